@@ -1,0 +1,129 @@
+"""The vocabulary that every other module shares: what an image is, what a clip is, what was recognised.
+
+Stamps are integer nanoseconds of the camera's clock everywhere in this library; they are never the wall clock's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+
+from fluxformer_core.errors import ConfigError
+
+SECOND = 1_000_000_000
+"""Nanoseconds in a second."""
+
+
+class Pixels(str, Enum):
+    """How the numbers of an image are to be read; shapes are (H, W) or (H, W, C)."""
+
+    RGB = "rgb"  # uint8 (H, W, 3)
+    BGR = "bgr"  # uint8 (H, W, 3)
+    RGBA = "rgba"  # uint8 (H, W, 4)
+    BGRA = "bgra"  # uint8 (H, W, 4)
+    GREY = "grey"  # uint8 (H, W)
+    DEPTH = "depth"  # uint16 (H, W) in millimetres, or float32 (H, W) in metres; 0, NaN and inf mean "no reading"
+
+
+@dataclass(frozen=True)
+class ClipSpec:
+    """What a model was trained on: the recogniser builds exactly this from any camera.
+
+    Raises:
+        ConfigError: if a field is outside its range.
+    """
+
+    frames: int = 16  # T: frames, and flow fields, of a clip
+    size: int = 80  # px: height and width of the model's input
+    rate: float = 15.0  # Hz: frames are admitted to the window at this rate, by stamp
+    window: int = 48  # admitted frames in the rolling window, from which T are selected
+    mean: tuple[float, float, float] = (0.45, 0.45, 0.45)  # of RGB in 0..1
+    std: tuple[float, float, float] = (0.225, 0.225, 0.225)
+    flow_scale: float = 2.0  # frame heights per second that become 1.0 in the flow tensor
+    depth_range: tuple[float, float] = (0.5, 4.5)  # m: nearest and farthest depth that is shown
+
+    def __post_init__(self) -> None:
+        wrong = []
+        if self.frames < 1:
+            wrong.append(f"frames must be at least 1, not {self.frames}")
+        if self.size < 16:
+            wrong.append(f"size must be at least 16 px, not {self.size}")
+        if not self.rate > 0:
+            wrong.append(f"rate must be positive, not {self.rate}")
+        if self.window < self.frames:
+            wrong.append(f"window ({self.window}) must hold at least the clip's {self.frames} frames")
+        if not (len(self.mean) == len(self.std) == 3 and min(self.std) > 0):
+            wrong.append(f"mean and std need three values, std positive: {self.mean}, {self.std}")
+        if not self.flow_scale > 0:
+            wrong.append(f"flow_scale must be positive, not {self.flow_scale}")
+        if not 0 <= self.depth_range[0] < self.depth_range[1]:
+            wrong.append(f"depth_range must be (near, far) with 0 <= near < far, not {self.depth_range}")
+        if wrong:
+            raise ConfigError("; ".join(wrong))
+
+    @property
+    def period(self) -> int:
+        """Nanoseconds between two admitted frames."""
+        return round(SECOND / self.rate)
+
+
+class State(IntEnum):
+    """What a recognition says; the values are those of Recognition.msg."""
+
+    WARMING_UP = 0  # too few frames since the start or the last reset: nothing can be said yet
+    IDLE = 1  # no motion worth naming
+    UNKNOWN = 2  # motion, but none of the known actions
+    ACTION = 3  # a known action: see label and score
+
+
+class EventKind(IntEnum):
+    """What happened to one action instance; the values are those of ActionEvent.msg."""
+
+    STARTED = 0
+    UPDATED = 1  # the label or the peak score changed
+    ENDED = 2
+
+
+@dataclass(frozen=True)
+class ActionScore:
+    label: str
+    score: float  # calibrated probability, 0..1
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What the recogniser says of one window; every field is described in msg/Recognition.msg."""
+
+    stamp: int  # ns: of the newest frame
+    window_start: int  # ns: of the first frame of the clip
+    window_end: int  # ns: of the last frame of the clip
+    state: State
+    label: str = ""  # set in ACTION
+    score: float = 0.0  # of the label, 0..1
+    scores: tuple[ActionScore, ...] = ()  # best first
+    unknown_score: float = 0.0  # 0 (surely a known action) .. 1 (surely none)
+    motion: float = 0.0  # frame heights per second, of the moving part of the image
+    frames_in_window: int = 0
+    person_id: str = ""  # empty: the whole scene
+
+
+@dataclass(frozen=True)
+class ActionEvent:
+    """A change of one action instance; every field is described in msg/ActionEvent.msg."""
+
+    stamp: int  # ns: of the frame at which this was decided
+    kind: EventKind
+    label: str
+    instance: int  # counts up from 1; the same in all events of one action
+    start: int  # ns: when the action itself began
+    end: int = 0  # ns: when the action itself ended; 0 until ENDED
+    score: float = 0.0  # peak so far, 0..1
+    person_id: str = ""
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one pushed frame led to: often nothing at all."""
+
+    recognition: Recognition | None = None
+    events: tuple[ActionEvent, ...] = field(default=())
