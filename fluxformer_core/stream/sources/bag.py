@@ -1,0 +1,116 @@
+"""A ROS 2 bag's images as a source, mcap or sqlite3, read without ROS."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rosbags.rosbag2 import Reader
+from rosbags.serde import SerdeError
+from rosbags.typesys import Stores, get_typestore
+
+from fluxformer_core.clip import SECOND, Pixels
+from fluxformer_core.errors import ImageError, SourceError
+from fluxformer_core.stream.encodings import decode_compressed, decode_image
+from fluxformer_core.stream.sources.base import Source, SourceFrame
+
+if TYPE_CHECKING:
+    import numpy as np
+    from rosbags.interfaces import Connection
+
+_LOG = logging.getLogger(__name__)
+_RAW, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+
+
+class BagSource(Source):
+    """The images of one topic; messages that cannot be read are skipped, counted and logged.
+
+    Stamps are those of the message headers, or the bag's own where a header has none.
+
+    Args:
+        path: the bag's folder, or its only file.
+        topic: which images to read; may be None if there is one image topic only.
+
+    Attributes:
+        skipped: unreadable messages since the last iteration began.
+
+    Raises:
+        SourceError: if the bag cannot be read, or the topic is not there or not clear; names the image topics.
+    """
+
+    def __init__(self, path: Path, topic: str | None = None) -> None:
+        with ExitStack() as resources:
+            with _damage(str(path)):
+                reader = resources.enter_context(Reader(path))
+            self._connections = _choose(reader.connections, topic, str(path))
+            self._resources = resources.pop_all()
+        super().__init__(str(path), length=sum(c.msgcount for c in self._connections) or None)
+        self._reader = reader
+        # Image messages have never changed, so a bag's own definitions, absent from older ones, are not needed.
+        self._types = get_typestore(Stores.LATEST)
+        self.skipped = 0
+
+    def _frames(self) -> Iterator[SourceFrame]:
+        self.skipped = 0
+        for connection, received, raw in self._messages():
+            try:
+                message: Any = self._types.deserialize_cdr(raw, connection.msgtype)
+                image, pixels = _decode(message)
+            # A TypeError: damaged databases hand over text for bytes.
+            except (SerdeError, ImageError, TypeError) as error:
+                self.skipped += 1
+                _LOG.warning("%s: message at %d ns on %s skipped: %s", self.name, received, connection.topic, error)
+                continue
+            stamp = message.header.stamp
+            yield SourceFrame(stamp.sec * SECOND + stamp.nanosec or received, image, pixels)
+
+    def _messages(self) -> Iterator[tuple[Connection, int, bytes]]:
+        count = 0
+        with _damage(self.name):
+            for message in self._reader.messages(self._connections):
+                yield message
+                count += 1
+        if self.length is not None and count < self.length:
+            _LOG.warning("%s is damaged: it holds %d of its %d images", self.name, count, self.length)
+
+    def close(self) -> None:
+        """Close the bag's files."""
+        self._resources.close()
+
+
+@contextmanager
+def _damage(name: str) -> Iterator[None]:
+    """Turn whatever the reader stumbles on into one clear line."""
+    try:
+        yield
+    # A damaged bag sends its parsers anywhere: the reader's, the database's and Python's errors have no common base.
+    except Exception as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise SourceError(
+            f"{name} is not a bag that can be read: {reason} "
+            "(an interrupted recording is repaired by 'ros2 bag reindex' or 'mcap recover')"
+        ) from error
+
+
+def _choose(connections: list[Connection], topic: str | None, name: str) -> list[Connection]:
+    images = [connection for connection in connections if connection.msgtype in (_RAW, _COMPRESSED)]
+    topics = sorted({connection.topic for connection in images})
+    if not topics:
+        others = ", ".join(sorted({connection.topic for connection in connections})) or "nothing at all"
+        raise SourceError(f"{name} has no images; it holds {others}")
+    if topic is None and len(topics) > 1:
+        raise SourceError(f"{name} has several image topics; choose one with topic: {', '.join(topics)}")
+    if topic is not None and topic not in topics:
+        raise SourceError(f"{name} has no images on {topic}; its image topics: {', '.join(topics)}")
+    return [connection for connection in images if connection.topic == (topic or topics[0])]
+
+
+def _decode(message: Any) -> tuple[np.ndarray, Pixels]:
+    if hasattr(message, "format"):
+        return decode_compressed(message.format, message.data)
+    return decode_image(
+        message.height, message.width, message.encoding, message.is_bigendian, message.step, message.data
+    )
