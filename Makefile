@@ -1,0 +1,47 @@
+# make demo [SOURCE=video, bag, camera number]    the recogniser at work; without SOURCE on footage that it draws itself
+# make test                                       everything that must hold: lint and all tests
+# make lint                                       ruff and mypy only
+# make clean                                      removes what builds and tools left behind, except .venv
+#
+# The first run makes .venv (delete it to start afresh). It needs Python 3.10 or newer, a C++ compiler and make. Another
+# Python: make PYTHON=python3.12; another PyTorch: make TORCH='torch --index-url https://download.pytorch.org/whl/cpu'.
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+python := .venv/bin/python
+ready := .venv/.ready
+
+# The ROS 2 wheels in .venv are an ament prefix. A sourced ROS 2 would mix another release's libraries into it, and the
+# wheels' start-up hook would believe that it has run when Python was started from another environment.
+export AMENT_PREFIX_PATH := $(CURDIR)/.venv
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
+ifdef ROS_DISTRO
+unexport ROS_DISTRO CMAKE_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH
+endif
+
+.PHONY: demo test lint clean
+
+demo: $(ready)
+	@$(python) -m fluxformer_ros.demo $(if $(SOURCE),'$(SOURCE)')
+
+test: lint
+	$(python) -m pytest
+
+lint: $(ready)
+	$(python) -m ruff check
+	$(python) -m mypy
+
+clean:
+	rm -rf build messages/build *.egg-info messages/*.egg-info
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+# Python files are used where they lie; the set-up is repeated when what is installed or compiled changes.
+$(ready): pyproject.toml setup.py CMakeLists.txt package.xml messages/pyproject.toml \
+		$(wildcard cmake/* config/* launch/* messages/*.py msg/*)
+	@$(PYTHON) messages/preflight.py
+	@test -x .venv/bin/pip || $(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo 'fluxformer: this Python cannot make virtual environments (Debian, Ubuntu: apt install python3-venv)' >&2; exit 1; }
+	test -x .venv/bin/pip || $(PYTHON) -m venv .venv
+	$(python) -c 'import torch' 2>/dev/null || $(python) -m pip install $(TORCH)
+	$(python) -m pip install --editable '.[ros,test]'
+	@touch $@

@@ -1,0 +1,9 @@
+# Given to CMake as CMAKE_PROJECT_INCLUDE where ROS 2 comes from wheels; CMakeLists.txt needs to know nothing of it.
+#
+# The wheels' <package>__rosidl_generator_py targets name include folders of the machine on which the wheels were built.
+# CMake refuses a target whose include folders do not exist. Nothing needs them: the code generated for our messages is
+# given the include folders of the Python that it is built for.
+foreach(package builtin_interfaces std_msgs)
+  find_package(${package} REQUIRED)
+  set_target_properties(${package}::${package}__rosidl_generator_py PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "")
+endforeach()

@@ -1,0 +1,22 @@
+"""Adds the extras to pyproject.toml; they cannot stand there because `ros` depends on where this folder lies.
+
+`pip install .` is Python only and works on any platform. What ROS 2 needs compiled is a second distribution, in
+messages/, so that only who asks for it (`pip install .[ros]`) needs a compiler and a platform for which the ROS 2
+wheels exist. Where ROS 2 itself is sourced, colcon builds the messages and no wheel may lie over that installation.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from setuptools import setup
+
+MESSAGES = Path(__file__).resolve().parent / "messages"
+
+setup(
+    extras_require={
+        "ros": [] if "ROS_DISTRO" in os.environ else [f"fluxformer-messages @ {MESSAGES.as_uri()}"],
+        "test": ["hypothesis>=6.100,<7", "mypy>=1.19,<3", "pytest>=8,<10", "ruff>=0.14,<0.18"],
+    },
+)
