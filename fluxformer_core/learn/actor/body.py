@@ -1,0 +1,128 @@
+"""The actor's flesh and clothes: capsules hung on the joints of the skeleton."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxformer_core.learn.actor.appearance import ActorStyle
+from fluxformer_core.learn.actor.pose import Array
+from fluxformer_core.learn.actor.render import SHADES, Part
+from fluxformer_core.learn.actor.skeleton import Joints, place
+
+SKIN, SHIRT, ACCENT, TROUSERS, SHOES, HAIR, EYES, LIPS, STOOL = range(9)
+LIMB_ENDS = ("right_fingers", "left_fingers", "right_toes", "left_toes", "right_heel", "left_heel", "head")
+"""The points whose stillness is rest."""
+
+
+def palette(style: ActorStyle) -> npt.NDArray[np.uint8]:
+    """RGB of every (material, brightness step), shape (materials * SHADES, 3)."""
+    lips = (0.72 * style.skin[0], 0.42 * style.skin[1], 0.42 * style.skin[2])
+    bare, dressed = (style.skin, style.shirt, style.accent), (style.trousers, style.shoes, style.hair)
+    materials = (*bare, *dressed, (30, 26, 24), lips, (120, 92, 64))
+    steps = (np.arange(SHADES) + 0.5) / SHADES
+    table = np.asarray(materials, dtype=np.float64)[:, None, :] * (0.12 + 1.0 * steps)[None, :, None]
+    return np.clip(table, 0, 255).astype(np.uint8).reshape(-1, 3)
+
+
+def flesh(joints: Joints, style: ActorStyle) -> dict[str, Array]:
+    """All points that parts refer to, (frames, 3) in body heights: the joints, and places fixed to trunk and head."""
+    points = {name: values for name, values in joints.items() if values.ndim == 2}
+    chest, hips, head = joints["chest_frame"], joints["hips_frame"], joints["head_frame"]
+    for side, sign in (("right", 1.0), ("left", -1.0)):
+        points[f"{side}_eye"] = place(points["head"], head, sign * 0.021, 0.004, 0.051)
+        points[f"{side}_lip"] = place(points["head"], head, sign * 0.011, -0.035, 0.0535)
+        points[f"{side}_yoke"] = place(points["collar"], chest, sign * 0.025, 0.022, -0.006)
+    fixed = {
+        "chin": (0.0, -0.030, 0.010),
+        "skull": (0.0, 0.014, 0.0),
+        "nose": (0.0, -0.010, 0.056),
+        "crown": (0.0, 0.026, -0.012),
+        "nape": (0.0, -0.030, -0.026),
+        "brow": (0.0, 0.034, 0.030),
+        "peak": (0.0, 0.034, 0.075),
+    }
+    for name, offset in fixed.items():
+        points[name] = place(points["head"], head, *offset)
+    points["tips"] = place(points["collar"], chest, 0.0, -0.035, -0.052)
+    points["chest"] = place(points["collar"], chest, 0.0, -0.076, 0.0)
+    points["belly"] = place(points["waist"], chest, 0.0, -0.01, 0.004)
+    points["lap"] = place(points["pelvis"], hips, 0.0, 0.022, 0.0)
+    points["hem"] = 0.5 * (points["right_knee"] + points["left_knee"]) + (0.0, 0.02, 0.0)
+    return points
+
+
+def outfit(style: ActorStyle) -> list[Part]:
+    """The capsules of one person, radii in metres."""
+    parts: list[Part] = []
+    bulk, limbs, head, m = style.bulk, style.limbs, style.proportions.head, style.stature
+
+    def add(a: str, b: str, radius_a: float, radius_b: float, material: int, **paint: Any) -> None:
+        parts.append(Part(a, b, radius_a * m, radius_b * m, material, **paint))
+
+    wide = style.proportions.shoulder_width * bulk
+    add(
+        "chest",
+        "belly",
+        0.98 * wide,
+        0.83 * wide,
+        SHIRT,
+        accent=ACCENT,
+        stripes=style.stripes,
+        flatness=0.62,
+        frame="chest_frame",
+    )
+    add("belly", "lap", 0.83 * wide, 0.85 * wide, SHIRT, second=TROUSERS, split=0.45, flatness=0.66, frame="hips_frame")
+    sleeve = {"long": 1.12, "short": 1.06, "none": 1.0}[style.sleeves]
+    upper = {"long": 2.0, "short": 0.6, "none": -1.0}[style.sleeves]
+    forearm = SHIRT if style.sleeves == "long" else SKIN
+    fabric = {"trousers": 1.15, "shorts": 1.08, "skirt": 1.0}[style.legs]
+    thigh, shin = (SKIN if style.legs == "skirt" else TROUSERS), (TROUSERS if style.legs == "trousers" else SKIN)
+    for side in ("right", "left"):
+        add(f"{side}_yoke", f"{side}_shoulder", 0.028, 0.036 * limbs * sleeve, SHIRT)
+        add(
+            f"{side}_shoulder",
+            f"{side}_elbow",
+            0.035 * limbs * sleeve,
+            0.027 * limbs * sleeve,
+            SHIRT,
+            second=SKIN,
+            split=upper,
+        )
+        add(f"{side}_elbow", f"{side}_wrist", 0.027 * limbs * sleeve, 0.020 * limbs * sleeve, forearm)
+        add(f"{side}_wrist", f"{side}_fingers", 0.0185, 0.0200, SKIN)
+        add(f"{side}_hip", f"{side}_knee", 0.052 * limbs * fabric, 0.036 * limbs * fabric, thigh)
+        add(f"{side}_knee", f"{side}_ankle", 0.034 * limbs * fabric, 0.023 * limbs * fabric, shin)
+        add(f"{side}_heel", f"{side}_toes", 0.022, 0.020, SHOES)
+        add(f"{side}_eye", f"{side}_eye", 0.0068, 0.0068, EYES)
+    if style.legs == "skirt":
+        add("lap", "hem", 0.85 * wide, 0.125 * bulk, TROUSERS, flatness=0.8, frame="hips_frame")
+    add("collar", "chin", 0.031, 0.029, SKIN)
+    add("chin", "skull", 0.72 * head, 0.96 * head, SKIN)
+    add("nose", "nose", 0.0095, 0.0095, SKIN)
+    add("left_lip", "right_lip", 0.0042, 0.0042, LIPS)
+    if style.haircut in ("short", "long"):
+        add("crown", "nape", 1.02 * head, 0.75 * head, HAIR)
+    if style.haircut == "long":
+        add("nape", "tips", 0.85 * head, 0.6 * head, HAIR)
+    if style.haircut == "cap":
+        add("crown", "crown", 1.05 * head, 1.05 * head, SHIRT)
+        add("brow", "peak", 0.5 * head, 0.35 * head, ACCENT)
+    return parts
+
+
+def stool(style: ActorStyle, place_z: float) -> tuple[dict[str, Array], list[Part]]:
+    """A low stool behind the actor's standing place: its points (1, 3) in body heights and its parts."""
+    points: dict[str, Array] = {}
+    parts: list[Part] = []
+    seat, half = 0.205, 0.085
+    corners = {"fr": (half, half), "fl": (-half, half), "br": (half, -half), "bl": (-half, -half)}
+    for name, (x, z) in corners.items():
+        points[f"seat_{name}"] = np.array([[x, seat, place_z + z]])
+        points[f"leg_{name}"] = np.array([[1.15 * x, 0.0, place_z + 1.15 * z]])
+        parts.append(Part(f"seat_{name}", f"leg_{name}", 0.014 * style.stature, 0.012 * style.stature, STOOL))
+    for a, b in (("fr", "fl"), ("br", "bl"), ("fr", "br"), ("fl", "bl"), ("fr", "bl"), ("fl", "br")):
+        parts.append(Part(f"seat_{a}", f"seat_{b}", 0.024 * style.stature, 0.024 * style.stature, STOOL))
+    return points, parts

@@ -1,0 +1,164 @@
+"""Actions of the whole body: walking, jogging, squatting, lunging, sitting down and getting up."""
+
+from __future__ import annotations
+
+from fluxformer_core.learn.actor.pose import REST, SEATED, Motion, Variation
+
+
+def _gait(v: Variation, *, step: float, steps: int, stride: float, lift: float, march: float, bob: float) -> Motion:
+    """Steps in turn, each foot lifted for one step and carried back for the next.
+
+    Args:
+        v: this performance.
+        step: s per step.
+        steps: how many.
+        stride: body heights between the feet's foremost and hindmost place.
+        lift: body heights that a foot rises.
+        march: 0 slides the standing foot back (as on the move); 1 keeps both near their place and lifts knees instead.
+        bob: body heights that the pelvis sinks at each contact.
+    """
+    m = Motion(v)
+    half = 0.5 * stride * (1 - 0.7 * march)
+    names = ("left", "right") if v.chance(0.5) else ("right", "left")
+    for number in range(steps):
+        clock = number * step
+        swing, stand = names[number % 2], names[(number + 1) % 2]
+        growth = min(1.0, 0.75 + number) if number < steps - 1 else 0.0  # the last step closes to the standing place
+        forward = half * growth
+        knee = 0.12 * march * (lift / 0.06)
+        lift_off, contact = clock + 0.45 * step, clock + 0.95 * step
+        m.key(f"{swing}_foot", lift_off, (0.0, lift, 0.25 * forward + knee))
+        m.key(f"{swing}_heel", lift_off, 26.0 - 14.0 * march)
+        m.key(f"{swing}_foot", contact, (0.0, 0.0, forward))
+        m.key(f"{swing}_heel", contact, 0.0)
+        m.key(f"{stand}_foot", contact, (0.0, 0.012 * (1 - march), -forward))
+        m.key(f"{stand}_heel", contact, 14.0 * (1 - march))
+        m.at(clock + 0.5 * step, root=(0.012 if stand == "right" else -0.012, 0.0, 0.0))
+        if number < steps - 1:
+            m.at(contact, root=(0.0, -bob, 0.0))
+    return m.lasts(steps * step)
+
+
+def _swing_arms(
+    m: Motion, *, step: float, steps: int, front: tuple[float, float, float], back: tuple[float, float, float]
+) -> None:
+    # The order of the feet is read back from the first key: the arm goes to the front with the other side's foot.
+    leading = "right" if m.starts_with("left_foot") else "left"
+    trailing = "left" if leading == "right" else "right"
+    for number in range(steps - 1):
+        ahead, behind = (leading, trailing) if number % 2 == 0 else (trailing, leading)
+        for name, (x, y, z) in ((ahead, front), (behind, back)):
+            m.key(f"{name}_hand", (number + 0.95) * step, (x if name == "right" else -x, y, z))
+        m.at((number + 0.95) * step, twist=-7.0 if ahead == "right" else 7.0)
+
+
+def walk(v: Variation) -> Motion:
+    """Walking: mostly on the spot as before a camera, sometimes towards it, away from it, or through the picture."""
+    step = v.uniform(0.46, 0.66)
+    steps = v.repetitions(5, 8, step, 0.0)
+    stride = v.uniform(0.2, 0.3) * v.amplitude
+    on_the_spot = not v.travels or v.chance(0.65)
+    march = v.uniform(0.0, 0.7) if on_the_spot else 0.0
+    m = _gait(v, step=step, steps=steps, stride=stride, lift=v.uniform(0.04, 0.07), march=march, bob=0.014)
+    swing = v.uniform(0.3, 0.55) * v.amplitude
+    _swing_arms(m, step=step, steps=steps, front=(-0.08, -0.86, swing), back=(0.16, -0.9, -0.7 * swing))
+    if not on_the_spot:
+        _travel(m, (steps - 1) * stride)
+    return m
+
+
+def jog(v: Variation) -> Motion:
+    """Jogging on the spot or past the camera: quick steps, arms bent."""
+    step = v.uniform(0.27, 0.38)
+    steps = v.repetitions(7, 13, step, 0.0)
+    on_the_spot = not v.travels or v.chance(0.8)
+    stride = v.uniform(0.2, 0.32) * v.amplitude
+    march = v.uniform(0.2, 0.9) if on_the_spot else 0.0
+    m = _gait(v, step=step, steps=steps, stride=stride, lift=v.uniform(0.08, 0.14), march=march, bob=0.025)
+    pump = v.uniform(0.8, 1.15)
+    _swing_arms(m, step=step, steps=steps, front=(-0.3, -0.3, 0.52 * pump), back=(0.12, -0.5, 0.0))
+    for clock in (0.95 * step, (steps - 1.05) * step):
+        m.at(clock, right_elbow=(0.5, -1.0, -0.9), left_elbow=(-0.5, -1.0, -0.9), pitch=5.0)
+    if not on_the_spot:
+        _travel(m, 1.2 * (steps - 1) * stride)
+    return m
+
+
+def _travel(m: Motion, distance: float) -> None:
+    v = m.variation
+    if v.chance(0.5):
+        heading = (1.0 if v.chance(0.5) else -1.0) * v.uniform(65.0, 90.0)
+    else:
+        heading = v.uniform(-15.0, 15.0) + (180.0 if v.chance(0.4) else 0.0)
+        distance = min(distance, 0.8)  # the camera is not far
+    m.walks(heading, distance)
+
+
+def squat(v: Variation) -> Motion:
+    """Arms to the front or up, hips down to the knees, and up again."""
+    times = v.repetitions(1, 1, 1.7, 1.5)
+    depth = v.uniform(0.19, 0.28)
+    up = (v.uniform(-0.22, 0.1), v.uniform(-0.05, 0.55), v.uniform(0.6, 0.8))
+    low = (up[0], min(up[1], 0.05), up[2])
+    m = Motion(v)
+    if v.chance(0.5):
+        m.both(0.34, (0.62, -0.62, 0.2))
+    m.both(0.85, up)
+    clock = 1.0
+    for _ in range(times):
+        m.both(clock, up)
+        m.at(clock, root=(0.0, 0.0, 0.0), pitch=0.0)
+        bottom = clock + v.uniform(0.55, 0.75)
+        for moment in (bottom, bottom + v.uniform(0.1, 0.3)):
+            m.both(moment, low)
+            m.at(moment, root=(0.0, -depth, -0.09), pitch=v.uniform(18.0, 32.0), nod=-12.0)
+        clock = moment + v.uniform(0.55, 0.75)
+        m.at(clock, root=(0.0, 0.0, 0.0), pitch=0.0, nod=0.0)
+    spread = v.uniform(0.02, 0.05)
+    m.at(0.9, right_foot=(spread, 0.0, 0.0), left_foot=(-spread, 0.0, 0.0))
+    m.at(clock, right_foot=(spread, 0.0, 0.0), left_foot=(-spread, 0.0, 0.0))
+    m.both(clock + 0.12, up).both(clock + 0.45, (0.12, -0.5, 0.5))
+    return m.lasts(clock + 0.85)
+
+
+def lunge(v: Variation) -> Motion:
+    """A long step of the left foot to the front, the right knee towards the floor, and back."""
+    reach = v.uniform(0.4, 0.55)
+    low = v.uniform(0.12, 0.19)
+    hold = v.uniform(0.15, 0.6)
+    bend = v.uniform(4.0, 22.0)
+    m = Motion(v)
+    m.at(0.36, left_foot=(0.0, 0.055, 0.5 * reach), left_heel=10.0, root=(0.0, -0.01, 0.3 * reach))
+    m.at(0.72, left_foot=(0.01, 0.0, reach), left_heel=0.0, root=(0.0, -0.4 * low, 0.52 * reach), right_heel=14.0)
+    m.at(0.72, right_foot=(0.0, 0.015, 0.01))
+    for clock in (1.15, 1.15 + hold):
+        m.at(clock, left_foot=(0.01, 0.0, reach), root=(0.0, -low, 0.66 * reach), pitch=bend, right_heel=48.0, nod=4.0)
+        m.at(clock, right_foot=(0.0, 0.06, 0.04), right_hand=(0.16, -0.9, 0.3), left_hand=(-0.16, -0.9, 0.3))
+    m.at(1.60 + hold, left_foot=(0.01, 0.0, reach), root=(0.0, -0.35 * low, 0.48 * reach), right_heel=12.0)
+    m.at(1.60 + hold, right_foot=(0.0, 0.012, 0.01))
+    m.at(1.98 + hold, left_foot=(0.0, 0.055, 0.4 * reach), left_heel=6.0, root=(0.0, -0.01, 0.15 * reach))
+    return m.lasts(2.36 + hold)
+
+
+def stand_to_sit(v: Variation) -> Motion:
+    """Bend to the front and sit down on the stool behind."""
+    bend = v.uniform(24.0, 42.0)
+    slow = v.uniform(0.9, 1.3)
+    m = Motion(v, end=SEATED)
+    hands = (0.02, -0.82, 0.42)
+    m.at(0.55 * slow, root=(0.0, -0.10, -0.13), pitch=bend, right_hand=hands, left_hand=(-hands[0], hands[1], hands[2]))
+    m.at(0.95 * slow, root=(0.0, -0.245, -0.2), pitch=0.8 * bend, nod=8.0)
+    m.at(1.10 * slow, root=SEATED["root"])
+    return m.lasts(1.60 * slow)
+
+
+def sit_to_stand(v: Variation) -> Motion:
+    """Bend to the front and rise from the stool."""
+    bend = v.uniform(26.0, 45.0)
+    slow = v.uniform(0.9, 1.3)
+    m = Motion(v, start=SEATED)
+    m.at(0.50 * slow, root=(0.0, -0.265, -0.19), pitch=bend, nod=6.0)
+    m.at(0.62 * slow, root=(0.0, -0.235, -0.15), right_hand=(0.02, -0.76, 0.45), left_hand=(-0.02, -0.76, 0.45))
+    m.at(1.00 * slow, root=(0.0, -0.07, -0.03), pitch=0.55 * bend)
+    m.at(1.30 * slow, root=REST["root"])
+    return m.lasts(1.60 * slow)

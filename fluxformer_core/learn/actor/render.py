@@ -1,0 +1,142 @@
+"""How a body becomes pixels: tapered capsules into a z-buffer, as depth or as shaded colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxformer_core.learn.actor.pose import Array
+
+SHADES = 64
+"""Brightness steps of a material: a pixel of the z-buffer's colour plane is material * SHADES + step."""
+_FAR = np.float32(1e9)
+_SMALLEST = 0.45  # px: a smaller radius may miss every pixel centre
+
+
+@dataclass(frozen=True)
+class Part:
+    """One capsule of the body: from a to b (names of points), radii in metres, painted with a material.
+
+    The part of the axis beyond `split` (0..1) is painted with `second`; with stripes > 0 the part before it alternates
+    with `accent` that many times. A part with flatness < 1 is an elliptic one: as thick as wide * flatness, and as wide as it
+    says along the x axis of the frame it belongs to.
+    """
+
+    a: str
+    b: str
+    radius_a: float
+    radius_b: float
+    material: int
+    second: int = 0
+    split: float = 2.0
+    accent: int = 0
+    stripes: float = 0.0
+    flatness: float = 1.0
+    frame: str = ""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole at (x, height, distance) that looks along -z, tilted down by tilt; metres, pixels, radians."""
+
+    focal: float
+    centre: tuple[float, float]
+    x: float
+    height: float
+    distance: float
+    tilt: float
+
+    def project(self, points: Array) -> tuple[Array, Array]:
+        """Pixel coordinates (..., 2) and distances along the optical axis (...) of world points (..., 3)."""
+        right, up, ahead = points[..., 0] - self.x, points[..., 1] - self.height, self.distance - points[..., 2]
+        sine, cosine = np.sin(self.tilt), np.cos(self.tilt)
+        depth = np.maximum(ahead * cosine - up * sine, 0.05)
+        scale = self.focal / depth
+        down = -(up * cosine + ahead * sine)
+        return np.stack([self.centre[0] + right * scale, self.centre[1] + down * scale], axis=-1), depth
+
+
+class ZBuffer:
+    """The nearest surface of a picture: its distance and, if colour is wanted, its material and brightness."""
+
+    def __init__(
+        self, size: tuple[int, int], focal: float, *, colour: bool, light: tuple[float, float, float], ambient: float
+    ) -> None:
+        self.depth = np.full(size, _FAR, dtype=np.float32)
+        self.code = np.zeros(size, dtype=np.uint16) if colour else None
+        self.box = (size[0], size[1], 0, 0)  # top, left, bottom, right of what is drawn
+        self._focal = focal
+        self._light = light  # towards the lamp: right, down, towards the camera; unit length
+        self._ambient = ambient
+        self._columns = np.arange(size[1], dtype=np.float32)[None, :]
+        self._rows = np.arange(size[0], dtype=np.float32)[:, None]
+
+    def clear(self) -> None:
+        """Forget everything drawn."""
+        top, left, bottom, right = self.box
+        self.depth[top:bottom, left:right] = _FAR
+        self.box = (*self.depth.shape, 0, 0)
+
+    def capsule(self, ends: list[float], part: Part, flatness: float = 1.0) -> None:
+        """Draw the sphere that slides from a to b.
+
+        A ray parallel to the optical axis meets the surface where the sphere's place along the axis is shifted from
+        the ray's foot by the surface's slant; with that place clamped to the ends, one formula gives shaft and both
+        caps, and a limb that points at the camera comes out right. Perspective enters through the projected ends and radii.
+
+        Args:
+            ends: x, y, radius in pixels and distance in metres of a, then of b.
+            part: how to paint it.
+            flatness: extent along the optical axis as a share of the extent across it.
+        """
+        ax, ay, ar, az, bx, by, br, bz = ends
+        height, width = self.depth.shape
+        top, bottom = max(0, int(min(ay - ar, by - br))), min(height, int(max(ay + ar, by + br)) + 2)
+        left, right = max(0, int(min(ax - ar, bx - br))), min(width, int(max(ax + ar, bx + br)) + 2)
+        if top >= bottom or left >= right or max(ar, br) < _SMALLEST:
+            return
+        x = self._columns[:, left:right] - np.float32(ax)
+        y = self._rows[top:bottom] - np.float32(ay)
+        dx, dy = bx - ax, by - ay
+        flat = max(dx * dx + dy * dy, 1e-3)
+        scale = 2.0 * self._focal / (az + bz)  # pixels per metre at the capsule
+        slope = (bz - az) * scale
+        slant = slope / ((flat + slope * slope) * flat) ** 0.5
+        foot = x * np.float32(dx / flat) + y * np.float32(dy / flat)
+        across = x * x + y * y - foot * foot * np.float32(flat)
+        along = np.clip(foot, 0.0, 1.0)
+        for _ in range(
+            1 if slope * slope < flat else 3
+        ):  # a foreshortened cone needs its radius where the ray meets it
+            radius = along * np.float32(br - ar) + np.float32(ar)
+            lift = np.sqrt(np.maximum(radius * radius - across, 0.0))
+            along = np.clip(foot - lift * np.float32(slant), 0.0, 1.0)
+        radius = along * np.float32(br - ar) + np.float32(ar)
+        px, py = x - along * np.float32(dx), y - along * np.float32(dy)
+        bulge = radius * radius - px * px - py * py
+        surface = np.sqrt(np.maximum(bulge, 0.0))
+        depth = along * np.float32(bz - az) + np.float32(az) - surface * np.float32(flatness / scale)
+        buffer = self.depth[top:bottom, left:right]
+        seen = (bulge > 0) & (depth < buffer)
+        np.copyto(buffer, depth, where=seen)
+        if self.code is not None:
+            lx, ly, lz = self._light
+            steep = surface * np.float32(1.0 / flatness)
+            norm = radius if flatness == 1.0 else np.sqrt(px * px + py * py + steep * steep)
+            glow = (px * np.float32(lx) + py * np.float32(ly) + steep * np.float32(lz)) / norm
+            shade = np.float32(self._ambient) + np.float32(1 - self._ambient) * np.maximum(glow, 0.0)
+            code = np.minimum(shade * np.float32(SHADES), np.float32(SHADES - 1)).astype(np.uint16)
+            np.copyto(self.code[top:bottom, left:right], code + _paint(part, along), where=seen)
+        self.box = (min(self.box[0], top), min(self.box[1], left), max(self.box[2], bottom), max(self.box[3], right))
+
+
+def _paint(part: Part, along: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16] | np.uint16:
+    paint: npt.NDArray[np.uint16] | np.uint16 = np.uint16(part.material * SHADES)
+    if part.stripes:
+        light = (along * np.float32(part.stripes)) % 1.0 > 0.5
+        paint = np.where(light, np.uint16(part.accent * SHADES), paint)
+    if part.split < 1.0:
+        paint = np.where(along > part.split, np.uint16(part.second * SHADES), paint)
+    return paint
