@@ -1,0 +1,206 @@
+"""One picture that tells what the recogniser sees and thinks, to be read from across a room on a robot's screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from fluxformer_core.clip import SECOND, ActionEvent, EventKind, Pixels, Recognition, State
+from fluxformer_core.flow.encoding import flow_colours
+from fluxformer_core.stream.page import Box, Colour, Page
+
+if TYPE_CHECKING:
+    from fluxformer_core.stream.recognizer import Selection
+
+# The layout, in units; draw_overlay scales them to the height asked for.
+_PAGE = (854.0, 480.0)
+_CAMERA: Box = (17, 17, 377, 287)
+_PANEL: Box = (400, 14, 840, 290)
+_CURVE: Box = (14, 313, 840, 350)
+_STRIP_TOP, _STRIP_BOTTOM, _GAP = 366.0, 464.0, 3.0
+_BAR_TOP, _BAR_PITCH, _BARS = 134.0, 27.0, 5
+
+_BACKGROUND, _HOLLOW, _QUIET, _INK = (17, 19, 24), (38, 42, 51), (148, 156, 170), (242, 244, 247)
+_BAR, _LINK = (88, 112, 156), (70, 76, 90)
+_STATE_COLOURS: dict[State | None, Colour] = {
+    None: _QUIET,
+    State.WARMING_UP: _QUIET,
+    State.IDLE: (96, 165, 250),
+    State.UNKNOWN: (251, 191, 36),
+    State.ACTION: (52, 211, 153),
+}
+_STATE_NAMES: dict[State | None, str] = {
+    None: "waiting for images",
+    State.WARMING_UP: "warming up",
+    State.IDLE: "idle",
+    State.UNKNOWN: "unknown",
+}
+_EVENT_VERBS = {EventKind.STARTED: "started", EventKind.UPDATED: "goes on", EventKind.ENDED: "ended"}
+
+_FLOW_RADIUS = 1.0  # frame heights per second: a brisk arm gets the full colour
+_FLOW_SIDE = 48  # px: flow is coloured small, for colouring is most of the work, and enlarged
+_FULL_MOTION = 1.0  # frame heights per second that fill the motion curve's height; faster motion stretches it
+
+_TO_RGB = {
+    Pixels.BGR: cv2.COLOR_BGR2RGB,
+    Pixels.RGBA: cv2.COLOR_RGBA2RGB,
+    Pixels.BGRA: cv2.COLOR_BGRA2RGB,
+    Pixels.GREY: cv2.COLOR_GRAY2RGB,
+}
+
+
+def draw_overlay(
+    frame: np.ndarray,
+    *,
+    recognition: Recognition | None,
+    event: ActionEvent | None,
+    selection: Selection | None = None,
+    height: int = 480,
+) -> np.ndarray:
+    """Draw the camera's image, what was recognised, and the clip that it was recognised from.
+
+    Args:
+        frame: (H, W, 3) uint8 RGB; see `visible` for other pixels.
+        recognition: the newest one; None before the first.
+        event: the newest one; None before the first.
+        selection: the frames that the recognition looked at; None leaves their place empty.
+        height: px of the picture, even; it is 16:9 whatever the camera's shape.
+
+    Returns:
+        (height, width, 3) uint8 RGB, of even width.
+    """
+    page = Page(_PAGE, height, _BACKGROUND)
+    colour = _STATE_COLOURS[recognition.state if recognition else None]
+    page.frame(page.picture(frame, _CAMERA), colour, 3)
+    _draw_state(page, recognition, colour)
+    _draw_event(page, recognition, event)
+    if recognition is not None:
+        _draw_scores(page, recognition, colour)
+    if recognition is not None and selection is not None:
+        _draw_motion(page, recognition, selection, colour)
+        _draw_strip(page, recognition, selection)
+    else:
+        _draw_nothing_yet(page, recognition)
+    return page.pixels()
+
+
+def visible(image: np.ndarray, pixels: Pixels, depth_range: tuple[float, float]) -> np.ndarray:
+    """Any image as uint8 RGB; depth is bright where near, black where nothing was read or beyond `depth_range` (m)."""
+    if pixels is Pixels.RGB:
+        return image
+    if pixels is Pixels.DEPTH:
+        near, far = depth_range
+        metres = image / np.float32(1000) if image.dtype == np.uint16 else image
+        with np.errstate(invalid="ignore"):
+            inside = (metres > 0) & (metres <= far)
+            # The farthest is still grey, so that a body there stands out from nothing at all.
+            brightness = 255 - 205 * (np.maximum(metres, near) - near) / (far - near)
+            image, pixels = np.where(inside, brightness, 0).astype(np.uint8), Pixels.GREY
+    return np.asarray(cv2.cvtColor(image, _TO_RGB[pixels]), np.uint8)
+
+
+def readable(label: str) -> str:
+    """A label as people write it."""
+    return label.replace("_", " ")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _seconds(nanoseconds: int) -> str:
+    return f"{nanoseconds / SECOND:.1f} s"
+
+
+def _draw_state(page: Page, recognition: Recognition | None, colour: Colour) -> None:
+    left, _, right, _ = _PANEL
+    state = recognition.state if recognition else None
+    action = recognition is not None and state is State.ACTION
+    headline = readable(recognition.label) if recognition and action else _STATE_NAMES[state]
+    page.fill((left, 17, left + 6, 75), colour)
+    left += 20
+    score = _percent(recognition.score) if recognition and action else ""
+    if score:
+        page.text((right, 62), score, 26, colour, "rs")
+        right -= page.text_width(score, 26) + 16
+    page.text((left, 62), headline, 46, colour, room=right - left)
+
+
+def _draw_event(page: Page, recognition: Recognition | None, event: ActionEvent | None) -> None:
+    if event is None:
+        return
+    now = max(event.stamp, recognition.stamp if recognition else 0)
+    words = f"{readable(event.label)}  #{event.instance}  {_EVENT_VERBS[event.kind]}"
+    if event.kind is EventKind.ENDED:
+        words += f" {_seconds(now - event.end)} ago after {_seconds(event.end - event.start)}"
+    elif event.kind is EventKind.STARTED:
+        words += f" {_seconds(now - event.start)} ago"
+    else:
+        words += f" for {_seconds(now - event.start)}"
+    left, _, right, _ = _PANEL
+    page.text((left + 20, 100), f"{words},  peak {_percent(event.score)}", 15, _QUIET, room=right - left - 20)
+
+
+def _draw_scores(page: Page, recognition: Recognition, colour: Colour) -> None:
+    rows = [(readable(entry.label), entry.score, _BAR) for entry in recognition.scores[:_BARS]]
+    if rows and recognition.state is State.ACTION:
+        rows[0] = (*rows[0][:2], colour)
+    if rows:
+        rows.append(("none of these", recognition.unknown_score, _STATE_COLOURS[State.UNKNOWN]))
+    left, _, right, _ = _PANEL
+    start, end = left + 146, right - 52
+    for row, (name, score, bar) in enumerate(rows):
+        y = _BAR_TOP + row * _BAR_PITCH
+        page.text((start - 12, y + 5.5), name, 16, _INK if row == 0 else _QUIET, "rs", room=start - 12 - left)
+        page.fill((start, y - 7, end, y + 7), _HOLLOW)
+        page.fill((start, y - 7, start + (end - start) * min(max(score, 0.0), 1.0), y + 7), bar)
+        page.text((right, y + 5.5), _percent(score), 16, _INK if row == 0 else _QUIET, "rs")
+
+
+def _draw_motion(page: Page, recognition: Recognition, selection: Selection, colour: Colour) -> None:
+    """The motion of the whole window; from each selected moment a thread runs down to its frame in the strip."""
+    left, top, right, bottom = _CURVE
+    motion = np.asarray(selection.motion, np.float64)
+    heights = bottom - (bottom - top) * motion / max(_FULL_MOTION, float(motion.max()))
+    curve = np.column_stack([np.linspace(left, right, len(motion)), heights])
+    page.area([(left, bottom), *curve, (right, bottom)], _HOLLOW)
+    for box, index in zip(_cells(len(selection.indices)), selection.indices, strict=True):
+        x, y = curve[index]
+        page.line([(x, y), (x, bottom), ((box[0] + box[2]) / 2, _STRIP_TOP)], _LINK)
+    page.line(curve, _QUIET, 1.5)
+    for index in selection.indices:
+        page.dot(tuple(curve[index]), 2.6, colour)
+    page.text((left, top - 2), f"motion {recognition.motion:.2f} frame heights/s", 12, _QUIET)
+
+
+def _draw_strip(page: Page, recognition: Recognition, selection: Selection) -> None:
+    boxes = _cells(len(selection.frames))
+    side = boxes[0][2] - boxes[0][0]
+    spacing = max(1, int(np.ceil(32 / (side + _GAP))))  # cells between two times that do not touch
+    for place, (left, top, right, bottom) in enumerate(boxes):
+        page.picture(selection.frames[place], (left, top, right, bottom))
+        field = cv2.resize(selection.flow[place], (_FLOW_SIDE, _FLOW_SIDE), interpolation=cv2.INTER_AREA)
+        page.picture(flow_colours(field, _FLOW_RADIUS), (left, bottom + 2, right, bottom + 2 + side))
+        if (len(boxes) - 1 - place) % spacing == 0:
+            ago = (recognition.stamp - int(selection.stamps[place])) / SECOND
+            when = f"-{ago:.1f} s" if ago >= 0.05 else "now"
+            page.text(((left + right) / 2, bottom + side + 13), when, 11, _QUIET, "ms")
+
+
+def _draw_nothing_yet(page: Page, recognition: Recognition | None) -> None:
+    page.fill((_CURVE[0], _CURVE[3] - 1, _CURVE[2], _CURVE[3]), _HOLLOW)
+    for left, top, right, bottom in _cells(16):
+        page.fill((left, top, right, bottom), _HOLLOW)
+        page.fill((left, bottom + 2, right, 2 * bottom - top + 2), _HOLLOW)
+    if recognition is not None and recognition.state is State.WARMING_UP:
+        page.text((_CURVE[0], _CURVE[1] - 2), f"{recognition.frames_in_window} frames so far", 12, _QUIET)
+
+
+def _cells(count: int) -> list[Box]:
+    """Boxes of the frames of the strip; those of their flow lie right below."""
+    left, _, right, _ = _CURVE
+    side = min((_STRIP_BOTTOM - _STRIP_TOP - 2) / 2, (right - left - (count - 1) * _GAP) / count)
+    pitch = (right - left - side) / max(1, count - 1)
+    return [(left + i * pitch, _STRIP_TOP, left + i * pitch + side, _STRIP_TOP + side) for i in range(count)]

@@ -1,0 +1,117 @@
+"""A picture drawn in units of its layout, so that the same drawing code serves a small screen and a big one.
+
+Text comes from Pillow: OpenCV's strokes cannot be read at small sizes.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Colour = tuple[int, int, int]  # RGB
+Point = tuple[float, float]
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+_SMALLEST = 7  # px: height of type below which nobody can read it
+_SHIFT = 4  # bits of a pixel's fraction that OpenCV draws with
+
+
+class Page:
+    """A blank page of a width and height in units.
+
+    Args:
+        size: width and height in units.
+        height: the height in pixels; the width follows, rounded to even because video codecs want it so.
+        background: its colour.
+    """
+
+    def __init__(self, size: tuple[float, float], height: int, background: Colour) -> None:
+        self._scale = height / size[1]
+        self._array = np.array(Image.new("RGB", (2 * round(size[0] * self._scale / 2), height), background))
+        self._texts: list[tuple[Point, str, int, Colour, str]] = []
+
+    def pixels(self) -> np.ndarray:
+        """Everything drawn so far, text on top: (H, W, 3) uint8 RGB."""
+        image = Image.fromarray(self._array)
+        draw = ImageDraw.Draw(image)
+        for place, text, size, colour, anchor in self._texts:
+            draw.text(place, text, colour, _font(size), anchor)
+        return np.array(image)
+
+    def fill(self, box: Box, colour: Colour) -> None:
+        left, top, right, bottom = self._pixel_box(box)
+        self._array[top:bottom, left:right] = colour
+
+    def frame(self, box: Box, colour: Colour, width: float) -> None:
+        """A frame of some width around the outside of a box."""
+        left, top, right, bottom = box
+        self.fill((left - width, top - width, right + width, top), colour)
+        self.fill((left - width, bottom, right + width, bottom + width), colour)
+        self.fill((left - width, top, left, bottom), colour)
+        self.fill((right, top, right + width, bottom), colour)
+
+    def picture(self, array: np.ndarray, box: Box) -> Box:
+        """Fit an RGB picture into the middle of a box, and return where it went."""
+        left, top, right, bottom = self._pixel_box(box)
+        height, width = array.shape[:2]
+        scale = min((right - left) / width, (bottom - top) / height)
+        columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
+        # Averaging keeps small pictures free of moire; enlarged ones get smooth edges.
+        fitted = cv2.resize(array, (columns, rows), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+        left, top = left + (right - left - columns) // 2, top + (bottom - top - rows) // 2
+        self._array[top : top + rows, left : left + columns] = fitted
+        return left / self._scale, top / self._scale, (left + columns) / self._scale, (top + rows) / self._scale
+
+    def line(self, points: Sequence[Point] | np.ndarray, colour: Colour, width: float = 1.0) -> None:
+        thickness = max(1, round(width * self._scale))
+        cv2.polylines(self._array, [self._fine(points)], False, colour, thickness, cv2.LINE_AA, _SHIFT)
+
+    def area(self, points: Sequence[Point] | np.ndarray, colour: Colour) -> None:
+        cv2.fillPoly(self._array, [self._fine(points)], colour, cv2.LINE_AA, _SHIFT)
+
+    def dot(self, centre: Point, radius: float, colour: Colour) -> None:
+        (place,) = self._fine([centre]).tolist()
+        cv2.circle(self._array, place, round(radius * self._scale * (1 << _SHIFT)), colour, -1, cv2.LINE_AA, _SHIFT)
+
+    def text(
+        self, place: Point, text: str, size: float, colour: Colour, anchor: str = "ls", room: float | None = None
+    ) -> None:
+        """Text with its anchor (Pillow's two letters; "ls": left end of the base line) at a place.
+
+        What does not fit into the room shrinks, and then loses its end; what would be too small to read is left out.
+        """
+        pixels = round(size * self._scale)
+        if room is not None:
+            enough = room * self._scale
+            smallest = max(_SMALLEST, pixels // 2)
+            while pixels > smallest and _font(pixels).getlength(text) > enough:
+                pixels -= 1
+            if _font(pixels).getlength(text) > enough:
+                while text and _font(pixels).getlength(text + "...") > enough:
+                    text = text[:-1]
+                text += "..."
+        if pixels >= _SMALLEST:
+            x, y = place
+            self._texts.append(((x * self._scale, y * self._scale), text, pixels, colour, anchor))
+
+    def text_width(self, text: str, size: float) -> float:
+        return float(_font(round(size * self._scale)).getlength(text)) / self._scale
+
+    def _fine(self, points: Sequence[Point] | np.ndarray) -> np.ndarray:
+        return np.rint(np.asarray(points, np.float64) * self._scale * (1 << _SHIFT)).astype(np.int32)
+
+    def _pixel_box(self, box: Box) -> tuple[int, int, int, int]:
+        left, top, right, bottom = (round(place * self._scale) for place in box)
+        return left, top, right, bottom
+
+
+@lru_cache(maxsize=64)
+def _font(size: int) -> Any:
+    return ImageFont.load_default(size)
