@@ -1,0 +1,190 @@
+"""How the node is doing, as a diagnostic_msgs/DiagnosticStatus with a sentence that tells what to do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from fluxformer_ros.messages import time_to_msg
+
+PERCENTILES = (50, 90, 99)
+TRANSPORT_CURE = (
+    "an image is larger than Fast DDS's default shared memory: start camera and node with "
+    "FASTDDS_DEFAULT_PROFILES_FILE=config/fastdds.xml of this package, or set "
+    "qos_overrides.<topic>.subscription.reliability to reliable"
+)
+_PATIENCE = 2.0  # s: what has been wrong for less is not worth a warning
+_SETTLED = 4.0  # s: rates say little before
+_RECENT = 10.0  # s: a failure counts as present for this long
+_TOO_SLOW = 0.8  # of the rate that the model was trained at
+
+
+@dataclass(frozen=True)
+class Health:
+    """Everything that the diagnosis looks at; times in seconds, rates in Hz, durations in milliseconds."""
+
+    state: str  # of the lifecycle: unconfigured, inactive, active
+    complaint: str = ""  # why the node could not be configured or activated
+    topic: str = ""
+    publishers: int = 0
+    incompatible_qos: str = ""  # which policies of a publisher do not fit, "" if all do
+    active_for: float = 0.0
+    flowing_for: float = 0.0  # since images began to arrive without a long break
+    camera_timeout: float = 2.0
+    trained_rate: float = 0.0
+    received: int = 0
+    replaced: int = 0
+    discarded: int = 0
+    lost: int = 0  # on the way, as the middleware says
+    pushed: int = 0
+    admitted: int = 0
+    recognitions: int = 0
+    duplicates: int = 0
+    late: int = 0
+    failures: int = 0
+    last_failure: str = ""
+    failure_age: float = math.inf
+    input_age: float = math.inf  # since the newest image was received
+    input_rate: float = math.nan
+    pushed_rate: float = math.nan
+    refused_rate: float = math.nan
+    stuck_rate: float = math.nan  # images whose stamp does not advance
+    recognition_rate: float = math.nan
+    refused: Mapping[str, int] = field(default_factory=dict)  # by cause
+    resets: Mapping[str, int] = field(default_factory=dict)  # by cause
+    durations: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # by stage, at PERCENTILES
+    device: str = ""
+    model: str = ""
+    cpu: float = math.nan  # per cent of one core
+    memory: float = math.nan  # MiB, resident
+
+
+def diagnose(health: Health) -> tuple[bytes, str]:
+    """The level of a DiagnosticStatus and its message.
+
+    Returns:
+        The worst level found, and one sentence for everything found at that level.
+    """
+    if health.complaint:
+        return DiagnosticStatus.ERROR, health.complaint
+    if health.state != "active":
+        return DiagnosticStatus.OK, f"{health.state}: activate the node to recognise"
+    found = [*_errors(health), *_warnings(health)]
+    if not found:
+        return DiagnosticStatus.OK, "recognising"
+    worst = max(level for level, _ in found)
+    return worst, "; ".join(text for level, text in found if level == worst)
+
+
+def _errors(health: Health) -> list[tuple[bytes, str]]:
+    found = []
+    if health.failure_age < _RECENT:
+        found.append(f"recognition fails ({health.last_failure}): see the traceback in the log and report it")
+    if health.refused_rate > 0 and not health.pushed_rate > 0:
+        cause = max(health.refused, key=lambda name: health.refused[name])
+        found.append(f"no image can be used ({cause}): publish a supported encoding, see the README")
+    return [(DiagnosticStatus.ERROR, text) for text in found]
+
+
+def _warnings(health: Health) -> list[tuple[bytes, str]]:
+    found = []
+    if health.incompatible_qos:
+        found.append(
+            f"a publisher on {health.topic} offers an incompatible QoS ({health.incompatible_qos}): "
+            f"set qos_overrides.{health.topic}.subscription to fit it"
+        )
+    if health.active_for > _PATIENCE and health.received == 0:
+        found.append(no_image_reason(health.topic, health.publishers))
+    elif health.received and health.input_age > health.camera_timeout:
+        found.append(f"no image on {health.topic} for {health.input_age:.1f} s: is the camera still running?")
+    elif health.flowing_for > _SETTLED:
+        found += _pace(health)
+    if health.refused_rate > 0 and health.pushed_rate > 0:
+        found.append("some images cannot be used: see the counts by cause")
+    return [(DiagnosticStatus.WARN, text) for text in found]
+
+
+def _pace(health: Health) -> list[str]:
+    needed = _TOO_SLOW * health.trained_rate
+    if health.stuck_rate > 0.5 * health.pushed_rate:
+        return ["the stamps of the images do not advance: the camera's driver must stamp every image"]
+    if health.input_rate < needed:
+        return [
+            f"the camera gives {health.input_rate:.1f} Hz: raise it to the model's {health.trained_rate:g} Hz or more"
+        ]
+    if health.pushed_rate + health.refused_rate < needed:
+        return [
+            f"{health.pushed_rate:.1f} of {health.input_rate:.1f} images per second are looked at, the machine is "
+            "too slow: lower recognition_rate or take a smaller model"
+        ]
+    return []
+
+
+def no_image_reason(topic: str, publishers: int) -> str:
+    """Why no image may have arrived yet, and the cure."""
+    if publishers == 0:
+        return f"nothing publishes on {topic}: start the camera, or remap `image` to its topic"
+    return f"{topic} has {publishers} publisher(s) but no image arrives: if {TRANSPORT_CURE}"
+
+
+def to_status(health: Health, name: str) -> DiagnosticStatus:
+    """The whole status: level, message and every value.
+
+    Args:
+        health: the present state.
+        name: of the node, fully qualified.
+    """
+    level, message = diagnose(health)
+    return DiagnosticStatus(
+        level=level,
+        name=f"{name.lstrip('/')}: recognition",
+        message=message,
+        hardware_id=health.device,
+        values=[KeyValue(key=key, value=value) for key, value in _values(health).items()],
+    )
+
+
+def to_array(status: DiagnosticStatus, stamp: int) -> DiagnosticArray:
+    """The message for /diagnostics; stamp in ns of the node's clock."""
+    message = DiagnosticArray(status=[status])
+    message.header.stamp = time_to_msg(stamp)
+    return message
+
+
+def _values(health: Health) -> dict[str, str]:
+    values = {
+        "state": health.state,
+        "model": health.model,
+        "device": health.device,
+        "topic": health.topic,
+        "publishers": str(health.publishers),
+        "input rate [Hz]": _number(health.input_rate),
+        "input age [s]": _number(health.input_age),
+        "recognition rate [Hz]": _number(health.recognition_rate),
+        "images received": str(health.received),
+        "images lost in transport": str(health.lost),
+        "images replaced": str(health.replaced),
+        "images discarded": str(health.discarded),
+        "images refused": str(sum(health.refused.values())),
+        "images pushed": str(health.pushed),
+        "images admitted": str(health.admitted),
+        "images with a repeated stamp": str(health.duplicates),
+        "images late": str(health.late),
+        "recognitions": str(health.recognitions),
+        "failures": str(health.failures),
+    }
+    values |= {f"refused: {cause}": str(count) for cause, count in health.refused.items()}
+    values |= {f"resets: {cause}": str(count) for cause, count in health.resets.items()}
+    for stage, durations in health.durations.items():
+        for q, duration in zip(PERCENTILES, durations, strict=True):
+            values[f"{stage} p{q} [ms]"] = _number(duration)
+    values["cpu [%]"] = _number(health.cpu)
+    values["memory [MiB]"] = _number(health.memory)
+    return values
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else ""
