@@ -1,0 +1,124 @@
+"""Fluxformer (RA-L 2023), read from top to bottom like the paper's figure (SPEC 1.0 and 1.10).
+
+RGB and flow clips are embedded separately and pass through duplex blocks; the flow stream ends there and the rest of
+the multiscale trunk works on RGB tokens. Support tokens from spatial clustering join them for a last self-attention,
+and the class token is classified.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from fluxformer_core.models.clustering import ClusteringTokens
+from fluxformer_core.models.duplex import DuplexBlock, DuplexMode
+from fluxformer_core.models.layers import Grid, Mlp, Prediction, initialise, sample_mask
+from fluxformer_core.models.mvit import Block, MViTConfig, PatchEmbed
+
+
+@dataclass(frozen=True)
+class FluxformerConfig:
+    """A Fluxformer; without duplex stages and clusters it is a plain MViTv2."""
+
+    trunk: MViTConfig
+    duplex: DuplexMode | Literal["off"] = "cross"
+    duplex_stages: tuple[int, ...] = (1,)  # counted from 1, without gaps
+    gate: float = 0.0  # start of the learned gate on flow: 0 starts as the plain trunk, 1 suits training from scratch
+    clusters: int = 16  # support tokens; 0 leaves clustering and the final self-attention out
+    cluster_rounds: int = 3
+    tubelet: Grid = (2, 16, 16)
+    final_blocks: int = 1
+    final_heads: int = 8
+    flow_dropout: float = 0.15  # share of training samples that see no flow, so that the net works without it
+    readout: Literal["cls", "mean"] = "cls"  # what is classified: the class token, or all tokens' mean (learns sooner)
+    head_dropout: float = 0.5
+
+
+class SelfAttentionBlock(nn.Module):
+    """Plain pre-norm transformer block over a set of tokens (B, N, dim)."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(dim, eps=1e-6), nn.LayerNorm(dim, eps=1e-6)
+        self.qkv, self.proj = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.mlp = Mlp(dim, 4 * dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (
+            part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in self.qkv(self.norm1(x)).chunk(3, dim=-1)
+        )
+        attended = nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        x = x + self.proj(attended)
+        return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
+
+
+class Fluxformer(nn.Module):
+    """Clip in, logits and embedding out.
+
+    Args:
+        config: the architecture.
+        num_classes: labels.
+    """
+
+    def __init__(self, config: FluxformerConfig, num_classes: int) -> None:
+        super().__init__()
+        self.config = config
+        trunk = config.trunk
+        blocks = trunk.attentions()
+        self.num_duplex = 0 if config.duplex == "off" else sum(trunk.depths[: max(config.duplex_stages)])
+        self.patch_embed = PatchEmbed(trunk)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, trunk.dim))
+        self.blocks = nn.ModuleList()
+        for i, attention in enumerate(blocks):
+            drop = trunk.drop_path * i / max(len(blocks) - 1, 1)
+            if config.duplex != "off" and i < self.num_duplex:
+                self.blocks.append(
+                    DuplexBlock(attention, trunk.mlp_ratio, drop, mode=config.duplex, gate=config.gate)
+                )
+            else:
+                self.blocks.append(Block(attention, trunk.mlp_ratio, drop))
+        if self.num_duplex:
+            self.flow_embed = PatchEmbed(trunk)
+        dim = trunk.dim_out
+        if config.clusters:
+            clip = (trunk.frames, trunk.size, trunk.size)
+            self.clustering = ClusteringTokens(clip, config.tubelet, dim, config.clusters, config.cluster_rounds)
+            self.final = nn.Sequential(
+                *[SelfAttentionBlock(dim, config.final_heads) for _ in range(config.final_blocks)]
+            )
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.dropout = nn.Dropout(config.head_dropout)
+        self.head = nn.Linear(dim, num_classes)
+        initialise(self)
+        nn.init.trunc_normal_(self.cls_token, std=0.02)
+
+    def forward(self, rgb: Tensor, flow: Tensor | None = None) -> Prediction:
+        """Classify clips.
+
+        Args:
+            rgb: (B, 3, T, H, W), normalised as the ClipSpec says.
+            flow: (B, 3, T, H, W), encoded (u, v, magnitude); None runs the RGB stream alone.
+        """
+        x = self._tokens(self.patch_embed, rgb)
+        if flow is not None and self.num_duplex:
+            f = self._tokens(self.flow_embed, flow)
+            keep = sample_mask(x, self.config.flow_dropout) if self.training and self.config.flow_dropout else None
+            for block in self.blocks[: self.num_duplex]:
+                x, f = block.forward_duplex(x, f, keep)  # type: ignore[operator]
+        else:
+            for block in self.blocks[: self.num_duplex]:
+                x = block(x)
+        for block in self.blocks[self.num_duplex :]:
+            x = block(x)
+        if self.config.clusters:
+            x = self.final(torch.cat([x, self.clustering(rgb)], dim=1))
+        embedding = self.norm(x)[:, 0] if self.config.readout == "cls" else self.norm(x).mean(dim=1)
+        return Prediction(self.head(self.dropout(embedding)), embedding)
+
+    def _tokens(self, embed: PatchEmbed, clip: Tensor) -> Tensor:
+        x = embed(clip)
+        return torch.cat([self.cls_token.to(x.dtype).expand(x.shape[0], -1, -1), x], dim=1)

@@ -1,0 +1,61 @@
+"""Small layers that every model shares."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+Grid = tuple[int, int, int]
+"""Tokens along time, height and width."""
+
+
+class Prediction(NamedTuple):
+    """What every model returns."""
+
+    logits: Tensor  # (B, classes)
+    embedding: Tensor  # (B, D): what the classifier sees; taught actions are compared in this space
+
+
+class DropPath(nn.Module):
+    """Stochastic depth (Huang et al. 2016): drops a residual branch for whole samples, in training only."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0.0:
+            return x
+        return x * sample_mask(x, self.rate) / (1.0 - self.rate)
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate:.3f}"
+
+
+def sample_mask(x: Tensor, drop: float) -> Tensor:
+    """One Bernoulli draw per sample, (B, 1, ..., 1): 0 with probability `drop`, else 1."""
+    return (torch.rand(x.shape[0], *[1] * (x.dim() - 1), device=x.device) >= drop).to(x.dtype)
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a GELU between, token by token."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.act = nn.GELU()
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(self.act(self.fc1(x)))  # type: ignore[no-any-return]
+
+
+def initialise(module: nn.Module) -> None:
+    """Weights of a transformer at the start of training: truncated normal 0.02, biases zero, norms identity."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.trunc_normal_(part.weight, std=0.02)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)

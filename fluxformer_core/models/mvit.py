@@ -1,0 +1,160 @@
+"""Multiscale vision transformer, MViTv2 (Li et al. 2022): the trunk of Fluxformer (SPEC 1.6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.models.attention import AttentionConfig, PoolingAttention
+from fluxformer_core.models.layers import DropPath, Grid, Mlp
+
+
+@dataclass(frozen=True)
+class MViTConfig:
+    """A trunk. Each stage after the first doubles channels and heads and halves the grid's height and width.
+
+    Raises:
+        ConfigError: if the clip is not divisible by the strides.
+    """
+
+    frames: int = 16
+    size: int = 224  # px
+    depths: tuple[int, ...] = (1, 2, 11, 2)
+    dim: int = 96  # channels of the first stage
+    heads: int = 1  # of the first stage
+    stem_kernel: Grid = (3, 7, 7)
+    stem_stride: Grid = (2, 4, 4)
+    stem_widths: tuple[int, ...] = ()  # channels of convolutions before the embedding; none: one, as published
+    pool_kernel: Grid = (3, 3, 3)  # of the depthwise convolutions that pool queries, keys and values
+    kv_stride: int = 8  # of keys and values in the first stage, halved at each transition
+    coarse_transitions: bool = False  # halve it after the transition block instead, whose keys then cost a quarter
+    mlp_ratio: int = 4
+    drop_path: float = 0.2  # of the last block, growing linearly from 0
+
+    def __post_init__(self) -> None:
+        step = self.stem_stride[1] * 2 ** (len(self.depths) - 1)
+        if self.frames % self.stem_stride[0] or self.size % step:
+            raise ConfigError(
+                f"a clip of {self.frames} frames of {self.size} px does not divide by the model's strides: "
+                f"frames by {self.stem_stride[0]}, size by {step}"
+            )
+
+    @property
+    def grid(self) -> Grid:
+        """Tokens of the first stage."""
+        t, h, w = self.stem_stride
+        return self.frames // t, self.size // h, self.size // w
+
+    @property
+    def dim_out(self) -> int:
+        """Channels of the last stage."""
+        return self.dim * 2 ** (len(self.depths) - 1)
+
+    def attentions(self) -> list[AttentionConfig]:
+        """The attention of every block, first to last."""
+        blocks: list[AttentionConfig] = []
+        grid, dim, heads, kv = self.grid, self.dim, self.heads, self.kv_stride
+        for stage, depth in enumerate(self.depths):
+            for index in range(depth):
+                transition = stage > 0 and index == 0
+                out = dim * 2 if transition else dim
+                heads = heads * 2 if transition else heads
+                q_stride: Grid = (1, 2, 2) if transition else (1, 1, 1)
+                if transition and not self.coarse_transitions:
+                    kv = max(kv // 2, 1)
+                # The transition block reads the finer grid of the stage before it.
+                blocks.append(AttentionConfig(dim, out, heads, grid, q_stride, (1, kv, kv), self.pool_kernel))
+                if transition and self.coarse_transitions:
+                    kv = max(kv // 2, 1)
+                grid, dim = blocks[-1].q_grid, out
+        return blocks
+
+
+class PatchEmbed(nn.Module):
+    """Cuts a clip (B, 3, T, H, W) into overlapping tubes and embeds each: (B, N, dim)."""
+
+    def __init__(self, config: MViTConfig) -> None:
+        super().__init__()
+        if config.stem_widths:
+            self.conv, width, stride = _conv_stem(config)
+            self.proj = nn.Conv3d(width, config.dim, 3, stride, 1)
+        else:
+            self.conv = nn.Identity()
+            pad = [k // 2 for k in config.stem_kernel]
+            self.proj = nn.Conv3d(3, config.dim, config.stem_kernel, config.stem_stride, pad)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.proj(self.conv(x)).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
+
+
+def _conv_stem(config: MViTConfig) -> tuple[nn.Module, int, Grid]:
+    """Convolutions that halve height and width each; returns them, their channels and the stride left to take.
+
+    A small net learns edges and their motion from little data when the stride is taken in several convolutions
+    (Xiao et al. 2021, "Early convolutions help transformers see better"); on CPUs these are also its fastest layers.
+    """
+    layers: list[nn.Module] = []
+    width = 3
+    t, h, w = config.stem_stride
+    for i, out in enumerate(config.stem_widths):
+        time_stride = t if i == len(config.stem_widths) - 1 else 1
+        kernel = (1, 3, 3) if i == 0 else (3, 3, 3)
+        pad = [k // 2 for k in kernel]
+        layers += [nn.Conv3d(width, out, kernel, (time_stride, 2, 2), pad, bias=False), nn.BatchNorm3d(out), nn.GELU()]
+        width, h, w = out, h // 2, w // 2
+    layers.append(ConvBlock(width))
+    return nn.Sequential(*layers), width, (1, h, w)
+
+
+class ConvBlock(nn.Module):
+    """A convolution with a residual path."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(width, width, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm3d(width)
+        self.act = nn.GELU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.act(self.norm(self.conv(x)))  # type: ignore[no-any-return]
+
+
+class Block(nn.Module):
+    """Pooling attention and an MLP, each with a residual path; the attention widens and shrinks in transitions."""
+
+    def __init__(self, config: AttentionConfig, mlp_ratio: int, drop_path: float) -> None:
+        super().__init__()
+        self.config = config
+        self.norm1 = nn.LayerNorm(config.dim, eps=1e-6)
+        self.attn = PoolingAttention(config)
+        self.norm2 = nn.LayerNorm(config.dim_out, eps=1e-6)
+        self.mlp = Mlp(config.dim_out, config.dim_out * mlp_ratio)
+        self.drop_path = DropPath(drop_path)
+        self.proj: nn.Module = nn.Identity()
+        if config.dim != config.dim_out:
+            self.proj = nn.Linear(config.dim, config.dim_out)
+
+    def skip(self, x: Tensor, normed: Tensor) -> Tensor:
+        """The residual path, brought to the channels and the grid of the attention's output."""
+        if isinstance(self.proj, nn.Linear):
+            x = self.proj(normed)
+        return _pool_skip(x, self.config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        normed = self.norm1(x)
+        q, k, v = self.attn.project(normed)
+        assert v is not None
+        x = self.skip(x, normed) + self.drop_path(self.attn.attend(q, k, v))
+        return x + self.drop_path(self.mlp(self.norm2(x)))  # type: ignore[no-any-return]
+
+
+def _pool_skip(x: Tensor, config: AttentionConfig) -> Tensor:
+    if config.q_stride == (1, 1, 1):
+        return x
+    kernel = tuple(s + 1 if s > 1 else s for s in config.q_stride)
+    grid = x[:, 1:].transpose(1, 2).unflatten(2, config.grid)
+    pooled = nn.functional.max_pool3d(grid, kernel, config.q_stride, [k // 2 for k in kernel])
+    return torch.cat([x[:, :1], pooled.flatten(2).transpose(1, 2)], dim=1)

@@ -1,0 +1,114 @@
+"""When something happens at all: cuts the stream into spells of motion, by motion and by pose.
+
+A spell begins with the first moving frame and ends with the last one. Many actions pause in the middle (arms crossed, a
+squat held), so stillness alone does not end a spell: it ends soon when the image looks as it did before the spell, and
+only after a longer hold when it does not.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fluxformer_core.clip import SECOND
+from fluxformer_core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class ActivityConfig:
+    """Thresholds between motion and rest; speeds in frame heights per second, times in seconds.
+
+    Raises:
+        ConfigError: if a field is outside its range.
+    """
+
+    start_motion: float = 0.20  # a spell begins at this speed of the fastest pixels
+    stop_motion: float = 0.12  # below this the scene is still
+    rest: float = 0.3  # stillness that ends a spell when the image is as before it
+    hold: float = 1.5  # stillness that ends it in any case
+    returned: float = 0.4  # the image is as before when it differs by less than this share of the spell's most
+
+    def __post_init__(self) -> None:
+        wrong = []
+        if not 0 < self.stop_motion <= self.start_motion:
+            wrong.append(
+                f"motion thresholds must satisfy 0 < stop_motion <= start_motion, not {self.stop_motion}, "
+                f"{self.start_motion}"
+            )
+        if not 0 < self.rest <= self.hold:
+            wrong.append(f"times must satisfy 0 < rest <= hold, not {self.rest}, {self.hold}")
+        if not 0 <= self.returned <= 1:
+            wrong.append(f"returned must be in 0..1, not {self.returned}")
+        if wrong:
+            raise ConfigError("; ".join(wrong))
+
+
+@dataclass
+class Spell:
+    """One stretch of motion."""
+
+    start: int  # ns: first moving frame
+    last_motion: int  # ns: newest moving frame so far
+    closed: bool = False  # rest has set in; last_motion is the spell's end
+
+
+class ActivityTracker:
+    """Follows motion frame by frame; `spell` is the current or the last one."""
+
+    def __init__(self, config: ActivityConfig) -> None:
+        self.config = config
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, as after a gap in the stream."""
+        self.spell: Spell | None = None
+        self._recent: deque[float] = deque(maxlen=3)
+        self._rising: int | None = None  # since when the motion has been above stop_motion
+        self._still: NDArray[np.float32] | None = None  # what the scene looked like when it was last still
+        self._most_different = 0.0
+
+    @property
+    def active(self) -> bool:
+        """Whether a spell is under way."""
+        return self.spell is not None and not self.spell.closed
+
+    def push(self, stamp: int, motion: float, appearance: NDArray[np.float32]) -> None:
+        """Take in one frame.
+
+        Args:
+            stamp: ns, later than the one before.
+            motion: frame heights per second.
+            appearance: any vector that tells poses apart by Euclidean distance.
+        """
+        config = self.config
+        self._recent.append(motion)
+        level = float(np.median(self._recent))  # one noisy flow field is no motion
+        if self._rising is None and motion >= config.stop_motion:
+            self._rising = stamp
+        elif max(motion, level) < config.stop_motion:
+            self._rising = None
+        if self.spell is None or self.spell.closed:
+            if level >= config.start_motion:
+                self.spell = Spell(start=stamp if self._rising is None else self._rising, last_motion=stamp)
+                self._most_different = 0.0
+            elif level < config.stop_motion:
+                self._still = appearance.copy()
+            return
+        difference = self._difference(appearance)
+        self._most_different = max(self._most_different, difference)
+        if level >= config.stop_motion:
+            self.spell.last_motion = stamp
+            return
+        returned = difference <= config.returned * self._most_different
+        needed = config.rest if returned else config.hold
+        if stamp - self.spell.last_motion >= needed * SECOND:
+            self.spell.closed = True
+            self._still = appearance.copy()
+
+    def _difference(self, appearance: NDArray[np.float32]) -> float:
+        if self._still is None:
+            return 0.0  # the stream began in motion: there is no pose to return to, so any rest ends the spell
+        return float(np.linalg.norm(appearance - self._still))

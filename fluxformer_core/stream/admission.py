@@ -1,0 +1,70 @@
+"""Which camera frames enter the window: decided on stamps alone, so any camera feeds the model the same motion."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from fluxformer_core.clip import SECOND, ClipSpec
+
+
+class Verdict(Enum):
+    """What to do with a frame."""
+
+    ADMIT = "admit"
+    SKIP = "skip"  # the camera is faster than the model's rate
+    DUPLICATE = "duplicate"  # the stamp of the newest frame again
+    LATE = "late"  # a little older than the newest frame: out of order
+    GAP = "gap"  # admit after a reset: too long since the newest frame
+    TIME_JUMP = "time_jump"  # admit after a reset: much older than the newest frame, as when a bag starts again
+
+
+class Admission:
+    """Admits frames at `spec.rate` or, from a slower camera, all of them.
+
+    Args:
+        spec: gives the rate.
+        max_gap: seconds; a longer gap, or a longer step back, starts anew.
+    """
+
+    def __init__(self, spec: ClipSpec, max_gap: float) -> None:
+        self._period = spec.period
+        # A frame may come a little before it is due: cameras jitter, and 30 Hz does not divide by 20.
+        self._early = self._period // 4
+        self.set_max_gap(max_gap)
+        self.reset()
+
+    def set_max_gap(self, seconds: float) -> None:
+        """Change the longest gap that does not start anew."""
+        self._max_gap = round(seconds * SECOND)
+
+    def reset(self) -> None:
+        """Take the next frame as the first."""
+        self._newest: int | None = None
+        self._due = 0
+
+    def judge(self, stamp: int) -> Verdict:
+        """Decide on a frame; verdicts that admit it (ADMIT, GAP, TIME_JUMP) also remember it.
+
+        Args:
+            stamp: ns.
+        """
+        if self._newest is None:
+            return self._admit(stamp, Verdict.ADMIT, first=True)
+        step = stamp - self._newest
+        if step == 0:
+            return Verdict.DUPLICATE
+        if step < 0:
+            return Verdict.LATE if -step <= self._max_gap else self._admit(stamp, Verdict.TIME_JUMP, first=True)
+        if step > self._max_gap:
+            return self._admit(stamp, Verdict.GAP, first=True)
+        self._newest = stamp
+        if stamp < self._due - self._early:
+            return Verdict.SKIP
+        return self._admit(stamp, Verdict.ADMIT, first=False)
+
+    def _admit(self, stamp: int, verdict: Verdict, *, first: bool) -> Verdict:
+        self._newest = stamp
+        # The grid keeps its phase unless the camera has fallen behind it.
+        on_time = not first and stamp - self._due < self._period
+        self._due = (self._due if on_time else stamp) + self._period
+        return verdict

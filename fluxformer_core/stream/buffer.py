@@ -1,0 +1,133 @@
+"""The rolling window: frames, flow and what is derived from them once per frame, in preallocated memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fluxformer_core.clip import SECOND, ClipSpec
+from fluxformer_core.flow.base import FlowEstimator
+
+THUMBNAIL = 16  # px: side of the grey image in a descriptor
+FLOW_THUMBNAIL = 8  # px: side of the flow field in a descriptor
+FASTEST_SHARE = 0.02  # of the pixels: a frame's motion is the mean speed of these, so that one arm counts
+
+
+@dataclass(frozen=True)
+class Window:
+    """What the buffer holds now, oldest first: views, valid until the next push."""
+
+    stamps: NDArray[np.int64]  # (n,) ns
+    frames: NDArray[np.uint8]  # (n, S, S, 3) RGB
+    flow: NDArray[np.float32]  # (n, S, S, 2) frame heights per second; zero for the first frame after a reset
+    motion: NDArray[np.float32]  # (n,) frame heights per second, of the fastest pixels
+    change: NDArray[np.float32]  # (n,) mean absolute brightness difference after motion compensation, 0..1
+    descriptors: NDArray[np.float32]  # (n, d) small grey image and flow field, for clustering
+
+    def __len__(self) -> int:
+        return len(self.stamps)
+
+
+class RollingBuffer:
+    """The newest `spec.window` frames, each with its flow against the frame before it.
+
+    Memory is allocated once, twice the window long: frames are written one after the other, and when the end is reached
+    the newest window moves to the front. So a window is always one contiguous view and reading copies nothing.
+
+    Args:
+        spec: sizes.
+        flow: estimator; called exactly once per pushed frame, but for the first after a reset.
+    """
+
+    def __init__(self, spec: ClipSpec, flow: FlowEstimator) -> None:
+        self.spec, self._estimate = spec, flow
+        size, room = spec.size, 2 * spec.window
+        self._stamps = np.zeros(room, np.int64)
+        self._frames = np.zeros((room, size, size, 3), np.uint8)
+        self._grey = np.zeros((room, size, size), np.uint8)
+        self._flow = np.zeros((room, size, size, 2), np.float32)
+        self._motion = np.zeros(room, np.float32)
+        self._change = np.zeros(room, np.float32)
+        self._descriptors = np.zeros((room, THUMBNAIL**2 + 2 * FLOW_THUMBNAIL**2), np.float32)
+        self._start = self._end = 0
+        self.flows = 0  # flow fields estimated since construction
+        row, column = np.mgrid[0:size, 0:size].astype(np.float32)
+        self._column, self._row = column, row
+
+    def __len__(self) -> int:
+        return self._end - self._start
+
+    def clear(self) -> None:
+        """Forget every frame."""
+        self._start = self._end = 0
+
+    def push(self, frame: NDArray[np.uint8], stamp: int) -> None:
+        """Append a frame (S, S, 3), uint8 RGB, and estimate its flow.
+
+        Raises:
+            ValueError: if the stamp is not later than the newest one.
+        """
+        if len(self) and stamp <= self._stamps[self._end - 1]:
+            raise ValueError(f"stamp {stamp} is not later than {self._stamps[self._end - 1]}")
+        if self._end == len(self._stamps):
+            self._move_to_front()
+        i = self._end
+        self._frames[i] = frame
+        self._stamps[i] = stamp
+        cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY, dst=self._grey[i])
+        if len(self):
+            self._measure_motion(i)
+        else:
+            self._flow[i] = 0.0
+            self._motion[i] = self._change[i] = 0.0
+        self._describe(i)
+        self._end += 1
+        self._start = max(self._start, self._end - self.spec.window)
+
+    def window(self) -> Window:
+        """Views of all that is held."""
+        held = slice(self._start, self._end)
+        return Window(
+            self._stamps[held],
+            self._frames[held],
+            self._flow[held],
+            self._motion[held],
+            self._change[held],
+            self._descriptors[held],
+        )
+
+    def _measure_motion(self, i: int) -> None:
+        displacement = self._estimate(self._grey[i - 1], self._grey[i])
+        self.flows += 1
+        u, v = displacement[..., 0], displacement[..., 1]
+        warped = cv2.remap(self._grey[i], self._column + u, self._row + v, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+        self._change[i] = cv2.norm(warped, self._grey[i - 1], cv2.NORM_L1) / (255.0 * warped.size)
+        seconds = (self._stamps[i] - self._stamps[i - 1]) / SECOND
+        np.multiply(displacement, 1.0 / (seconds * self.spec.size), out=self._flow[i])
+        speed = cv2.magnitude(self._flow[i, ..., 0], self._flow[i, ..., 1]).ravel()
+        count = max(1, int(FASTEST_SHARE * speed.size))
+        self._motion[i] = np.partition(speed, speed.size - count)[-count:].mean()
+
+    def _describe(self, i: int) -> None:
+        split = THUMBNAIL**2
+        small = cv2.resize(self._grey[i], (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel() / 255.0
+        self._descriptors[i, :split] = small - small.mean()  # a change of the light is no new frame
+        flow = cv2.resize(self._flow[i], (FLOW_THUMBNAIL, FLOW_THUMBNAIL), interpolation=cv2.INTER_AREA)
+        self._descriptors[i, split:] = flow.ravel() / self.spec.flow_scale
+
+    def _move_to_front(self) -> None:
+        keep = self.spec.window - 1
+        for store in (
+            self._stamps,
+            self._frames,
+            self._grey,
+            self._flow,
+            self._motion,
+            self._change,
+            self._descriptors,
+        ):
+            store[:keep] = store[self._end - keep : self._end]
+        self._start, self._end = 0, keep

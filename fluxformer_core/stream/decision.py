@@ -1,0 +1,202 @@
+"""From scores to decisions: states, and events with the action's own times.
+
+One spell of motion (activity.py) is taken as one action for as long as the window can hold all of it: its name may
+still change while evidence grows, and then an UPDATED event says so. In motion that outlasts the window a new name is a
+new action.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fluxformer_core.clip import SECOND, ActionEvent, EventKind, State
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.stream.activity import ActivityConfig, ActivityTracker, Spell
+
+
+@dataclass(frozen=True)
+class DecisionConfig:
+    """Thresholds of the decision.
+
+    Raises:
+        ConfigError: if a field is outside its range.
+    """
+
+    start_score: float = 0.5  # smoothed probability at which an action starts
+    keep_score: float = 0.3  # below it a running action's name is no longer believed, and others may replace it
+    confirmations: int = 2  # recognitions in a row that must agree before an event is published
+    min_duration: float = 0.4  # s: shorter spells of motion are no actions
+    smoothing: float = 0.5  # weight of the past in the running mean of probabilities, 0: none
+    activity: ActivityConfig = field(default_factory=ActivityConfig)
+
+    def __post_init__(self) -> None:
+        wrong = []
+        if not 0 < self.keep_score <= self.start_score <= 1:
+            wrong.append(
+                f"scores must satisfy 0 < keep_score <= start_score <= 1, not {self.keep_score}, {self.start_score}"
+            )
+        if self.confirmations < 1:
+            wrong.append(f"confirmations must be at least 1, not {self.confirmations}")
+        if self.min_duration < 0:
+            wrong.append(f"min_duration must not be negative, not {self.min_duration}")
+        if not 0 <= self.smoothing < 1:
+            wrong.append(f"smoothing must be in [0, 1), not {self.smoothing}")
+        if wrong:
+            raise ConfigError("; ".join(wrong))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The decision on one window."""
+
+    state: State
+    label: str
+    score: float
+    unknown_score: float
+    probabilities: NDArray[np.float32]  # (labels,) smoothed; zeros outside a spell of motion
+
+
+class Decider:
+    """Follows the stream: `observe` every admitted frame, `decide` at every recognition.
+
+    Args:
+        labels: in the order of the probabilities.
+        config: thresholds; may be replaced at any time.
+    """
+
+    def __init__(self, labels: tuple[str, ...], config: DecisionConfig) -> None:
+        self.labels, self.config = labels, config
+        self.activity = ActivityTracker(config.activity)
+        self._instances = 0
+        self._open: ActionEvent | None = None
+        self._forget_spell()
+
+    def configure(self, config: DecisionConfig) -> None:
+        """Use other thresholds from now on; an open action stays open."""
+        self.config = config
+        self.activity.config = config.activity
+
+    @property
+    def open_event(self) -> ActionEvent | None:
+        """The newest event of the action that is under way, if any."""
+        return self._open
+
+    def observe(self, stamp: int, motion: float, appearance: NDArray[np.float32]) -> tuple[ActionEvent, ...]:
+        """Take in one admitted frame; returns the end of an action when rest has set in."""
+        before = self.activity.spell
+        self.activity.push(stamp, motion, appearance)
+        spell = self.activity.spell
+        if spell is not before:
+            self._forget_spell()
+        if spell is not None and spell.closed:
+            return self._close(stamp, spell.last_motion)
+        return ()
+
+    def due(self, stamp: int) -> Spell | None:
+        """The spell of motion that is worth classifying now, if any."""
+        spell = self.activity.spell
+        if spell is None or spell.closed or stamp - spell.start < self.config.min_duration * SECOND:
+            return None
+        return spell
+
+    def decide(
+        self, stamp: int, probabilities: NDArray[np.float32], window_start: int
+    ) -> tuple[Verdict, tuple[ActionEvent, ...]]:
+        """Take in calibrated probabilities of the current spell's clip.
+
+        Args:
+            stamp: ns, of the newest frame.
+            probabilities: (labels,) summing to one.
+            window_start: ns, of the oldest frame that was looked at.
+        """
+        spell = self.activity.spell
+        assert spell is not None
+        config = self.config
+        if self._mean is None:
+            self._mean = probabilities
+        else:
+            self._mean = config.smoothing * self._mean + (1 - config.smoothing) * probabilities
+        best = int(self._mean.argmax())
+        label, score = self.labels[best], float(self._mean[best])
+        if label == self._candidate:
+            self._agreed += 1
+        else:
+            self._candidate, self._agreed, self._since = label, 1, stamp
+        events = self._advance(stamp, label, score, spell, window_start)
+        unknown = 1.0 - score
+        if self._open is None:
+            return Verdict(State.UNKNOWN, "", score, unknown, self._mean), events
+        shown = float(self._mean[self.labels.index(self._open.label)])
+        return Verdict(State.ACTION, self._open.label, shown, unknown, self._mean), events
+
+    def reset(self, stamp: int) -> tuple[ActionEvent, ...]:
+        """End what is open, as of the last motion seen, and forget the past."""
+        spell = self.activity.spell
+        events = self._close(stamp, spell.last_motion) if spell is not None else ()
+        self.activity.reset()
+        self._forget_spell()
+        return events
+
+    def _advance(
+        self, stamp: int, label: str, score: float, spell: Spell, window_start: int
+    ) -> tuple[ActionEvent, ...]:
+        config, current = self.config, self._open
+        confirmed = self._agreed >= config.confirmations and score >= config.start_score
+        if current is None:
+            return (self._start(stamp, label, score, spell.start),) if confirmed else ()
+        if label == current.label:
+            if score > current.score:
+                self._open = _follow(current, EventKind.UPDATED, stamp, score=score)
+            return ()
+        believed = self._mean is not None and self._mean[self.labels.index(current.label)] >= config.keep_score
+        if not confirmed or believed:
+            return ()
+        if window_start <= current.start:
+            renamed = _follow(current, EventKind.UPDATED, stamp, label=label, score=score)
+            self._open = renamed
+            return (renamed,)
+        ended = self._close(stamp, self._since)
+        return (*ended, self._start(stamp, label, score, self._since))
+
+    def _start(self, stamp: int, label: str, score: float, start: int) -> ActionEvent:
+        self._instances += 1
+        self._open = ActionEvent(stamp, EventKind.STARTED, label, self._instances, start, score=score)
+        return self._open
+
+    def _close(self, stamp: int, end: int) -> tuple[ActionEvent, ...]:
+        if self._open is None:
+            return ()
+        ended = _follow(self._open, EventKind.ENDED, stamp, end=max(end, self._open.start))
+        self._open = None
+        return (ended,)
+
+    def _forget_spell(self) -> None:
+        self._mean: NDArray[np.float32] | None = None
+        self._candidate = ""
+        self._agreed = 0
+        self._since = 0
+
+
+def _follow(
+    event: ActionEvent,
+    kind: EventKind,
+    stamp: int,
+    *,
+    label: str | None = None,
+    score: float | None = None,
+    end: int = 0,
+) -> ActionEvent:
+    """The next event of the same action."""
+    return ActionEvent(
+        stamp=stamp,
+        kind=kind,
+        label=event.label if label is None else label,
+        instance=event.instance,
+        start=event.start,
+        end=end,
+        score=event.score if score is None else score,
+        person_id=event.person_id,
+    )

@@ -1,0 +1,78 @@
+"""Camera images to the model's input: the centre square, small, RGB."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fluxformer_core.clip import ClipSpec, Pixels
+from fluxformer_core.errors import ImageError
+
+_TO_RGB = {
+    Pixels.BGR: cv2.COLOR_BGR2RGB,
+    Pixels.RGBA: cv2.COLOR_RGBA2RGB,
+    Pixels.BGRA: cv2.COLOR_BGRA2RGB,
+    Pixels.GREY: cv2.COLOR_GRAY2RGB,
+}
+_CHANNELS = {Pixels.RGB: 3, Pixels.BGR: 3, Pixels.RGBA: 4, Pixels.BGRA: 4, Pixels.GREY: 1, Pixels.DEPTH: 1}
+
+NEAR_GREY, FAR_GREY = 255.0, 64.0
+"""How bright the ends of the depth range are shown; 0 is left for "no reading"."""
+
+
+def prepare(image: NDArray[np.generic], pixels: Pixels, spec: ClipSpec) -> NDArray[np.uint8]:
+    """Crop the centre square, shrink it to `spec.size` and convert it to RGB, (S, S, 3) uint8.
+
+    The order matters for speed: the image is shrunk in its own format, and only the few pixels left are converted.
+
+    Raises:
+        ImageError: if shape or type do not fit `pixels`.
+    """
+    check_image(image, pixels)
+    height, width = image.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = image[top : top + side, left : left + side]
+    target = (spec.size, spec.size)
+    if pixels is Pixels.DEPTH:
+        # Averaging readings would invent depths between a person and the wall, so they are thinned, shown as
+        # brightness and averaged only then, as the recordings that models train on were.
+        step = max(1, side // (4 * spec.size))
+        square = depth_to_grey(square[::step, ::step], spec.depth_range)
+        side, pixels = square.shape[0], Pixels.GREY
+    shrunk = cv2.resize(square, target, interpolation=cv2.INTER_AREA if side > spec.size else cv2.INTER_LINEAR)
+    code = _TO_RGB.get(pixels)
+    return np.asarray(shrunk if code is None else cv2.cvtColor(shrunk, code), dtype=np.uint8)
+
+
+def depth_to_grey(depth: NDArray[np.generic], depth_range: tuple[float, float]) -> NDArray[np.uint8]:
+    """Show depth as brightness: near is bright, beyond the range and "no reading" are black.
+
+    Args:
+        depth: uint16 millimetres or float32 metres, 0, NaN and inf without a reading.
+        depth_range: nearest and farthest depth shown, metres; what is nearer is as bright as the nearest.
+    """
+    metres = depth.astype(np.float32) * (0.001 if depth.dtype == np.uint16 else 1.0)
+    near, far = depth_range
+    with np.errstate(invalid="ignore"):
+        seen = (metres > 0) & (metres <= far)
+    share = np.clip((far - np.where(seen, metres, far)) / (far - near), 0.0, 1.0)
+    return np.where(seen, FAR_GREY + (NEAR_GREY - FAR_GREY) * share, 0.0).astype(np.uint8)
+
+
+def check_image(image: NDArray[np.generic], pixels: Pixels) -> None:
+    """Refuse an image whose shape or type contradicts `pixels`.
+
+    Raises:
+        ImageError: saying what was found and what is needed.
+    """
+    channels = _CHANNELS[pixels]
+    found = 1 if image.ndim == 2 else image.shape[2] if image.ndim == 3 else 0  # noqa: PLR2004
+    if found != channels or (channels == 1 and image.ndim != 2) or 0 in image.shape:  # noqa: PLR2004
+        form = "(H, W)" if channels == 1 else f"(H, W, {channels})"
+        raise ImageError(f"a {pixels.value} image must have shape {form} and some pixels, not {image.shape}")
+    allowed = (np.uint16, np.float32) if pixels is Pixels.DEPTH else (np.uint8,)
+    if image.dtype.type not in allowed:
+        names = " or ".join(np.dtype(a).name for a in allowed)
+        raise ImageError(f"a {pixels.value} image must be {names}, not {image.dtype}")

@@ -1,0 +1,288 @@
+"""The recogniser: frames with stamps in, recognitions and events out. Everything live goes through `push`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fluxformer_core.bundle import Bundle
+from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, Pixels, Recognition, State, Update
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.flow.dis import DisFlow
+from fluxformer_core.stream.admission import Admission, Verdict
+from fluxformer_core.stream.buffer import THUMBNAIL, RollingBuffer
+from fluxformer_core.stream.clip_builder import build_clip
+from fluxformer_core.stream.decision import Decider, DecisionConfig
+from fluxformer_core.stream.prepare import check_image, prepare
+from fluxformer_core.stream.selection import select
+
+LEAD = 0.3
+"""Seconds before a spell of motion that the clip may show: the pose from which an action starts belongs to it."""
+
+
+class ResetCause(str, Enum):
+    """Why the window was emptied."""
+
+    GAP = "gap"
+    TIME_JUMP = "time_jump"
+    SIZE_CHANGE = "size_change"
+    REQUESTED = "requested"
+
+
+@dataclass(frozen=True)
+class RecognizerConfig:
+    """Settings of the stream.
+
+    Raises:
+        ConfigError: if a field is outside its range.
+    """
+
+    recognition_rate: float = 7.5  # Hz, by stamp
+    top_k: int = 5  # scores listed in a recognition
+    max_gap: float = 0.5  # s: a longer gap between frames empties the window
+    decision: DecisionConfig = field(default_factory=DecisionConfig)
+
+    def __post_init__(self) -> None:
+        wrong = []
+        if not self.recognition_rate > 0:
+            wrong.append(f"recognition_rate must be positive, not {self.recognition_rate}")
+        if self.top_k < 1:
+            wrong.append(f"top_k must be at least 1, not {self.top_k}")
+        if not self.max_gap > 0:
+            wrong.append(f"max_gap must be positive, not {self.max_gap}")
+        if wrong:
+            raise ConfigError("; ".join(wrong))
+
+
+@dataclass
+class Counters:
+    """What has happened since construction."""
+
+    frames: int = 0  # pushed
+    admitted: int = 0  # entered the window
+    skipped: int = 0  # not needed: the camera is faster than the model's rate
+    duplicates: int = 0
+    late: int = 0  # out of order
+    flows: int = 0
+    recognitions: int = 0
+    forwards: int = 0  # recognitions for which the model ran
+    resets: dict[ResetCause, int] = field(default_factory=lambda: dict.fromkeys(ResetCause, 0))
+
+
+class StageTimings:
+    """Recent milliseconds of each stage; may be read while another thread measures."""
+
+    STAGES = ("prepare", "flow", "select", "forward", "decide")
+
+    def __init__(self, keep: int = 256) -> None:
+        self._recent = {stage: np.full(keep, np.nan) for stage in self.STAGES}
+        self._count = dict.fromkeys(self.STAGES, 0)
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Time the body of a `with`."""
+        start = time.perf_counter()
+        yield
+        ring = self._recent[stage]
+        ring[self._count[stage] % len(ring)] = (time.perf_counter() - start) * 1e3
+        self._count[stage] += 1
+
+    def percentile(self, stage: str, q: float) -> float:
+        """The q-th percentile (0..100) of a stage's recent milliseconds; NaN before the first."""
+        values = self._recent[stage]
+        values = values[~np.isnan(values)]
+        return float(np.percentile(values, q)) if len(values) else float("nan")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The clip that the newest recognition looked at, for pictures."""
+
+    stamps: NDArray[np.int64]  # (T,) ns
+    frames: NDArray[np.uint8]  # (T, S, S, 3) RGB
+    flow: NDArray[np.float32]  # (T, S, S, 2) frame heights per second
+    window_stamps: NDArray[np.int64]  # (n,) ns
+    motion: NDArray[np.float32]  # (n,) frame heights per second, of the whole window
+
+
+class Recognizer:
+    """Recognises actions in a stream of frames. Not thread-safe: one thread pushes.
+
+    Args:
+        bundle: the model.
+        config: settings; the property of the same name replaces them at any time.
+    """
+
+    def __init__(self, bundle: Bundle, config: RecognizerConfig | None = None) -> None:
+        self.bundle, self.spec = bundle, bundle.spec
+        self._config = RecognizerConfig() if config is None else config
+        self._model = bundle.build_model()
+        self._buffer = RollingBuffer(self.spec, DisFlow())
+        self._admission = Admission(self.spec, self._config.max_gap)
+        self._decider = Decider(bundle.labels, self._config.decision)
+        self._format: tuple[tuple[int, ...], Pixels] | None = None
+        self._newest = 0
+        self._next_recognition: int | None = None
+        self.counters = Counters()
+        self.timings = StageTimings()
+        self.last_selection: Selection | None = None
+
+    @property
+    def config(self) -> RecognizerConfig:
+        """Current settings; assigning others takes effect at the next push."""
+        return self._config
+
+    @config.setter
+    def config(self, config: RecognizerConfig) -> None:
+        self._admission.set_max_gap(config.max_gap)
+        self._decider.configure(config.decision)
+        self._config = config
+
+    @property
+    def device(self) -> str:
+        """Where the model runs."""
+        return str(next(self._model.parameters()).device)
+
+    @property
+    def open_event(self) -> ActionEvent | None:
+        """The newest event of the action that is under way, if any."""
+        return self._decider.open_event
+
+    def warm_up(self, forwards: int = 2) -> None:
+        """Run the model on zeros, so that the first recognition is as fast as the rest."""
+        size = (self.spec.frames, self.spec.size, self.spec.size)
+        for _ in range(forwards):
+            self._probabilities(np.zeros((*size, 3), np.uint8), np.zeros((*size, 2), np.float32))
+
+    def push(self, image: NDArray[np.generic], stamp: int, pixels: Pixels = Pixels.RGB) -> Update:
+        """Take in one camera frame.
+
+        Args:
+            image: as `pixels` says; not kept.
+            stamp: ns, the camera's.
+            pixels: how to read the image.
+
+        Returns:
+            A recognition if one was due, and the events that the frame led to.
+
+        Raises:
+            ImageError: if the image's shape or type contradicts `pixels`; the frame then counts for nothing else.
+        """
+        check_image(image, pixels)
+        self.counters.frames += 1
+        events: tuple[ActionEvent, ...] = ()
+        if self._format is not None and self._format != (image.shape, pixels):
+            events = self.reset(ResetCause.SIZE_CHANGE)
+        self._format = (image.shape, pixels)
+        verdict = self._admission.judge(stamp)
+        if verdict in (Verdict.SKIP, Verdict.DUPLICATE, Verdict.LATE):
+            self._count_drop(verdict)
+            return Update(events=events)
+        if verdict in (Verdict.GAP, Verdict.TIME_JUMP):
+            events += self._empty(ResetCause(verdict.value))
+        self._admit(image, stamp, pixels)
+        with self.timings.measure("decide"):
+            events += self._observe(stamp)
+        recognition = None
+        if self._next_recognition is None or stamp >= self._next_recognition:
+            recognition, more = self._recognise(stamp)
+            events += more
+        return Update(recognition, events)
+
+    def reset(self, cause: ResetCause = ResetCause.REQUESTED) -> tuple[ActionEvent, ...]:
+        """Empty the window and end open events."""
+        self._admission.reset()
+        self._format = None
+        return self._empty(cause)
+
+    def close(self) -> tuple[ActionEvent, ...]:
+        """End open events; the recogniser may be used on."""
+        return self._decider.reset(self._newest)
+
+    def _count_drop(self, verdict: Verdict) -> None:
+        if verdict is Verdict.SKIP:
+            self.counters.skipped += 1
+        elif verdict is Verdict.DUPLICATE:
+            self.counters.duplicates += 1
+        else:
+            self.counters.late += 1
+
+    def _empty(self, cause: ResetCause) -> tuple[ActionEvent, ...]:
+        self.counters.resets[cause] += 1
+        self._buffer.clear()
+        self._next_recognition = None
+        self.last_selection = None
+        return self._decider.reset(self._newest)
+
+    def _admit(self, image: NDArray[np.generic], stamp: int, pixels: Pixels) -> None:
+        with self.timings.measure("prepare"):
+            frame = prepare(image, pixels, self.spec)
+        with self.timings.measure("flow"):
+            self._buffer.push(frame, stamp)
+        self._newest = stamp
+        self.counters.admitted += 1
+        self.counters.flows = self._buffer.flows
+
+    def _observe(self, stamp: int) -> tuple[ActionEvent, ...]:
+        window = self._buffer.window()
+        return self._decider.observe(stamp, float(window.motion[-1]), window.descriptors[-1, : THUMBNAIL**2])
+
+    def _recognise(self, stamp: int) -> tuple[Recognition, tuple[ActionEvent, ...]]:
+        self.counters.recognitions += 1
+        self._schedule(stamp)
+        window = self._buffer.window()
+        spell = self._decider.due(stamp)
+        motion = float(window.motion[-5:].max())
+        if spell is None or len(window) < self.spec.frames:
+            state = State.WARMING_UP if len(window) < self.spec.frames else State.IDLE
+            start = int(window.stamps[0])
+            return Recognition(stamp, start, stamp, state, motion=motion, frames_in_window=len(window)), ()
+        first = int(np.searchsorted(window.stamps, spell.start - round(LEAD * SECOND)))
+        with self.timings.measure("select"):
+            chosen = first + select(
+                window.motion[first:], window.change[first:], window.descriptors[first:], self.spec.frames
+            )
+            frames, flow, stamps = window.frames[chosen], window.flow[chosen], window.stamps[chosen]
+        self.counters.forwards += 1
+        with self.timings.measure("forward"):
+            probabilities = self._probabilities(frames, flow)
+        with self.timings.measure("decide"):
+            decided, events = self._decider.decide(stamp, probabilities, int(window.stamps[0]))
+        self.last_selection = Selection(stamps, frames, flow, window.stamps.copy(), window.motion.copy())
+        recognition = Recognition(
+            stamp=stamp,
+            window_start=int(stamps[0]),
+            window_end=int(stamps[-1]),
+            state=decided.state,
+            label=decided.label,
+            score=decided.score,
+            scores=self._best(decided.probabilities),
+            unknown_score=decided.unknown_score,
+            motion=motion,
+            frames_in_window=len(window),
+        )
+        return recognition, events
+
+    def _schedule(self, stamp: int) -> None:
+        period = round(SECOND / self._config.recognition_rate)
+        due = self._next_recognition
+        # Half a frame early is on time: the frame rate need not divide by the recognition rate.
+        base = stamp if due is None or stamp - due > period else due
+        self._next_recognition = base + period - (self.spec.period // 2 if due is None else 0)
+
+    @torch.inference_mode()
+    def _probabilities(self, frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float32]:
+        rgb, motion = build_clip(frames, flow, self.spec)
+        logits = self._model(rgb, motion).logits[0] / self.bundle.metadata.temperature
+        return logits.softmax(0).numpy()  # type: ignore[no-any-return]
+
+    def _best(self, probabilities: NDArray[np.float32]) -> tuple[ActionScore, ...]:
+        order = np.argsort(-probabilities, kind="stable")[: self._config.top_k]
+        return tuple(ActionScore(self.bundle.labels[i], float(probabilities[i])) for i in order)
