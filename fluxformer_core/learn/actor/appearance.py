@@ -94,8 +94,8 @@ class ActorStyle:
         return cls(
             proportions=proportions,
             stature=near(1.70, 0.09, 0.2),
-            bulk=near(1.06, 0.11, 0.24),
-            limbs=near(1.12, 0.11, 0.24),
+            bulk=near(1.12, 0.11, 0.26),
+            limbs=near(1.2, 0.13, 0.3),
             skin=skin,
             hair=HAIRS[rng.integers(len(HAIRS))],
             shirt=_garment(rng),
@@ -132,8 +132,9 @@ class ActorStyle:
         rng = np.random.default_rng([seed, 0x5E7])
         return replace(
             cls.sample(seed),
-            fill=float(rng.uniform(0.8, 1.0)),
+            fill=float(rng.uniform(0.84, 1.0)),
             fov=float(rng.uniform(38.0, 52.0)),
+            camera_height=float(rng.uniform(1.05, 1.6)),
             lateral=float(np.clip(rng.normal(0.0, 0.02), -0.05, 0.05)),
             vertical=0.0,
             yaw=float(np.clip(rng.normal(0.0, 7.0), -25.0, 25.0)),

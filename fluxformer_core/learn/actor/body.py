@@ -33,7 +33,7 @@ def flesh(joints: Joints, style: ActorStyle) -> dict[str, Array]:
     chest, hips, head = joints["chest_frame"], joints["hips_frame"], joints["head_frame"]
     for side, sign in (("right", 1.0), ("left", -1.0)):
         points[f"{side}_eye"] = place(points["head"], head, sign * 0.021, 0.004, 0.051)
-        points[f"{side}_lip"] = place(points["head"], head, sign * 0.011, -0.035, 0.0535)
+        points[f"{side}_lip"] = place(points["head"], head, sign * 0.0145, -0.0300, 0.0520)
         points[f"{side}_yoke"] = place(points["collar"], chest, sign * 0.025, 0.022, -0.006)
     fixed = {
         "chin": (0.0, -0.030, 0.010),
@@ -41,6 +41,7 @@ def flesh(joints: Joints, style: ActorStyle) -> dict[str, Array]:
         "nose": (0.0, -0.010, 0.056),
         "crown": (0.0, 0.026, -0.012),
         "nape": (0.0, -0.030, -0.026),
+        "smile": (0.0, -0.0365, 0.0545),
         "brow": (0.0, 0.034, 0.030),
         "peak": (0.0, 0.034, 0.075),
     }
@@ -92,17 +93,17 @@ def outfit(style: ActorStyle) -> list[Part]:
             split=upper,
         )
         add(f"{side}_elbow", f"{side}_wrist", 0.027 * limbs * sleeve, 0.020 * limbs * sleeve, forearm)
-        add(f"{side}_wrist", f"{side}_fingers", 0.0185, 0.0200, SKIN)
+        add(f"{side}_wrist", f"{side}_fingers", 0.0185 * limbs, 0.0200 * limbs, SKIN)
         add(f"{side}_hip", f"{side}_knee", 0.052 * limbs * fabric, 0.036 * limbs * fabric, thigh)
         add(f"{side}_knee", f"{side}_ankle", 0.034 * limbs * fabric, 0.023 * limbs * fabric, shin)
         add(f"{side}_heel", f"{side}_toes", 0.022, 0.020, SHOES)
         add(f"{side}_eye", f"{side}_eye", 0.0068, 0.0068, EYES)
+        add(f"{side}_lip", "smile", 0.0030, 0.0040, LIPS)
     if style.legs == "skirt":
         add("lap", "hem", 0.85 * wide, 0.125 * bulk, TROUSERS, flatness=0.8, frame="hips_frame")
     add("collar", "chin", 0.031, 0.029, SKIN)
     add("chin", "skull", 0.72 * head, 0.96 * head, SKIN)
     add("nose", "nose", 0.0095, 0.0095, SKIN)
-    add("left_lip", "right_lip", 0.0042, 0.0042, LIPS)
     if style.haircut in ("short", "long"):
         add("crown", "nape", 1.02 * head, 0.75 * head, HAIR)
     if style.haircut == "long":

@@ -98,12 +98,13 @@ def squat(v: Variation) -> Motion:
     """Arms to the front or up, hips down to the knees, and up again."""
     times = v.repetitions(1, 1, 1.7, 1.5)
     depth = v.uniform(0.19, 0.28)
-    up = (v.uniform(-0.22, 0.1), v.uniform(-0.05, 0.55), v.uniform(0.6, 0.8))
-    low = (up[0], min(up[1], 0.05), up[2])
+    aside, rise, reach = v.uniform(-0.25, 0.45), v.uniform(-0.1, 0.35), v.uniform(0.6, 0.85)
+    up, low = (aside, rise, reach), (aside, min(rise, 0.0), reach)
     m = Motion(v)
     if v.chance(0.5):
         m.both(0.34, (0.62, -0.62, 0.2))
     m.both(0.85, up)
+    m.at(0.85, right_elbow=(0.7, -0.8, 0.0), left_elbow=(-0.7, -0.8, 0.0))
     clock = 1.0
     for _ in range(times):
         m.both(clock, up)
@@ -117,6 +118,7 @@ def squat(v: Variation) -> Motion:
     spread = v.uniform(0.02, 0.05)
     m.at(0.9, right_foot=(spread, 0.0, 0.0), left_foot=(-spread, 0.0, 0.0))
     m.at(clock, right_foot=(spread, 0.0, 0.0), left_foot=(-spread, 0.0, 0.0))
+    m.at(clock, right_elbow=(0.7, -0.8, 0.0), left_elbow=(-0.7, -0.8, 0.0))
     m.both(clock + 0.12, up).both(clock + 0.45, (0.12, -0.5, 0.5))
     return m.lasts(clock + 0.85)
 
@@ -128,15 +130,15 @@ def lunge(v: Variation) -> Motion:
     hold = v.uniform(0.15, 0.6)
     bend = v.uniform(4.0, 22.0)
     m = Motion(v)
-    m.at(0.36, left_foot=(0.0, 0.055, 0.5 * reach), left_heel=10.0, root=(0.0, -0.01, 0.3 * reach))
-    m.at(0.72, left_foot=(0.01, 0.0, reach), left_heel=0.0, root=(0.0, -0.4 * low, 0.52 * reach), right_heel=14.0)
+    m.at(0.36, left_foot=(0.01, 0.055, 0.5 * reach), left_heel=10.0, root=(0.0, -0.01, 0.3 * reach))
+    m.at(0.72, left_foot=(0.02, 0.0, reach), left_heel=0.0, root=(0.0, -0.4 * low, 0.52 * reach), right_heel=14.0)
     m.at(0.72, right_foot=(0.0, 0.015, 0.01))
     for clock in (1.15, 1.15 + hold):
-        m.at(clock, left_foot=(0.01, 0.0, reach), root=(0.0, -low, 0.66 * reach), pitch=bend, right_heel=48.0, nod=4.0)
+        m.at(clock, left_foot=(0.02, 0.0, reach), root=(0.0, -low, 0.66 * reach), pitch=bend, right_heel=48.0, nod=4.0)
         m.at(clock, right_foot=(0.0, 0.06, 0.04), right_hand=(0.16, -0.9, 0.3), left_hand=(-0.16, -0.9, 0.3))
-    m.at(1.60 + hold, left_foot=(0.01, 0.0, reach), root=(0.0, -0.35 * low, 0.48 * reach), right_heel=12.0)
+    m.at(1.60 + hold, left_foot=(0.02, 0.0, reach), root=(0.0, -0.35 * low, 0.48 * reach), right_heel=12.0)
     m.at(1.60 + hold, right_foot=(0.0, 0.012, 0.01))
-    m.at(1.98 + hold, left_foot=(0.0, 0.055, 0.4 * reach), left_heel=6.0, root=(0.0, -0.01, 0.15 * reach))
+    m.at(1.98 + hold, left_foot=(0.01, 0.055, 0.4 * reach), left_heel=6.0, root=(0.0, -0.01, 0.15 * reach))
     return m.lasts(2.36 + hold)
 
 

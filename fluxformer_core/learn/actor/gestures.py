@@ -10,12 +10,12 @@ from fluxformer_core.learn.actor.pose import Motion, Variation
 def swipe_left(v: Variation) -> Motion:
     """The right hand goes out to the right, then crosses in front of the body to the left, and stays a moment."""
     a = v.amplitude
-    high = v.uniform(-0.05, 0.2)
+    high = v.uniform(-0.14, 0.14)
     out = v.uniform(0.75, 1.0)
     m = Motion(v)
     m.at(0.26, right_hand=(0.5, -0.62, 0.3))
     m.at(0.58, right_hand=(0.78 * a * out, -0.12 + high, 0.42), twist=7.0)
-    m.at(0.80, right_hand=(0.36, 0.2 + high, 0.72), right_elbow=(0.6, -0.9, -0.2))
+    m.at(0.80, right_hand=(0.36, 0.2 + high, 0.72), right_elbow=(0.3, -1.0, -0.2))
     m.at(0.98, right_hand=(-0.35, 0.22 + high, 0.80))
     m.at(1.12, right_hand=(-0.74 * a, 0.12 + high, 0.56), twist=-9.0)
     hold = v.uniform(0.08, 0.35)
@@ -27,13 +27,13 @@ def swipe_left(v: Variation) -> Motion:
 def swipe_right(v: Variation) -> Motion:
     """The right hand crosses to the left first, then sweeps in front of the body to the right, and stays a moment."""
     a = v.amplitude
-    high = v.uniform(-0.05, 0.2)
+    high = v.uniform(-0.14, 0.14)
     m = Motion(v)
     m.at(0.30, right_hand=(-0.16, -0.55, 0.5))
     m.at(0.60, right_hand=(-0.64 * a, 0.08 + high, 0.55), twist=-8.0)
     wait = v.uniform(0.0, 0.15)
     m.at(0.66 + wait, right_hand=(-0.66 * a, 0.12 + high, 0.55), twist=-8.0)
-    m.at(0.84 + wait, right_hand=(-0.15, 0.25 + high, 0.80), right_elbow=(0.6, -0.9, -0.2))
+    m.at(0.84 + wait, right_hand=(-0.15, 0.25 + high, 0.80), right_elbow=(0.3, -1.0, -0.2))
     m.at(0.98 + wait, right_hand=(0.45, 0.22 + high, 0.72))
     m.at(1.14 + wait, right_hand=(0.86 * a, 0.16 + high, 0.3), twist=6.0)
     hold = wait + v.uniform(0.08, 0.35)
@@ -47,7 +47,7 @@ def wave(v: Variation) -> Motion:
     a = v.amplitude
     period = v.uniform(0.45, 0.7)
     times = v.repetitions(2, 5, period, 1.6)
-    outside = (v.uniform(0.22, 0.52) * a, v.uniform(0.16, 0.46), 0.46)
+    outside = (v.uniform(0.2, 0.46) * a, v.uniform(0.08, 0.42), 0.46)
     inside = (v.uniform(-0.3, 0.0), outside[1] - 0.03, 0.52)
     m = Motion(v)
     m.at(0.32, right_hand=(0.5, -0.4, 0.5))
@@ -84,16 +84,16 @@ def clap(v: Variation) -> Motion:
 
 def arm_cross(v: Variation) -> Motion:
     """Both forearms cross before the chest and stay."""
-    height = v.uniform(-0.16, 0.16)
+    height, over = v.uniform(-0.16, 0.1), v.uniform(0.38, 0.5)
     hold = v.uniform(0.5, 1.3) if v.seconds is None else max(0.3, v.seconds - 1.6)
     right_first = 0.07 if v.chance(0.5) else -0.07
     m = Motion(v)
     m.both(0.28, (0.34, -0.68, 0.4))
     m.both(0.52, (0.12, -0.25, 0.55))
     for clock in (0.80, 0.80 + hold):
-        m.at(clock, right_hand=(-0.52, height - right_first, 0.38 + right_first))
-        m.at(clock, left_hand=(0.52, height + right_first, 0.38 - right_first))
-        m.at(clock, right_elbow=(0.3, -1.0, 0.2), left_elbow=(-0.3, -1.0, 0.2))
+        m.at(clock, right_hand=(-over, height - right_first, 0.36 + right_first))
+        m.at(clock, left_hand=(over, height + right_first, 0.36 - right_first))
+        m.at(clock, right_elbow=(0.5, -1.0, 0.0), left_elbow=(-0.5, -1.0, 0.0))
     m.both(1.10 + hold, (0.12, -0.35, 0.55))
     m.both(1.34 + hold, (0.32, -0.72, 0.38))
     return m.lasts(1.64 + hold)
@@ -118,7 +118,7 @@ def _circle(v: Variation, direction: float) -> Motion:
         ahead = np.sqrt(max(0.16, reach - x * x - y * y))
         m.at(lead + length * step / steps, right_hand=(float(x), float(y), float(ahead)))
         m.at(lead + length * step / steps, twist=float(9.0 * np.cos(theta)))
-    m.at(lead, right_elbow=(0.7, -0.9, -0.2)).at(lead + length, right_elbow=(0.7, -0.9, -0.2))
+    m.at(lead, right_elbow=(0.3, -1.0, -0.2)).at(lead + length, right_elbow=(0.3, -1.0, -0.2))
     hold = v.uniform(0.0, 0.3)
     m.at(lead + length + 0.4 + hold, right_hand=(0.3, -0.5, 0.55))
     return m.lasts(lead + length + 0.8 + hold)
@@ -141,7 +141,7 @@ def draw_x(v: Variation) -> Motion:
     m = Motion(v)
     m.at(0.30, right_hand=(0.5, -0.4, 0.45))
     clock = 0.66
-    m.at(clock, right_hand=(0.42 * a, 0.74, 0.42), right_elbow=(0.7, -0.9, -0.2), twist=4.0)
+    m.at(clock, right_hand=(0.42 * a, 0.74, 0.42), right_elbow=(0.3, -1.0, -0.2), twist=4.0)
     m.at(clock + 0.1, right_hand=(0.40 * a, 0.74, 0.45))
     m.at(clock + 0.1 + 0.55 * stroke, right_hand=(-0.02, 0.28, 0.72))
     clock += 0.1 + stroke
@@ -164,7 +164,7 @@ def draw_triangle(v: Variation) -> Motion:
     m = Motion(v)
     m.at(0.32, right_hand=(0.36, -0.35, 0.5))
     clock = 0.72
-    m.at(clock, right_hand=(0.08, top, 0.48), right_elbow=(0.7, -0.9, -0.2))
+    m.at(clock, right_hand=(0.08, top, 0.48), right_elbow=(0.3, -1.0, -0.2))
     m.at(clock + 0.08, right_hand=(0.05, top, 0.5))
     m.at(clock + 0.08 + 0.5 * stroke, right_hand=(-0.26, 0.4, 0.68))
     clock += 0.08 + stroke
@@ -178,7 +178,7 @@ def draw_triangle(v: Variation) -> Motion:
     clock += 0.08 + stroke
     hold = v.uniform(0.1, 0.4)
     m.at(clock, right_hand=(0.08, top, 0.48), twist=0.0)
-    m.at(clock + hold, right_hand=(0.08, top, 0.48), right_elbow=(0.7, -0.9, -0.2))
+    m.at(clock + hold, right_hand=(0.08, top, 0.48), right_elbow=(0.3, -1.0, -0.2))
     m.at(clock + hold + 0.4, right_hand=(0.25, -0.35, 0.58))
     return m.lasts(clock + hold + 0.8)
 
@@ -187,38 +187,34 @@ def knock(v: Variation) -> Motion:
     """The right fist at head height taps a door in front."""
     period = v.uniform(0.24, 0.38)
     times = v.repetitions(2, 5, period, 1.5)
-    height = v.uniform(0.22, 0.42)
+    height = v.uniform(0.1, 0.38)
     side = v.uniform(-0.08, 0.12)
     back, front = (side + 0.05, height + 0.12, 0.42), (side, height, 0.68)
     m = Motion(v)
     m.at(0.32, right_hand=(0.12, -0.3, 0.5))
     clock = 0.64
-    m.at(clock, right_hand=back, right_elbow=(0.35, -1.0, -0.1))
+    m.at(clock, right_hand=back, right_elbow=(0.2, -1.0, 0.0))
     for _ in range(times):
         m.at(clock + 0.45 * period, right_hand=front)
         m.at(clock + period, right_hand=back)
         clock += period
-    m.at(clock, right_elbow=(0.35, -1.0, -0.1))
+    m.at(clock, right_elbow=(0.2, -1.0, 0.0))
     m.at(clock + 0.38, right_hand=(0.12, -0.35, 0.5))
     return m.lasts(clock + 0.78)
 
 
 def push(v: Variation) -> Motion:
     """Both hands beside the shoulders, then straight to the front, and back."""
-    height = v.uniform(0.0, 0.22)
+    height = v.uniform(-0.12, 0.12)
     hold = v.uniform(0.1, 0.4)
     m = Motion(v)
-    m.both(0.30, (0.12, -0.5, 0.42)).both(0.62, (0.2, -0.02 + height, 0.24))
-    m.both(0.80, (0.18, 0.04 + height, 0.22)).at(0.80, pitch=-4.0)
-    m.at(0.62, right_elbow=(0.8, -1.0, -0.3), left_elbow=(-0.8, -1.0, -0.3))
-    m.both(1.14, (-0.10, 0.12 + height, 0.93)).at(
-        1.14, pitch=7.0, right_elbow=(0.8, -0.6, 0.0), left_elbow=(-0.8, -0.6, 0.0)
-    )
-    m.both(1.14 + hold, (-0.10, 0.10 + height, 0.93)).at(1.14 + hold, pitch=6.0)
-    m.both(1.46 + hold, (0.06, -0.14, 0.5)).at(
-        1.46 + hold, right_elbow=(0.8, -1.0, -0.4), left_elbow=(-0.8, -1.0, -0.4)
-    )
-    m.both(1.66 + hold, (0.2, -0.64, 0.42))
+    m.both(0.30, (0.08, -0.5, 0.42))
+    m.both(0.62, (0.10, -0.04 + height, 0.28)).both(0.80, (0.10, 0.02 + height, 0.26)).at(0.80, pitch=-4.0)
+    for clock, lean in ((1.14, 7.0), (1.14 + hold, 6.0)):
+        m.both(clock, (-0.14, 0.10 + height, 0.92)).at(clock, pitch=lean)
+    for clock in (0.62, 1.46 + hold):
+        m.at(clock, right_elbow=(0.4, -1.0, -0.3), left_elbow=(-0.4, -1.0, -0.3))
+    m.both(1.46 + hold, (0.06, -0.14, 0.5)).both(1.66 + hold, (0.2, -0.64, 0.42))
     return m.lasts(1.98 + hold)
 
 

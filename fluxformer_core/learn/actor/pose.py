@@ -1,8 +1,8 @@
 """What moves: the channels of a pose, and key poses joined by smooth curves.
 
 Lengths are in body heights (roots, feet) or arm lengths (hands), angles in degrees. The body's own frame is x towards
-the image's right edge, y up, z towards the camera, for a person who faces the camera; "right" is the limb at the image's
-right, as in a mirror.
+the image's right edge, y up, z towards the camera, for a person who faces the camera; "right" is the limb at the
+image's right, as in a mirror.
 """
 
 from __future__ import annotations
@@ -92,19 +92,21 @@ class Variation:
         self,
         rng: np.random.Generator,
         *,
-        amplitude: float = 1.0,
-        jitter: float = 0.0,
-        seconds: float | None = None,
-        travels: bool = False,
-        home: Mapping[str, tuple[float, ...]] | None = None,
+        amplitude: float,
+        jitter: float,
+        seconds: float | None,
+        travels: bool,
+        home: Mapping[str, tuple[float, ...]],
     ) -> None:
         self.rng = rng
         self.amplitude = amplitude
         self.jitter = jitter  # arm lengths: standard deviation of a hand's key positions
         self.seconds = seconds  # the length to fill, if it is fixed: decides the number of repetitions
         self.travels = travels  # whether walking may leave the place
-        self.home = dict(home or {})  # how this person stands, where it differs from REST
-        self._bias = {hand: rng.normal(0.0, jitter, 3) for hand in HANDS}
+        self.home = home  # how this person stands, where it differs from REST
+        # Both hands err alike for the most part: nobody claps with one hand a head above the other.
+        alike, right, left = rng.normal(0.0, jitter, 3), *rng.normal(0.0, 0.4 * jitter, (2, 3))
+        self._bias = {"right_hand": alike + right, "left_hand": alike * np.array([-1.0, 1.0, 1.0]) + left}
 
     def repetitions(self, least: int, most: int, period: float, overhead: float) -> int:
         """How often to repeat: as the length demands, or by chance."""

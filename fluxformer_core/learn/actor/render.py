@@ -11,7 +11,8 @@ from fluxformer_core.learn.actor.pose import Array
 
 SHADES = 64
 """Brightness steps of a material: a pixel of the z-buffer's colour plane is material * SHADES + step."""
-_FAR = np.float32(1e9)
+FAR = np.float32(1e9)
+"""Metres: the depth of a z-buffer where nothing is drawn."""
 _SMALLEST = 0.45  # px: a smaller radius may miss every pixel centre
 
 
@@ -20,8 +21,8 @@ class Part:
     """One capsule of the body: from a to b (names of points), radii in metres, painted with a material.
 
     The part of the axis beyond `split` (0..1) is painted with `second`; with stripes > 0 the part before it alternates
-    with `accent` that many times. A part with flatness < 1 is an elliptic one: as thick as wide * flatness, and as wide as it
-    says along the x axis of the frame it belongs to.
+    with `accent` that many times. A part with flatness < 1 has an elliptic section: the radii are those
+    along the x axis of its frame, and that share of them across.
     """
 
     a: str
@@ -64,9 +65,10 @@ class ZBuffer:
     def __init__(
         self, size: tuple[int, int], focal: float, *, colour: bool, light: tuple[float, float, float], ambient: float
     ) -> None:
-        self.depth = np.full(size, _FAR, dtype=np.float32)
-        self.code = np.zeros(size, dtype=np.uint16) if colour else None
+        self.depth = np.full(size, FAR, dtype=np.float32)
+        self.code = np.zeros(size, dtype=np.uint16)  # means something where something is drawn, in colour
         self.box = (size[0], size[1], 0, 0)  # top, left, bottom, right of what is drawn
+        self._colour = colour
         self._focal = focal
         self._light = light  # towards the lamp: right, down, towards the camera; unit length
         self._ambient = ambient
@@ -76,7 +78,7 @@ class ZBuffer:
     def clear(self) -> None:
         """Forget everything drawn."""
         top, left, bottom, right = self.box
-        self.depth[top:bottom, left:right] = _FAR
+        self.depth[top:bottom, left:right] = FAR
         self.box = (*self.depth.shape, 0, 0)
 
     def capsule(self, ends: list[float], part: Part, flatness: float = 1.0) -> None:
@@ -84,7 +86,8 @@ class ZBuffer:
 
         A ray parallel to the optical axis meets the surface where the sphere's place along the axis is shifted from
         the ray's foot by the surface's slant; with that place clamped to the ends, one formula gives shaft and both
-        caps, and a limb that points at the camera comes out right. Perspective enters through the projected ends and radii.
+        caps, and a limb that points at the camera comes out right. Perspective enters through the projected ends and
+        radii.
 
         Args:
             ends: x, y, radius in pixels and distance in metres of a, then of b.
@@ -121,7 +124,7 @@ class ZBuffer:
         buffer = self.depth[top:bottom, left:right]
         seen = (bulge > 0) & (depth < buffer)
         np.copyto(buffer, depth, where=seen)
-        if self.code is not None:
+        if self._colour:
             lx, ly, lz = self._light
             steep = surface * np.float32(1.0 / flatness)
             norm = radius if flatness == 1.0 else np.sqrt(px * px + py * py + steep * steep)

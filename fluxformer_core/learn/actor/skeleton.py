@@ -98,7 +98,7 @@ def solve(pose: Pose, body: Proportions) -> Joints:
         hip = place(pelvis, hips, sign * body.hip_width, 0.0, 0.0)
         standing = np.array([sign * body.stance, body.ankle, 0.0])
         foot = pose["place"] + _turned(heading, pose[f"{side}_foot"] + standing)
-        knee_side = heading @ np.array([0.16 * sign, 0.0, 1.0])
+        knee_side = heading @ np.array([0.10 * sign, 0.0, 1.0])
         joints[f"{side}_hip"] = hip
         joints[f"{side}_knee"], joints[f"{side}_ankle"] = _two_bones(hip, foot, body.thigh, body.shin, knee_side)
         sole = rotation(column["turn"] + 7.0 * sign, column[f"{side}_heel"], still)

@@ -17,9 +17,9 @@ def _overhand(m: Motion, clock: float) -> float:
     m.at(clock + 0.80, right_hand=(0.44, 0.40, -0.34), twist=25.0 * a)
     m.at(clock + 0.96, right_hand=(0.22, 0.95, 0.12), twist=2.0)
     m.at(clock + 1.06, right_hand=(0.02, 0.72, 0.66), right_elbow=(0.8, -0.6, 0.0), twist=-10.0 * a, pitch=7.0)
-    m.at(clock + 1.18, right_hand=(-0.08, 0.22, 0.84), pitch=9.0)
-    m.at(clock + 1.34, right_hand=(-0.02, -0.12, 0.72), right_elbow=(0.5, -1.0, -0.5), twist=-8.0)
-    return clock + 1.34
+    m.at(clock + 1.24, right_hand=(-0.06, 0.30, 0.80), pitch=8.0)
+    m.at(clock + 1.48, right_hand=(0.02, -0.05, 0.66), right_elbow=(0.5, -1.0, -0.5), twist=-8.0)
+    return clock + 1.48
 
 
 def throw(v: Variation) -> Motion:
@@ -81,12 +81,12 @@ def basketball_shoot(v: Variation) -> Motion:
     single = v.chance(0.5)
     m.both(0.34, (-0.02, -0.5, 0.5))
     for clock in (0.74, 0.74 + v.uniform(0.1, 0.3)):
-        m.both(clock, (-0.14, 0.38, 0.4)).at(clock, right_elbow=(0.9, -0.9, 0.3), left_elbow=(-0.9, -0.9, 0.3))
+        m.both(clock, (-0.14, 0.38, 0.4)).at(clock, right_elbow=(0.5, -1.0, 0.3), left_elbow=(-0.5, -1.0, 0.3))
     m.at(clock, root=(0.0, -dip, 0.0), pitch=3.0)
     up = clock + 0.3
     m.at(up, root=(0.0, 0.004, 0.0), pitch=-2.0, nod=-8.0)
     for moment in (up, up + v.uniform(0.2, 0.5)):
-        m.at(moment, right_hand=(-0.08, 0.94, 0.3), right_elbow=(0.9, -0.2, 0.3), left_elbow=(-0.9, -0.5, 0.3))
+        m.at(moment, right_hand=(-0.08, 0.94, 0.3), right_elbow=(0.8, -0.4, 0.5), left_elbow=(-0.8, -0.6, 0.5))
         m.at(moment, left_hand=(0.2, 0.72, 0.4) if single else (0.08, 0.93, 0.3))
     m.at(moment, nod=-6.0)
     m.both(moment + 0.4, (-0.1, 0.15, 0.55)).both(moment + 0.66, (0.0, -0.5, 0.52))
@@ -107,8 +107,8 @@ def bowling(v: Variation) -> Motion:
         root=(0.0, -0.01, 0.3 * reach),
         right_hand=(0.12, -0.9, 0.3),
     )
-    m.at(0.62, left_foot=(0.01, 0.0, reach), left_heel=0.0, root=(0.0, -0.5 * low, 0.62 * reach), pitch=0.5 * bend)
-    m.at(0.62, right_hand=(0.26, -0.8, -0.4), twist=16.0, left_hand=(-0.4, -0.8, 0.25))
+    m.at(0.62, left_foot=(0.025, 0.0, reach), left_heel=0.0, root=(0.0, -0.5 * low, 0.62 * reach), pitch=0.5 * bend)
+    m.at(0.62, right_hand=(0.26, -0.8, -0.4), twist=16.0, left_hand=(-0.25, -0.9, 0.2))
     m.at(0.90, right_hand=(0.34, -0.45, -0.78 * a), right_elbow=(0.5, -0.6, -0.8), pitch=bend, twist=26.0, roll=9.0)
     m.at(0.62, right_heel=10.0, right_foot=(0.0, 0.02, 0.0))
     for clock in (0.95, 1.65):
@@ -117,15 +117,15 @@ def bowling(v: Variation) -> Motion:
             root=(0.0, -low, 0.72 * reach),
             right_heel=42.0,
             right_foot=(0.0, 0.055, 0.03),
-            left_foot=(0.01, 0.0, reach),
+            left_foot=(0.025, 0.0, reach),
         )
-        m.at(clock, left_hand=(-0.5, -0.75, 0.2))
+        m.at(clock, left_hand=(-0.16, -0.93, 0.25))
     m.at(1.18, right_hand=(0.1, -0.97, 0.1), twist=4.0, right_elbow=(0.5, -1.0, -0.5))
     m.at(1.36, right_hand=(-0.04, -0.35, 0.9), twist=-12.0, pitch=0.85 * bend, roll=0.0)
     m.at(1.52, right_hand=(-0.12, 0.15, 0.9), pitch=0.7 * bend)
     m.at(1.70, right_hand=(-0.1, 0.1, 0.88), twist=-12.0, pitch=0.65 * bend)
     m.at(2.05, right_hand=(0.1, -0.75, 0.5), pitch=0.2 * bend, twist=0.0)
-    m.at(2.05, root=(0.0, -0.3 * low, 0.5 * reach), left_heel=0.0, left_foot=(0.01, 0.0, reach), right_heel=14.0)
+    m.at(2.05, root=(0.0, -0.3 * low, 0.5 * reach), left_heel=0.0, left_foot=(0.025, 0.0, reach), right_heel=14.0)
     m.at(2.05, right_foot=(0.0, 0.015, 0.0))
     m.at(2.32, left_foot=(0.0, 0.05, 0.45 * reach), root=(0.0, -0.01, 0.15 * reach))
     return m.lasts(2.62)
@@ -136,10 +136,10 @@ def tennis_serve(v: Variation) -> Motion:
     a = v.amplitude
     m = Motion(v)
     m.at(0.34, left_hand=(0.1, -0.5, 0.6), right_hand=(0.3, -0.9, -0.05))
-    m.at(0.72, left_hand=(0.32, 0.80, 0.42), right_hand=(0.68, -0.55, -0.38), twist=22.0 * a, nod=-10.0)
+    m.at(0.72, left_hand=(0.44, 0.72, 0.45), right_hand=(0.68, -0.55, -0.38), twist=22.0 * a, nod=-10.0)
     m.at(
         0.92,
-        left_hand=(0.32, 0.78, 0.42),
+        left_hand=(0.46, 0.68, 0.45),
         right_hand=(0.82, -0.1, -0.45),
         right_elbow=(0.8, -0.8, -0.2),
         twist=27.0 * a,

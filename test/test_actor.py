@@ -1,0 +1,251 @@
+"""The rendered actor: what it shows is what its labels and times say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.learn.actor import (
+    ACTIONS,
+    DEMO_SCRIPT,
+    FLIPPED,
+    LIMB_ENDS,
+    ActorStyle,
+    Performance,
+    Stage,
+    perform,
+    rehearse,
+)
+from fluxformer_core.learn.actor.pose import smooth_curve
+
+STILL = ActorStyle(idle=0.0)
+RIGHT_FINGERS, LEFT_FINGERS, HEAD = (LIMB_ENDS.index(name) for name in ("right_fingers", "left_fingers", "head"))
+
+
+def speeds(limbs: np.ndarray, rate: float) -> np.ndarray:
+    """Of the fastest limb, m/s, between consecutive frames."""
+    return np.linalg.norm(np.diff(limbs, axis=0), axis=2).max(axis=1) * rate
+
+
+def changed_columns(image: np.ndarray, rest: np.ndarray) -> float:
+    """The mean column of the pixels in which two depth images differ and the first shows somebody nearer."""
+    nearer = (image > 0) & ((rest == 0) | (image.astype(int) < rest.astype(int) - 40))
+    return float(np.flatnonzero(nearer.any(axis=0)).mean())
+
+
+@pytest.mark.parametrize("label", ACTIONS)
+def test_an_action_moves_between_its_times_and_nowhere_else(label):
+    film = rehearse(label, seed=3, rate=30.0, style=STILL)
+    (performance,) = film.script
+    speed = speeds(film.limbs, 30.0)
+    between = film.times[:-1]
+    outside = (between + 1 / 30.0 <= performance.start) | (between >= performance.end)
+    assert outside.sum() > 5
+    assert speed[outside].max() < 1e-6
+    assert speed[~outside].max() > 0.7
+    assert 1.0 < performance.end - performance.start < 8.0
+
+
+@pytest.mark.parametrize("label", ["stand", *ACTIONS])
+def test_a_clip_has_the_promised_images(label):
+    depth, colour = perform(label, 5, size=(48, 64)), perform(label, 5, size=(48, 64), mode="colour")
+    assert len(depth) == len(colour) > 20
+    assert {(image.shape, image.dtype.str) for image in depth} == {((48, 64), "<u2")}
+    assert {(image.shape, image.dtype.str) for image in colour} == {((48, 64, 3), "|u1")}
+    assert all(image.flags["C_CONTIGUOUS"] for image in (*depth, *colour))
+
+
+@pytest.mark.parametrize("mode", ["depth", "colour"])
+def test_the_same_seed_gives_the_same_clip_and_another_seed_another_one(mode):
+    first, again, other = (perform("wave", seed, mode=mode, size=(64, 64)) for seed in (7, 7, 8))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert len(first) != len(other) or any((a != b).any() for a, b in zip(first, other, strict=True))
+
+
+def test_frames_do_not_depend_on_the_order_in_which_they_are_asked_for():
+    style = replace(ActorStyle.sample(2), noise=1.0)
+    stage = Stage([Performance("clap", 0.5, 2.5)], style=style, size=(60, 80), mode="depth")
+    forwards = [image for _, image in stage]
+    assert all(np.array_equal(stage.frame(index), forwards[index]) for index in (40, 3, 77, 0))
+    with pytest.raises(IndexError):
+        stage.frame(len(stage))
+
+
+def test_people_and_places_differ():
+    styles = [ActorStyle.sample(seed) for seed in range(60)]
+    assert len({style.shirt for style in styles}) > 50
+    assert {style.background for style in styles} == {"room", "gradient", "noise", "clutter"}
+    assert max(abs(style.yaw) for style in styles) <= 25
+    fills = [style.fill for style in styles]
+    assert min(fills) < 0.5
+    assert max(fills) > 0.9
+
+
+def test_the_script_happens_on_time_in_the_images():
+    rate = 30.0
+    stage = Stage(DEMO_SCRIPT, rate=rate, size=(240, 320), mode="depth", style=STILL)
+    assert len({performance.label for performance in DEMO_SCRIPT}) == 10
+    # Without noise and breathing, standing gives equal images: the movement is from the first to the last that differ.
+    images = [image for _, image in stage]
+    moving = np.array([False, *((a != b).any() for a, b in pairwise(images))])
+    edges = np.flatnonzero(np.diff(moving.astype(int)))
+    runs = []
+    for begin, end in zip(edges[::2] + 1, edges[1::2] + 1, strict=True):
+        if runs and begin - runs[-1][1] < 0.5 * rate:  # a held pose within an action
+            runs[-1] = (runs[-1][0], end)
+        else:
+            runs.append((begin, end))
+    assert len(runs) == len(DEMO_SCRIPT)
+    for (begin, end), performance in zip(runs, DEMO_SCRIPT, strict=True):
+        assert begin == pytest.approx(performance.start * rate + 1, abs=1), performance
+        assert end == pytest.approx(performance.end * rate + 1, abs=1), performance
+
+
+def test_the_demo_script_leaves_time_to_stand():
+    assert DEMO_SCRIPT[0].start >= 2.0
+    for before, after in pairwise(DEMO_SCRIPT):
+        assert 1.0 <= after.start - before.end <= 1.5
+        assert 1.5 <= after.end - after.start <= 4.0
+
+
+@pytest.mark.parametrize("mode", ["depth", "colour"])
+@pytest.mark.parametrize("label", ["swipe_left", "swipe_right", "draw_circle_cw", "throw", "lunge"])
+def test_a_mirrored_performance_is_the_flipped_picture_of_the_flipped_action(label, mode):
+    style = replace(ActorStyle.sample_recording(4), noise=1.0, mirrored=False)
+    straight = perform(FLIPPED.get(label, label), 4, mode=mode, style=style, size=(64, 64))
+    mirrored = perform(label, 4, mode=mode, style=replace(style, mirrored=True), size=(64, 64))
+    assert all(np.array_equal(a, b[:, ::-1]) for a, b in zip(straight, mirrored, strict=True))
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize(("label", "direction"), [("swipe_left", -1), ("swipe_right", 1)])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_swipe_goes_where_its_name_says_in_the_image(label, direction, mirrored, seed):
+    style = replace(ActorStyle.sample_recording(seed), mirrored=mirrored, noise=0.0, depth_background="none")
+    film = rehearse(label, seed, style=style)
+    fingers = film.limbs[:, LEFT_FINGERS if mirrored else RIGHT_FINGERS]
+    raised = np.flatnonzero(fingers[:, 1] > 0.6 * style.stature)
+    early, late = raised[0], raised[-1]
+    travel = changed_columns(film.frame(late), film.frame(0)) - changed_columns(film.frame(early), film.frame(0))
+    assert direction * travel > 0.1 * film.size[1]
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize(("label", "clockwise"), [("draw_circle_cw", True), ("draw_circle_ccw", False)])
+def test_a_circle_turns_the_way_its_name_says_in_the_image(label, clockwise, mirrored):
+    style = replace(ActorStyle.sample_recording(1), mirrored=mirrored)
+    film = rehearse(label, 1, style=style)
+    x, y = film.limbs[:, LEFT_FINGERS if mirrored else RIGHT_FINGERS, :2].T
+    area = 0.5 * np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))  # positive counter-clockwise: x right, y up
+    assert (area < -0.1) if clockwise else (area > 0.1)
+
+
+@pytest.mark.parametrize("label", ["clap", "walk", "squat", "baseball_swing"])
+def test_colour_and_depth_show_the_same_outline(label):
+    grey = dict.fromkeys(("skin", "hair", "shirt", "accent", "trousers", "shoes"))
+    dark, light = (replace(STILL, fill=0.6, **dict.fromkeys(grey, (value, value, value))) for value in (20, 250))
+    script = [Performance(label, 0.2, 2.6)]
+    stages = [Stage(script, mode="colour", style=style, size=(120, 160)) for style in (dark, light)]
+    outline = Stage(script, mode="depth", style=dark, size=(120, 160))
+    for index in (0, 25, 45, 60):
+        one, two = (stage.frame(index).astype(int) for stage in stages)
+        in_colour = np.abs(one - two).max(axis=2) > 40  # only the actor is painted differently
+        in_depth = outline.frame(index) > 0
+        assert (in_colour & in_depth).sum() > 0.9 * (in_colour | in_depth).sum()
+
+
+def test_the_default_person_stands_in_the_picture_as_the_style_says():
+    image = Stage([], duration=0.1, mode="depth", style=replace(STILL, fill=0.7), size=(240, 320)).frame(0)
+    rows, columns = np.nonzero(image)
+    assert np.ptp(rows) + 1 == pytest.approx(0.7 * 240, rel=0.06)
+    assert columns.mean() == pytest.approx(159.5, abs=8)
+    distance = 1e-3 * np.median(image[image > 0])
+    assert distance == pytest.approx(1.72 / 0.7 / (2 * np.tan(np.radians(25.0))), rel=0.06)
+
+
+@pytest.mark.parametrize("label", ["walk", "lunge", "throw", "pickup_and_throw", "basketball_shoot", "tennis_serve"])
+def test_a_recording_is_cut_so_that_nobody_leaves_it(label):
+    for seed in range(6):
+        style = replace(ActorStyle.sample_recording(seed), depth_background="none", noise=0.0)
+        film = rehearse(label, seed, style=style, size=(64, 64), rate=10.0)
+        images = np.stack([image for _, image in film])
+        touched = (images > 0).any(axis=0)
+        assert not touched[[0, -1]].any()
+        extent = max(np.ptp(np.flatnonzero(touched.any(axis=axis))) for axis in (0, 1))
+        assert extent > 0.7 * 64
+
+
+def test_a_wall_is_behind_the_actor_if_the_style_has_one():
+    style = replace(STILL, depth_background="wall", wall=1.5)
+    image = Stage([], duration=0.1, mode="depth", style=style, size=(120, 160)).frame(0)
+    assert image.min() > 0
+    assert 1e-3 * (int(image[5, 5]) - int(image[60, 80])) == pytest.approx(1.5, abs=0.35)
+
+
+def test_sitting_lasts_until_the_actor_is_asked_to_rise():
+    stage = Stage([Performance("stand_to_sit", 0.5, 2.0), Performance("sit_to_stand", 3.0, 4.5)], style=STILL)
+    head = stage.limbs[:, HEAD, 1] / stage.style.stature
+    standing, sitting = head[0], head[75]
+    assert sitting < standing - 0.2
+    assert head[-1] == pytest.approx(standing)
+
+
+def test_a_faster_person_takes_less_time():
+    slow, fast = (rehearse("push", 1, style=replace(STILL, tempo=tempo)).script[0] for tempo in (0.7, 1.4))
+    assert (slow.end - slow.start) == pytest.approx(2 * (fast.end - fast.start))
+
+
+def test_a_longer_performance_has_more_repetitions():
+    claps = []
+    for seconds in (2.0, 4.0):
+        stage = Stage([Performance("clap", 0.5, 0.5 + seconds)], style=STILL, mode="depth", size=(32, 32))
+        gap = np.linalg.norm(stage.limbs[:, RIGHT_FINGERS] - stage.limbs[:, LEFT_FINGERS], axis=1)
+        claps.append(int(((gap[1:-1] < 0.12) & (gap[1:-1] <= gap[:-2]) & (gap[1:-1] < gap[2:])).sum()))
+    assert claps[1] > claps[0] >= 1
+
+
+@pytest.mark.parametrize(
+    ("script", "complaint"),
+    [
+        ([Performance("fly", 0, 1)], "fly"),
+        ([Performance("wave", 0, 2), Performance("clap", 1, 3)], "must begin after"),
+        ([Performance("wave", 2, 1)], "end after it began"),
+        ([Performance("stand_to_sit", 0, 2), Performance("wave", 3, 5)], "sits"),
+        ([Performance("wave", 0, 2), Performance("sit_to_stand", 3, 5)], "stands"),
+    ],
+)
+def test_an_impossible_script_is_refused(script, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        Stage(script)
+
+
+def test_unusable_arguments_are_refused():
+    with pytest.raises(ConfigError, match="fly"):
+        perform("fly", 0)
+    with pytest.raises(ConfigError, match="rate"):
+        perform("wave", 0, rate=0)
+    with pytest.raises(ConfigError, match="size"):
+        perform("wave", 0, size=(8, 8))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    spans=st.lists(st.floats(0.05, 2.0), min_size=1, max_size=7),
+    data=st.data(),
+)
+def test_a_curve_meets_its_keys_and_stays_between_them(spans, data):
+    times = np.concatenate([[0.0], np.cumsum(spans)])
+    numbers = st.lists(st.floats(-1, 1), min_size=len(times), max_size=len(times))
+    values = np.array(data.draw(numbers))[:, None]
+    assert smooth_curve(times, values, times) == pytest.approx(values)
+    for left in range(len(spans)):
+        inside = smooth_curve(times, values, np.linspace(times[left], times[left + 1], 9))
+        low, high = sorted((values[left, 0], values[left + 1, 0]))
+        assert inside.min() >= low - 1e-9
+        assert inside.max() <= high + 1e-9
