@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, EventKind, Pi
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.overlay import draw_overlay, readable, visible
 from fluxformer_core.stream.page import Page
+from fluxformer_core.stream.recognizer import Selection
 from fluxformer_core.stream.recording import VideoRecorder
 from fluxformer_core.stream.sources import open_source
 
@@ -25,14 +24,14 @@ EVENT = ActionEvent(NOW, EventKind.STARTED, "wave", 3, NOW - SECOND, 0, 0.8)
 CAMERA = np.full((240, 320, 3), (200, 30, 120), np.uint8)
 
 
-def selection(count: int = 16, window: int = 48) -> Any:
-    """A clip of blue frames in which everything moves to the right."""
-    indices = np.linspace(0, window - 1, count).astype(np.intp)
+def selection(count: int = 16, window: int = 48, fastest: float = 2.0) -> Selection:
+    """A clip of blue frames in which everything moves to the right, faster and faster."""
+    stamps = NOW - np.arange(window - 1, -1, -1) * SECOND // 15
+    chosen = np.linspace(0, window - 1, count).astype(np.intp)
     frames = np.full((count, 20, 20, 3), (10, 20, 240), np.uint8)
     flow = np.zeros((count, 20, 20, 2), np.float32)
     flow[..., 0] = 5.0
-    stamps = NOW - (window - 1 - indices) * SECOND // 15
-    return SimpleNamespace(indices=indices, stamps=stamps, frames=frames, flow=flow, motion=np.linspace(0, 2, window))
+    return Selection(stamps[chosen], frames, flow, stamps, np.linspace(0, fastest, window, dtype=np.float32))
 
 
 def area(picture: np.ndarray, colour: tuple[int, int, int], tolerance: int = 2) -> int:
@@ -110,9 +109,7 @@ def test_motion_curve_rises_with_the_motion() -> None:
 
 
 def test_a_still_scene_has_a_flat_curve() -> None:
-    still = selection()
-    still.motion = np.zeros(48)
-    picture = draw_overlay(CAMERA, recognition=ACTION, event=None, selection=still)
+    picture = draw_overlay(CAMERA, recognition=ACTION, event=None, selection=selection(fastest=0.0))
     assert area(picture[314:340], GREY) == 0
 
 

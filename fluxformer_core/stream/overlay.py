@@ -10,6 +10,7 @@ import numpy as np
 from fluxformer_core.clip import SECOND, ActionEvent, EventKind, Pixels, Recognition, State
 from fluxformer_core.flow.encoding import flow_colours
 from fluxformer_core.stream.page import Box, Colour, Page
+from fluxformer_core.stream.prepare import depth_to_grey
 
 if TYPE_CHECKING:
     from fluxformer_core.stream.recognizer import Selection
@@ -91,13 +92,7 @@ def visible(image: np.ndarray, pixels: Pixels, depth_range: tuple[float, float])
     if pixels is Pixels.RGB:
         return image
     if pixels is Pixels.DEPTH:
-        near, far = depth_range
-        metres = image / np.float32(1000) if image.dtype == np.uint16 else image
-        with np.errstate(invalid="ignore"):
-            inside = (metres > 0) & (metres <= far)
-            # The farthest is still grey, so that a body there stands out from nothing at all.
-            brightness = 255 - 205 * (np.maximum(metres, near) - near) / (far - near)
-            image, pixels = np.where(inside, brightness, 0).astype(np.uint8), Pixels.GREY
+        image, pixels = depth_to_grey(image, depth_range), Pixels.GREY
     return np.asarray(cv2.cvtColor(image, _TO_RGB[pixels]), np.uint8)
 
 
@@ -162,16 +157,16 @@ def _draw_scores(page: Page, recognition: Recognition, colour: Colour) -> None:
 def _draw_motion(page: Page, recognition: Recognition, selection: Selection, colour: Colour) -> None:
     """The motion of the whole window; from each selected moment a thread runs down to its frame in the strip."""
     left, top, right, bottom = _CURVE
-    motion = np.asarray(selection.motion, np.float64)
-    heights = bottom - (bottom - top) * motion / max(_FULL_MOTION, float(motion.max()))
-    curve = np.column_stack([np.linspace(left, right, len(motion)), heights])
+    heights = bottom - (bottom - top) * selection.motion / max(_FULL_MOTION, float(selection.motion.max()))
+    since = selection.window_stamps - selection.window_stamps[0]
+    curve = np.column_stack([left + (right - left) * since / max(1, since[-1]), heights])
+    chosen = curve[np.searchsorted(selection.window_stamps, selection.stamps)]
     page.area([(left, bottom), *curve, (right, bottom)], _HOLLOW)
-    for box, index in zip(_cells(len(selection.indices)), selection.indices, strict=True):
-        x, y = curve[index]
+    for box, (x, y) in zip(_cells(len(chosen)), chosen, strict=True):
         page.line([(x, y), (x, bottom), ((box[0] + box[2]) / 2, _STRIP_TOP)], _LINK)
     page.line(curve, _QUIET, 1.5)
-    for index in selection.indices:
-        page.dot(tuple(curve[index]), 2.6, colour)
+    for x, y in chosen:
+        page.dot((x, y), 2.6, colour)
     page.text((left, top - 2), f"motion {recognition.motion:.2f} frame heights/s", 12, _QUIET)
 
 

@@ -1,0 +1,61 @@
+"""fluxformer inspect: what is in a model file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+SUMMARY = "Show what a model file holds: model, clip, labels and where its weights come from."
+EXAMPLES = "  fluxformer inspect\n  fluxformer inspect my_model.safetensors --json"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("bundle", nargs="?", metavar="BUNDLE", help="the model file (default: the shipped one)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: Namespace) -> None:
+    """Print the bundle's content.
+
+    Raises:
+        BundleError: if the file cannot be read or is no bundle.
+    """
+    from fluxformer_core.bundle import Bundle, default_bundle_path
+
+    path = Path(arguments.bundle) if arguments.bundle else default_bundle_path()
+    bundle = Bundle.load(path)
+    content = {
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "digest": bundle.digest,
+        "model": bundle.name,
+        "parameters": sum(weights.numel() for weights in bundle.weights.values()),
+        "spec": asdict(bundle.spec),
+        "labels": list(bundle.labels),
+        "temperature": bundle.metadata.temperature,
+        "provenance": bundle.metadata.provenance,
+    }
+    text = json.dumps(content, indent=2) if arguments.json else "\n".join(_lines(content))
+    sys.stdout.write(text + "\n")
+
+
+def _lines(content: dict[str, Any], indent: str = "") -> Iterator[str]:
+    width = max((len(key) for key in content), default=0) + 2
+    for key, value in content.items():
+        if isinstance(value, dict) and value:
+            yield f"{indent}{key}"
+            yield from _lines(value, indent + "  ")
+        else:
+            yield f"{indent}{key:{width}}{_readable(value)}"
+
+
+def _readable(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_readable, value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,0 +1,43 @@
+"""fluxformer models: what can be trained or converted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+
+SUMMARY = "List the models that can be trained, with their sizes."
+EXAMPLES = "  fluxformer models\n  fluxformer models --labels 60 --json"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--labels", type=int, default=27, metavar="N", help="size of the last layer (default: 27)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: Namespace) -> None:
+    """Print a table of the models.
+
+    Raises:
+        ConfigError: if the number of labels is not positive.
+    """
+    import torch
+
+    from fluxformer_core.errors import ConfigError
+    from fluxformer_core.models.registry import create_model, list_models, model_config
+
+    if arguments.labels < 1:
+        raise ConfigError(f"--labels must be at least 1, not {arguments.labels}")
+    if not arguments.json:
+        sys.stdout.write(f"{'model':18}{'parameters':>12}  clip\n")
+    rows = []
+    for name in list_models():
+        with torch.device("meta"):  # shapes without memory: the big ones would take seconds
+            model = create_model(name, arguments.labels)
+        parameters, trunk = sum(weights.numel() for weights in model.parameters()), model_config(name).trunk
+        rows.append({"model": name, "parameters": parameters, "frames": trunk.frames, "size": trunk.size})
+        if not arguments.json:
+            sys.stdout.write(f"{name:18}{parameters / 1e6:>10.2f} M  {trunk.frames} frames of {trunk.size} px\n")
+    if arguments.json:
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")

@@ -1,0 +1,158 @@
+"""fluxformer recognize: what people do in a video, a bag, a folder of images or before a camera."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from fluxformer_core.clip import ActionEvent, Recognition, Update
+    from fluxformer_core.stream.recognizer import Recognizer
+    from fluxformer_core.stream.recording import VideoRecorder
+    from fluxformer_core.stream.sources import Source, SourceFrame
+
+SUMMARY = "Recognise actions in a video, a bag, a folder of images or before a camera."
+EXAMPLES = """\
+  fluxformer recognize clip.mp4
+  fluxformer recognize 0 --overlay out.mp4                      the first camera, until Ctrl-C
+  fluxformer recognize my_bag --topic /camera/image_raw --json out.jsonl
+  fluxformer recognize images/ --rate 25 --json - | jq .label"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("source", metavar="SOURCE", help="video file, bag, folder of images, or camera (0)")
+    parser.add_argument("--model", metavar="BUNDLE", help="model file (default: the shipped one)")
+    parser.add_argument("--topic", help="the bag's images; needed where it has several image topics")
+    parser.add_argument("--rate", type=float, metavar="HZ", help="frames per second of a folder (default: 30)")
+    parser.add_argument("--json", metavar="FILE", help="one line for each recognition and event; - prints")
+    parser.add_argument("--overlay", type=Path, metavar="FILE.mp4", help="video of what is seen and recognised")
+    parser.add_argument("--quiet", action="store_true", help="print neither events nor progress")
+
+
+def run(arguments: Namespace) -> None:
+    """Read the source to its end, or until Ctrl-C.
+
+    Raises:
+        FluxformerError: if the source, the model or an output cannot be used.
+    """
+    from fluxformer_core.bundle import Bundle, default_bundle_path
+    from fluxformer_core.stream.recognizer import Recognizer
+    from fluxformer_core.stream.recording import VideoRecorder
+    from fluxformer_core.stream.sources import open_source
+
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(arguments.source, topic=arguments.topic, rate=arguments.rate))
+        recognizer = Recognizer(Bundle.load(arguments.model or default_bundle_path()))
+        _refuse_to_overwrite(arguments.source, arguments.json, arguments.overlay)
+        json_file = stack.enter_context(_open_json(arguments.json)) if arguments.json else None
+        video = stack.enter_context(VideoRecorder(arguments.overlay)) if arguments.overlay else None
+        quiet = arguments.quiet or arguments.json == "-"  # whoever reads JSON wants nothing in between
+        _follow(source, recognizer, _Report(json_file, video, quiet=quiet))
+
+
+def _follow(source: Source, recognizer: Recognizer, report: _Report) -> None:
+    from tqdm import tqdm
+
+    hidden = True if report.quiet else None  # None: hidden where standard error is no terminal
+    with tqdm(source, total=source.length, unit=" frames", disable=hidden, leave=False) as frames:
+        try:
+            for frame in frames:
+                report.update(recognizer.push(frame.image, frame.stamp, frame.pixels), frame, recognizer)
+        except KeyboardInterrupt:
+            pass  # the usual end of a camera; of a recording, too, what was found so far is worth having
+        finally:
+            frames.close()
+            report.events(recognizer.close())
+            report.summary(recognizer)
+
+
+class _Report:
+    """Tells the user, the JSON file and the overlay video what was recognised.
+
+    Args:
+        json_file: where the lines of JSON go, if anywhere.
+        video: where the overlay goes, if anywhere.
+        quiet: whether nothing is to be printed.
+    """
+
+    def __init__(self, json_file: TextIO | None, video: VideoRecorder | None, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self._json, self._video = json_file, video
+        self._start: int | None = None
+        self._recognition: Recognition | None = None
+        self._event: ActionEvent | None = None
+
+    def update(self, update: Update, frame: SourceFrame, recognizer: Recognizer) -> None:
+        self._start = frame.stamp if self._start is None else self._start
+        if update.recognition is not None:
+            self._recognition = update.recognition
+            self._write("recognition", update.recognition, state=update.recognition.state.name)
+        self.events(update.events)
+        if self._video is not None:
+            from fluxformer_core.stream.overlay import draw_overlay, visible
+
+            picture = draw_overlay(
+                visible(frame.image, frame.pixels, recognizer.spec.depth_range),
+                recognition=self._recognition,
+                event=self._event,
+                selection=recognizer.last_selection,
+            )
+            self._video.write(picture, frame.stamp)
+
+    def events(self, events: tuple[ActionEvent, ...]) -> None:
+        for event in events:
+            self._event = event
+            self._write("event", event, kind=event.kind.name)
+            if not self.quiet:
+                self._print(event)
+
+    def summary(self, recognizer: Recognizer) -> None:
+        if self.quiet:
+            return
+        counters = recognizer.counters
+        actions = self._event.instance if self._event else 0
+        resets = sum(counters.resets.values())
+        sys.stderr.write(f"{counters.frames} frames, {counters.recognitions} recognitions, {actions} actions")
+        sys.stderr.write(f", {resets} resets\n" if resets else "\n")
+
+    def _write(self, type: str, thing: Recognition | ActionEvent, **names: str) -> None:
+        if self._json is not None:
+            self._json.write(json.dumps({"type": type, **asdict(thing), **names}) + "\n")
+            self._json.flush()  # others may follow while a camera runs
+
+    def _print(self, event: ActionEvent) -> None:
+        from tqdm import tqdm
+
+        from fluxformer_core.clip import SECOND, EventKind
+
+        since = self._start or 0
+        began = (event.start - since) / SECOND
+        times = f"{began:8.1f} s"
+        if event.kind is EventKind.ENDED:
+            times += f" .. {(event.end - since) / SECOND:.1f} s"
+        # tqdm clears its bar for the line, and prints as usual where there is none.
+        tqdm.write(f"{times:22}{event.kind.name.lower():9}{event.label:20}{100 * event.score:3.0f} %")
+        sys.stdout.flush()  # an event is told when it happens, down a pipe, too
+
+
+def _refuse_to_overwrite(source: str, *outputs: str | Path | None) -> None:
+    from fluxformer_core.errors import ConfigError
+
+    for output in outputs:
+        if output is not None and Path(output).exists() and Path(source).exists() and Path(output).samefile(source):
+            raise ConfigError(f"{output} is the source itself; write to another file")
+
+
+def _open_json(name: str) -> AbstractContextManager[TextIO]:
+    from fluxformer_core.errors import ConfigError
+
+    try:
+        return nullcontext(sys.stdout) if name == "-" else open(name, "w")
+    except OSError as error:
+        raise ConfigError(f"{name} cannot be written: {error.strerror}") from error
