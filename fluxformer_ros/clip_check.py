@@ -87,7 +87,7 @@ def _verdict(clip: Clip, span: tuple[int, int], ended: Sequence[ActionEvent]) ->
     return Verdict(clip.path, clip.label, answer, scores.get(answer, 0.0), tuple(ranked[1:]))
 
 
-def play(clips: Sequence[Clip], data: Path) -> Run:
+def play(clips: Sequence[Clip], data: Path, model: str | None = None) -> Run:
     """Play all clips one after another to one recogniser, with a silence that clears its window in between.
 
     Raises:
@@ -103,7 +103,7 @@ def play(clips: Sequence[Clip], data: Path) -> Run:
         # A file, because hundreds of paths may be more than a command line holds.
         sources = Path(folder) / "sources"
         sources.write_text("\n".join(str(data / clip.path) for clip in clips), encoding="utf-8")
-        return run_graph([f"@{sources}", *holds, *pause], quiet=True)
+        return run_graph([f"@{sources}", *holds, *pause], model=model, quiet=True)
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -118,11 +118,12 @@ def main(args: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("list", type=Path, help="CSV file with the columns path and label")
     parser.add_argument("data", type=Path, help="folder that the paths are relative to")
+    parser.add_argument("--model", metavar="FILE", help="another model than the one that is shipped")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every verdict there, too")
     options = parser.parse_args(args)
     try:
         clips = read_list(options.list)
-        verdicts = judge(clips, play(clips, options.data))
+        verdicts = judge(clips, play(clips, options.data, options.model))
     except FluxformerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -44,6 +44,7 @@ def main(args: Sequence[str] | None = None) -> int:
         description=__doc__, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("source", nargs="?", default="actor", help="video, folder, bag, camera index, or `actor`")
+    parser.add_argument("--model", metavar="FILE", help="another model than the one that is shipped")
     parser.add_argument("--duration", type=float, metavar="S", help="stop after this time")
     parser.add_argument(
         "--overlay", type=Path, default=Path("demo.mp4"), metavar="FILE", help="video to write (default: %(default)s)"
@@ -53,7 +54,7 @@ def main(args: Sequence[str] | None = None) -> int:
     limit = ["--duration", str(options.duration)] if options.duration else []
     print(f"playing {options.source} to the recogniser ...", flush=True)
     try:
-        run = run_graph([options.source, *limit])
+        run = run_graph([options.source, *limit], model=options.model)
         print(f"\n{report(run)}")
         if options.source == "actor":
             played = [action for action in DEMO_SCRIPT if action.end * SECOND <= run.frames[-1].due]
@@ -62,7 +63,7 @@ def main(args: Sequence[str] | None = None) -> int:
             print("no overlay video: a camera's images cannot be played again")
         else:
             print("\ndrawing the overlay video ...", flush=True)
-            write_overlay(options.source, run, options.overlay)
+            write_overlay(options.source, run, options.overlay, options.model)
             print(f"written to {options.overlay.resolve()}")
     except FluxformerError as error:
         print(f"error: {error}", file=sys.stderr)

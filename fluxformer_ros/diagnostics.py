@@ -19,6 +19,7 @@ TRANSPORT_CURE = (
 _PATIENCE = 2.0  # s: what has been wrong for less is not worth a warning
 _SETTLED = 4.0  # s: rates say little before
 _RECENT = 10.0  # s: a failure counts as present for this long
+_ALL = 10  # images in a row: these are all, not some
 _TOO_SLOW = 0.8  # of the rate that the model was trained at
 
 
@@ -41,7 +42,9 @@ class Health:
     lost: int = 0  # on the way, as the middleware says
     pushed: int = 0
     admitted: int = 0
+    skipped: int = 0  # not needed: the camera is faster than the model's rate
     recognitions: int = 0
+    forwards: int = 0  # recognitions for which the model ran
     duplicates: int = 0
     late: int = 0
     failures: int = 0
@@ -53,7 +56,9 @@ class Health:
     refused_rate: float = math.nan
     stuck_rate: float = math.nan  # images whose stamp does not advance
     recognition_rate: float = math.nan
-    refused: Mapping[str, int] = field(default_factory=dict)  # by cause
+    refused: Mapping[str, int] = field(default_factory=dict)  # images that could not be used, by cause
+    refused_in_a_row: int = 0  # how many of the newest images these were
+    last_refusal: str = ""
     resets: Mapping[str, int] = field(default_factory=dict)  # by cause
     durations: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # by stage, at PERCENTILES
     device: str = ""
@@ -83,9 +88,8 @@ def _errors(health: Health) -> list[tuple[bytes, str]]:
     found = []
     if health.failure_age < _RECENT:
         found.append(f"recognition fails ({health.last_failure}): see the traceback in the log and report it")
-    if health.refused_rate > 0 and not health.pushed_rate > 0:
-        cause = max(health.refused, key=lambda name: health.refused[name])
-        found.append(f"no image can be used ({cause}): publish a supported encoding, see the README")
+    if health.refused_in_a_row >= _ALL:
+        found.append(f"no image on {health.topic} can be used: {health.last_refusal}")
     return [(DiagnosticStatus.ERROR, text) for text in found]
 
 
@@ -102,8 +106,8 @@ def _warnings(health: Health) -> list[tuple[bytes, str]]:
         found.append(f"no image on {health.topic} for {health.input_age:.1f} s: is the camera still running?")
     elif health.flowing_for > _SETTLED:
         found += _pace(health)
-    if health.refused_rate > 0 and health.pushed_rate > 0:
-        found.append("some images cannot be used: see the counts by cause")
+    if health.refused_rate > 0:
+        found.append(f"some images on {health.topic} cannot be used: {health.last_refusal}")
     return [(DiagnosticStatus.WARN, text) for text in found]
 
 
@@ -171,9 +175,11 @@ def _values(health: Health) -> dict[str, str]:
         "images refused": str(sum(health.refused.values())),
         "images pushed": str(health.pushed),
         "images admitted": str(health.admitted),
+        "images skipped": str(health.skipped),
         "images with a repeated stamp": str(health.duplicates),
         "images late": str(health.late),
         "recognitions": str(health.recognitions),
+        "forward passes": str(health.forwards),
         "failures": str(health.failures),
     }
     values |= {f"refused: {cause}": str(count) for cause, count in health.refused.items()}

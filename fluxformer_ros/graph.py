@@ -132,19 +132,21 @@ class Graph:
         return self.folder / f"{name}.log"
 
 
-def run_graph(player: Sequence[str], *, quiet: bool = False) -> Run:
+def run_graph(player: Sequence[str], *, model: str | None = None, quiet: bool = False) -> Run:
     """Play sources to a recogniser until their end.
 
     Args:
         player: arguments of player_node.
+        model: file of the model; the shipped one if None.
         quiet: whether to keep back the events that the listener prints.
 
     Raises:
         GraphError: if a process fails, or if nothing was recognised; with the reason.
     """
     with Graph() as graph:
+        parameters = ["--ros-args", "-p", f"model:={model}"] if model else []
         log, record = graph.folder / "played.jsonl", graph.folder / "heard.jsonl"
-        graph.start("recognizer", "fluxformer_ros.recognizer_node")
+        graph.start("recognizer", "fluxformer_ros.recognizer_node", *parameters)
         graph.start("listener", "fluxformer_ros.listener_node", "--record", str(record), quiet=quiet)
         graph.start("player", "fluxformer_ros.player_node", "--log", str(log), *player, quiet=quiet)
         while graph.running("player"):

@@ -74,7 +74,7 @@ class HealthMonitor:
         }
         rates = {f"{name}_rate": self._rates[name].read(now, count) for name, count in counts.items()}
         timings = recognizer.timings
-        durations = {stage: tuple(timings.percentile(stage, q) for q in PERCENTILES) for stage in timings.stages}
+        durations = {stage: tuple(timings.percentile(stage, q) for q in PERCENTILES) for stage in timings.STAGES}
         durations["stamp to publish"] = tuple(self.latency.percentile(q) for q in PERCENTILES)
         failure, failed_at = worker.last_failure
         return Health(
@@ -93,7 +93,9 @@ class HealthMonitor:
             lost=self.lost,
             pushed=worker.pushed,
             admitted=counters.admitted,
+            skipped=counters.skipped,
             recognitions=counters.recognitions,
+            forwards=counters.forwards,
             duplicates=counters.duplicates,
             late=counters.late,
             failures=worker.failures,
@@ -101,6 +103,8 @@ class HealthMonitor:
             failure_age=now - failed_at,
             input_age=now - self._received_at,
             refused=dict(worker.refused),
+            refused_in_a_row=worker.refused_in_a_row,
+            last_refusal=worker.last_refusal,
             resets={cause.value: count for cause, count in counters.resets.items()},
             durations=durations,
             device=recognizer.device,

@@ -51,10 +51,13 @@ def main(args: Sequence[str] | None = None) -> int:
     example = "example: python -m fluxformer_ros.rate_check --seconds 60"
     parser = argparse.ArgumentParser(description=__doc__, epilog=example)
     parser.add_argument("--seconds", type=float, default=30.0, help="how long to play (default: %(default)s)")
+    parser.add_argument("--model", metavar="FILE", help="another model than the one that is shipped")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     options = parser.parse_args(args)
     try:
-        numbers = account(run_graph(["actor", "--loop", "--duration", str(options.seconds)], quiet=True))
+        numbers = account(
+            run_graph(["actor", "--loop", "--duration", str(options.seconds)], model=options.model, quiet=True)
+        )
     except FluxformerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

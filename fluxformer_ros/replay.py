@@ -28,7 +28,7 @@ def newest(heard: Sequence[Stamped], stamp: int) -> Stamped | None:
     return heard[index - 1] if index else None
 
 
-def write_overlay(source: str, run: Run, path: Path) -> None:
+def write_overlay(source: str, run: Run, path: Path, model: str | None = None) -> None:
     """Play a recorded source once more, without ROS, and write a video of what the live recogniser said about it.
 
     States, scores and events are those that were heard. The selected frames were not sent over ROS; the recogniser is
@@ -38,12 +38,13 @@ def write_overlay(source: str, run: Run, path: Path) -> None:
         source: what the player played.
         run: with the stamp of every published frame.
         path: the video, .mp4.
+        model: file of the model; the shipped one if None.
 
     Raises:
         SourceError: if the source cannot be read again.
         ConfigError: if the video cannot be written.
     """
-    bundle = Bundle.load(default_bundle_path())
+    bundle = Bundle.load(model or default_bundle_path())
     recognizer = Recognizer(bundle)
     with VideoRecorder(path) as video, _open(source) as images:
         for number, (frame, image) in enumerate(zip(run.frames, images, strict=False)):

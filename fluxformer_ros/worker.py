@@ -34,6 +34,8 @@ class Worker:
         mailbox: where the subscription leaves messages.
         pushed: images that were recognised, or skipped by the recogniser on purpose.
         refused: images that could not be used, by cause.
+        refused_in_a_row: how many of the newest images these were.
+        last_refusal: why the newest of them could not be used.
         failures: unexpected exceptions.
         last_failure: what the newest of them said, and when, by `time.monotonic`.
         last_push: when the newest image was pushed, by `time.monotonic`.
@@ -50,6 +52,8 @@ class Worker:
         self.mailbox: Mailbox[Image | CompressedImage] = Mailbox()
         self.pushed = 0
         self.refused: Counter[str] = Counter()
+        self.refused_in_a_row = 0
+        self.last_refusal = ""
         self.failures = 0
         self.last_failure = ("", -math.inf)
         self.last_push = time.monotonic()
@@ -104,6 +108,7 @@ class Worker:
                 self._frame_id = message.header.frame_id
                 self._publish(self._recognizer.push(image, stamp, pixels), self._frame_id)
             self.pushed += 1
+            self.refused_in_a_row = 0
             self.last_push = time.monotonic()
         except ImageError as error:
             self._refuse(error)
@@ -119,6 +124,8 @@ class Worker:
         cause = re.split(r"[:;]", str(error), maxsplit=1)[0]
         known = cause in self.refused or len(self.refused) < _MAX_CAUSES
         self.refused[cause if known else "other causes"] += 1
+        self.refused_in_a_row += 1
+        self.last_refusal = str(error)
         self._logger.warning(f"image refused: {error}", throttle_duration_sec=_LOG_PERIOD)
 
     def _fail(self) -> None:

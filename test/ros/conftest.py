@@ -1,0 +1,43 @@
+"""Everything here runs on a domain of its own and this machine only; without rclpy it is left out, and says so."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+MISSING = [name for name in ("rclpy", "fluxformer") if importlib.util.find_spec(name) is None]
+collect_ignore_glob = ["test_*.py"] if MISSING else []
+
+
+def pytest_report_header() -> str:
+    return f"test/ros is left out, not installed: {', '.join(MISSING)}" if MISSING else "test/ros runs over real DDS"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("filterwarnings", "ignore:module 'sre_:DeprecationWarning")  # rclpy's copy of lark
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.ros)
+
+
+@pytest.fixture(scope="session")
+def ros(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """ROS in this process, and an environment in which processes started by tests find each other and nobody else."""
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    from fluxformer_ros.graph import environment
+
+    os.environ.pop("ROS_DOMAIN_ID", None)
+    os.environ.update(environment(), ROS_LOG_DIR=str(tmp_path_factory.mktemp("log")))
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    yield
+    rclpy.shutdown()

@@ -1,0 +1,182 @@
+"""A recogniser in a process of its own, and everything that a robot around it would do: publish, listen, ask."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from fluxformer.msg import ActionEvent, ActionLabels, Recognition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import CompressedImage, Image
+from std_srvs.srv import Trigger
+
+from fluxformer_core.bundle import Bundle, Metadata
+from fluxformer_core.clip import SECOND, ClipSpec, Pixels
+from fluxformer_core.learn.actor import Performance, Stage
+from fluxformer_core.models.registry import create_model, model_config
+from fluxformer_ros.images import image_to_msg
+from fluxformer_ros.messages import time_from_msg
+
+PATIENCE = 30.0  # s: only ever waited out by a test that fails
+PERIOD = SECOND // 15  # ns between the stamps of two images
+LABELS = ("wave", "clap")
+_ACTING = Stage([Performance("wave", 0.0, 6.0)], rate=15.0, size=(120, 160), duration=6.0)
+_STILL = Stage([], rate=15.0, size=(120, 160), duration=0.1)
+
+
+class RecognizerProcess:
+    """The node as users start it; `said` is what it wrote to its standard error."""
+
+    def __init__(self, log: Path, *, namespace: str = "", **parameters: Any) -> None:
+        values = [f"{name}:={value}" for name, value in parameters.items()]
+        options = [word for value in values for word in ("-p", value)] + ["-r", f"__ns:=/{namespace}"]
+        self._log = log
+        self._stderr = log.open("wb")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "fluxformer_ros.recognizer_node", "--ros-args", *options],
+            stderr=self._stderr,
+        )
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def end(self, signal_number: int = signal.SIGINT) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(signal_number)
+        return self.process.wait(PATIENCE)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._stderr.close()
+
+
+class Robot:
+    """A node that publishes images with stamps of its own making and keeps everything that the recogniser says."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.stamp = 1_000 * SECOND  # of the next image
+        self.published = 0
+        self.recognitions: list[Recognition] = []
+        self.events: list[ActionEvent] = []
+        self.labels: list[ActionLabels] = []
+        self.statuses: list[DiagnosticStatus] = []
+        self._status_stamp = 0
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(node)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        sensor, quiet = qos_profile_sensor_data, PublisherEventCallbacks(use_default_callbacks=False)
+        self.images = node.create_publisher(Image, "image", sensor, event_callbacks=quiet)
+        self.compressed = node.create_publisher(CompressedImage, "image/compressed", sensor, event_callbacks=quiet)
+        node.create_subscription(Recognition, "recognizer/recognition", self.recognitions.append, 100)
+        node.create_subscription(ActionEvent, "recognizer/events", self.events.append, 100)
+        node.create_subscription(ActionLabels, "recognizer/labels", self.labels.append, latched)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
+        self._services = {
+            "set_parameters_atomically": node.create_client(
+                SetParametersAtomically, "recognizer/set_parameters_atomically"
+            ),
+            "change_state": node.create_client(ChangeState, "recognizer/change_state"),
+            "reset": node.create_client(Trigger, "recognizer/reset"),
+        }
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        name = f"{self.node.resolve_topic_name('recognizer').lstrip('/')}:"
+        self.statuses.extend(status for status in message.status if status.name.startswith(name))
+        if self.statuses:
+            self._status_stamp = time_from_msg(message.header.stamp)
+
+    def spin(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def wait(self, until: Callable[[], Any], what: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while not until():
+            assert time.monotonic() < end, f"waited in vain for {what}"
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def call(self, service: str, request: Any) -> Any:
+        client = self._services[service]
+        self.wait(client.service_is_ready, service)
+        answer = client.call_async(request)
+        self.wait(answer.done, f"the answer of {service}")
+        return answer.result()
+
+    def set(self, **values: Any) -> SetParametersResult:
+        parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+        request = SetParametersAtomically.Request(parameters=parameters)
+        return self.call("set_parameters_atomically", request).result
+
+    def change_state(self, transition: int) -> bool:
+        request = ChangeState.Request()
+        request.transition.id = transition
+        return bool(self.call("change_state", request).success)
+
+    def fresh_status(self) -> tuple[DiagnosticStatus, dict[str, str]]:
+        """The first status that was made after this call."""
+        asked = self.node.get_clock().now().nanoseconds
+        self.wait(lambda: self._status_stamp > asked, "diagnostics")
+        return self.statuses[-1], {entry.key: entry.value for entry in self.statuses[-1].values}
+
+    def counts(self) -> dict[str, int]:
+        values = self.fresh_status()[1]
+        return {key: int(value) for key, value in values.items() if value.isdecimal()}
+
+    def publish(self, message: Image | CompressedImage) -> None:
+        """Publish one image 1/15 s of its own time after the one before, a little faster than real time."""
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(self.stamp, SECOND)
+        message.header.frame_id = "eye"
+        (self.images if isinstance(message, Image) else self.compressed).publish(message)
+        self.published += 1
+        self.stamp += PERIOD
+        self.spin(0.03)
+
+    def show(self, frames: int, *, acting: bool = True, make: Callable[[np.ndarray], Any] | None = None) -> None:
+        """Publish images of a person who acts or stands."""
+        make = make or (lambda image: image_to_msg(image, Pixels.RGB, 0, ""))
+        for index in range(frames):
+            self.publish(make(_ACTING.frame(index % len(_ACTING)) if acting else _STILL.frame(0)))
+
+    def ready(self) -> None:
+        """Wait until the recogniser subscribes."""
+        self.wait(self.images.get_subscription_count, "a subscriber")
+        self.wait(lambda: self.labels, "labels")
+
+    def act_until_an_event_is_open(self) -> ActionEvent:
+        """Act until an action has started and not ended; returns its newest event."""
+        for _ in range(12):
+            self.show(15)
+            if self.events and self.events[-1].kind != ActionEvent.ENDED:
+                return self.events[-1]
+        raise AssertionError(f"no event is open; recognitions: {[r.state for r in self.recognitions[-10:]]}")
+
+
+def untrained_bundle(path: Path) -> Path:
+    """A model that knows two labels and nothing about them: enough to hold how the node behaves."""
+    config = model_config("fluxformer_nano")
+    weights = create_model("fluxformer_nano", len(LABELS), config=config).state_dict()
+    spec = ClipSpec(frames=config.trunk.frames, size=config.trunk.size)
+    Bundle(Metadata("fluxformer_nano", config, spec, LABELS), weights).save(path)
+    return path

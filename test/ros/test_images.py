@@ -1,0 +1,108 @@
+"""Image messages become arrays and back; the encodings themselves are held by test_encodings.py."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sensor_msgs.msg import CompressedImage, Image
+
+from fluxformer_core.clip import SECOND, Pixels
+from fluxformer_core.errors import ImageError
+from fluxformer_core.stream.encodings import ENCODINGS
+from fluxformer_ros.images import image_from_msg, image_to_compressed, image_to_msg
+from fluxformer_ros.messages import time_from_msg
+
+NOISE = np.random.default_rng(3)
+STAMP = 5 * SECOND + 7
+
+
+def picture(pixels: Pixels) -> np.ndarray:
+    channels = {Pixels.GREY: (), Pixels.RGBA: (4,), Pixels.BGRA: (4,)}.get(pixels, (3,))
+    return NOISE.integers(0, 256, (6, 10, *channels), np.uint8)
+
+
+IMAGES = {
+    "rgb8": (picture(Pixels.RGB), Pixels.RGB),
+    "bgr8": (picture(Pixels.BGR), Pixels.BGR),
+    "rgba8": (picture(Pixels.RGBA), Pixels.RGBA),
+    "bgra8": (picture(Pixels.BGRA), Pixels.BGRA),
+    "mono8": (picture(Pixels.GREY), Pixels.GREY),
+    "16UC1": (NOISE.integers(0, 9000, (6, 10), np.uint16), Pixels.DEPTH),
+    "32FC1": (NOISE.random((6, 10), np.float32), Pixels.DEPTH),
+}
+
+
+@pytest.mark.parametrize("encoding", IMAGES)
+def test_an_image_comes_back_as_a_view_of_the_message(encoding: str) -> None:
+    image, pixels = IMAGES[encoding]
+    message = image_to_msg(image, pixels, STAMP, "eye")
+    assert (message.encoding, message.header.frame_id, time_from_msg(message.header.stamp)) == (encoding, "eye", STAMP)
+    back, meaning = image_from_msg(message)
+    assert meaning is pixels
+    np.testing.assert_array_equal(back, image)
+    assert np.shares_memory(back, np.frombuffer(message.data, np.uint8))
+
+
+def test_a_part_of_an_array_is_sent_without_its_surroundings() -> None:
+    image = IMAGES["rgb8"][0]
+    message = image_to_msg(image[1:5, 2:9], Pixels.RGB, STAMP, "")
+    assert (message.height, message.width, message.step, len(message.data)) == (4, 7, 21, 84)
+    np.testing.assert_array_equal(image_from_msg(message)[0], image[1:5, 2:9])
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8"])
+def test_compressed_colours_keep_their_places(encoding: str) -> None:
+    image, pixels = IMAGES[encoding]
+    image = np.zeros((32, 32, *image.shape[2:]), np.uint8)
+    image[..., :1] = 200  # the first colour, or all of grey
+    back, meaning = image_from_msg(image_to_compressed(image, pixels, STAMP, ""))
+    expected = image[..., :3] if image.ndim == 3 else image
+    if pixels in (Pixels.RGB, Pixels.RGBA):
+        expected = expected[..., ::-1]
+    assert meaning is (Pixels.GREY if pixels is Pixels.GREY else Pixels.BGR)
+    np.testing.assert_allclose(back.astype(int), expected, atol=6)
+
+
+def test_compressed_depth_keeps_every_millimetre() -> None:
+    image = IMAGES["16UC1"][0]
+    back, meaning = image_from_msg(image_to_compressed(image, Pixels.DEPTH, STAMP, ""))
+    assert meaning is Pixels.DEPTH
+    np.testing.assert_array_equal(back, image)
+
+
+def test_an_array_of_the_wrong_type_is_refused() -> None:
+    with pytest.raises(ImageError, match="rgb images are uint8, not float64"):
+        image_to_msg(np.zeros((4, 4, 3)), Pixels.RGB, STAMP, "")
+    with pytest.raises(ImageError, match="metres"):
+        image_to_compressed(IMAGES["32FC1"][0], Pixels.DEPTH, STAMP, "")
+
+
+SIDES = st.one_of(st.integers(0, 40), st.integers(0, 2**32 - 1))
+
+
+@given(
+    st.builds(
+        Image,
+        height=SIDES,
+        width=SIDES,
+        step=SIDES,
+        encoding=st.sampled_from([*ENCODINGS, "", "rgb7"]),
+        is_bigendian=st.integers(0, 255),
+        data=st.binary(max_size=400),
+    )
+    | st.builds(
+        CompressedImage,
+        format=st.sampled_from(["", "jpeg", "png", "16UC1; compressedDepth png", "32FC1; compressedDepth rvl"]),
+        data=st.binary(max_size=100) | st.binary(max_size=60).map(b"\xff\xd8".__add__),
+    )
+)
+def test_any_message_is_an_image_or_an_image_error(message: Image | CompressedImage) -> None:
+    said = ""
+    try:
+        image, _ = image_from_msg(message)
+    except ImageError as error:
+        said = str(error)
+    assert said or min(image.shape[:2]) >= 1
+    assert "\n" not in said

@@ -1,0 +1,78 @@
+"""What the core says survives the way through a message."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, EventKind, Recognition, State
+from fluxformer_ros.messages import (
+    event_from_msg,
+    event_to_msg,
+    recognition_from_msg,
+    recognition_to_msg,
+    time_from_msg,
+    time_to_msg,
+)
+
+STAMPS = st.integers(0, 2**31 * SECOND - 1)
+SCORES = st.floats(0, 1, width=32)
+NAMES = st.text(st.characters(categories=["Ll", "Nd", "Pc"]), max_size=12)
+
+
+@given(STAMPS)
+def test_a_stamp_comes_back_to_the_nanosecond(stamp: int) -> None:
+    message = time_to_msg(stamp)
+    assert message == Time(sec=stamp // 10**9, nanosec=stamp % 10**9)
+    assert time_from_msg(message) == stamp
+
+
+@given(
+    st.builds(
+        Recognition,
+        stamp=STAMPS,
+        window_start=STAMPS,
+        window_end=STAMPS,
+        state=st.sampled_from(State),
+        label=NAMES,
+        score=SCORES,
+        scores=st.lists(st.builds(ActionScore, NAMES, SCORES), max_size=3).map(tuple),
+        unknown_score=SCORES,
+        motion=SCORES,
+        frames_in_window=st.integers(0, 1000),
+        person_id=NAMES,
+    )
+)
+def test_a_recognition_comes_back_as_it_was(recognition: Recognition) -> None:
+    message = recognition_to_msg(recognition, "eye")
+    assert message.header.frame_id == "eye"
+    assert time_from_msg(message.header.stamp) == recognition.stamp
+    assert recognition_from_msg(message) == recognition
+
+
+@given(
+    st.builds(
+        ActionEvent,
+        stamp=STAMPS,
+        kind=st.sampled_from(EventKind),
+        label=NAMES,
+        instance=st.integers(0, 2**32 - 1),
+        start=STAMPS,
+        end=STAMPS,
+        score=SCORES,
+        person_id=NAMES,
+    )
+)
+def test_an_event_comes_back_as_it_was(event: ActionEvent) -> None:
+    message = event_to_msg(event, "eye")
+    assert message.header.frame_id == "eye"
+    assert event_from_msg(message) == event
+
+
+def test_scores_of_the_library_may_be_numpy_numbers() -> None:
+    recognition = Recognition(1, 1, 1, State.ACTION, "wave", score=np.float32(0.5), frames_in_window=np.int64(7))
+    assert recognition_from_msg(recognition_to_msg(recognition, "")) == replace(recognition, score=0.5)

@@ -1,0 +1,120 @@
+"""The parameter table: one source for the node, the parameter file and the README."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from fluxformer_core.errors import ConfigError
+from fluxformer_ros.parameters import SETTINGS, NodeConfig, as_markdown, as_yaml, build, declare, read, refusal
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def node(ros: None) -> Iterator[Node]:
+    node = Node("parameters")
+    declare(node)
+    node.add_on_set_parameters_callback(
+        lambda changes: SetParametersResult(
+            successful=not (reason := refusal(node, {p.name: p.value for p in changes}, configured=True)), reason=reason
+        )
+    )
+    yield node
+    node.destroy_node()
+
+
+def test_the_parameter_file_is_the_table() -> None:
+    text = (ROOT / "config" / "recognizer.yaml").read_text()
+    assert text == as_yaml(), "run: python -m fluxformer_ros.parameters --yaml > config/recognizer.yaml"
+    assert yaml.safe_load(text) == {"/**": {"ros__parameters": {s.name: s.default for s in SETTINGS}}}
+
+
+def test_the_readme_shows_the_table() -> None:
+    assert as_markdown() in (ROOT / "README.md").read_text(), "put in: python -m fluxformer_ros.parameters --markdown"
+
+
+def test_every_row_is_complete() -> None:
+    assert len({setting.name for setting in SETTINGS}) == len(SETTINGS)
+    for setting in SETTINGS:
+        assert setting.description
+        assert (setting.range is not None) == (setting.type in ("int", "double")), setting.name
+        if setting.range:
+            assert setting.range[0] <= setting.default <= setting.range[1]
+
+
+def test_defaults_are_those_of_the_dataclasses() -> None:
+    assert build({}) == NodeConfig()
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_every_parameter_reaches_its_field_and_no_other(setting) -> None:
+    other = {"bool": not setting.default, "string": "compressed"}.get(setting.type)
+    if setting.range:
+        # Pairs like keep_score <= start_score stay in order when the first falls and the second rises.
+        step = 1 if setting.type == "int" else 0.01
+        rises = setting.name in ("start_score", "start_motion", "hold", "threads", "confirmations")
+        other = setting.default + (step if rises else -step)
+    changed = build({setting.name: other})
+    assert operator.attrgetter(setting.field)(changed) == other
+    assert [name for name, value in leaves(changed).items() if value != leaves(NodeConfig())[name]] == [setting.field]
+
+
+def leaves(config: object, prefix: str = "") -> dict[str, object]:
+    found: dict[str, object] = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        found |= leaves(value, f"{prefix}{field.name}.") if is_dataclass(value) else {prefix + field.name: value}
+    return found
+
+
+def test_a_node_declares_what_the_table_says(node: Node) -> None:
+    assert read(node) == NodeConfig()
+    for setting in SETTINGS:
+        descriptor = node.describe_parameter(setting.name)
+        assert setting.description in descriptor.description
+        assert descriptor.read_only == (setting.change == "start")
+        ranges = [*descriptor.integer_range, *descriptor.floating_point_range]
+        assert [(r.from_value, r.to_value) for r in ranges] == ([setting.range] if setting.range else [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"top_k": 0}, "range"),
+        ({"top_k": 2.0}, "type"),
+        ({"recognition_rate": -1.0}, "range"),
+        ({"recognition_rate": float("nan")}, "finite"),
+        ({"camera_timeout": float("nan")}, "finite"),
+        ({"threads": 2}, "read-only"),
+        ({"model": "other.safetensors"}, "clean up"),
+        ({"keep_score": 0.9}, "keep_score <= start_score"),
+        ({"start_score": 0.2, "top_k": 3}, "keep_score <= start_score"),
+        ({"image_transport": "theora", "camera_timeout": 1.0}, "image_transport"),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_rejected_with_the_reason(node: Node, changes, reason: str) -> None:
+    result = node.set_parameters_atomically([Parameter(name, value=value) for name, value in changes.items()])
+    assert not result.successful
+    assert reason in result.reason
+    assert read(node) == NodeConfig()
+
+
+def test_changes_that_belong_together_are_accepted_together(node: Node) -> None:
+    result = node.set_parameters_atomically([Parameter("start_score", value=0.2), Parameter("keep_score", value=0.1)])
+    assert result.successful
+    decision = read(node).recognizer.decision
+    assert (decision.start_score, decision.keep_score) == (0.2, 0.1)
+
+
+def test_values_that_contradict_each_other_are_refused_at_once() -> None:
+    with pytest.raises(ConfigError, match="image_transport must be one of raw, compressed, compressedDepth"):
+        build({"image_transport": "theora"})

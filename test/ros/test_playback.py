@@ -1,0 +1,92 @@
+"""The player's time line: every frame once, holds and pauses where they belong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from itertools import islice, pairwise
+
+import numpy as np
+import pytest
+
+from fluxformer_core.clip import SECOND, Pixels
+from fluxformer_core.errors import SourceError
+from fluxformer_core.stream.sources import SourceFrame
+from fluxformer_ros.playback import Arrangement, Opener, Prefetched, arrange
+from fluxformer_ros.rendered import RenderedActor
+
+PERIOD = SECOND // 20
+
+
+def clip(length: int, begins: int = 1000) -> Opener:
+    """A source at 20 Hz whose images hold their own number."""
+    frames = [SourceFrame(begins + n * PERIOD, np.full((2, 2), n, np.uint8), Pixels.GREY) for n in range(length)]
+    return lambda: nullcontext(frames)
+
+
+def numbers(shots: Iterable) -> list[int]:
+    return [int(shot.image[0, 0]) for shot in shots]
+
+
+def test_frames_keep_their_times() -> None:
+    shots = list(arrange([clip(4)], Arrangement()))
+    assert numbers(shots) == [0, 1, 2, 3]
+    assert [shot.due for shot in shots] == [0, PERIOD, 2 * PERIOD, 3 * PERIOD]
+    assert [shot.stamp - 1000 for shot in shots] == [shot.due for shot in shots]
+
+
+def test_the_first_frame_stands_still_on_both_sides() -> None:
+    shots = list(arrange([clip(3)], Arrangement(hold_before=1.0, hold_after=1.0, return_to_first=True)))
+    moving = [shot for shot in shots if SECOND <= shot.due < SECOND + 3 * PERIOD]
+    assert numbers(moving) == [0, 1, 2]
+    assert set(numbers(shot for shot in shots if shot not in moving)) == {0}
+    assert shots[0].due == 0
+    assert shots[-1].due >= 2 * SECOND + 2 * PERIOD
+    assert all(0 < b.due - a.due <= PERIOD for a, b in pairwise(shots))
+    assert all(b.stamp - a.stamp == b.due - a.due for a, b in pairwise(shots))
+
+
+def test_the_last_frame_stands_still_at_the_end() -> None:
+    shots = list(arrange([clip(3)], Arrangement(hold_after=0.5)))
+    assert numbers(shots) == [0, 1, 2, *[2] * 10]
+
+
+def test_clips_follow_each_other_after_a_silence() -> None:
+    shots = list(arrange([clip(2), clip(2, begins=0)], Arrangement(pause=0.7)))
+    assert [shot.source for shot in shots] == [0, 0, 1, 1]
+    assert shots[2].due - shots[1].due == round(0.7 * SECOND)
+
+
+def test_a_loop_goes_on_in_time() -> None:
+    shots = list(islice(arrange([clip(3)], Arrangement(loop=True)), 7))
+    assert numbers(shots) == [0, 1, 2, 0, 1, 2, 0]
+    assert all(a.due < b.due for a, b in pairwise(shots))
+
+
+def test_prefetching_changes_nothing() -> None:
+    with Prefetched(arrange([clip(200)], Arrangement())) as shots:
+        assert numbers(shots) == list(range(200))
+
+
+def test_what_the_source_raises_reaches_the_reader() -> None:
+    def broken() -> Iterator[SourceFrame]:
+        yield SourceFrame(0, np.zeros((2, 2), np.uint8), Pixels.GREY)
+        raise SourceError("the file is cut short")
+
+    with Prefetched(arrange([lambda: nullcontext(broken())], Arrangement())) as shots:
+        reader = iter(shots)
+        next(reader)
+        with pytest.raises(SourceError, match="cut short"):
+            next(reader)
+
+
+@pytest.mark.parametrize("depth", [False, True])
+def test_the_actor_drawn_ahead_is_the_actor(depth: bool) -> None:
+    live, ahead = (RenderedActor(depth=depth, seconds=0.1) for _ in range(2))
+    ahead.draw_ahead()
+    pairs = list(zip(live, ahead, strict=True))
+    assert len(pairs) == 3
+    for one, other in pairs:
+        assert (one.stamp, one.pixels) == (other.stamp, other.pixels)
+        assert one.image.dtype == other.image.dtype
+        np.testing.assert_array_equal(one.image, other.image)

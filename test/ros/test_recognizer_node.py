@@ -1,0 +1,308 @@
+"""The recogniser as a robot meets it: another process, real DDS, observed through its topics and /diagnostics only."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticStatus
+from fluxformer.msg import ActionEvent, Recognition
+from lifecycle_msgs.msg import Transition
+from ros_bench import LABELS, PERIOD, RecognizerProcess, Robot, untrained_bundle
+from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
+
+from fluxformer_core.clip import SECOND, Pixels
+from fluxformer_ros.images import image_to_compressed, image_to_msg
+from fluxformer_ros.messages import time_from_msg
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+# With these an untrained model names every movement, so that there are events to look at.
+EAGER = {"start_score": 0.02, "keep_score": 0.01, "confirmations": 1, "min_duration": 0.0}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return untrained_bundle(tmp_path_factory.mktemp("model") / "untrained.safetensors")
+
+
+@pytest.fixture(scope="module")
+def recognizer(ros: None, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecognizerProcess]:
+    process = RecognizerProcess(tmp_path_factory.mktemp("node") / "stderr", model=model, **EAGER)
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="module")
+def shared_robot(recognizer: RecognizerProcess) -> Iterator[Robot]:
+    robot = Robot(rclpy.create_node("robot"))
+    robot.ready()
+    yield robot
+    robot.close()
+
+
+@pytest.fixture
+def robot(shared_robot: Robot, recognizer: RecognizerProcess) -> Iterator[Robot]:
+    """The robot with an empty memory, before a recogniser that runs and has no open event."""
+    shared_robot.call("reset", Trigger.Request())
+    shared_robot.stamp += 10 * SECOND
+    shared_robot.recognitions.clear()
+    shared_robot.events.clear()
+    yield shared_robot
+    assert recognizer.process.poll() is None, recognizer.said
+    assert "Traceback" not in recognizer.said
+
+
+def as_depth(image: np.ndarray, dtype: type) -> Image:
+    """Brightness taken for depth, in millimetres or metres, with holes."""
+    metres = 1.0 + image.mean(axis=2) / 100
+    metres[::7] = 0 if dtype is np.uint16 else np.nan
+    depth = (metres * 1000).astype(dtype) if dtype is np.uint16 else metres.astype(dtype)
+    return image_to_msg(depth, Pixels.DEPTH, 0, "")
+
+
+INPUTS = {
+    "rgb8": lambda image: image_to_msg(image, Pixels.RGB, 0, ""),
+    "mono8": lambda image: image_to_msg(np.ascontiguousarray(image[..., 0]), Pixels.GREY, 0, ""),
+    "16UC1": lambda image: as_depth(image, np.uint16),
+    "32FC1": lambda image: as_depth(image, np.float32),
+}
+
+
+@pytest.mark.parametrize("encoding", INPUTS)
+def test_images_become_recognitions_and_events_with_the_cameras_stamps(robot: Robot, encoding: str) -> None:
+    first = robot.stamp
+    robot.show(45, make=INPUTS[encoding])
+    robot.show(30, acting=False, make=INPUTS[encoding])
+    robot.wait(lambda: robot.events and robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
+    stamps = [time_from_msg(recognition.header.stamp) for recognition in robot.recognitions]
+    assert stamps == sorted(stamps)
+    assert all((stamp - first) % PERIOD == 0 and first <= stamp < robot.stamp for stamp in stamps)
+    assert {recognition.header.frame_id for recognition in robot.recognitions} == {"eye"}
+    # Every second image at 15 Hz, by its stamp; a busy machine may replace some, but nothing makes it more.
+    assert min(b - a for a, b in pairwise(stamps[1:])) >= 2 * PERIOD
+    assert len(stamps) > 10
+    states = [recognition.state for recognition in robot.recognitions]
+    assert states[0] == Recognition.WARMING_UP
+    assert Recognition.ACTION in states
+    named = next(recognition for recognition in robot.recognitions if recognition.state == Recognition.ACTION)
+    assert [score.label for score in named.scores] in (list(LABELS), list(LABELS[::-1]))
+    assert named.scores[0].score >= named.scores[1].score
+    started, ended = robot.events[0], robot.events[-1]
+    assert (started.kind, started.instance) == (ActionEvent.STARTED, ended.instance)
+    assert ended.label in LABELS
+    assert first <= time_from_msg(ended.start) < time_from_msg(ended.end) <= time_from_msg(ended.header.stamp)
+
+
+def test_labels_are_there_for_late_subscribers_and_follow_the_thresholds(robot: Robot) -> None:
+    late = Robot(rclpy.create_node("late"))
+    late.wait(lambda: late.labels, "labels")
+    message = late.labels[-1]
+    assert (message.model, message.labels, message.enrolled) == ("fluxformer_nano", list(LABELS), [False, False])
+    assert len(message.version) == 12
+    assert robot.set(start_score=0.25).successful
+    late.wait(lambda: late.labels[-1].thresholds.tolist() == [0.25, 0.25], "the new threshold")
+    assert robot.set(start_score=EAGER["start_score"]).successful
+    late.close()
+
+
+def test_every_frame_is_accounted_for(robot: Robot) -> None:
+    before, published = robot.counts(), robot.published
+    robot.show(60)
+    bad = image_to_msg(np.zeros((8, 8, 3), np.uint8), Pixels.RGB, 0, "")
+    bad.encoding = "rgb7"
+    for _ in range(5):
+        robot.publish(bad)
+    after = robot.counts()
+    grown = {key: after[key] - before.get(key, 0) for key in after}
+    assert robot.published - published == 65
+    assert grown["images received"] == 65
+    fates = ("pushed", "replaced", "refused", "discarded")
+    assert sum(grown[f"images {fate}"] for fate in fates) == grown["images received"]
+    assert grown["images refused"] == 5
+    looked_at = ("images admitted", "images skipped", "images with a repeated stamp", "images late")
+    assert sum(grown[key] for key in looked_at) == grown["images pushed"]
+
+
+def damaged(**changes: object) -> Image:
+    message = image_to_msg(np.zeros((8, 8, 3), np.uint8), Pixels.RGB, 0, "")
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def test_unusable_images_are_counted_by_cause_and_do_no_harm(robot: Robot) -> None:
+    before = robot.counts()
+    unusable = {
+        "image encoding 'rgb7' is not supported": damaged(encoding="rgb7"),
+        "damaged rgb8 image of 8x8 px": damaged(data=b"\0" * 50),
+        "damaged mono8 image of 8x8 px": damaged(encoding="mono8", step=3),
+        "damaged rgb8 image of 0x8 px": damaged(width=0),
+        "damaged rgb8 image of 9000x9000 px": damaged(height=9000, width=9000),
+    }
+    for message in unusable.values():
+        for _ in range(10):
+            robot.publish(message)
+    status, values = robot.fresh_status()
+    assert status.level == ERROR
+    assert "no image on /image can be used: damaged rgb8 image of 9000x9000 px" in status.message
+    for cause in unusable:
+        key = f"refused: {cause}"
+        assert int(values[key]) == before.get(key, 0) + 10
+    robot.show(10)
+    robot.wait(lambda: robot.recognitions, "a recognition")
+
+
+def test_images_without_stamps_are_refused(robot: Robot) -> None:
+    robot.stamp = 0
+    robot.publish(damaged())
+    robot.stamp = 2_000 * SECOND
+    assert robot.counts()["refused: image without a stamp"] == 1
+
+
+def test_a_stamp_that_jumps_back_ends_the_action_and_starts_anew(robot: Robot) -> None:
+    before = robot.counts()["resets: time_jump"]
+    event = robot.act_until_an_event_is_open()
+    newest = robot.stamp - PERIOD
+    robot.stamp -= 100 * SECOND
+    robot.show(5)
+    robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
+    assert robot.events[-1].instance == event.instance
+    assert time_from_msg(robot.events[-1].end) <= newest
+    assert robot.counts()["resets: time_jump"] == before + 1
+    robot.wait(lambda: time_from_msg(robot.recognitions[-1].header.stamp) < newest, "a recognition after the jump")
+
+
+def test_a_change_of_size_starts_anew(robot: Robot) -> None:
+    before = robot.counts()["resets: size_change"]
+    event = robot.act_until_an_event_is_open()
+    robot.show(5, make=lambda image: image_to_msg(image[::2, ::2], Pixels.RGB, 0, ""))
+    robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
+    assert robot.events[-1].instance == event.instance
+    assert robot.counts()["resets: size_change"] == before + 1
+
+
+def test_a_request_to_reset_ends_the_action(robot: Robot) -> None:
+    event = robot.act_until_an_event_is_open()
+    assert robot.call("reset", Trigger.Request()).success
+    robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
+    assert robot.events[-1].instance == event.instance
+
+
+def test_a_camera_that_goes_ends_the_action_and_may_come_back(robot: Robot, recognizer: RecognizerProcess) -> None:
+    assert robot.set(camera_timeout=0.6).successful
+    robot.act_until_an_event_is_open()
+    newest = robot.stamp - PERIOD
+    robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
+    assert time_from_msg(robot.events[-1].end) <= newest
+    status, values = robot.fresh_status()
+    assert (status.level, "is the camera still running?" in status.message) == (WARN, True)
+    assert float(values["input age [s]"]) > 0.6
+    assert "no usable image on /image" in recognizer.said
+    heard = len(robot.recognitions)
+    robot.show(30)
+    robot.wait(lambda: len(robot.recognitions) > heard, "a recognition")
+    robot.wait(lambda: "images arrive on /image" in recognizer.said, "a word about the camera's return")
+    assert robot.set(camera_timeout=2.0).successful
+
+
+def test_parameters_change_while_it_runs_and_nonsense_is_rejected(robot: Robot) -> None:
+    refused = robot.set(keep_score=0.9, top_k=1)
+    assert not refused.successful
+    assert "keep_score <= start_score" in refused.reason
+    robot.act_until_an_event_is_open()
+    assert len(robot.recognitions[-1].scores) == 2
+    assert robot.set(top_k=1).successful
+    robot.act_until_an_event_is_open()
+    robot.wait(lambda: len(robot.recognitions[-1].scores) == 1, "a shorter list of scores")
+    assert robot.set(top_k=5).successful
+    refused = robot.set(image_transport="compressed")
+    assert "clean up" in refused.reason
+
+
+def test_deactivating_ends_the_action_and_activating_goes_on(robot: Robot) -> None:
+    event = robot.act_until_an_event_is_open()
+    assert robot.change_state(Transition.TRANSITION_DEACTIVATE)
+    robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
+    assert robot.events[-1].instance == event.instance
+    robot.wait(lambda: not robot.images.get_subscription_count(), "the end of the subscription")
+    robot.recognitions.clear()
+    assert robot.fresh_status()[1]["state"] == "inactive"
+    assert not robot.recognitions
+    assert robot.change_state(Transition.TRANSITION_ACTIVATE)
+    robot.ready()
+    robot.show(10)
+    robot.wait(lambda: robot.recognitions, "a recognition")
+
+
+def test_compressed_images_after_a_new_configuration(robot: Robot) -> None:
+    down = [Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP]
+    up = [Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE]
+    assert all(robot.change_state(transition) for transition in down)
+    assert robot.fresh_status()[1]["state"] == "unconfigured"
+    assert robot.set(image_transport="compressed").successful
+    assert all(robot.change_state(transition) for transition in up)
+    robot.wait(robot.compressed.get_subscription_count, "a subscriber")
+    robot.show(20, make=lambda image: image_to_compressed(image, Pixels.RGB, 0, ""))
+    robot.wait(lambda: robot.recognitions, "a recognition")
+    assert robot.counts()["images refused"] == 0
+    assert all(robot.change_state(transition) for transition in down)
+    assert robot.set(image_transport="raw").successful
+    assert all(robot.change_state(transition) for transition in up)
+    robot.ready()
+
+
+def test_a_camera_whose_qos_does_not_fit_is_named(ros: None, model: Path, tmp_path: Path) -> None:
+    overrides = {"qos_overrides./solo/image.subscription.reliability": "reliable"}
+    process = RecognizerProcess(tmp_path / "stderr", namespace="solo", model=model, **overrides)
+    robot = Robot(rclpy.create_node("robot", namespace="solo"))
+    try:
+        robot.wait(lambda: any("RELIABILITY" in status.message for status in robot.statuses), "a diagnosis")
+        assert robot.statuses[-1].level == WARN
+        assert "set qos_overrides./solo/image.subscription.reliability" in process.said
+    finally:
+        process.close()
+        robot.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_action_and_the_process_in_peace(
+    ros: None, model: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    process = RecognizerProcess(tmp_path / "stderr", namespace="solo", model=model, **EAGER)
+    robot = Robot(rclpy.create_node("robot", namespace="solo"))
+    try:
+        robot.ready()
+        event = robot.act_until_an_event_is_open()
+        assert process.end(number) == 0, process.said
+        robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
+        assert robot.events[-1].instance == event.instance
+        assert "Traceback" not in process.said
+    finally:
+        process.close()
+        robot.close()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"model": "/no/such/model.safetensors"}, "cannot read /no/such/model.safetensors"),
+        ({"top_k": 0}, "top_k"),
+        ({"recognition_rate": "fast"}, "recognition_rate"),
+        ({"keep_score": 0.9}, "keep_score <= start_score"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_a_node_that_cannot_start_says_why_and_ends(ros: None, tmp_path: Path, parameters, words: str) -> None:
+    process = RecognizerProcess(tmp_path / "stderr", namespace="solo", **parameters)
+    try:
+        assert process.process.wait(60) == 2
+        assert words in process.said
+        assert "Traceback" not in process.said
+    finally:
+        process.close()

@@ -1,0 +1,116 @@
+"""What the demo and the checks make of a run, on runs written by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, EventKind, Recognition, State
+from fluxformer_core.errors import SourceError
+from fluxformer_core.learn.actor import Performance
+from fluxformer_ros.clip_check import Clip, judge, read_list
+from fluxformer_ros.graph import PlayedFrame, Run
+from fluxformer_ros.rate_check import account
+from fluxformer_ros.replay import newest
+from fluxformer_ros.script_report import compare, table
+from fluxformer_ros.transcript import Status, Transcript, TranscriptWriter, read_transcript
+
+EPOCH = 1_000 * SECOND  # the stamps of a camera have nothing to do with the script's seconds
+
+
+def frames(seconds: float, source: int = 0, begins: float = 0.0) -> list[PlayedFrame]:
+    dues = [round((begins + n / 10) * SECOND) for n in range(round(seconds * 10))]
+    return [PlayedFrame(EPOCH + due, source, n, due) for n, due in enumerate(dues)]
+
+
+def ended(label: str, start: float, end: float, score: float = 0.8, instance: int = 1) -> ActionEvent:
+    start_stamp, end_stamp = (EPOCH + round(moment * SECOND) for moment in (start, end))
+    return ActionEvent(end_stamp, EventKind.ENDED, label, instance, start_stamp, end_stamp, score)
+
+
+def run(played: list[PlayedFrame], *events: ActionEvent) -> Run:
+    return Run(played, Transcript(events=list(events)))
+
+
+def test_the_main_action_of_a_clip_is_the_longest_weighted_by_its_score() -> None:
+    clips = [Clip("a.mp4", "wave"), Clip("b.mp4", "clap"), Clip("c.mp4", "knock")]
+    played = [*frames(4, 0, 0), *frames(4, 1, 5), *frames(4, 2, 10)]
+    events = [
+        ended("clap", 0.5, 1.5, score=0.9),
+        ended("wave", 1.5, 3.5, score=0.6),
+        ended("wave", 6.0, 6.5, score=0.9),
+        ended("clap", 7.0, 8.0, score=0.9),
+    ]
+    verdicts = judge(clips, run(played, *events))
+    assert [verdict.answer for verdict in verdicts] == ["wave", "clap", ""]
+    assert [verdict.right for verdict in verdicts] == [True, True, False]
+    assert [verdict.others for verdict in verdicts] == [("clap",), ("wave",), ()]
+
+
+def test_only_the_part_of_an_event_within_the_clip_counts() -> None:
+    clips = [Clip("a.mp4", "wave"), Clip("b.mp4", "clap")]
+    played = [*frames(4, 0, 0), *frames(4, 1, 4)]
+    verdicts = judge(clips, run(played, ended("wave", 1.0, 4.2), ended("clap", 5.0, 6.0)))
+    assert [verdict.answer for verdict in verdicts] == ["wave", "clap"]
+
+
+def test_events_that_have_not_ended_do_not_count() -> None:
+    started = ActionEvent(EPOCH + SECOND, EventKind.STARTED, "wave", 1, EPOCH, 0, 0.9)
+    assert judge([Clip("a.mp4", "wave")], run(frames(4), started))[0].answer == ""
+
+
+def test_performances_are_compared_on_the_scripts_time_line() -> None:
+    script = [Performance("wave", 2.0, 4.0), Performance("clap", 6.0, 8.0)]
+    events = [
+        ended("wave", 2.2, 4.5, instance=1),
+        ended("knock", 6.1, 7.0, instance=2),
+        ended("jog", 9.0, 9.5, instance=3),
+    ]
+    answers, wrong = compare(script, run(frames(10), *events))
+    assert [answer.named for answer in answers] == [True, False]
+    assert answers[0].start_error == pytest.approx(0.2)
+    assert answers[0].end_error == pytest.approx(0.5)
+    assert answers[1].instead == ("knock",)
+    assert [event.label for event in wrong] == ["knock", "jog"]
+    assert "1 of 2 performances named; 2 events" in table(answers, wrong)
+
+
+def test_every_frame_of_a_rate_check_has_a_fate() -> None:
+    counts = {"received": 98, "pushed": 90, "replaced": 6, "refused": 1, "discarded": 0}
+    values = {f"images {fate}": str(count) for fate, count in counts.items()}
+    values |= {f"stamp to publish p{q} [ms]": str(q) for q in (50, 90, 99)}
+    values |= {"state": "active", "failures": "0", "input rate [Hz]": "10", "cpu [%]": "40", "memory [MiB]": "300"}
+    recognition = Recognition(EPOCH, EPOCH, EPOCH, State.IDLE)
+    transcript = Transcript([recognition] * 50, [], [Status(0, "recognising", values)], [EPOCH] * 50)
+    numbers = account(Run(frames(10), transcript))
+    assert numbers["frames lost in transport"] == 2
+    assert numbers["frames unaccounted"] == 1
+    assert numbers["delay p99 [ms]"] == 99
+
+
+def test_a_transcript_is_read_as_it_was_written(tmp_path: Path) -> None:
+    recognition = Recognition(5, 1, 4, State.ACTION, "wave", 0.9, (ActionScore("wave", 0.9),), 0.1, 0.5, 16)
+    event, status = ended("wave", 1.0, 2.0), Status(1, "no image", {"state": "active"})
+    writer = TranscriptWriter(tmp_path / "heard.jsonl")
+    for arrival, item in enumerate((recognition, event, status)):
+        writer.write(item, arrival)
+    writer.close()
+    expected = Transcript([recognition], [event], [status], [0])
+    assert read_transcript(tmp_path / "heard.jsonl") == expected
+    assert expected.last_values == {"state": "active"}
+
+
+def test_the_newest_of_what_was_heard_by_then() -> None:
+    heard = [Recognition(stamp, 0, 0, State.IDLE) for stamp in (10, 20, 30)]
+    assert newest(heard, 9) is None
+    assert newest(heard, 20) is heard[1]
+    assert newest(heard, 99) is heard[2]
+
+
+@pytest.mark.parametrize("text", ["", "path,label\n", "file,label\na.mp4,wave\n"])
+def test_a_list_that_lists_nothing_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "clips.csv"
+    path.write_text(text)
+    with pytest.raises(SourceError, match=r"clips\.csv"):
+        read_list(path)
