@@ -96,7 +96,7 @@ SETTINGS = (
     ),
     Setting("autostart", "configure and activate without being asked", change="start"),
     Setting(
-        "threads", "threads of one forward pass; 0: torch's choice, the physical cores", range=(0, 256), change="start"
+        "threads", "threads of one forward pass; 0: half of the cores, at most 4", range=(0, 256), change="start"
     ),
     Setting(
         "camera_timeout",

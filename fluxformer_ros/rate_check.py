@@ -55,14 +55,13 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     options = parser.parse_args(args)
     try:
-        numbers = account(
-            run_graph(["actor", "--loop", "--duration", str(options.seconds)], model=options.model, quiet=True)
-        )
+        run = run_graph(["actor", "--loop", "--duration", str(options.seconds)], model=options.model, quiet=True)
     except FluxformerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    numbers = account(run)
     if options.json:
         print(json.dumps(numbers))
     else:
