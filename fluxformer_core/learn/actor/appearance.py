@@ -41,7 +41,7 @@ class ActorStyle:
     stripes: float = 0.0  # on the shirt, along the trunk; 0: plain
 
     background: Literal["room", "gradient", "noise", "clutter"] = "room"
-    decor: int = 0  # seed of the background
+    decor: int = 4  # seed of the background
     wall: float = 1.3  # m: from the person to the wall behind
     depth_background: Literal["none", "wall"] = "none"  # none: 0 = no reading behind the person
     light: tuple[float, float] = (-30.0, 40.0)  # degrees: from the image's left (negative) or right, above
@@ -52,6 +52,7 @@ class ActorStyle:
     fov: float = 50.0  # degrees: vertical
     fill: float = 0.75  # share of the image height that the standing person takes
     camera_height: float = 1.2  # m
+    tilt: float | None = None  # degrees that the camera looks down; None: towards the person
     lateral: float = 0.0  # of the image width: the person's place from the middle
     vertical: float = 0.0  # of the image height: the person's place from the middle; positive is down
     cropped: bool = (
@@ -88,7 +89,7 @@ class ActorStyle:
             thigh=base.thigh * leg,
             shin=base.shin * leg,
             stance=base.stance * between(0.75, 1.5),
-            head=base.head * near(1.0, 0.05, 0.1),
+            head=base.head * near(1.07, 0.05, 0.1),
         )
         skin = SKINS[rng.integers(len(SKINS))]
         return cls(
@@ -134,7 +135,8 @@ class ActorStyle:
             cls.sample(seed),
             fill=float(rng.uniform(0.84, 1.0)),
             fov=float(rng.uniform(38.0, 52.0)),
-            camera_height=float(rng.uniform(1.05, 1.6)),
+            camera_height=float(rng.uniform(0.9, 1.45)),
+            tilt=float(rng.uniform(-3.0, 6.0)),
             lateral=float(np.clip(rng.normal(0.0, 0.02), -0.05, 0.05)),
             vertical=0.0,
             yaw=float(np.clip(rng.normal(0.0, 7.0), -25.0, 25.0)),

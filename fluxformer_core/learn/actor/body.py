@@ -12,7 +12,7 @@ from fluxformer_core.learn.actor.pose import Array
 from fluxformer_core.learn.actor.render import SHADES, Part
 from fluxformer_core.learn.actor.skeleton import Joints, place
 
-SKIN, SHIRT, ACCENT, TROUSERS, SHOES, HAIR, EYES, LIPS, STOOL = range(9)
+SKIN, SHIRT, ACCENT, TROUSERS, SHOES, HAIR, EYES, WHITES, LIPS, STOOL = range(10)
 LIMB_ENDS = ("right_fingers", "left_fingers", "right_toes", "left_toes", "right_heel", "left_heel", "head")
 """The points whose stillness is rest."""
 
@@ -21,7 +21,7 @@ def palette(style: ActorStyle) -> npt.NDArray[np.uint8]:
     """RGB of every (material, brightness step), shape (materials * SHADES, 3)."""
     lips = (0.72 * style.skin[0], 0.42 * style.skin[1], 0.42 * style.skin[2])
     bare, dressed = (style.skin, style.shirt, style.accent), (style.trousers, style.shoes, style.hair)
-    materials = (*bare, *dressed, (30, 26, 24), lips, (120, 92, 64))
+    materials = (*bare, *dressed, (30, 26, 24), (240, 240, 236), lips, (120, 92, 64))
     steps = (np.arange(SHADES) + 0.5) / SHADES
     table = np.asarray(materials, dtype=np.float64)[:, None, :] * (0.12 + 1.0 * steps)[None, :, None]
     return np.clip(table, 0, 255).astype(np.uint8).reshape(-1, 3)
@@ -32,7 +32,8 @@ def flesh(joints: Joints, style: ActorStyle) -> dict[str, Array]:
     points = {name: values for name, values in joints.items() if values.ndim == 2}
     chest, hips, head = joints["chest_frame"], joints["hips_frame"], joints["head_frame"]
     for side, sign in (("right", 1.0), ("left", -1.0)):
-        points[f"{side}_eye"] = place(points["head"], head, sign * 0.021, 0.004, 0.051)
+        points[f"{side}_eye"] = place(points["head"], head, sign * 0.021, 0.004, 0.052)
+        points[f"{side}_white"] = place(points["head"], head, sign * 0.0215, 0.0045, 0.0465)
         points[f"{side}_lip"] = place(points["head"], head, sign * 0.0145, -0.0300, 0.0520)
         points[f"{side}_yoke"] = place(points["collar"], chest, sign * 0.025, 0.022, -0.006)
     fixed = {
@@ -64,43 +65,31 @@ def outfit(style: ActorStyle) -> list[Part]:
         parts.append(Part(a, b, radius_a * m, radius_b * m, material, **paint))
 
     wide = style.proportions.shoulder_width * bulk
-    add(
-        "chest",
-        "belly",
-        0.98 * wide,
-        0.83 * wide,
-        SHIRT,
-        accent=ACCENT,
-        stripes=style.stripes,
-        flatness=0.62,
-        frame="chest_frame",
-    )
-    add("belly", "lap", 0.83 * wide, 0.85 * wide, SHIRT, second=TROUSERS, split=0.45, flatness=0.66, frame="hips_frame")
-    sleeve = {"long": 1.12, "short": 1.06, "none": 1.0}[style.sleeves]
+    chest: dict[str, Any] = {"flatness": 0.62, "frame": "chest_frame"}
+    hips: dict[str, Any] = {"flatness": 0.66, "frame": "hips_frame"}
+    add("chest", "belly", 1.0 * wide, 0.9 * wide, SHIRT, accent=ACCENT, stripes=style.stripes, **chest)
+    add("belly", "lap", 0.9 * wide, 0.94 * wide, SHIRT, second=TROUSERS, split=0.45, **hips)
+    # Where along upper arms and thighs the cloth ends; 2: not before their ends.
     upper = {"long": 2.0, "short": 0.6, "none": -1.0}[style.sleeves]
+    thigh = {"trousers": 2.0, "shorts": 0.85, "skirt": 0.5}[style.legs]
+    arm = limbs * {"long": 1.12, "short": 1.06, "none": 1.0}[style.sleeves]
+    leg = (0.45 + 0.55 * limbs) * {"trousers": 1.13, "shorts": 1.06, "skirt": 1.0}[style.legs]
+    ankle = 0.030 if style.legs == "trousers" else 0.024
     forearm = SHIRT if style.sleeves == "long" else SKIN
-    fabric = {"trousers": 1.15, "shorts": 1.08, "skirt": 1.0}[style.legs]
-    thigh, shin = (SKIN if style.legs == "skirt" else TROUSERS), (TROUSERS if style.legs == "trousers" else SKIN)
+    shin = TROUSERS if style.legs == "trousers" else SKIN
     for side in ("right", "left"):
-        add(f"{side}_yoke", f"{side}_shoulder", 0.028, 0.036 * limbs * sleeve, SHIRT)
-        add(
-            f"{side}_shoulder",
-            f"{side}_elbow",
-            0.035 * limbs * sleeve,
-            0.027 * limbs * sleeve,
-            SHIRT,
-            second=SKIN,
-            split=upper,
-        )
-        add(f"{side}_elbow", f"{side}_wrist", 0.027 * limbs * sleeve, 0.020 * limbs * sleeve, forearm)
+        add(f"{side}_yoke", f"{side}_shoulder", 0.030, 0.034 * arm, SHIRT)
+        add(f"{side}_shoulder", f"{side}_elbow", 0.034 * arm, 0.027 * arm, SHIRT, second=SKIN, split=upper)
+        add(f"{side}_elbow", f"{side}_wrist", 0.027 * arm, 0.020 * arm, forearm)
         add(f"{side}_wrist", f"{side}_fingers", 0.0185 * limbs, 0.0200 * limbs, SKIN)
-        add(f"{side}_hip", f"{side}_knee", 0.052 * limbs * fabric, 0.036 * limbs * fabric, thigh)
-        add(f"{side}_knee", f"{side}_ankle", 0.034 * limbs * fabric, 0.023 * limbs * fabric, shin)
+        add(f"{side}_hip", f"{side}_knee", 0.054 * leg, 0.039 * leg, TROUSERS, second=SKIN, split=thigh)
+        add(f"{side}_knee", f"{side}_ankle", 0.037 * leg, ankle * leg, shin)
         add(f"{side}_heel", f"{side}_toes", 0.022, 0.020, SHOES)
         add(f"{side}_eye", f"{side}_eye", 0.0068, 0.0068, EYES)
+        add(f"{side}_white", f"{side}_white", 0.0100, 0.0100, WHITES)
         add(f"{side}_lip", "smile", 0.0030, 0.0040, LIPS)
     if style.legs == "skirt":
-        add("lap", "hem", 0.85 * wide, 0.125 * bulk, TROUSERS, flatness=0.8, frame="hips_frame")
+        add("lap", "hem", 0.92 * wide, 0.125 * bulk, TROUSERS, **{**hips, "flatness": 0.8})
     add("collar", "chin", 0.031, 0.029, SKIN)
     add("chin", "skull", 0.72 * head, 0.96 * head, SKIN)
     add("nose", "nose", 0.0095, 0.0095, SKIN)

@@ -57,7 +57,7 @@ def walk(v: Variation) -> Motion:
     step = v.uniform(0.46, 0.66)
     steps = v.repetitions(5, 8, step, 0.0)
     stride = v.uniform(0.2, 0.3) * v.amplitude
-    on_the_spot = not v.travels or v.chance(0.65)
+    on_the_spot = not v.travels or v.chance(0.75)
     march = v.uniform(0.0, 0.7) if on_the_spot else 0.0
     m = _gait(v, step=step, steps=steps, stride=stride, lift=v.uniform(0.04, 0.07), march=march, bob=0.014)
     swing = v.uniform(0.3, 0.55) * v.amplitude
@@ -70,8 +70,8 @@ def walk(v: Variation) -> Motion:
 def jog(v: Variation) -> Motion:
     """Jogging on the spot or past the camera: quick steps, arms bent."""
     step = v.uniform(0.27, 0.38)
-    steps = v.repetitions(7, 13, step, 0.0)
-    on_the_spot = not v.travels or v.chance(0.8)
+    steps = v.repetitions(7, 11, step, 0.0)
+    on_the_spot = not v.travels or v.chance(0.9)
     stride = v.uniform(0.2, 0.32) * v.amplitude
     march = v.uniform(0.2, 0.9) if on_the_spot else 0.0
     m = _gait(v, step=step, steps=steps, stride=stride, lift=v.uniform(0.08, 0.14), march=march, bob=0.025)

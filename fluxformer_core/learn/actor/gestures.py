@@ -11,15 +11,15 @@ def swipe_left(v: Variation) -> Motion:
     """The right hand goes out to the right, then crosses in front of the body to the left, and stays a moment."""
     a = v.amplitude
     high = v.uniform(-0.14, 0.14)
-    out = v.uniform(0.75, 1.0)
+    out = v.uniform(0.6, 1.0)
     m = Motion(v)
     m.at(0.26, right_hand=(0.5, -0.62, 0.3))
-    m.at(0.58, right_hand=(0.78 * a * out, -0.12 + high, 0.42), twist=7.0)
-    m.at(0.80, right_hand=(0.36, 0.2 + high, 0.72), right_elbow=(0.3, -1.0, -0.2))
-    m.at(0.98, right_hand=(-0.35, 0.22 + high, 0.80))
-    m.at(1.12, right_hand=(-0.74 * a, 0.12 + high, 0.56), twist=-9.0)
+    m.at(0.58, right_hand=(0.68 * a * out, -0.14 + high, 0.5), twist=7.0)
+    m.at(0.80, right_hand=(0.24, 0.12 + high, 0.72), right_elbow=(0.3, -1.0, -0.2))
+    m.at(0.98, right_hand=(-0.35, 0.14 + high, 0.80))
+    m.at(1.12, right_hand=(-0.74 * a, 0.04 + high, 0.56), twist=-9.0)
     hold = v.uniform(0.08, 0.35)
-    m.at(1.12 + hold, right_hand=(-0.72 * a, 0.10 + high, 0.56), twist=-9.0)
+    m.at(1.12 + hold, right_hand=(-0.72 * a, 0.02 + high, 0.56), twist=-9.0)
     m.at(1.42 + hold, right_hand=(-0.22, -0.52, 0.58), right_elbow=(0.5, -1.0, -0.5))
     return m.lasts(1.78 + hold)
 
@@ -30,14 +30,14 @@ def swipe_right(v: Variation) -> Motion:
     high = v.uniform(-0.14, 0.14)
     m = Motion(v)
     m.at(0.30, right_hand=(-0.16, -0.55, 0.5))
-    m.at(0.60, right_hand=(-0.64 * a, 0.08 + high, 0.55), twist=-8.0)
+    m.at(0.60, right_hand=(-0.64 * a, 0.02 + high, 0.55), twist=-8.0)
     wait = v.uniform(0.0, 0.15)
-    m.at(0.66 + wait, right_hand=(-0.66 * a, 0.12 + high, 0.55), twist=-8.0)
-    m.at(0.84 + wait, right_hand=(-0.15, 0.25 + high, 0.80), right_elbow=(0.3, -1.0, -0.2))
-    m.at(0.98 + wait, right_hand=(0.45, 0.22 + high, 0.72))
-    m.at(1.14 + wait, right_hand=(0.86 * a, 0.16 + high, 0.3), twist=6.0)
+    m.at(0.66 + wait, right_hand=(-0.66 * a, 0.06 + high, 0.55), twist=-8.0)
+    m.at(0.84 + wait, right_hand=(-0.15, 0.2 + high, 0.76), right_elbow=(0.3, -1.0, -0.2))
+    m.at(0.98 + wait, right_hand=(0.38, 0.18 + high, 0.66))
+    m.at(1.14 + wait, right_hand=(0.74 * a, 0.12 + high, 0.4), twist=6.0)
     hold = wait + v.uniform(0.08, 0.35)
-    m.at(1.14 + hold, right_hand=(0.88 * a, 0.12 + high, 0.3), twist=6.0)
+    m.at(1.14 + hold, right_hand=(0.76 * a, 0.08 + high, 0.38), twist=6.0)
     m.at(1.44 + hold, right_hand=(0.62, -0.6, 0.25), right_elbow=(0.5, -1.0, -0.5))
     return m.lasts(1.80 + hold)
 
@@ -45,32 +45,33 @@ def swipe_right(v: Variation) -> Motion:
 def wave(v: Variation) -> Motion:
     """The right hand beside the head, forearm swinging from side to side."""
     a = v.amplitude
-    period = v.uniform(0.45, 0.7)
-    times = v.repetitions(2, 5, period, 1.6)
-    outside = (v.uniform(0.2, 0.46) * a, v.uniform(0.08, 0.42), 0.46)
-    inside = (v.uniform(-0.3, 0.0), outside[1] - 0.03, 0.52)
+    period = v.uniform(0.36, 0.6)
+    times = v.repetitions(2, 4, period, 1.4)
+    height = v.uniform(0.65, 0.85) if v.chance(0.25) else v.uniform(0.06, 0.45)
+    outside = (v.uniform(0.08, 0.42) * a, height, 0.48)
+    inside = (v.uniform(-0.42, -0.12), height - 0.04, 0.52)
     m = Motion(v)
-    m.at(0.32, right_hand=(0.5, -0.4, 0.5))
-    clock = 0.68
+    m.at(0.28, right_hand=(0.38, -0.42, 0.5))
+    clock = 0.58
     m.at(clock, right_hand=outside, right_elbow=(0.3, -1.0, 0.0))
     for _ in range(times):
         m.at(clock + 0.5 * period, right_hand=inside)
         m.at(clock + period, right_hand=outside)
         clock += period
     m.at(clock, right_elbow=(0.3, -1.0, 0.0), roll=0.0)
-    m.at(clock + 0.38, right_hand=(0.48, -0.45, 0.5))
-    return m.lasts(clock + 0.78)
+    m.at(clock + 0.32, right_hand=(0.34, -0.45, 0.52))
+    return m.lasts(clock + 0.68)
 
 
 def clap(v: Variation) -> Motion:
     """Both hands meet before the chest again and again."""
-    period = v.uniform(0.34, 0.55)
-    times = v.repetitions(2, 6, period, 1.35)
+    period = v.uniform(0.3, 0.46)
+    times = v.repetitions(2, 4, period, 1.25)
     height, ahead = v.uniform(-0.16, 0.06), v.uniform(0.46, 0.6)
-    gap = v.uniform(0.2, 0.42) * v.amplitude
+    gap = v.uniform(0.12, 0.34) * v.amplitude
     together, apart = (-0.215, height, ahead), (-0.215 + gap, height + 0.02, ahead - 0.05)
     m = Motion(v)
-    m.both(0.28, (0.2, -0.62, 0.45)).both(0.56, apart, precise=True)
+    m.both(0.28, (v.uniform(0.04, 0.3), -0.62, 0.45)).both(0.56, apart, precise=True)
     clock = 0.56
     for _ in range(times):
         m.both(clock + 0.5 * period, together, precise=True)
@@ -88,21 +89,21 @@ def arm_cross(v: Variation) -> Motion:
     hold = v.uniform(0.5, 1.3) if v.seconds is None else max(0.3, v.seconds - 1.6)
     right_first = 0.07 if v.chance(0.5) else -0.07
     m = Motion(v)
-    m.both(0.28, (0.34, -0.68, 0.4))
-    m.both(0.52, (0.12, -0.25, 0.55))
+    m.both(0.28, (v.uniform(0.08, 0.3), -0.72, 0.4))
+    m.both(0.52, (-0.04, -0.32, 0.5))
     for clock in (0.80, 0.80 + hold):
         m.at(clock, right_hand=(-over, height - right_first, 0.36 + right_first))
         m.at(clock, left_hand=(over, height + right_first, 0.36 - right_first))
         m.at(clock, right_elbow=(0.5, -1.0, 0.0), left_elbow=(-0.5, -1.0, 0.0))
-    m.both(1.10 + hold, (0.12, -0.35, 0.55))
-    m.both(1.34 + hold, (0.32, -0.72, 0.38))
+    m.both(1.10 + hold, (-0.04, -0.38, 0.5))
+    m.both(1.34 + hold, (v.uniform(0.08, 0.3), -0.75, 0.36))
     return m.lasts(1.64 + hold)
 
 
 def _circle(v: Variation, direction: float) -> Motion:
     # An angle grows counter-clockwise in the image: x is to the right, y up.
-    wide, tall = v.uniform(0.42, 0.64) * v.amplitude, v.uniform(0.42, 0.6) * v.amplitude
-    middle = v.uniform(0.1, 0.28)
+    wide, tall = v.uniform(0.34, 0.6) * v.amplitude, v.uniform(0.34, 0.58) * v.amplitude
+    middle, side = v.uniform(0.04, 0.22), v.uniform(-0.22, 0.06)
     reach = v.uniform(0.55, 0.9)  # squared: a loosely or fully stretched arm
     turn = v.uniform(1.1, 1.6)  # s per turn
     begin = -90.0 if direction < 0 else v.uniform(-70.0, 0.0)
@@ -114,7 +115,7 @@ def _circle(v: Variation, direction: float) -> Motion:
     steps = max(8, round(angle / 30.0))
     for step in range(steps + 1):
         theta = np.radians(begin + direction * angle * step / steps)
-        x, y = 0.02 + wide * np.cos(theta), middle + tall * np.sin(theta)
+        x, y = side + wide * np.cos(theta), middle + tall * np.sin(theta)
         ahead = np.sqrt(max(0.16, reach - x * x - y * y))
         m.at(lead + length * step / steps, right_hand=(float(x), float(y), float(ahead)))
         m.at(lead + length * step / steps, twist=float(9.0 * np.cos(theta)))
@@ -137,22 +138,22 @@ def draw_circle_ccw(v: Variation) -> Motion:
 def draw_x(v: Variation) -> Motion:
     """Two crossing strokes: from the upper right down to the left, from the upper left down to the right."""
     a = v.amplitude
-    stroke = v.uniform(0.34, 0.5)
+    stroke = v.uniform(0.28, 0.44)
     m = Motion(v)
-    m.at(0.30, right_hand=(0.5, -0.4, 0.45))
-    clock = 0.66
-    m.at(clock, right_hand=(0.42 * a, 0.74, 0.42), right_elbow=(0.3, -1.0, -0.2), twist=4.0)
-    m.at(clock + 0.1, right_hand=(0.40 * a, 0.74, 0.45))
-    m.at(clock + 0.1 + 0.55 * stroke, right_hand=(-0.02, 0.28, 0.72))
+    m.at(0.28, right_hand=(0.42, -0.4, 0.48))
+    clock = 0.58
+    m.at(clock, right_hand=(0.28 * a, 0.58, 0.5), right_elbow=(0.3, -1.0, -0.2), twist=4.0)
+    m.at(clock + 0.1, right_hand=(0.26 * a, 0.58, 0.52))
+    m.at(clock + 0.1 + 0.55 * stroke, right_hand=(-0.08, 0.2, 0.74))
     clock += 0.1 + stroke
-    m.at(clock, right_hand=(-0.56 * a, -0.08, 0.6), twist=-9.0)
-    m.at(clock + 0.42, right_hand=(-0.55 * a, 0.66, 0.46), twist=-7.0)
+    m.at(clock, right_hand=(-0.56 * a, -0.16, 0.6), twist=-9.0)
+    m.at(clock + 0.42, right_hand=(-0.52 * a, 0.5, 0.54), twist=-7.0)
     clock += 0.5
-    m.at(clock, right_hand=(-0.54 * a, 0.66, 0.46))
-    m.at(clock + 0.5 * stroke, right_hand=(-0.02, 0.26, 0.72))
+    m.at(clock, right_hand=(-0.52 * a, 0.5, 0.54))
+    m.at(clock + 0.5 * stroke, right_hand=(-0.08, 0.16, 0.74))
     clock += stroke
-    m.at(clock, right_hand=(0.5 * a, -0.14, 0.62), right_elbow=(0.6, -1.0, -0.4), twist=3.0)
-    m.at(clock + 0.14, right_hand=(0.5 * a, -0.18, 0.62))
+    m.at(clock, right_hand=(0.36 * a, -0.3, 0.64), right_elbow=(0.6, -1.0, -0.4), twist=3.0)
+    m.at(clock + 0.14, right_hand=(0.36 * a, -0.34, 0.64))
     return m.lasts(clock + 0.14 + v.uniform(0.5, 0.7))
 
 
@@ -160,25 +161,25 @@ def draw_triangle(v: Variation) -> Motion:
     """From the top down to the left, across to the right, and back to the top."""
     a = v.amplitude
     stroke = v.uniform(0.38, 0.55)
-    top, base = v.uniform(0.66, 0.84), v.uniform(-0.12, 0.1)
+    top, base, side = v.uniform(0.44, 0.72), v.uniform(-0.14, 0.08), v.uniform(-0.2, 0.05)
     m = Motion(v)
     m.at(0.32, right_hand=(0.36, -0.35, 0.5))
     clock = 0.72
-    m.at(clock, right_hand=(0.08, top, 0.48), right_elbow=(0.3, -1.0, -0.2))
-    m.at(clock + 0.08, right_hand=(0.05, top, 0.5))
-    m.at(clock + 0.08 + 0.5 * stroke, right_hand=(-0.26, 0.4, 0.68))
+    m.at(clock, right_hand=(side, top, 0.54), right_elbow=(0.3, -1.0, -0.2))
+    m.at(clock + 0.08, right_hand=(side - 0.02, top, 0.54))
+    m.at(clock + 0.08 + 0.5 * stroke, right_hand=(0.5 * side - 0.28, 0.5 * (top + base), 0.7))
     clock += 0.08 + stroke
     m.at(clock, right_hand=(-0.60 * a, base, 0.58), twist=-8.0)
     m.at(clock + 0.08, right_hand=(-0.60 * a, base, 0.58))
     m.at(clock + 0.08 + 0.5 * stroke, right_hand=(0.02, base, 0.85))
     clock += 0.08 + stroke
-    m.at(clock, right_hand=(0.62 * a, base, 0.62), twist=5.0)
-    m.at(clock + 0.08, right_hand=(0.62 * a, base, 0.62))
-    m.at(clock + 0.08 + 0.5 * stroke, right_hand=(0.38, 0.4, 0.66))
+    m.at(clock, right_hand=(0.42 * a, base, 0.68), twist=5.0)
+    m.at(clock + 0.08, right_hand=(0.42 * a, base, 0.68))
+    m.at(clock + 0.08 + 0.5 * stroke, right_hand=(0.5 * side + 0.22, 0.5 * (top + base), 0.68))
     clock += 0.08 + stroke
     hold = v.uniform(0.1, 0.4)
-    m.at(clock, right_hand=(0.08, top, 0.48), twist=0.0)
-    m.at(clock + hold, right_hand=(0.08, top, 0.48), right_elbow=(0.3, -1.0, -0.2))
+    m.at(clock, right_hand=(side, top, 0.54), twist=0.0)
+    m.at(clock + hold, right_hand=(side, top, 0.54), right_elbow=(0.3, -1.0, -0.2))
     m.at(clock + hold + 0.4, right_hand=(0.25, -0.35, 0.58))
     return m.lasts(clock + hold + 0.8)
 
@@ -188,7 +189,7 @@ def knock(v: Variation) -> Motion:
     period = v.uniform(0.24, 0.38)
     times = v.repetitions(2, 5, period, 1.5)
     height = v.uniform(0.1, 0.38)
-    side = v.uniform(-0.08, 0.12)
+    side = v.uniform(-0.22, 0.06)
     back, front = (side + 0.05, height + 0.12, 0.42), (side, height, 0.68)
     m = Motion(v)
     m.at(0.32, right_hand=(0.12, -0.3, 0.5))
@@ -221,12 +222,12 @@ def push(v: Variation) -> Motion:
 def catch(v: Variation) -> Motion:
     """The right hand reaches up to the front, closes, and draws down to the belly."""
     hold = v.uniform(0.1, 0.7)
-    side = v.uniform(-0.05, 0.22)
+    side, up = v.uniform(-0.16, 0.14), v.uniform(0.45, 0.8)
     m = Motion(v)
     m.at(0.28, right_hand=(0.22, -0.25, 0.42))
-    m.at(0.58, right_hand=(side, 0.72, 0.58), right_elbow=(0.6, -0.8, 0.0), nod=-8.0)
-    m.at(0.58 + hold, right_hand=(side, 0.70, 0.60), nod=-8.0)
-    m.at(0.84 + hold, right_hand=(side + 0.02, 0.28, 0.56), right_elbow=(0.5, -1.0, -0.3))
+    m.at(0.58, right_hand=(side, up, 0.58), right_elbow=(0.6, -0.8, 0.0), nod=-8.0)
+    m.at(0.58 + hold, right_hand=(side, up - 0.02, 0.60), nod=-8.0)
+    m.at(0.84 + hold, right_hand=(side + 0.02, 0.15, 0.56), right_elbow=(0.5, -1.0, -0.3))
     m.at(1.08 + hold, right_hand=(0.08, -0.2, 0.46), nod=3.0)
     m.at(1.32 + hold, right_hand=(0.1, -0.55, 0.5))
     return m.lasts(1.66 + hold)

@@ -25,8 +25,8 @@ REST: Mapping[str, tuple[float, ...]] = {
     "twist": (0.0,),  # of the shoulders against the hips; positive takes the right shoulder back
     "nod": (0.0,),  # of the head; positive looks down
     "look": (0.0,),  # of the head about y; positive looks to the image's right
-    "right_hand": (0.10, -0.985, 0.06),  # from the shoulder
-    "left_hand": (-0.10, -0.985, 0.06),
+    "right_hand": (0.08, -0.985, 0.06),  # from the shoulder
+    "left_hand": (-0.08, -0.985, 0.06),
     "right_elbow": (0.35, -1.0, -0.5),  # the side of the arm on which the elbow is
     "left_elbow": (-0.35, -1.0, -0.5),
     "right_foot": (0.0, 0.0, 0.0),  # from its standing place

@@ -21,14 +21,16 @@ def camera_for(style: ActorStyle, size: tuple[int, int]) -> Camera:
     height, width = size
     focal = 0.5 * height / math.tan(math.radians(0.5 * style.fov))
     distance = style.stature * focal / (style.fill * height)
+    aimed = math.atan((style.camera_height - 0.5 * style.stature) / distance) - math.atan(
+        style.vertical * height / focal
+    )
     return Camera(
         focal=focal,
         centre=(0.5 * (width - 1), 0.5 * (height - 1)),
         x=-style.lateral * width * distance / focal,
         height=style.camera_height,
         distance=distance,
-        tilt=math.atan((style.camera_height - 0.5 * style.stature) / distance)
-        - math.atan(style.vertical * height / focal),
+        tilt=aimed if style.tilt is None else math.radians(style.tilt),
     )
 
 

@@ -47,7 +47,7 @@ def _as_acted(label: str, style: ActorStyle) -> str:
 
 def _home(style: ActorStyle, rng: np.random.Generator) -> dict[str, tuple[float, ...]]:
     """How this person stands when idle."""
-    wide, ahead = rng.normal(0.0, 0.8 * style.jitter, 2), rng.normal(0.0, 1.0 * style.jitter, 2)
+    wide, ahead = rng.normal(0.0, 0.6 * style.jitter, 2), rng.normal(0.0, 1.0 * style.jitter, 2)
     right, left = np.asarray(REST["right_hand"]), np.asarray(REST["left_hand"])
     return {
         "right_hand": tuple((right + np.array([abs(wide[0]), 0.0, ahead[0]])).tolist()),

@@ -14,7 +14,7 @@ class Proportions:
     """Lengths of a body in body heights."""
 
     hip_width: float = 0.052  # from the middle to a hip joint
-    shoulder_width: float = 0.107  # from the middle to a shoulder joint
+    shoulder_width: float = 0.101  # from the middle to a shoulder joint
     trunk: float = 0.285  # from the hips to the shoulders
     upper_arm: float = 0.182
     forearm: float = 0.192  # from the elbow to the middle of the hand
@@ -89,7 +89,7 @@ def solve(pose: Pose, body: Proportions) -> Joints:
         # A raised arm lifts its shoulder, a reaching one takes it along.
         shrug = 0.028 * np.clip(0.3 + hand[:, 1:2], 0.0, 1.0) * np.array([0.0, 1.0, 0.0])
         taken = 0.03 * hand * np.array([1.0, 0.0, 1.0])
-        shoulder = place(collar, chest, sign * body.shoulder_width, -0.012, 0.0) + shrug + taken
+        shoulder = place(collar, chest, sign * body.shoulder_width, -0.025, 0.0) + shrug + taken
         joints[f"{side}_shoulder"] = shoulder
         pole = _turned(heading, pose[f"{side}_elbow"])
         joints[f"{side}_elbow"], joints[f"{side}_hand"] = _two_bones(

@@ -9,14 +9,15 @@ def _overhand(m: Motion, clock: float) -> float:
     """Wind up and throw from wherever the right hand is at the clock; returns when the arm may go to rest."""
     v = m.variation
     a = v.amplitude
-    m.at(clock + 0.26, right_hand=(0.66, -0.45, -0.2))
-    m.at(clock + 0.52, right_hand=(0.72 * a, 0.05, -0.42), right_elbow=(0.8, -0.7, -0.2), twist=24.0 * a)
-    m.at(clock + 0.76, right_hand=(0.46, 0.36, -0.36), right_elbow=(1.0, -0.4, 0.0), twist=26.0 * a, pitch=-5.0)
+    over = v.uniform(0.5, 0.95)
+    m.at(clock + 0.26, right_hand=(0.56, -0.48, -0.1))
+    m.at(clock + 0.52, right_hand=(0.58 * a, 0.05, -0.36), right_elbow=(0.6, -0.9, -0.2), twist=24.0 * a)
+    m.at(clock + 0.76, right_hand=(0.38, 0.34, -0.24), right_elbow=(1.0, -0.4, 0.0), twist=26.0 * a, pitch=-5.0)
     wait = v.uniform(0.0, 0.2)
     clock += wait
-    m.at(clock + 0.80, right_hand=(0.44, 0.40, -0.34), twist=25.0 * a)
-    m.at(clock + 0.96, right_hand=(0.22, 0.95, 0.12), twist=2.0)
-    m.at(clock + 1.06, right_hand=(0.02, 0.72, 0.66), right_elbow=(0.8, -0.6, 0.0), twist=-10.0 * a, pitch=7.0)
+    m.at(clock + 0.80, right_hand=(0.36, 0.38, -0.22), twist=25.0 * a)
+    m.at(clock + 0.96, right_hand=(0.16, over, 0.3), twist=2.0)
+    m.at(clock + 1.06, right_hand=(-0.02, 0.75 * over, 0.64), right_elbow=(0.8, -0.6, 0.0), twist=-10.0 * a, pitch=7.0)
     m.at(clock + 1.24, right_hand=(-0.06, 0.30, 0.80), pitch=8.0)
     m.at(clock + 1.48, right_hand=(0.02, -0.05, 0.66), right_elbow=(0.5, -1.0, -0.5), twist=-8.0)
     return clock + 1.48
@@ -49,8 +50,8 @@ def pickup_and_throw(v: Variation) -> Motion:
 
 def boxing(v: Variation) -> Motion:
     """Fists before the chin, punching to the front in turn."""
-    period = v.uniform(0.34, 0.52)
-    times = v.repetitions(3, 7, period, 1.5)
+    period = v.uniform(0.26, 0.42)
+    times = v.repetitions(3, 6, period, 1.4)
     a = v.amplitude
     guard = (-0.16, -0.02, 0.38)
     m = Motion(v)
