@@ -108,6 +108,13 @@ def test_videos_of_a_phone_held_upright_are_turned(tmp_path: Path) -> None:
     assert image[:, -HEIGHT // 4 + 2 :, 0].mean() > image[:, : HEIGHT // 2, 0].mean() + 80
 
 
+def test_videos_with_names_in_another_encoding_are_read(video: Path, tmp_path: Path) -> None:
+    path = tmp_path / "named.mp4"
+    path.write_bytes(video.read_bytes().replace(b"VideoHandler", b"Vid\xe9oHandler"))
+    assert path.read_bytes() != video.read_bytes()
+    assert len(read(path)) == len(EVEN)
+
+
 def test_bare_streams_without_times_run_at_their_rate(tmp_path: Path) -> None:
     path = write_video(tmp_path / "bare.h264", EVEN[:5])
     with open_source(str(path)) as source:

@@ -29,7 +29,7 @@ class VideoSource(Source):
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            with av.open(str(path)) as container:
+            with _open(path) as container:
                 stream = _video_stream(container, str(path))
                 rate, length = stream.average_rate, stream.frames
         except (av.FFmpegError, OSError) as error:
@@ -39,7 +39,7 @@ class VideoSource(Source):
     def _frames(self) -> Iterator[SourceFrame]:
         count = 0
         try:
-            with av.open(str(self._path)) as container:
+            with _open(self._path) as container:
                 stream = _video_stream(container, self.name)
                 stream.thread_type = "AUTO"
                 for frame in self._decode(container, stream):
@@ -62,6 +62,11 @@ class VideoSource(Source):
             missing = float(((stream.start_time or 0) + stream.duration - end) * stream.time_base)
             if missing > _MISSING_END:
                 raise SourceError(f"{self.name} is cut short: its last {missing:.1f} s are missing")
+
+
+def _open(path: Path) -> InputContainer:
+    # Titles in another alphabet's encoding are no reason to refuse the pictures.
+    return av.open(str(path), metadata_errors="replace")
 
 
 def _video_stream(container: InputContainer, name: str) -> av.VideoStream:
