@@ -116,10 +116,15 @@ class _Report:
         if self.quiet:
             return
         counters = recognizer.counters
-        actions = self._event.instance if self._event else 0
-        resets = sum(counters.resets.values())
-        sys.stderr.write(f"{counters.frames} frames, {counters.recognitions} recognitions, {actions} actions")
-        sys.stderr.write(f", {resets} resets\n" if resets else "\n")
+        numbers = {
+            "frame": counters.frames,
+            "recognition": counters.recognitions,
+            "action": self._event.instance if self._event else 0,
+        }
+        if resets := sum(counters.resets.values()):
+            numbers["reset"] = resets
+        counted = (f"{number} {name}{'' if number == 1 else 's'}" for name, number in numbers.items())
+        sys.stderr.write(", ".join(counted) + "\n")
 
     def _write(self, type: str, thing: Recognition | ActionEvent, **names: str) -> None:
         if self._json is not None:
