@@ -111,7 +111,8 @@ def test_the_installed_files_are_those_of_this_source(prefix: Path, folder: str)
     installed = prefix / "share" / "fluxformer" / folder
     source = [path for path in (ROOT / folder).iterdir() if path.is_file()]
     assert source
-    assert [path.name for path in source if path.read_bytes() != (installed / path.name).read_bytes()] == []
+    differing = [path.name for path in source if path.read_bytes() != (installed / path.name).read_bytes()]
+    assert differing == [], "the installation is older than this source: run make test, or colcon build"
 
 
 @pytest.mark.ros
