@@ -229,7 +229,8 @@ def test_interrupting_ends_open_actions_and_closes_the_files(bundle: Path, video
     command = [*COMMAND, "recognize", folder, "--rate", str(RATE), "--model", bundle, "--overlay", overlay]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert " started " in process.stdout.readline()
+        first = process.stdout.readline()
+        assert " started " in first, process.communicate()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0
