@@ -11,6 +11,7 @@ from fluxformer_core.clip import SECOND
 from fluxformer_core.errors import FluxformerError
 from fluxformer_core.learn.actor import DEMO_SCRIPT
 from fluxformer_ros.graph import Run, run_graph
+from fluxformer_ros.process import set_threads
 from fluxformer_ros.replay import write_overlay
 from fluxformer_ros.script_report import compare, table
 
@@ -52,7 +53,8 @@ def main(args: Sequence[str] | None = None) -> int:
     options = parser.parse_args(args)
     live = options.source.isdecimal() or options.source.startswith("/dev/video")
     limit = ["--duration", str(options.duration)] if options.duration else []
-    print(f"playing {options.source} to the recogniser ...", flush=True)
+    first = "drawing the actor's performance, then " if options.source == "actor" else ""
+    print(f"{first}playing {options.source} to the recogniser ...", flush=True)
     try:
         run = run_graph([options.source, *limit], model=options.model)
         print(f"\n{report(run)}")
@@ -63,6 +65,7 @@ def main(args: Sequence[str] | None = None) -> int:
             print("no overlay video: a camera's images cannot be played again")
         else:
             print("\ndrawing the overlay video ...", flush=True)
+            set_threads(0)
             write_overlay(options.source, run, options.overlay, options.model)
             print(f"written to {options.overlay.resolve()}")
     except FluxformerError as error:

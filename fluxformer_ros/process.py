@@ -34,14 +34,14 @@ def set_threads(threads: int) -> int:
     """Limit the threads of one forward pass and of optical flow.
 
     Args:
-        threads: how many; 0 for half of this process's cores, between 1 and 4.
+        threads: how many; 0 for half of torch's own choice, the cores, but between 1 and 4.
 
     Returns:
         How many it is now.
     """
-    # Torch's own choice is every core, and its threads wait for each other by spinning: as soon as anything else needs a
-    # core, a pass takes many times longer. On two busy cores 95 ms with one thread became 600 ms with two.
-    threads = threads or min(4, max(1, len(os.sched_getaffinity(0)) // 2))
+    # Torch's threads wait for each other by spinning: as soon as anything else needs one of their cores, a pass takes
+    # many times longer. On two busy cores 95 ms with one thread became 600 ms with two.
+    threads = threads or min(4, max(1, torch.get_num_threads() // 2))
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     return threads
