@@ -23,6 +23,7 @@ from fluxformer_core.learn.actor import (
     rehearse,
 )
 from fluxformer_core.learn.actor.pose import smooth_curve
+from fluxformer_core.learn.actor.render import FAR, Part, ZBuffer
 
 STILL = ActorStyle(idle=0.0)
 RIGHT_FINGERS, LEFT_FINGERS, HEAD = (LIMB_ENDS.index(name) for name in ("right_fingers", "left_fingers", "head"))
@@ -249,3 +250,28 @@ def test_a_curve_meets_its_keys_and_stays_between_them(spans, data):
         low, high = sorted((values[left, 0], values[left + 1, 0]))
         assert inside.min() >= low - 1e-9
         assert inside.max() <= high + 1e-9
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    a=st.tuples(st.floats(12, 36), st.floats(12, 36), st.floats(-0.6, 0.6)),
+    b=st.tuples(st.floats(12, 36), st.floats(12, 36), st.floats(-0.6, 0.6)),
+    radii=st.tuples(st.floats(2, 8), st.floats(2, 8)),
+)
+def test_a_capsule_is_the_union_of_the_spheres_along_it(a, b, radii):
+    focal, distance = 4800.0, 100.0  # so far away that rays are parallel; 48 pixels per metre
+    buffer = ZBuffer((48, 48), focal, colour=False, light=(0.0, 0.0, 1.0), ambient=0.5)
+    ends = [a[0], a[1], radii[0], distance + a[2], b[0], b[1], radii[1], distance + b[2]]
+    buffer.capsule(ends, Part("a", "b", 0.1, 0.1, 0))
+
+    rows, columns = np.mgrid[:48, :48]
+    expected, inside = np.full((48, 48), np.inf), np.full((48, 48), -np.inf)
+    for u in np.linspace(0, 1, 400):
+        x, y, radius, z = (ends[i] + u * (ends[i + 4] - ends[i]) for i in range(4))
+        bulge = radius**2 - (columns - x) ** 2 - (rows - y) ** 2
+        surface = z - np.sqrt(np.maximum(bulge, 0)) / 48.0
+        expected = np.where(bulge > 0, np.minimum(expected, surface), expected)
+        inside = np.maximum(inside, bulge)
+    clear = np.abs(inside) > 0.1  # not on the outline itself
+    assert np.array_equal((buffer.depth < FAR)[clear], (inside > 0)[clear])
+    assert np.abs(buffer.depth - expected)[clear & (inside > 0)].max() < 0.01  # m

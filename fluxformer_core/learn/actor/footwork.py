@@ -2,85 +2,89 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fluxformer_core.learn.actor.pose import REST, SEATED, Motion, Variation
 
 
-def _gait(v: Variation, *, step: float, steps: int, stride: float, lift: float, march: float, bob: float) -> Motion:
-    """Steps in turn, each foot lifted for one step and carried back for the next.
+@dataclass(frozen=True)
+class Gait:
+    """A way of walking; lengths in body heights."""
 
-    Args:
-        v: this performance.
-        step: s per step.
-        steps: how many.
-        stride: body heights between the feet's foremost and hindmost place.
-        lift: body heights that a foot rises.
-        march: 0 slides the standing foot back (as on the move); 1 keeps both near their place and lifts knees instead.
-        bob: body heights that the pelvis sinks at each contact.
-    """
-    m = Motion(v)
-    half = 0.5 * stride * (1 - 0.7 * march)
-    names = ("left", "right") if v.chance(0.5) else ("right", "left")
-    for number in range(steps):
-        clock = number * step
-        swing, stand = names[number % 2], names[(number + 1) % 2]
-        growth = min(1.0, 0.75 + number) if number < steps - 1 else 0.0  # the last step closes to the standing place
-        forward = half * growth
-        knee = 0.12 * march * (lift / 0.06)
-        lift_off, contact = clock + 0.45 * step, clock + 0.95 * step
-        m.key(f"{swing}_foot", lift_off, (0.0, lift, 0.25 * forward + knee))
-        m.key(f"{swing}_heel", lift_off, 26.0 - 14.0 * march)
-        m.key(f"{swing}_foot", contact, (0.0, 0.0, forward))
-        m.key(f"{swing}_heel", contact, 0.0)
-        m.key(f"{stand}_foot", contact, (0.0, 0.012 * (1 - march), -forward))
-        m.key(f"{stand}_heel", contact, 14.0 * (1 - march))
-        m.at(clock + 0.5 * step, root=(0.012 if stand == "right" else -0.012, 0.0, 0.0))
-        if number < steps - 1:
-            m.at(contact, root=(0.0, -bob, 0.0))
-    return m.lasts(steps * step)
+    step: float  # s
+    steps: int
+    stride: float  # between the feet's foremost and hindmost place
+    lift: float  # that a foot rises
+    march: float  # 0 slides the standing foot back, as on the move; 1 keeps both in their place and lifts knees instead
+    bob: float  # that the pelvis sinks at each contact
+    front: tuple[float, float, float]  # arm lengths: the right hand when it is ahead
+    back: tuple[float, float, float]
 
-
-def _swing_arms(
-    m: Motion, *, step: float, steps: int, front: tuple[float, float, float], back: tuple[float, float, float]
-) -> None:
-    # The order of the feet is read back from the first key: the arm goes to the front with the other side's foot.
-    leading = "right" if m.starts_with("left_foot") else "left"
-    trailing = "left" if leading == "right" else "right"
-    for number in range(steps - 1):
-        ahead, behind = (leading, trailing) if number % 2 == 0 else (trailing, leading)
-        for name, (x, y, z) in ((ahead, front), (behind, back)):
-            m.key(f"{name}_hand", (number + 0.95) * step, (x if name == "right" else -x, y, z))
-        m.at((number + 0.95) * step, twist=-7.0 if ahead == "right" else 7.0)
+    def motion(self, v: Variation) -> Motion:
+        """Steps in turn, each foot lifted for one step and carried back for the next; arms swing against them."""
+        m = Motion(v)
+        half = 0.5 * self.stride * (1 - 0.7 * self.march)
+        slide = 1 - self.march
+        swing, stand = ("left", "right") if v.chance(0.5) else ("right", "left")
+        for number in range(self.steps):
+            lift_off, contact = (number + 0.45) * self.step, (number + 0.95) * self.step
+            last = number == self.steps - 1  # closes to the standing place
+            forward = 0.0 if last else half * min(1.0, 0.75 + number)
+            m.key(f"{swing}_foot", lift_off, (0.0, self.lift, 0.25 * forward + 2.0 * self.march * self.lift))
+            m.key(f"{swing}_heel", lift_off, 12.0 + 14.0 * slide)
+            m.key(f"{swing}_foot", contact, (0.0, 0.0, forward))
+            m.key(f"{swing}_heel", contact, 0.0)
+            m.key(f"{stand}_foot", contact, (0.0, 0.0 if last else 0.012 * slide, -forward))
+            m.key(f"{stand}_heel", contact, 0.0 if last else 14.0 * slide)
+            m.at(lift_off, root=(0.012 if stand == "right" else -0.012, 0.0, 0.0))
+            if not last:
+                m.at(contact, root=(0.0, -self.bob, 0.0), twist=-7.0 if stand == "right" else 7.0)
+                for side, (x, y, z) in ((stand, self.front), (swing, self.back)):
+                    m.key(f"{side}_hand", contact, (x if side == "right" else -x, y, z))
+            swing, stand = stand, swing
+        return m.lasts(self.steps * self.step)
 
 
 def walk(v: Variation) -> Motion:
     """Walking: mostly on the spot as before a camera, sometimes towards it, away from it, or through the picture."""
     step = v.uniform(0.46, 0.66)
-    steps = v.repetitions(5, 8, step, 0.0)
-    stride = v.uniform(0.2, 0.3) * v.amplitude
     on_the_spot = not v.travels or v.chance(0.75)
-    march = v.uniform(0.0, 0.7) if on_the_spot else 0.0
-    m = _gait(v, step=step, steps=steps, stride=stride, lift=v.uniform(0.04, 0.07), march=march, bob=0.014)
     swing = v.uniform(0.3, 0.55) * v.amplitude
-    _swing_arms(m, step=step, steps=steps, front=(-0.08, -0.86, swing), back=(0.16, -0.9, -0.7 * swing))
+    gait = Gait(
+        step=step,
+        steps=v.repetitions(5, 8, step, 0.0),
+        stride=v.uniform(0.2, 0.3) * v.amplitude,
+        lift=v.uniform(0.04, 0.07),
+        march=v.uniform(0.0, 0.7) if on_the_spot else 0.0,
+        bob=0.014,
+        front=(-0.08, -0.86, swing),
+        back=(0.16, -0.9, -0.7 * swing),
+    )
+    m = gait.motion(v)
     if not on_the_spot:
-        _travel(m, (steps - 1) * stride)
+        _travel(m, (gait.steps - 1) * gait.stride)
     return m
 
 
 def jog(v: Variation) -> Motion:
     """Jogging on the spot or past the camera: quick steps, arms bent."""
     step = v.uniform(0.27, 0.38)
-    steps = v.repetitions(7, 11, step, 0.0)
     on_the_spot = not v.travels or v.chance(0.9)
-    stride = v.uniform(0.2, 0.32) * v.amplitude
-    march = v.uniform(0.2, 0.9) if on_the_spot else 0.0
-    m = _gait(v, step=step, steps=steps, stride=stride, lift=v.uniform(0.08, 0.14), march=march, bob=0.025)
-    pump = v.uniform(0.8, 1.15)
-    _swing_arms(m, step=step, steps=steps, front=(-0.3, -0.3, 0.52 * pump), back=(0.12, -0.5, 0.0))
-    for clock in (0.95 * step, (steps - 1.05) * step):
+    gait = Gait(
+        step=step,
+        steps=v.repetitions(7, 11, step, 0.0),
+        stride=v.uniform(0.2, 0.32) * v.amplitude,
+        lift=v.uniform(0.08, 0.14),
+        march=v.uniform(0.2, 0.9) if on_the_spot else 0.0,
+        bob=0.025,
+        front=(-0.3, -0.3, 0.52 * v.uniform(0.8, 1.15)),
+        back=(0.12, -0.5, 0.0),
+    )
+    m = gait.motion(v)
+    for clock in (0.95 * step, (gait.steps - 1.05) * step):
         m.at(clock, right_elbow=(0.5, -1.0, -0.9), left_elbow=(-0.5, -1.0, -0.9), pitch=5.0)
     if not on_the_spot:
-        _travel(m, 1.2 * (steps - 1) * stride)
+        _travel(m, 1.2 * (gait.steps - 1) * gait.stride)
     return m
 
 

@@ -163,10 +163,6 @@ class Motion:
         self.key("left_hand", seconds, mirrored(hand), precise=precise)
         return self
 
-    def starts_with(self, channel: str) -> bool:
-        """Whether the channel was the first to get a key."""
-        return next(iter(self._keys), None) == channel
-
     def lasts(self, seconds: float) -> Motion:
         """Set the whole length; the last keys lie before it."""
         self.duration = seconds

@@ -11,8 +11,10 @@ from fluxformer_core.learn.actor.pose import Array
 
 SHADES = 64
 """Brightness steps of a material: a pixel of the z-buffer's colour plane is material * SHADES + step."""
+Plane = npt.NDArray[np.float32]
 FAR = np.float32(1e9)
 """Metres: the depth of a z-buffer where nothing is drawn."""
+_EDGE_ON = 1e-2  # px^2: below it, a capsule is seen as one end within the other
 _SMALLEST = 0.45  # px: a smaller radius may miss every pixel centre
 
 
@@ -84,10 +86,9 @@ class ZBuffer:
     def capsule(self, ends: list[float], part: Part, flatness: float = 1.0) -> None:
         """Draw the sphere that slides from a to b.
 
-        A ray parallel to the optical axis meets the surface where the sphere's place along the axis is shifted from
-        the ray's foot by the surface's slant; with that place clamped to the ends, one formula gives shaft and both
-        caps, and a limb that points at the camera comes out right. Perspective enters through the projected ends and
-        radii.
+        Rays count as parallel within one capsule: perspective enters through the projected ends and radii. Of all the
+        spheres that a ray meets, the one with the nearest surface has a closed form, which gives shaft and caps alike,
+        and a limb that points at the camera comes out right.
 
         Args:
             ends: x, y, radius in pixels and distance in metres of a, then of b.
@@ -102,21 +103,11 @@ class ZBuffer:
             return
         x = self._columns[:, left:right] - np.float32(ax)
         y = self._rows[top:bottom] - np.float32(ay)
-        dx, dy = bx - ax, by - ay
-        flat = max(dx * dx + dy * dy, 1e-3)
+        dx, dy, dr = bx - ax, by - ay, br - ar
         scale = 2.0 * self._focal / (az + bz)  # pixels per metre at the capsule
         slope = (bz - az) * scale
-        slant = slope / ((flat + slope * slope) * flat) ** 0.5
-        foot = x * np.float32(dx / flat) + y * np.float32(dy / flat)
-        across = x * x + y * y - foot * foot * np.float32(flat)
-        along = np.clip(foot, 0.0, 1.0)
-        for _ in range(
-            1 if slope * slope < flat else 3
-        ):  # a foreshortened cone needs its radius where the ray meets it
-            radius = along * np.float32(br - ar) + np.float32(ar)
-            lift = np.sqrt(np.maximum(radius * radius - across, 0.0))
-            along = np.clip(foot - lift * np.float32(slant), 0.0, 1.0)
-        radius = along * np.float32(br - ar) + np.float32(ar)
+        along = _nearest(x, y, (dx, dy, dr), ar, slope)
+        radius = along * np.float32(dr) + np.float32(ar)
         px, py = x - along * np.float32(dx), y - along * np.float32(dy)
         bulge = radius * radius - px * px - py * py
         surface = np.sqrt(np.maximum(bulge, 0.0))
@@ -135,7 +126,41 @@ class ZBuffer:
         self.box = (min(self.box[0], top), min(self.box[1], left), max(self.box[2], bottom), max(self.box[3], right))
 
 
-def _paint(part: Part, along: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16] | np.uint16:
+def _nearest(x: Plane, y: Plane, step: tuple[float, float, float], ar: float, slope: float) -> Plane:
+    """Where along a capsule, 0..1, is the sphere that each ray meets first.
+
+    At t the surface is slope * t - sqrt(q(t)), q(t) = (ar + t * dr)^2 - (x - t * dx)^2 - (y - t * dy)^2. With
+    q(t) = free - spread * (t - foot)^2 its derivative vanishes where (t - foot)^2 is as below.
+
+    Args:
+        x: px from the end a, (1, W).
+        y: px from the end a, (H, 1).
+        step: px from a to b in x, y and radius.
+        ar: px, radius at a.
+        slope: px by which b is farther than a.
+    """
+    dx, dy, dr = step
+    spread = dx * dx + dy * dy - dr * dr
+    if abs(spread) < _EDGE_ON:
+        spread = -_EDGE_ON
+    foot = x * np.float32(dx / spread) + y * np.float32(dy / spread) + np.float32(ar * dr / spread)
+    free = foot * foot * np.float32(spread) + np.float32(ar * ar) - (x * x + y * y)
+    if spread > 0:
+        slant = slope / (spread * (spread + slope * slope)) ** 0.5
+        return np.asarray(np.clip(foot - np.sqrt(np.maximum(free, 0.0)) * np.float32(slant), 0.0, 1.0))
+    # One end covers the other. The flank between them shows only beside a smaller end that is nearer.
+    from_b = (x - np.float32(dx)) ** 2 + (y - np.float32(dy)) ** 2
+    bulge_a, bulge_b = np.float32(ar * ar) - (x * x + y * y), np.float32((ar + dr) ** 2) - from_b
+    b_first = np.float32(slope) - np.sqrt(np.maximum(bulge_b, 0.0)) < -np.sqrt(np.maximum(bulge_a, 0.0))
+    along = ((bulge_b > 0) & (b_first | (bulge_a <= 0))).astype(np.float32)
+    if slope * dr > 0 and slope * slope > -spread:
+        slant = slope / (-spread * (slope * slope + spread)) ** 0.5
+        flank = np.clip(foot + np.sqrt(np.maximum(-free, 0.0)) * np.float32(slant), 0.0, 1.0)
+        along = np.where(free < 0, flank, along)
+    return along
+
+
+def _paint(part: Part, along: Plane) -> npt.NDArray[np.uint16] | np.uint16:
     paint: npt.NDArray[np.uint16] | np.uint16 = np.uint16(part.material * SHADES)
     if part.stripes:
         light = (along * np.float32(part.stripes)) % 1.0 > 0.5
