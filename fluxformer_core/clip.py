@@ -34,9 +34,9 @@ class ClipSpec:
     """
 
     frames: int = 16  # T: frames, and flow fields, of a clip
-    size: int = 80  # px: height and width of the model's input
-    rate: float = 15.0  # Hz: frames are admitted to the window at this rate, by stamp
-    window: int = 48  # admitted frames in the rolling window, from which T are selected
+    size: int = 64  # px: height and width of the model's input
+    rate: float = 20.0  # Hz: frames are admitted to the window at this rate, by stamp
+    window: int = 64  # admitted frames in the rolling window, from which T are selected
     mean: tuple[float, float, float] = (0.45, 0.45, 0.45)  # of RGB in 0..1
     std: tuple[float, float, float] = (0.225, 0.225, 0.225)
     flow_scale: float = 2.0  # frame heights per second that become 1.0 in the flow tensor

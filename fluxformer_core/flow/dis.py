@@ -22,4 +22,5 @@ class DisFlow:
         self._dis.setFinestScale(0)
 
     def __call__(self, previous: GreyImage, current: GreyImage) -> FlowField:
-        return np.asarray(self._dis.calc(previous, current, None), dtype=np.float32)
+        # OpenCV's stubs do not know that the third argument, a field to start from, may be missing.
+        return np.asarray(self._dis.calc(previous, current, None), dtype=np.float32)  # type: ignore[call-overload]

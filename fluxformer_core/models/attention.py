@@ -1,5 +1,7 @@
-"""Pooling attention of MViTv2 (Li et al. 2022): queries, keys and values are pooled over the token grid by depthwise
-convolutions, positions enter as decomposed relative biases, and the pooled query is added to the result (SPEC 1.6).
+"""Pooling attention of MViTv2 (Li et al. 2022).
+
+Queries, keys and values are pooled over the token grid by depthwise convolutions, positions enter as decomposed
+relative biases, and the pooled query is added to the result (SPEC 1.6).
 """
 
 from __future__ import annotations
@@ -136,4 +138,5 @@ class PoolingAttention(nn.Module):
         h = torch.einsum("bnthwd,hkd->bnthwk", grid, self.rel_h())[..., None, :, None]
         w = torch.einsum("bnthwd,wkd->bnthwk", grid, self.rel_w())[..., None, None, :]
         bias = (t + h + w).reshape(batch, heads, qt * qh * qw, kt * kh * kw)
-        return F.pad(bias, (1, 0, 1, 0))  # the class token has no position
+        # The class token has no position.
+        return F.pad(bias, (1, 0, 1, 0))

@@ -1,8 +1,8 @@
 """Depthwise 3D convolution whose gradient is fast on CPUs.
 
 PyTorch's CPU backward of a depthwise Conv3d costs tens of times its forward, and most of all with a stride, where the
-result is tiny. Here the gradient is the sum over the kernel's offsets written out: a training step of a small pooling
-transformer takes about half the time. The forward is the ordinary operator, so export and other devices see nothing new.
+result is tiny. Here the gradient is the sum over the kernel's offsets, written out. The forward is the ordinary
+operator, so export and other devices see nothing new.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fluxformer_core.models.layers import Grid
 
 
 def depthwise_conv3d(x: Tensor, weight: Tensor, stride: Grid) -> Tensor:
-    """Convolve each channel of x (B, C, T, H, W) with its own kernel weight (C, 1, t, h, w), padded by half a kernel."""
+    """Convolve each channel of x (B, C, T, H, W) with its own kernel (C, 1, t, h, w), padded by half a kernel."""
     if x.device.type == "cpu" and torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
         return _OffsetGradient.apply(x, weight, stride)  # type: ignore[no-any-return,no-untyped-call]
     return F.conv3d(x, weight, stride=stride, padding=_padding(weight), groups=x.shape[1])
@@ -36,7 +36,7 @@ class _OffsetGradient(torch.autograd.Function):
         return F.conv3d(x, weight, stride=stride, padding=_padding(weight), groups=x.shape[1])
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         x, weight = ctx.saved_tensors
         stride = ctx.stride
         pads = _padding(weight)

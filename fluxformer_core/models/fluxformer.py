@@ -76,9 +76,7 @@ class Fluxformer(nn.Module):
         for i, attention in enumerate(blocks):
             drop = trunk.drop_path * i / max(len(blocks) - 1, 1)
             if config.duplex != "off" and i < self.num_duplex:
-                self.blocks.append(
-                    DuplexBlock(attention, trunk.mlp_ratio, drop, mode=config.duplex, gate=config.gate)
-                )
+                self.blocks.append(DuplexBlock(attention, trunk.mlp_ratio, drop, mode=config.duplex, gate=config.gate))
             else:
                 self.blocks.append(Block(attention, trunk.mlp_ratio, drop))
         if self.num_duplex:

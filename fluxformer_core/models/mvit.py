@@ -51,7 +51,7 @@ class MViTConfig:
     @property
     def dim_out(self) -> int:
         """Channels of the last stage."""
-        return self.dim * 2 ** (len(self.depths) - 1)
+        return self.dim << (len(self.depths) - 1)
 
     def attentions(self) -> list[AttentionConfig]:
         """The attention of every block, first to last."""
@@ -80,11 +80,12 @@ class PatchEmbed(nn.Module):
         super().__init__()
         if config.stem_widths:
             self.conv, width, stride = _conv_stem(config)
-            self.proj = nn.Conv3d(width, config.dim, 3, stride, 1)
+            self.proj: nn.Module = nn.Sequential(
+                nn.Conv3d(width, config.dim, 3, stride, 1, bias=False), nn.BatchNorm3d(config.dim)
+            )
         else:
             self.conv = nn.Identity()
-            pad = [k // 2 for k in config.stem_kernel]
-            self.proj = nn.Conv3d(3, config.dim, config.stem_kernel, config.stem_stride, pad)
+            self.proj = nn.Conv3d(3, config.dim, config.stem_kernel, config.stem_stride, _half(config.stem_kernel))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.proj(self.conv(x)).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
@@ -101,25 +102,20 @@ def _conv_stem(config: MViTConfig) -> tuple[nn.Module, int, Grid]:
     t, h, w = config.stem_stride
     for i, out in enumerate(config.stem_widths):
         time_stride = t if i == len(config.stem_widths) - 1 else 1
-        kernel = (1, 3, 3) if i == 0 else (3, 3, 3)
-        pad = [k // 2 for k in kernel]
-        layers += [nn.Conv3d(width, out, kernel, (time_stride, 2, 2), pad, bias=False), nn.BatchNorm3d(out), nn.GELU()]
+        kernel: Grid = (1, 3, 3) if i == 0 else (3, 3, 3)
+        layers += [
+            nn.Conv3d(width, out, kernel, (time_stride, 2, 2), _half(kernel), bias=False),
+            nn.BatchNorm3d(out),
+            nn.GELU(),
+        ]
         width, h, w = out, h // 2, w // 2
-    layers.append(ConvBlock(width))
     return nn.Sequential(*layers), width, (1, h, w)
 
 
-class ConvBlock(nn.Module):
-    """A convolution with a residual path."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv3d(width, width, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm3d(width)
-        self.act = nn.GELU()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.act(self.norm(self.conv(x)))  # type: ignore[no-any-return]
+def _half(kernel: Grid) -> Grid:
+    """The padding that keeps the grid."""
+    t, h, w = (k // 2 for k in kernel)
+    return t, h, w
 
 
 class Block(nn.Module):

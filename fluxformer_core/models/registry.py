@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from torch import nn
 
+from fluxformer_core.clip import ClipSpec
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.models.fluxformer import Fluxformer, FluxformerConfig
 from fluxformer_core.models.mvit import MViTConfig
@@ -20,7 +21,7 @@ def _nano() -> FluxformerConfig:
     trunk = MViTConfig(
         frames=16,
         size=64,
-        depths=(2, 3),
+        depths=(1, 2),
         dim=96,
         heads=2,
         stem_stride=(2, 8, 8),
@@ -56,6 +57,16 @@ def model_config(name: str) -> FluxformerConfig:
     if name not in _CONFIGS:
         raise ConfigError(f"there is no model {name!r}; known are {', '.join(list_models())}")
     return _CONFIGS[name]()
+
+
+def clip_spec(name: str) -> ClipSpec:
+    """The clip that a model takes by default: its own size, at 20 Hz, out of the last 3.2 s.
+
+    Raises:
+        ConfigError: if there is no such model.
+    """
+    trunk = model_config(name).trunk
+    return ClipSpec(frames=trunk.frames, size=trunk.size)
 
 
 def create_model(

@@ -1,4 +1,4 @@
-"""Window and selection to the tensors that a model takes."""
+"""Window and selection to the tensors that a model takes; streams, evaluation and training all come through here."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from torch import Tensor
 from fluxformer_core.clip import ClipSpec
 
 
-def rgb_tensor(frames: NDArray[np.uint8], spec: ClipSpec) -> Tensor:
-    """Frames (T, S, S, 3) uint8 -> (3, T, S, S) float32, normalised."""
-    x = torch.from_numpy(frames).permute(3, 0, 1, 2).float().div_(255.0)
+def normalise_rgb(frames: Tensor, spec: ClipSpec) -> Tensor:
+    """Frames (T, S, S, 3) float32 in 0..1 -> (3, T, S, S), normalised."""
     mean, std = (torch.tensor(v).view(3, 1, 1, 1) for v in (spec.mean, spec.std))
-    return x.sub_(mean).div_(std)
+    return (frames.permute(3, 0, 1, 2) - mean) / std
 
 
-def flow_tensor(flow: NDArray[np.float32], spec: ClipSpec) -> Tensor:
+def encode_flow(flow: Tensor, spec: ClipSpec) -> Tensor:
     """Flow (T, S, S, 2) in frame heights per second -> (3, T, S, S): u, v and magnitude, scaled and clamped to [-1, 1].
 
     A velocity and not a displacement: it does not depend on the camera's rate (SPEC 1.2 [R]).
     """
-    uv = torch.from_numpy(flow).permute(3, 0, 1, 2) / spec.flow_scale
+    uv = flow.permute(3, 0, 1, 2) / spec.flow_scale
     return torch.cat([uv, uv.norm(dim=0, keepdim=True)]).clamp_(-1.0, 1.0)
 
 
 def build_clip(frames: NDArray[np.uint8], flow: NDArray[np.float32], spec: ClipSpec) -> tuple[Tensor, Tensor]:
-    """A batch of one: rgb and flow, each (1, 3, T, S, S)."""
-    return rgb_tensor(frames, spec)[None], flow_tensor(flow, spec)[None]
+    """A batch of one from selected frames (T, S, S, 3) and flow (T, S, S, 2): rgb and flow, each (1, 3, T, S, S)."""
+    rgb = normalise_rgb(torch.from_numpy(frames).float().div_(255.0), spec)
+    return rgb[None], encode_flow(torch.from_numpy(flow), spec)[None]

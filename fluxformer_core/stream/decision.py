@@ -72,7 +72,10 @@ class Decider:
         self.activity = ActivityTracker(config.activity)
         self._instances = 0
         self._open: ActionEvent | None = None
-        self._forget_spell()
+        self._mean: NDArray[np.float32] | None = None  # of probabilities, over the current spell
+        self._candidate = ""  # the best label of the newest recognitions,
+        self._agreed = 0  # how many of them in a row,
+        self._since = 0  # and the stamp of the first
 
     def configure(self, config: DecisionConfig) -> None:
         """Use other thresholds from now on; an open action stays open."""
@@ -174,7 +177,7 @@ class Decider:
         return (ended,)
 
     def _forget_spell(self) -> None:
-        self._mean: NDArray[np.float32] | None = None
+        self._mean = None
         self._candidate = ""
         self._agreed = 0
         self._since = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +35,7 @@ def prepare(image: NDArray[np.generic], pixels: Pixels, spec: ClipSpec) -> NDArr
     height, width = image.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    square = image[top : top + side, left : left + side]
+    square: NDArray[Any] = image[top : top + side, left : left + side]
     target = (spec.size, spec.size)
     if pixels is Pixels.DEPTH:
         # Averaging readings would invent depths between a person and the wall, so they are thinned, shown as
@@ -68,8 +70,8 @@ def check_image(image: NDArray[np.generic], pixels: Pixels) -> None:
         ImageError: saying what was found and what is needed.
     """
     channels = _CHANNELS[pixels]
-    found = 1 if image.ndim == 2 else image.shape[2] if image.ndim == 3 else 0  # noqa: PLR2004
-    if found != channels or (channels == 1 and image.ndim != 2) or 0 in image.shape:  # noqa: PLR2004
+    found = 1 if image.ndim == 2 else image.shape[2] if image.ndim == 3 else 0
+    if found != channels or (channels == 1 and image.ndim != 2) or 0 in image.shape:
         form = "(H, W)" if channels == 1 else f"(H, W, {channels})"
         raise ImageError(f"a {pixels.value} image must have shape {form} and some pixels, not {image.shape}")
     allowed = (np.uint16, np.float32) if pixels is Pixels.DEPTH else (np.uint8,)

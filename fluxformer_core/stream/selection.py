@@ -1,8 +1,8 @@
 """Flow-guided choice of the frames that tell most: the paper's meaningful action-event extractor (SPEC 1.1 [R]).
 
 The newest scene of the window is cut out, and its frames are divided into T runs, each as alike as possible; the most
-typical frame of each run is kept. Where nothing changes one frame stands for many, so the clip's frames gather where the
-motion is. Pure functions on arrays, deterministic, always exactly T sorted indices.
+typical frame of each run is kept. Where nothing changes one frame stands for many, so the clip's frames gather where
+the motion is. Pure functions on arrays, deterministic, always exactly T sorted indices.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 LONGEST = 256
-"""Frames that the clustering looks at; longer sequences are thinned evenly first, for its cost grows with the square."""
+"""Frames that the clustering looks at; longer sequences are thinned first, for its cost grows with the square."""
 
 CUT_SIGMAS = 6.0
 """A scene cut stands this many robust standard deviations out, in flow and in brightness change alike."""
 
 CUT_CHANGE = 0.08
-"""Least photometric change of a cut, of full brightness: below it even a sudden start of motion in a still scene stays."""
+"""Least photometric change of a cut, of full brightness: motion that starts suddenly in a still scene stays below."""
 
 
 def select(
