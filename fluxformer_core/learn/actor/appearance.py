@@ -78,7 +78,7 @@ class ActorStyle:
 
         base = Proportions()
         leg = near(1.0, 0.02, 0.045)
-        arm = near(1.0, 0.025, 0.05)
+        arm = near(0.98, 0.025, 0.05)
         proportions = replace(
             base,
             hip_width=base.hip_width * near(1.0, 0.08, 0.15),
@@ -95,7 +95,7 @@ class ActorStyle:
         return cls(
             proportions=proportions,
             stature=near(1.70, 0.09, 0.2),
-            bulk=near(1.12, 0.11, 0.26),
+            bulk=near(1.18, 0.12, 0.28),
             limbs=near(1.2, 0.13, 0.3),
             skin=skin,
             hair=HAIRS[rng.integers(len(HAIRS))],

@@ -45,28 +45,28 @@ def swipe_right(v: Variation) -> Motion:
 def wave(v: Variation) -> Motion:
     """The right hand beside the head, forearm swinging from side to side."""
     a = v.amplitude
-    period = v.uniform(0.36, 0.6)
-    times = v.repetitions(2, 4, period, 1.4)
+    period = v.uniform(0.32, 0.52)
+    times = v.repetitions(2, 4, period, 1.2)
     height = v.uniform(0.65, 0.85) if v.chance(0.25) else v.uniform(0.06, 0.45)
     outside = (v.uniform(0.08, 0.42) * a, height, 0.48)
     inside = (v.uniform(-0.42, -0.12), height - 0.04, 0.52)
     m = Motion(v)
     m.at(0.28, right_hand=(0.38, -0.42, 0.5))
-    clock = 0.58
+    clock = 0.52
     m.at(clock, right_hand=outside, right_elbow=(0.3, -1.0, 0.0))
     for _ in range(times):
         m.at(clock + 0.5 * period, right_hand=inside)
         m.at(clock + period, right_hand=outside)
         clock += period
     m.at(clock, right_elbow=(0.3, -1.0, 0.0), roll=0.0)
-    m.at(clock + 0.32, right_hand=(0.34, -0.45, 0.52))
-    return m.lasts(clock + 0.68)
+    m.at(clock + 0.28, right_hand=(0.3, -0.45, 0.52))
+    return m.lasts(clock + 0.6)
 
 
 def clap(v: Variation) -> Motion:
     """Both hands meet before the chest again and again."""
-    period = v.uniform(0.3, 0.46)
-    times = v.repetitions(2, 4, period, 1.25)
+    period = v.uniform(0.26, 0.42)
+    times = v.repetitions(2, 4, period, 1.15)
     height, ahead = v.uniform(-0.16, 0.06), v.uniform(0.46, 0.6)
     gap = v.uniform(0.12, 0.34) * v.amplitude
     together, apart = (-0.215, height, ahead), (-0.215 + gap, height + 0.02, ahead - 0.05)
@@ -79,8 +79,8 @@ def clap(v: Variation) -> Motion:
         clock += period
     m.at(0.56, right_elbow=(0.4, -1.0, -0.2), left_elbow=(-0.4, -1.0, -0.2))
     m.at(clock, right_elbow=(0.4, -1.0, -0.2), left_elbow=(-0.4, -1.0, -0.2))
-    m.both(clock + 0.36, (0.12, -0.62, 0.5))
-    return m.lasts(clock + 0.72)
+    m.both(clock + 0.3, (0.12, -0.62, 0.5))
+    return m.lasts(clock + 0.62)
 
 
 def arm_cross(v: Variation) -> Motion:
@@ -102,14 +102,14 @@ def arm_cross(v: Variation) -> Motion:
 
 def _circle(v: Variation, direction: float) -> Motion:
     # An angle grows counter-clockwise in the image: x is to the right, y up.
-    wide, tall = v.uniform(0.34, 0.6) * v.amplitude, v.uniform(0.34, 0.58) * v.amplitude
+    wide, tall = v.uniform(0.28, 0.56) * v.amplitude, v.uniform(0.34, 0.58) * v.amplitude
     middle, side = v.uniform(0.04, 0.22), v.uniform(-0.22, 0.06)
     reach = v.uniform(0.55, 0.9)  # squared: a loosely or fully stretched arm
-    turn = v.uniform(1.1, 1.6)  # s per turn
+    turn = v.uniform(0.85, 1.3)  # s per turn
     begin = -90.0 if direction < 0 else v.uniform(-70.0, 0.0)
     end = v.uniform(90.0, 180.0) if v.chance(0.75) else v.uniform(0.0, 60.0)
     angle = 360.0 + end if direction < 0 else 360.0 + 90.0 - begin + v.uniform(-60.0, 30.0)
-    lead = 0.5
+    lead = 0.45
     length = turn * angle / 360.0
     m = Motion(v)
     steps = max(8, round(angle / 30.0))
@@ -160,7 +160,7 @@ def draw_x(v: Variation) -> Motion:
 def draw_triangle(v: Variation) -> Motion:
     """From the top down to the left, across to the right, and back to the top."""
     a = v.amplitude
-    stroke = v.uniform(0.38, 0.55)
+    stroke = v.uniform(0.32, 0.48)
     top, base, side = v.uniform(0.44, 0.72), v.uniform(-0.14, 0.08), v.uniform(-0.2, 0.05)
     m = Motion(v)
     m.at(0.32, right_hand=(0.36, -0.35, 0.5))

@@ -50,8 +50,8 @@ def pickup_and_throw(v: Variation) -> Motion:
 
 def boxing(v: Variation) -> Motion:
     """Fists before the chin, punching to the front in turn."""
-    period = v.uniform(0.26, 0.42)
-    times = v.repetitions(3, 6, period, 1.4)
+    period = v.uniform(0.25, 0.38)
+    times = v.repetitions(3, 6, period, 1.2)
     a = v.amplitude
     guard = (-0.16, -0.02, 0.38)
     m = Motion(v)
@@ -71,8 +71,8 @@ def boxing(v: Variation) -> Motion:
         clock += period
         side = -side
     m.both(clock, guard).at(clock, twist=0.0, right_elbow=(0.5, -1.0, 0.0), left_elbow=(-0.5, -1.0, 0.0))
-    m.both(clock + 0.35, (0.06, -0.55, 0.45))
-    return m.lasts(clock + 0.72)
+    m.both(clock + 0.3, (0.06, -0.55, 0.45))
+    return m.lasts(clock + 0.62)
 
 
 def basketball_shoot(v: Variation) -> Motion:
