@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from fluxformer_core import __version__
-from fluxformer_core.cli import inspect, models, recognize, train
+from fluxformer_core.cli import evaluate, inspect, models, recognize, train
 from fluxformer_core.errors import FluxformerError
 
 BAD_INPUT = 2
@@ -37,7 +37,13 @@ class Command(Protocol):
         """
 
 
-COMMANDS: dict[str, Command] = {"recognize": recognize, "inspect": inspect, "models": models, "train": train}
+COMMANDS: dict[str, Command] = {
+    "recognize": recognize,
+    "train": train,
+    "evaluate": evaluate,
+    "inspect": inspect,
+    "models": models,
+}
 
 
 def build_parser() -> ArgumentParser:

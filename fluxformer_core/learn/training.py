@@ -1,4 +1,4 @@
-"""Training from decoded clips (SPEC 1.7 [R]): AdamW, warm-up and cosine, label smoothing, running mean of the weights."""
+"""Training from decoded clips: AdamW with warm-up and cosine, label smoothing, averaged weights (SPEC 1.7 [R])."""
 
 from __future__ import annotations
 

@@ -128,7 +128,8 @@ class PoolingAttention(nn.Module):
         return self.proj(out.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (self.config.heads, self.config.head_dim)).transpose(1, 2)
+        heads: Tensor = x.unflatten(2, (self.config.heads, self.config.head_dim))
+        return heads.transpose(1, 2)
 
     def _bias(self, q: Tensor) -> Tensor:
         (qt, qh, qw), (kt, kh, kw) = self.config.q_grid, self.config.kv_grid
@@ -137,6 +138,6 @@ class PoolingAttention(nn.Module):
         t = torch.einsum("bnthwd,tkd->bnthwk", grid, self.rel_t())[..., :, None, None]
         h = torch.einsum("bnthwd,hkd->bnthwk", grid, self.rel_h())[..., None, :, None]
         w = torch.einsum("bnthwd,wkd->bnthwk", grid, self.rel_w())[..., None, None, :]
-        bias = (t + h + w).reshape(batch, heads, qt * qh * qw, kt * kh * kw)
+        bias: Tensor = (t + h + w).reshape(batch, heads, qt * qh * qw, kt * kh * kw)
         # The class token has no position.
         return F.pad(bias, (1, 0, 1, 0))
