@@ -4,7 +4,7 @@
 # make clean                                      removes what builds and tools left behind, except .venv
 #
 # The first run makes .venv (delete it to start afresh). It needs Python 3.10 or newer, a C++ compiler and make. Another
-# Python: make PYTHON=python3.12; another PyTorch: make TORCH='torch --index-url https://download.pytorch.org/whl/cpu'.
+# Python: make PYTHON=python3.12; another PyTorch: make TORCH='torch --index-url URL' (pytorch.org names the URL of each build).
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 python := .venv/bin/python
