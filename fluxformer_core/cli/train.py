@@ -46,7 +46,7 @@ def run(arguments: Namespace) -> None:
     from fluxformer_core.learn.training import TrainConfig, accuracy, train
     from fluxformer_core.models.registry import clip_spec, create_model, model_config
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("fluxformer_core").setLevel(logging.INFO)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)

@@ -17,6 +17,14 @@ from fluxformer_core.clip import SECOND
 from fluxformer_core.errors import ConfigError
 
 
+START_OVER_NOISE, STOP_OVER_NOISE = 3.0, 2.0
+"""In a noisy picture the thresholds rise to these multiples of what a still scene measures."""
+
+_NOISE_CAP = 0.15  # frame heights/s: a stream that begins in motion must not pass for noise altogether
+_NOISE_SPAN = 600  # frames, 30 s at 20 Hz: motion that never pauses for longer than this is taken for noise
+_NOISE_RUN = 10  # frames: the quietest run of this length is the noise
+
+
 @dataclass(frozen=True)
 class ActivityConfig:
     """Thresholds between motion and rest; speeds in frame heights per second, times in seconds.
@@ -25,8 +33,8 @@ class ActivityConfig:
         ConfigError: if a field is outside its range.
     """
 
-    start_motion: float = 0.20  # a spell begins at this speed of the fastest pixels
-    stop_motion: float = 0.12  # below this the scene is still
+    start_motion: float = 0.12  # a spell begins at this speed of the fastest pixels
+    stop_motion: float = 0.07  # below this the scene is still
     rest: float = 0.3  # stillness that ends a spell when the image is as before it
     hold: float = 1.5  # stillness that ends it in any case
     returned: float = 0.4  # the image is as before when it differs by less than this share of the spell's most
@@ -65,7 +73,8 @@ class ActivityTracker:
     def reset(self) -> None:
         """Forget everything, as after a gap in the stream."""
         self.spell: Spell | None = None
-        self._recent: deque[float] = deque(maxlen=3)
+        self._recent: deque[float] = deque(maxlen=_NOISE_RUN)
+        self._quiet: deque[float] = deque(maxlen=_NOISE_SPAN)
         self._rising: int | None = None  # since when the motion has been above stop_motion
         self._still: NDArray[np.float32] | None = None  # what the scene looked like when it was last still
         self._most_different = 0.0
@@ -85,21 +94,22 @@ class ActivityTracker:
         """
         config = self.config
         self._recent.append(motion)
-        level = float(np.median(self._recent))  # one noisy flow field is no motion
-        if self._rising is None and motion >= config.stop_motion:
+        level = float(np.median(list(self._recent)[-3:]))  # one noisy flow field is no motion
+        start, stop = self._thresholds()
+        if self._rising is None and motion >= stop:
             self._rising = stamp
-        elif max(motion, level) < config.stop_motion:
+        elif max(motion, level) < stop:
             self._rising = None
         if self.spell is None or self.spell.closed:
-            if level >= config.start_motion:
+            if level >= start:
                 self.spell = Spell(start=stamp if self._rising is None else self._rising, last_motion=stamp)
                 self._most_different = 0.0
-            elif level < config.stop_motion:
+            elif level < stop:
                 self._still = appearance.copy()
             return
         difference = self._difference(appearance)
         self._most_different = max(self._most_different, difference)
-        if level >= config.stop_motion:
+        if level >= stop:
             self.spell.last_motion = stamp
             return
         returned = difference <= config.returned * self._most_different
@@ -107,6 +117,14 @@ class ActivityTracker:
         if stamp - self.spell.last_motion >= needed * SECOND:
             self.spell.closed = True
             self._still = appearance.copy()
+
+    def _thresholds(self) -> tuple[float, float]:
+        """Start and stop speed, raised above the picture's noise."""
+        config = self.config
+        if len(self._recent) == _NOISE_RUN:
+            self._quiet.append(float(np.median(self._recent)))
+        noise = min(min(self._quiet, default=0.0), _NOISE_CAP)
+        return max(config.start_motion, START_OVER_NOISE * noise), max(config.stop_motion, STOP_OVER_NOISE * noise)
 
     def _difference(self, appearance: NDArray[np.float32]) -> float:
         if self._still is None:
