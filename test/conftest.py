@@ -1,0 +1,17 @@
+"""Tests run on one core, so that they are repeatable and leave the rest of the machine to its owner."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is first imported, here and in child processes
+
+import cv2
+import torch
+from hypothesis import settings
+
+torch.set_num_threads(1)
+cv2.setNumThreads(1)
+
+settings.register_profile("fluxformer", deadline=None)  # a busy machine is no failure
+settings.load_profile("fluxformer")

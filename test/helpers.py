@@ -1,0 +1,68 @@
+"""What several tests build: models small enough to run in milliseconds, and things that move."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from fluxformer_core.bundle import Bundle, Metadata
+from fluxformer_core.clip import ClipSpec
+from fluxformer_core.models.fluxformer import Fluxformer, FluxformerConfig
+from fluxformer_core.models.mvit import MViTConfig
+
+FRAMES, SIZE = 4, 32
+LABELS = ("clap", "wave", "walk")
+
+
+def small_config(*, trunk: dict[str, Any] | None = None, **changes: Any) -> FluxformerConfig:
+    """Every part of the architecture, two blocks deep: a duplex stage, a transition, clustering tokens."""
+    shape: dict[str, Any] = {"frames": FRAMES, "size": SIZE, "depths": (1, 1), "dim": 16, "kv_stride": 2}
+    settings: dict[str, Any] = {"clusters": 3, "final_heads": 4, "gate": 1.0}
+    return FluxformerConfig(MViTConfig(**shape | (trunk or {})), **settings | changes)
+
+
+def small_model(config: FluxformerConfig, *, seed: int = 0, classes: int = len(LABELS)) -> Fluxformer:
+    torch.manual_seed(seed)
+    return Fluxformer(config, classes).eval()
+
+
+def small_spec(**changes: Any) -> ClipSpec:
+    return ClipSpec(**{"frames": FRAMES, "size": SIZE, "window": 24} | changes)
+
+
+def small_bundle(*, seed: int = 0, temperature: float = 1.0, **spec: Any) -> Bundle:
+    """A model with random weights, in memory."""
+    config = small_config()
+    metadata = Metadata("fluxformer_nano", config, small_spec(**spec), LABELS, temperature, provenance={"data": "none"})
+    return Bundle(metadata, small_model(config, seed=seed).state_dict())
+
+
+def saved_bundle(folder: Path, **changes: Any) -> Path:
+    path = folder / "small.safetensors"
+    small_bundle(**changes).save(path)
+    return path
+
+
+def texture(height: int, width: int, *, seed: int = 0) -> np.ndarray:
+    """Grey blobs on all scales, (height, width) uint8: something that optical flow can hold on to."""
+    rng = np.random.default_rng(seed)
+    noise = rng.standard_normal((height, width)).astype(np.float32)
+    blurred = sum(sigma * cv2.GaussianBlur(noise, (0, 0), sigma) for sigma in (1.5, 3.0, 6.0))
+    low, high = blurred.min(), blurred.max()
+    return (20 + 215 * (blurred - low) / (high - low)).astype(np.uint8)
+
+
+def view(picture: np.ndarray, right: float, down: float, size: int) -> np.ndarray:
+    """The picture moved by a fraction of pixels, then its centre square of `size` pixels."""
+    height, width = picture.shape[:2]
+    top, left = (height - size) / 2, (width - size) / 2
+    matrix = np.array([[1, 0, right - left], [0, 1, down - top]], dtype=np.float64)
+    return cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+
+
+def rgb(grey: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(np.repeat(grey[..., None], 3, axis=2))
