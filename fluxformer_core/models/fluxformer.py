@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from fluxformer_core.errors import ConfigError
 from fluxformer_core.models.clustering import ClusteringTokens
 from fluxformer_core.models.duplex import DuplexBlock, DuplexMode
 from fluxformer_core.models.layers import Grid, Mlp, Prediction, initialise, sample_mask
@@ -21,7 +22,11 @@ from fluxformer_core.models.mvit import Block, MViTConfig, PatchEmbed
 
 @dataclass(frozen=True)
 class FluxformerConfig:
-    """A Fluxformer; without duplex stages and clusters it is a plain MViTv2."""
+    """A Fluxformer; without duplex stages and clusters it is a plain MViTv2.
+
+    Raises:
+        ConfigError: if a field is outside its range or contradicts the trunk.
+    """
 
     trunk: MViTConfig
     duplex: DuplexMode | Literal["off"] = "cross"
@@ -35,6 +40,38 @@ class FluxformerConfig:
     flow_dropout: float = 0.15  # share of training samples that see no flow, so that the net works without it
     readout: Literal["cls", "mean"] = "cls"  # what is classified: the class token, or all tokens' mean (learns sooner)
     head_dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        wrong = []
+        stages = tuple(range(1, len(self.duplex_stages) + 1))
+        if self.duplex != "off" and (self.duplex_stages != stages or not 1 <= len(stages) <= len(self.trunk.depths)):
+            wrong.append(
+                f"duplex_stages must count up from 1, at most to the trunk's {len(self.trunk.depths)}, "
+                f"not {self.duplex_stages}"
+            )
+        if self.clusters < 0:
+            wrong.append(f"clusters must not be negative, not {self.clusters}")
+        if self.clusters:
+            wrong += self._clustering_problems()
+        for name in ("flow_dropout", "head_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                wrong.append(f"{name} must be in [0, 1), not {getattr(self, name)}")
+        if wrong:
+            raise ConfigError("; ".join(wrong))
+
+    def _clustering_problems(self) -> list[str]:
+        wrong = []
+        trunk = self.trunk
+        if min(self.cluster_rounds, self.final_blocks) < 1:
+            wrong.append(
+                f"cluster_rounds and final_blocks must be at least 1, not {self.cluster_rounds} and {self.final_blocks}"
+            )
+        clip = (trunk.frames, trunk.size, trunk.size)
+        if min(self.tubelet) < 1 or any(n % s for n, s in zip(clip, self.tubelet, strict=True)):
+            wrong.append(f"tubelet {self.tubelet} must divide the clip {clip}")
+        if self.final_heads < 1 or trunk.dim_out % self.final_heads:
+            wrong.append(f"final_heads must divide the trunk's {trunk.dim_out} channels, not {self.final_heads}")
+        return wrong
 
 
 class SelfAttentionBlock(nn.Module):

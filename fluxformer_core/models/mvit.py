@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,7 @@ class MViTConfig:
     """A trunk. Each stage after the first doubles channels and heads and halves the grid's height and width.
 
     Raises:
-        ConfigError: if the clip is not divisible by the strides.
+        ConfigError: if a field is outside its range or the clip is not divisible by the strides.
     """
 
     frames: int = 16
@@ -35,11 +36,30 @@ class MViTConfig:
     drop_path: float = 0.2  # of the last block, growing linearly from 0
 
     def __post_init__(self) -> None:
-        step = self.stem_stride[1] * 2 ** (len(self.depths) - 1)
-        if self.frames % self.stem_stride[0] or self.size % step:
+        wrong = []
+        if not self.depths or min(self.depths) < 1:
+            wrong.append(f"depths must give every stage at least one block, not {self.depths}")
+        if self.heads < 1 or self.dim < 1 or self.dim % self.heads:
+            wrong.append(f"dim must be a positive multiple of heads, not {self.dim} for {self.heads} heads")
+        if min(*self.stem_stride, self.kv_stride) < 1:
+            wrong.append(f"stem_stride and kv_stride must be at least 1, not {self.stem_stride} and {self.kv_stride}")
+        if not all(k > 0 and k % 2 for k in (*self.stem_kernel, *self.pool_kernel)):
+            wrong.append(f"stem_kernel and pool_kernel must be odd, not {self.stem_kernel} and {self.pool_kernel}")
+        if min(self.stem_widths, default=1) < 1 or any(s % 2 ** len(self.stem_widths) for s in self.stem_stride[1:]):
+            wrong.append(
+                f"stem_widths {self.stem_widths} must be positive and each halve stem_stride {self.stem_stride}"
+            )
+        if self.mlp_ratio < 1:
+            wrong.append(f"mlp_ratio must be at least 1, not {self.mlp_ratio}")
+        if not 0 <= self.drop_path < 1:
+            wrong.append(f"drop_path must be in [0, 1), not {self.drop_path}")
+        if wrong:
+            raise ConfigError("; ".join(wrong))
+        steps = [s * 2 ** (len(self.depths) - 1) for s in self.stem_stride[1:]]
+        if min(self.frames, self.size) < 1 or self.frames % self.stem_stride[0] or any(self.size % s for s in steps):
             raise ConfigError(
                 f"a clip of {self.frames} frames of {self.size} px does not divide by the model's strides: "
-                f"frames by {self.stem_stride[0]}, size by {step}"
+                f"frames by {self.stem_stride[0]}, size by {math.lcm(*steps)}"
             )
 
     @property
