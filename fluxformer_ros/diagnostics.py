@@ -9,17 +9,14 @@ from dataclasses import dataclass, field
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from fluxformer_ros.messages import time_to_msg
+from fluxformer_ros.resources import resource
 
 PERCENTILES = (50, 90, 99)
-TRANSPORT_CURE = (
-    "an image is larger than Fast DDS's default shared memory: start camera and node with "
-    "FASTDDS_DEFAULT_PROFILES_FILE=config/fastdds.xml of this package, or set "
-    "qos_overrides.<topic>.subscription.reliability to reliable"
-)
 _PATIENCE = 2.0  # s: what has been wrong for less is not worth a warning
 _SETTLED = 4.0  # s: rates say little before
 _RECENT = 10.0  # s: a failure counts as present for this long
 _ALL = 10  # images in a row: these are all, not some
+_MANY = 0.1  # lost images, of those received
 _TOO_SLOW = 0.8  # of the rate that the model was trained at
 
 
@@ -54,6 +51,7 @@ class Health:
     input_rate: float = math.nan
     pushed_rate: float = math.nan
     refused_rate: float = math.nan
+    lost_rate: float = math.nan  # on the way, as the middleware says
     stuck_rate: float = math.nan  # images whose stamp does not advance
     recognition_rate: float = math.nan
     refused: Mapping[str, int] = field(default_factory=dict)  # images that could not be used, by cause
@@ -100,7 +98,11 @@ def _warnings(health: Health) -> list[tuple[bytes, str]]:
             f"a publisher on {health.topic} offers an incompatible QoS ({health.incompatible_qos}): "
             f"set qos_overrides.{health.topic}.subscription to fit it"
         )
-    if health.active_for > _PATIENCE and health.received == 0:
+    if health.lost_rate > _MANY * health.input_rate:
+        found.append(
+            f"{health.lost_rate:.1f} images per second are lost on the way here; {transport_cure(health.topic)}"
+        )
+    elif health.active_for > _PATIENCE and health.received == 0:
         found.append(no_image_reason(health.topic, health.publishers))
     elif health.received and health.input_age > health.camera_timeout:
         found.append(f"no image on {health.topic} for {health.input_age:.1f} s: is the camera still running?")
@@ -131,7 +133,16 @@ def no_image_reason(topic: str, publishers: int) -> str:
     """Why no image may have arrived yet, and the cure."""
     if publishers == 0:
         return f"nothing publishes on {topic}: start the camera, or remap `image` to its topic"
-    return f"{topic} has {publishers} publisher(s) but no image arrives: if {TRANSPORT_CURE}"
+    return f"{topic} has a publisher but no image arrives; if it does publish, {transport_cure(topic)}"
+
+
+def transport_cure(topic: str) -> str:
+    """What to do about images that get lost between processes."""
+    return (
+        "images larger than Fast DDS's default shared memory are lost: start camera and node with "
+        f"FASTDDS_DEFAULT_PROFILES_FILE={resource('config/fastdds.xml')}, or set "
+        f"qos_overrides.{topic}.subscription.reliability to reliable"
+    )
 
 
 def to_status(health: Health, name: str) -> DiagnosticStatus:

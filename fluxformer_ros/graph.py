@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,7 @@ from fluxformer_ros.resources import resource
 from fluxformer_ros.transcript import Transcript, read_transcript
 
 _POLL = 0.1  # s
+_START = 120.0  # s: for the recogniser to subscribe, on the slowest of machines
 _DRAIN = 1.0  # s: for the last images to be recognised
 _PATIENCE = 15.0  # s: for a process to end after it was asked to
 _PR_SET_PDEATHSIG = 1  # prctl.h
@@ -87,19 +89,15 @@ class Graph:
 
     def start(self, name: str, module: str, *arguments: str, quiet: bool = False) -> None:
         """Start `python -m module arguments` under a name; its standard output goes where ours goes unless quiet."""
-        with self._errors(name).open("wb") as errors:
+        with self._errors(name).open("wb") as errors, _uninterrupted():
             self._children[name] = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 env=self._environment,
                 stdout=subprocess.DEVNULL if quiet else None,
                 stderr=errors,
                 start_new_session=True,  # Ctrl-C reaches the children through us, once and in order
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  # this process has no other threads
+                preexec_fn=_prepare_child,  # noqa: PLW1509  # this process has no other threads
             )
-
-    def pid(self, name: str) -> int:
-        """The process id."""
-        return self._children[name].pid
 
     def running(self, name: str) -> bool:
         """Whether the process still runs.
@@ -148,7 +146,9 @@ def run_graph(player: Sequence[str], *, model: str | None = None, quiet: bool = 
         log, record = graph.folder / "played.jsonl", graph.folder / "heard.jsonl"
         graph.start("recognizer", "fluxformer_ros.recognizer_node", *parameters)
         graph.start("listener", "fluxformer_ros.listener_node", "--record", str(record), quiet=quiet)
-        graph.start("player", "fluxformer_ros.player_node", "--log", str(log), *player, quiet=quiet)
+        graph.start(
+            "player", "fluxformer_ros.player_node", "--log", str(log), "--wait", str(_START), *player, quiet=quiet
+        )
         while graph.running("player"):
             for name in ("recognizer", "listener"):
                 if not graph.running(name):
@@ -180,5 +180,17 @@ def _end(child: subprocess.Popen[bytes]) -> bool:
     return True
 
 
-def _die_with_parent() -> None:
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put Ctrl-C off: between a child's birth and its registration it would leave an orphan."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _prepare_child() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    # If this process is killed, nobody is left to end its children.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -48,7 +48,7 @@ class HealthMonitor:
         self.incompatible_qos.clear()
         self._activation = time.monotonic()
         self._received_at = self._flowing_since = -math.inf
-        self._rates = {name: Rate() for name in ("input", "pushed", "refused", "stuck", "recognition")}
+        self._rates = {name: Rate() for name in ("input", "lost", "pushed", "refused", "stuck", "recognition")}
 
     def image_received(self) -> None:
         """An image has just arrived."""
@@ -67,6 +67,7 @@ class HealthMonitor:
         counters, mailbox = recognizer.counters, worker.mailbox
         counts = {
             "input": mailbox.received,
+            "lost": self.lost,
             "pushed": worker.pushed,
             "refused": worker.refused.total(),
             "stuck": counters.duplicates + counters.late,

@@ -95,9 +95,7 @@ SETTINGS = (
         change="configure",
     ),
     Setting("autostart", "configure and activate without being asked", change="start"),
-    Setting(
-        "threads", "threads of one forward pass; 0: half of the cores, at most 4", range=(0, 256), change="start"
-    ),
+    Setting("threads", "threads of one forward pass; 0: half of the cores, at most 4", range=(0, 256), change="start"),
     Setting(
         "camera_timeout",
         "without an image for this long the camera counts as gone and open events are ended",

@@ -1,0 +1,98 @@
+"""The demo and the checks as users start them: player, recogniser and listener as processes over DDS."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from ros_bench import LABELS, untrained_bundle
+
+from fluxformer_core.clip import SECOND
+from fluxformer_core.learn.actor import perform
+from fluxformer_core.stream.recording import VideoRecorder
+from fluxformer_ros import clip_check, demo
+from fluxformer_ros.graph import Run, run_graph
+from fluxformer_ros.rate_check import account
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def model(ros: None, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(untrained_bundle(tmp_path_factory.mktemp("model") / "untrained.safetensors"))
+
+
+def running(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and ") Z " not in stat.read_text()
+
+
+def test_the_demo_shows_the_actor_and_writes_a_video(
+    model: str, tmp_path: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[Run] = []
+    monkeypatch.setattr(demo, "run_graph", lambda *args, **options: runs.append(run_graph(*args, **options)) or runs[0])
+    video = tmp_path / "seen.mp4"
+    assert demo.main(["actor", "--duration", "6", "--model", model, "--overlay", str(video)]) == 0
+    said = capfd.readouterr().out
+    assert "180 images published" in said
+    assert "started" in said
+    assert "of 1 performances named" in said
+    assert str(video) in said
+    with av.open(str(video)) as container:
+        pictures = list(container.decode(video=0))
+    assert len(pictures) == 90
+    assert float(pictures[-1].time) == pytest.approx(178 / 30, abs=0.5)
+
+    numbers = account(runs[0])
+    assert numbers["frames published"] == 180
+    assert numbers["frames received"] + numbers["frames lost in transport"] == 180
+    assert numbers["frames unaccounted"] == 0
+    assert numbers["recognitions"] == len(runs[0].transcript.recognitions) > 0
+    assert 0 < numbers["delay p50 [ms]"] <= numbers["delay p99 [ms]"]
+    assert {recognition.stamp for recognition in runs[0].transcript.recognitions} <= {f.stamp for f in runs[0].frames}
+
+
+def test_the_clip_check_gives_every_clip_a_verdict(model: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for name in ("wave", "squat"):
+        with VideoRecorder(tmp_path / f"{name}.mp4") as video:
+            for index, image in enumerate(perform(name, 1, mode="colour", size=(96, 128))):
+                video.write(np.ascontiguousarray(image), index * SECOND // 20)
+    (tmp_path / "clips.csv").write_text("path,label,subject\nwave.mp4,wave,s01\nsquat.mp4,squat,s01\n")
+    arguments = [str(tmp_path / "clips.csv"), str(tmp_path), "--json", str(tmp_path / "result.json"), "--model", model]
+    assert clip_check.main(arguments) == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert [verdict["label"] for verdict in result["verdicts"]] == ["wave", "squat"]
+    assert {verdict["answer"] for verdict in result["verdicts"]} <= {*LABELS, ""}
+    assert not result["verdicts"][1]["right"]  # the model has never heard of squats
+    assert f"{result['right']} of 2 clips named" in capsys.readouterr().out
+
+
+def test_a_source_that_cannot_be_opened_is_named(ros: None, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert demo.main([str(tmp_path / "nothing.mp4")]) == 2
+    assert "nothing.mp4 does not exist" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_every_process(model: str) -> None:
+    process = subprocess.Popen([sys.executable, "-m", "fluxformer_ros.demo", "--model", model])
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    try:
+        deadline = time.monotonic() + 60
+        while len(children := listed.read_text().split()) < 3 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert len(children) == 3
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert [pid for pid in children if running(int(pid))] == []
+    finally:
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGTERM)
+            process.wait(60)
