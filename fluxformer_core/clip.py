@@ -80,7 +80,7 @@ class EventKind(IntEnum):
     """What happened to one action instance; the values are those of ActionEvent.msg."""
 
     STARTED = 0
-    UPDATED = 1  # the label or the peak score changed
+    UPDATED = 1  # the label changed: more of the action has been seen
     ENDED = 2
 
 
@@ -95,14 +95,14 @@ class Recognition:
     """What the recogniser says of one window; every field is described in msg/Recognition.msg."""
 
     stamp: int  # ns: of the newest frame
-    window_start: int  # ns: of the first frame of the clip
-    window_end: int  # ns: of the last frame of the clip
+    window_start: int  # ns: of the first frame looked at
+    window_end: int  # ns: of the last frame looked at
     state: State
     label: str = ""  # set in ACTION
-    score: float = 0.0  # of the label, 0..1
+    score: float = 0.0  # of the label, 0..1; 0 unless in ACTION
     scores: tuple[ActionScore, ...] = ()  # best first
     unknown_score: float = 0.0  # 0 (surely a known action) .. 1 (surely none)
-    motion: float = 0.0  # frame heights per second, of the moving part of the image
+    motion: float = 0.0  # frame heights per second, of the fastest pixels lately
     frames_in_window: int = 0
     person_id: str = ""  # empty: the whole scene
 

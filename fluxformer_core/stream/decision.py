@@ -7,7 +7,7 @@ new action.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,7 +131,7 @@ class Decider:
         events = self._advance(stamp, label, score, spell, window_start)
         unknown = 1.0 - score
         if self._open is None:
-            return Verdict(State.UNKNOWN, "", score, unknown, self._mean), events
+            return Verdict(State.UNKNOWN, "", 0.0, unknown, self._mean), events
         shown = float(self._mean[self.labels.index(self._open.label)])
         return Verdict(State.ACTION, self._open.label, shown, unknown, self._mean), events
 
@@ -151,8 +151,8 @@ class Decider:
         if current is None:
             return (self._start(stamp, label, score, spell.start),) if confirmed else ()
         if label == current.label:
-            if score > current.score:
-                self._open = _follow(current, EventKind.UPDATED, stamp, score=score)
+            # The peak is carried along silently: an event for every step of it would bury those that matter.
+            self._open = replace(current, score=max(score, current.score))
             return ()
         believed = self._mean is not None and self._mean[self.labels.index(current.label)] >= config.keep_score
         if not confirmed or believed:
