@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from fluxformer_core.clip import SECOND
 from fluxformer_core.errors import ConfigError
 
-
 START_OVER_NOISE, STOP_OVER_NOISE = 3.0, 2.0
 """In a noisy picture the thresholds rise to these multiples of what a still scene measures."""
 
