@@ -6,7 +6,6 @@ Defaults are not written here: they are those of the dataclasses that use them.
 from __future__ import annotations
 
 import argparse
-import math
 import operator
 import sys
 from collections.abc import Iterable, Mapping
@@ -184,9 +183,6 @@ def build(values: Mapping[str, Value]) -> NodeConfig:
     Raises:
         ConfigError: if a value is outside its range or contradicts another.
     """
-    infinite = [name for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)]
-    if infinite:
-        raise ConfigError(f"{' and '.join(infinite)} must be finite")
     by_field = {setting.field: values[setting.name] for setting in SETTINGS if setting.name in values}
     config: NodeConfig = _replaced(NodeConfig(), by_field, "")
     return config

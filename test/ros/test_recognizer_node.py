@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -84,9 +83,8 @@ def test_images_become_recognitions_and_events_with_the_cameras_stamps(robot: Ro
     assert stamps == sorted(stamps)
     assert all((stamp - first) % PERIOD == 0 and first <= stamp < robot.stamp for stamp in stamps)
     assert {recognition.header.frame_id for recognition in robot.recognitions} == {"eye"}
-    # Every second image at 15 Hz, by its stamp; a busy machine may replace some, but nothing makes it more.
-    assert min(b - a for a, b in pairwise(stamps[1:])) >= 2 * PERIOD
-    assert len(stamps) > 10
+    # At most the recognition rate in the camera's time; a busy machine replaces images, but nothing makes it more.
+    assert 10 < len(stamps) <= 2 + 7.5 * (stamps[-1] - stamps[0]) / SECOND
     states = [recognition.state for recognition in robot.recognitions]
     assert states[0] == Recognition.WARMING_UP
     assert Recognition.ACTION in states
