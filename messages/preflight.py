@@ -27,7 +27,8 @@ def find_obstacle() -> "str | None":
         return f"no {' and no '.join(lacking)} compiler: install one (Debian, Ubuntu: apt install build-essential)"
     headers = sysconfig.get_path("include")
     if not os.path.isfile(os.path.join(headers, "Python.h")):
-        return f"no Python.h in {headers}: install the headers (Debian, Ubuntu: apt install python3.{sys.version_info[1]}-dev)"
+        needed = f"python3.{sys.version_info[1]}-dev"
+        return f"no Python.h in {headers}: install the headers (Debian, Ubuntu: apt install {needed})"
     return None
 
 
