@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -48,7 +50,21 @@ class Metadata:
         clip, trunk = (self.spec.frames, self.spec.size), (self.config.trunk.frames, self.config.trunk.size)
         if clip != trunk:
             wrong.append(f"the clip is {clip[0]} frames of {clip[1]} px, the model takes {trunk[0]} of {trunk[1]} px")
+        for part in ("spec", "config"):
+            wrong += [f"{name} is not finite" for name in _not_finite(asdict(getattr(self, part)), part)]
         return wrong
+
+
+def _not_finite(value: Any, name: str) -> Iterator[str]:
+    """Names of the numbers that are NaN or infinite: Python's JSON knows them, and range checks may let them pass."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _not_finite(part, f"{name}.{key}")
+    elif isinstance(value, tuple):
+        if not all(map(math.isfinite, value)):
+            yield name
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield name
 
 
 _METADATA = TypeAdapter(Metadata)
@@ -81,15 +97,24 @@ class Bundle:
         """The model with these weights, ready for inference.
 
         Raises:
-            BundleError: if names or shapes of the weights do not fit the model.
+            BundleError: if the model cannot be built, or names, shapes or types of the weights do not fit it.
         """
-        try:
-            model = create_model(self.name, len(self.labels), config=self.metadata.config)
-        except ConfigError as error:
-            raise BundleError(f"the bundle's model cannot be built: {error}") from None
-        _check_weights(model.state_dict(), self.weights)
+        _check_weights(self._expected(), self.weights)
+        model = create_model(self.name, len(self.labels), config=self.metadata.config)
         model.load_state_dict(self.weights)
         return model.eval()
+
+    def _expected(self) -> dict[str, Tensor]:
+        """Names and shapes of the model's weights, found without memory for them: a damaged file may name any size."""
+        config, tensors = self.metadata.config, len(self.weights)
+        blocks = sum(config.trunk.depths) + (config.final_blocks if config.clusters else 0)
+        if blocks > tensors:
+            raise BundleError(f"weights do not fit the model: it has {blocks} blocks, there are {tensors} tensors")
+        try:
+            with torch.device("meta"):
+                return create_model(self.name, len(self.labels), config=config).state_dict()
+        except (ConfigError, RuntimeError, OverflowError, TypeError) as error:
+            raise BundleError(f"the bundle's model cannot be built: {str(error).splitlines()[0]}") from None
 
     def save(self, path: str | Path) -> Bundle:
         """Write the bundle, all or nothing; weights are stored as float16.
@@ -98,21 +123,22 @@ class Bundle:
             The bundle as a reader of the file gets it, digest included.
 
         Raises:
-            BundleError: if the file cannot be written.
+            BundleError: if the file cannot be written, or could not be read back.
         """
         path = Path(path)
         document = json.dumps(asdict(self.metadata))
         half = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in self.weights.items()}
         data = save_tensors(half, metadata={_KEY: document})
+        bundle = _parse(data, path)  # what could not be read back must not replace what can
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-                file.write(data)
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=path.name) as folder:
+                whole = Path(folder) / path.name
+                whole.write_bytes(data)
+                os.replace(whole, path)
         except OSError as error:
             raise BundleError(f"cannot write {path}: {error.strerror}") from None
-        return Bundle.load(path)
+        return bundle
 
     @staticmethod
     def load(path: str | Path) -> Bundle:
@@ -126,33 +152,38 @@ class Bundle:
             data = path.read_bytes()
         except OSError as error:
             raise BundleError(f"cannot read {path}: {error.strerror}") from None
-        try:
-            weights = load_tensors(data)
-            length = int.from_bytes(data[:8], "little")
-            document = json.loads(data[8 : 8 + length]).get("__metadata__", {}).get(_KEY)
-        except (SafetensorError, ValueError, AttributeError, KeyError) as error:
-            raise BundleError(f"{path} is not a safetensors file, or is damaged: {error}") from None
-        if document is None:
-            raise BundleError(f"{path} has weights but no {_KEY!r} metadata: it is not a fluxformer bundle")
-        try:
-            metadata = _METADATA.validate_json(document)
-        except (ValidationError, ConfigError) as error:
-            raise BundleError(f"{path} has unusable metadata: {_one_line(error)}") from None
-        wrong = metadata.problems()
-        if wrong:
-            raise BundleError(f"{path} has unusable metadata: {'; '.join(wrong)}")
-        weights = {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
-        bundle = Bundle(metadata, weights, hashlib.sha256(data).hexdigest()[:12])
-        try:
-            bundle.build_model()
-        except BundleError as error:
-            raise BundleError(f"{path}: {error}") from None
-        return bundle
+        return _parse(data, path)
 
 
 def default_bundle_path() -> Path:
     """The weights that come with the package."""
     return Path(__file__).parent / "weights" / "fluxformer_nano.safetensors"
+
+
+def _parse(data: bytes, path: Path) -> Bundle:
+    """The bundle in a file's bytes; the path is for messages."""
+    try:
+        weights = load_tensors(data)
+        length = int.from_bytes(data[:8], "little")
+        document = json.loads(data[8 : 8 + length]).get("__metadata__", {}).get(_KEY)
+    except (SafetensorError, ValueError, AttributeError, KeyError) as error:
+        raise BundleError(f"{path} is not a safetensors file, or is damaged: {error}") from None
+    if document is None:
+        raise BundleError(f"{path} has weights but no {_KEY!r} metadata: it is not a fluxformer bundle")
+    try:
+        metadata = _METADATA.validate_json(document)
+    except (ValidationError, ConfigError) as error:
+        raise BundleError(f"{path} has unusable metadata: {_one_line(error)}") from None
+    wrong = metadata.problems()
+    if wrong:
+        raise BundleError(f"{path} has unusable metadata: {'; '.join(wrong)}")
+    weights = {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
+    bundle = Bundle(metadata, weights, hashlib.sha256(data).hexdigest()[:12])
+    try:
+        bundle.build_model()
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from None
+    return bundle
 
 
 def _check_weights(expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
@@ -161,6 +192,8 @@ def _check_weights(expected: dict[str, Tensor], found: dict[str, Tensor]) -> Non
     for key in expected.keys() & found.keys():
         if expected[key].shape != found[key].shape:
             wrong.append(f"{key} has shape {tuple(found[key].shape)}, the model needs {tuple(expected[key].shape)}")
+        elif expected[key].is_floating_point() != found[key].is_floating_point():
+            wrong.append(f"{key} has type {found[key].dtype}, the model needs {expected[key].dtype}")
         elif not torch.isfinite(found[key]).all():
             wrong.append(f"{key} has values that are not finite")
     if wrong:

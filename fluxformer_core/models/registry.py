@@ -83,7 +83,8 @@ def create_model(
     Raises:
         ConfigError: if there is no such model, no such field, or the configuration contradicts itself.
     """
-    config = model_config(name) if config is None else config
+    default = model_config(name)  # also refuses an unknown name
+    config = default if config is None else config
     try:
         config = replace(config, **changes)  # type: ignore[arg-type]
     except TypeError as error:
