@@ -119,7 +119,7 @@ class RollingBuffer:
         self._descriptors[i, split:] = flow.ravel() / self.spec.flow_scale
 
     def _move_to_front(self) -> None:
-        keep = self.spec.window - 1
+        keep = self.spec.window
         for store in (
             self._stamps,
             self._frames,
