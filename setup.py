@@ -17,6 +17,13 @@ MESSAGES = Path(__file__).resolve().parent / "messages"
 setup(
     extras_require={
         "ros": [] if "ROS_DISTRO" in os.environ else [f"fluxformer-messages @ {MESSAGES.as_uri()}"],
-        "test": ["hypothesis>=6.100,<7", "mypy>=1.19,<3", "pytest>=8,<10", "pyyaml>=6,<7", "ruff>=0.14,<0.18"],
+        "test": [
+            "hypothesis>=6.100,<7",
+            "mypy>=1.19,<3",
+            "pytest>=8,<10",
+            "pyyaml>=6,<7",
+            "ruff>=0.14,<0.18",
+            "types-tqdm>=4.64,<5",
+        ],
     },
 )
