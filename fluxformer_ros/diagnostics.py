@@ -14,6 +14,7 @@ from fluxformer_ros.resources import resource
 PERCENTILES = (50, 90, 99)
 _PATIENCE = 2.0  # s: what has been wrong for less is not worth a warning
 _SETTLED = 4.0  # s: rates say little before
+_STOPPING = 3.0  # images overdue: the rates still count what has stopped
 _RECENT = 10.0  # s: a failure counts as present for this long
 _ALL = 10  # images in a row: these are all, not some
 _MANY = 0.1  # lost images, of those received
@@ -106,7 +107,7 @@ def _warnings(health: Health) -> list[tuple[bytes, str]]:
         found.append(no_image_reason(health.topic, health.publishers))
     elif health.received and health.input_age > health.camera_timeout:
         found.append(f"no image on {health.topic} for {health.input_age:.1f} s: is the camera still running?")
-    elif health.flowing_for > _SETTLED:
+    elif health.flowing_for > _SETTLED and health.input_age * health.input_rate < _STOPPING:
         found += _pace(health)
     if health.refused_rate > 0:
         found.append(f"some images on {health.topic} cannot be used: {health.last_refusal}")
@@ -138,9 +139,13 @@ def no_image_reason(topic: str, publishers: int) -> str:
 
 def transport_cure(topic: str) -> str:
     """What to do about images that get lost between processes."""
+    try:
+        profile = str(resource("config/fastdds.xml"))
+    except FileNotFoundError:
+        profile = "config/fastdds.xml of this package"
     return (
         "images larger than Fast DDS's default shared memory are lost: start camera and node with "
-        f"FASTDDS_DEFAULT_PROFILES_FILE={resource('config/fastdds.xml')}, or set "
+        f"FASTDDS_DEFAULT_PROFILES_FILE={profile}, or set "
         f"qos_overrides.{topic}.subscription.reliability to reliable"
     )
 

@@ -56,9 +56,10 @@ def environment() -> dict[str, str]:
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "PYTHONUNBUFFERED": "1",
     }
-    # Without a domain of its own a second demo, or a robot on this machine, would talk into this one.
-    domain = {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100)}
-    return {**domain, **os.environ, **local}
+    # Without a domain of its own a second demo, or a robot on this machine, would talk into this one. The prefix is the
+    # ROS wheels', for those who have not activated anything.
+    defaults = {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100), "AMENT_PREFIX_PATH": sys.prefix}
+    return {**defaults, **os.environ, **local}
 
 
 class Graph:

@@ -24,7 +24,7 @@ class Shot:
     """One frame on the time line."""
 
     due: int  # ns since the playback began
-    stamp: int  # ns: of the frame in its source, counted on through holds
+    stamp: int  # ns: of the frame in its source, counted on through holds; never 0, which means no stamp in ROS
     source: int  # which of the sources
     index: int  # of the frame in its source
     image: np.ndarray  # (H, W) or (H, W, C)
@@ -70,13 +70,16 @@ def _with_holds(frames: Iterable[SourceFrame], arrangement: Arrangement) -> Iter
     before, after = round(arrangement.hold_before * SECOND), round(arrangement.hold_after * SECOND)
     first: SourceFrame | None = None
     last: Shot | None = None
-    period = _USUAL_PERIOD
+    base, period = 0, _USUAL_PERIOD
     for index, frame in enumerate(frames):
         if first is None:
             first = frame
+            # A video begins at 0, and what stands still before it would lie before all time.
+            base = max(frame.stamp - before, 1)
             if before:
-                yield from _still(Shot(0, frame.stamp - before, 0, 0, frame.image, frame.pixels), before, period)
-        shot = Shot(before + frame.stamp - first.stamp, frame.stamp, 0, index, frame.image, frame.pixels)
+                yield from _still(Shot(0, base, 0, 0, frame.image, frame.pixels), before, period)
+        due = before + frame.stamp - first.stamp
+        shot = Shot(due, base + due, 0, index, frame.image, frame.pixels)
         if last is not None and shot.due > last.due:
             period = shot.due - last.due
         yield shot

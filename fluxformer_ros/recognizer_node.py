@@ -290,12 +290,14 @@ def main(args: Sequence[str] | None = None) -> int:
         rclpy.logging.get_logger("recognizer").fatal(str(error))
         rclpy.shutdown()
         return 2
-    started = node.start()
-    if started:
-        spin_until_stopped(node, signals)
-    node.trigger_shutdown()
-    node.destroy_node()
-    rclpy.shutdown()
+    try:
+        started = node.start()
+        if started:
+            spin_until_stopped(node, signals)
+    finally:
+        node.trigger_shutdown()
+        node.destroy_node()
+        rclpy.shutdown()
     return 0 if started else 2
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
 
 def resource(name: str) -> Path:
-    """A file of this package's share folder, or of the source tree when the package is not installed.
+    """A file of the source tree, or of this package's share folder when the code runs from an installation.
 
     Args:
         name: relative path, e.g. "config/fastdds.xml".
@@ -17,10 +16,14 @@ def resource(name: str) -> Path:
     Raises:
         FileNotFoundError: if it is in neither.
     """
-    places = [Path(__file__).resolve().parents[1]]
-    with suppress(PackageNotFoundError):
-        places.append(Path(get_package_share_directory("fluxformer")))
-    for place in places:
-        if (place / name).is_file():
-            return place / name
-    raise FileNotFoundError(f"{name} is neither in {' nor in '.join(map(str, places))}: install the package again")
+    path = Path(__file__).resolve().parents[1] / name
+    if path.is_file():
+        return path
+    try:
+        path = Path(get_package_share_directory("fluxformer")) / name
+    # ament raises the second one where no prefix is known at all.
+    except (PackageNotFoundError, OSError) as error:
+        raise FileNotFoundError(f"{name} is not installed: {error}") from error
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: install the package again")
+    return path

@@ -33,6 +33,7 @@ from fluxformer_ros.messages import time_from_msg
 
 PATIENCE = 30.0  # s: only ever waited out by a test that fails
 PERIOD = SECOND // 15  # ns between the stamps of two images
+_LEAD = 4 * PERIOD  # ns by which images may be ahead of recognitions
 LABELS = ("wave", "clap")
 _ACTING = Stage([Performance("wave", 0.0, 6.0)], rate=15.0, size=(120, 160), duration=6.0)
 _STILL = Stage([], rate=15.0, size=(120, 160), duration=0.1)
@@ -154,10 +155,18 @@ class Robot:
         self.spin(0.03)
 
     def show(self, frames: int, *, acting: bool = True, make: Callable[[np.ndarray], Any] | None = None) -> None:
-        """Publish images of a person who acts or stands."""
+        """Publish images of a person who acts or stands, no faster than a busy machine recognises them."""
         make = make or (lambda image: image_to_msg(image, Pixels.RGB, 0, ""))
         for index in range(frames):
             self.publish(make(_ACTING.frame(index % len(_ACTING)) if acting else _STILL.frame(0)))
+            for _ in range(20):
+                if not self.recognitions or self._behind() < _LEAD:
+                    break
+                self.spin(0.02)
+
+    def _behind(self) -> int:
+        """How much older (ns) the newest recognition is than the newest image."""
+        return self.stamp - PERIOD - time_from_msg(self.recognitions[-1].header.stamp)
 
     def ready(self) -> None:
         """Wait until the recogniser subscribes."""

