@@ -30,6 +30,8 @@ class Admission:
         self._period = spec.period
         # A frame may come a little before it is due: cameras jitter, and 30 Hz does not divide by 20.
         self._early = self._period // 4
+        # Flow between frames that are closer than this would be mostly noise.
+        self._closest = self._period // 2
         self.set_max_gap(max_gap)
         self.reset()
 
@@ -40,7 +42,7 @@ class Admission:
     def reset(self) -> None:
         """Take the next frame as the first."""
         self._newest: int | None = None
-        self._due = 0
+        self._admitted = self._due = 0
 
     def judge(self, stamp: int) -> Verdict:
         """Decide on a frame; verdicts that admit it (ADMIT, GAP, TIME_JUMP) also remember it.
@@ -58,12 +60,12 @@ class Admission:
         if step > self._max_gap:
             return self._admit(stamp, Verdict.GAP, first=True)
         self._newest = stamp
-        if stamp < self._due - self._early:
+        if stamp < max(self._due - self._early, self._admitted + self._closest):
             return Verdict.SKIP
         return self._admit(stamp, Verdict.ADMIT, first=False)
 
     def _admit(self, stamp: int, verdict: Verdict, *, first: bool) -> Verdict:
-        self._newest = stamp
+        self._newest = self._admitted = stamp
         # The grid keeps its phase unless the camera has fallen behind it.
         on_time = not first and stamp - self._due < self._period
         self._due = (self._due if on_time else stamp) + self._period
