@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from fluxformer_core import __version__
-from fluxformer_core.cli import evaluate, inspect, models, recognize, train
+from fluxformer_core.cli import convert, evaluate, inspect, models, recognize, train
 from fluxformer_core.errors import FluxformerError
 
 BAD_INPUT = 2
@@ -39,6 +39,7 @@ class Command(Protocol):
 
 COMMANDS: dict[str, Command] = {
     "recognize": recognize,
+    "convert": convert,
     "train": train,
     "evaluate": evaluate,
     "inspect": inspect,
