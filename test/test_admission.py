@@ -126,3 +126,9 @@ def test_after_a_reset_any_stamp_is_the_first():
     for stamp in (5 * SECOND, 5 * SECOND, 3 * SECOND, 9 * SECOND):
         judged.reset()
         assert judged.judge(stamp) is Verdict.ADMIT
+
+
+def test_frames_that_a_slow_camera_did_not_send_are_not_made_up_for():
+    slow, fast = camera(10, 5), [stamp + 5 * SECOND for stamp in camera(60, 5)]
+    entered = [stamp for stamp in admitted(slow + fast) if stamp >= fast[0]]
+    assert len(entered) == pytest.approx(5 * SPEC.rate, abs=2)
