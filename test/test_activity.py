@@ -121,6 +121,14 @@ def test_a_slow_start_belongs_to_the_spell():
     assert scene.tracker.spell.start / SECOND == pytest.approx(1.0, abs=0.051)
 
 
+def test_each_spell_starts_with_its_own_motion():
+    scene = Scene()
+    for _ in range(3):
+        scene.play(1.0, 0.0, STANDING).play(1.0, 1.0, STANDING)
+    scene.play(1.0, 0.0, STANDING)
+    assert [start for start, _, _ in scene.ended] == pytest.approx([1.0, 3.0, 5.0], abs=0.051)
+
+
 def test_a_stream_that_begins_in_motion_ends_with_any_rest():
     scene = Scene().play(2.0, 1.0, STANDING, SQUATTING).play(1.0, 0.0, SQUATTING)
     ((start, end, known),) = scene.ended
@@ -149,27 +157,30 @@ def test_lasting_motion_does_not_pass_for_noise():
 
 def test_a_reset_forgets_pose_and_noise():
     used, fresh = Scene(), Scene()
-    used.play(3.0, 0.1, STANDING).play(1.0, 1.0, STANDING, SQUATTING)
+    used.play(3.0, 0.1, STANDING).play(1.0, 1.0, STANDING, SQUATTING)  # so noisy that 0.2 would not count
     used.tracker.reset()
     assert used.tracker.spell is None
     used.now = 0.0
     for scene in (used, fresh):
         scene.ended = []
-        scene.play(1.0, 0.0, STANDING).play(1.0, 0.3, STANDING, SQUATTING).play(2.0, 0.0, SQUATTING)
+        scene.play(1.0, 0.0, STANDING).play(1.0, 0.2, STANDING, SQUATTING).play(2.0, 0.0, SQUATTING)
     assert used.ended == fresh.ended != []
 
 
-@settings(max_examples=150)
-@given(
-    frames=st.lists(
-        st.tuples(st.integers(1, SECOND // 4), st.sampled_from([0.0, 0.05, 0.1, 0.2, 1.0]), st.integers(0, 3)),
-        max_size=120,
-    )
+RUN = st.tuples(
+    st.integers(1, 12),  # so many frames,
+    st.integers(1, SECOND // 10),  # this far apart,
+    st.sampled_from([0.0, 0.05, 0.1, 0.2, 1.0]),  # of this motion
+    st.integers(0, 3),  # in this pose
 )
-def test_spells_follow_each_other_and_lie_in_the_past(frames):
+
+
+@settings(max_examples=150)
+@given(runs=st.lists(RUN, max_size=30))
+def test_spells_follow_each_other_and_lie_in_the_past(runs):
     tracker = ActivityTracker(CONFIG)
     now, spells = 0, []
-    for step, motion, pose in frames:
+    for step, motion, pose in (run[1:] for run in runs for _ in range(run[0])):
         now += step
         tracker.push(now, motion, np.full(2, pose, np.float32))
         spell = tracker.spell

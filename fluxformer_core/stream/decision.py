@@ -40,7 +40,7 @@ class DecisionConfig:
             )
         if self.confirmations < 1:
             wrong.append(f"confirmations must be at least 1, not {self.confirmations}")
-        if self.min_duration < 0:
+        if not self.min_duration >= 0:
             wrong.append(f"min_duration must not be negative, not {self.min_duration}")
         if not 0 <= self.smoothing < 1:
             wrong.append(f"smoothing must be in [0, 1), not {self.smoothing}")

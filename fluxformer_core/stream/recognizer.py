@@ -55,8 +55,8 @@ class RecognizerConfig:
             wrong.append(f"recognition_rate must be positive, not {self.recognition_rate}")
         if self.top_k < 1:
             wrong.append(f"top_k must be at least 1, not {self.top_k}")
-        if not self.max_gap > 0:
-            wrong.append(f"max_gap must be positive, not {self.max_gap}")
+        if not 0 < self.max_gap < float("inf"):
+            wrong.append(f"max_gap must be positive and finite, not {self.max_gap}")
         if wrong:
             raise ConfigError("; ".join(wrong))
 

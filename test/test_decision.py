@@ -1,0 +1,303 @@
+"""Events: whatever the scores, each action starts once, ends once, and lies within its own times."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fluxformer_core.clip import SECOND, ActionEvent, EventKind, State
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.stream.decision import Decider, DecisionConfig, Verdict
+
+LABELS = ("clap", "wave", "walk")
+CONFIG = DecisionConfig()
+PROMPT = DecisionConfig(confirmations=1, smoothing=0.0, min_duration=0.0)
+FRAME = SECOND // 20
+STANDING, SQUATTING = np.zeros(4, np.float32), np.full(4, 0.5, np.float32)
+
+
+def sure_of(label: str, score: float = 0.9) -> np.ndarray:
+    others = (1 - score) / (len(LABELS) - 1)
+    return np.array([score if name == label else others for name in LABELS], np.float32)
+
+
+class Stream:
+    """Plays scenes at 20 Hz to a decider and asks for a decision every third frame, as the recogniser does."""
+
+    def __init__(self, config: DecisionConfig = CONFIG, *, window: float = 3.2) -> None:
+        self.decider = Decider(LABELS, config)
+        self.window = window
+        self.now = 0
+        self.frames = 0
+        self.events: list[ActionEvent] = []
+        self.verdicts: list[Verdict] = []
+
+    def play(
+        self,
+        seconds: float,
+        motion: float,
+        begin: np.ndarray,
+        end: np.ndarray | None = None,
+        scores: np.ndarray | None = None,
+    ) -> Stream:
+        frames = round(seconds * 20)
+        for i in range(frames):
+            share = (i + 1) / frames
+            appearance = begin if end is None else (1 - share) * begin + share * end
+            self.events += self.decider.observe(self.now, motion, appearance.astype(np.float32))
+            if self.frames % 3 == 0 and scores is not None and self.decider.due(self.now) is not None:
+                start = max(0, self.now - round(self.window * SECOND))
+                verdict, events = self.decider.decide(self.now, scores, start)
+                self.verdicts.append(verdict)
+                self.events += events
+            self.now += FRAME
+            self.frames += 1
+        return self
+
+    def rest(self, seconds: float = 1.0, appearance: np.ndarray = STANDING) -> Stream:
+        return self.play(seconds, 0.0, appearance)
+
+    def squat(self, seconds: float, scores: np.ndarray) -> Stream:
+        """Down and up again."""
+        self.play(seconds / 2, 1.0, STANDING, SQUATTING, scores)
+        return self.play(seconds / 2, 1.0, SQUATTING, STANDING, scores)
+
+    @property
+    def kinds(self) -> list[tuple[str, str]]:
+        return [(event.kind.name, event.label) for event in self.events]
+
+
+def seconds(stamp: int) -> float:
+    return stamp / SECOND
+
+
+def check(events: list[ActionEvent]) -> None:
+    """What must hold for the events of any stream, closed at its end."""
+    current: ActionEvent | None = None
+    instances, previous_end = 0, 0
+    for event in events:
+        assert event.start <= event.stamp
+        assert 0 <= event.score <= 1
+        if event.kind is EventKind.STARTED:
+            assert current is None, "one open event at a time"
+            assert event.instance == instances + 1
+            instances = event.instance
+            assert event.start >= previous_end
+        else:
+            assert current is not None, "nothing is updated or ended that has not started"
+            assert (event.instance, event.start) == (current.instance, current.start)
+        if event.kind is EventKind.UPDATED:
+            assert (event.label, event.score) != (current.label, current.score), "an update says something new"
+        if event.kind is EventKind.ENDED:
+            assert event.label == current.label
+            assert event.start <= event.end <= event.stamp
+            previous_end = event.end
+            current = None
+        else:
+            assert event.end == 0
+            current = event
+    assert current is None, "every event is closed"
+    assert all(a.stamp <= b.stamp for a, b in pairwise(events))
+
+
+SCORES = st.lists(st.floats(0.001, 1), min_size=3, max_size=3).map(
+    lambda values: np.array(values, np.float32) / np.float32(sum(values))
+)
+FRAMES = st.lists(
+    st.tuples(
+        st.integers(1, 20),  # so many frames of
+        st.sampled_from([0.0, 0.05, 0.1, 0.3, 1.0]),  # this motion
+        st.integers(0, 2),  # in this pose
+        SCORES,
+        st.sampled_from(["", "", "", "", "reset", "configure"]),  # and then this
+    ),
+    max_size=30,
+)
+CONFIGS = st.builds(
+    DecisionConfig,
+    start_score=st.sampled_from([0.35, 0.5, 0.9]),
+    keep_score=st.sampled_from([0.1, 0.3]),
+    confirmations=st.integers(1, 3),
+    min_duration=st.sampled_from([0.0, 0.4]),
+    smoothing=st.sampled_from([0.0, 0.5, 0.9]),
+)
+
+
+@settings(max_examples=250)
+@given(frames=FRAMES, config=CONFIGS, other=CONFIGS, window=st.sampled_from([0.3, 3.2]))
+def test_any_stream_gives_events_that_make_sense(frames, config, other, window):
+    stream = Stream(config, window=window)
+    for count, motion, pose, scores, then in frames:
+        stream.play(count / 20, motion, np.full(2, pose, np.float32), scores=scores)
+        open_event = stream.decider.open_event
+        assert (open_event is None) == (not stream.events or stream.events[-1].kind is EventKind.ENDED)
+        if then == "reset":
+            stream.events += stream.decider.reset(stream.now - FRAME)
+            assert stream.decider.open_event is None
+        elif then == "configure":
+            config, other = other, config
+            stream.decider.configure(config)
+    stream.events += stream.decider.reset(stream.now)
+    check(stream.events)
+    assert stream.decider.reset(stream.now) == (), "there is nothing left to end"
+
+
+def test_one_action_starts_with_its_motion_and_ends_with_it():
+    stream = Stream().rest().squat(2.0, sure_of("wave")).rest()
+    assert stream.kinds == [("STARTED", "wave"), ("ENDED", "wave")]
+    started, ended = stream.events
+    assert seconds(started.start) == pytest.approx(1.0, abs=0.051)
+    assert seconds(started.stamp) == pytest.approx(1.0 + CONFIG.min_duration + 0.15, abs=0.151)
+    assert seconds(ended.end) == pytest.approx(3.0, abs=0.051)
+    assert seconds(ended.stamp - ended.end) == pytest.approx(CONFIG.activity.rest, abs=0.051)
+    check(stream.events)
+
+
+def test_a_held_pose_in_the_middle_does_not_end_the_action():
+    scores = sure_of("clap")
+    stream = Stream().rest().play(0.8, 1.0, STANDING, SQUATTING, scores).play(1.2, 0.0, SQUATTING, scores=scores)
+    assert stream.kinds == [("STARTED", "clap")]
+    stream.play(0.5, 1.0, SQUATTING, STANDING, scores).rest()
+    assert stream.kinds == [("STARTED", "clap"), ("ENDED", "clap")]
+    assert seconds(stream.events[-1].end) == pytest.approx(3.5, abs=0.051)
+
+
+def test_actions_with_rest_between_are_two_instances():
+    stream = Stream().rest().squat(1.5, sure_of("wave")).rest().squat(1.5, sure_of("wave")).rest()
+    assert [(e.kind.name, e.instance) for e in stream.events] == [
+        ("STARTED", 1), ("ENDED", 1), ("STARTED", 2), ("ENDED", 2),
+    ]  # fmt: skip
+    check(stream.events)
+
+
+def test_within_the_window_another_name_is_an_update_of_the_same_action():
+    stream = Stream().rest().squat(1.0, sure_of("wave")).squat(1.0, sure_of("clap")).rest()
+    assert stream.kinds == [("STARTED", "wave"), ("UPDATED", "clap"), ("ENDED", "clap")]
+    assert len({(event.instance, event.start) for event in stream.events}) == 1
+    check(stream.events)
+
+
+def test_beyond_the_window_another_name_is_another_action():
+    stream = Stream(window=1.0).rest().squat(2.0, sure_of("wave"))
+    changed = stream.now
+    stream.squat(2.0, sure_of("clap")).rest()
+    assert stream.kinds == [("STARTED", "wave"), ("ENDED", "wave"), ("STARTED", "clap"), ("ENDED", "clap")]
+    first_end, second_start = stream.events[1].end, stream.events[2].start
+    assert first_end == second_start
+    assert seconds(second_start - changed) == pytest.approx(0.1, abs=0.1), "when the new name first led"
+    check(stream.events)
+
+
+def test_another_action_that_begins_in_a_held_pose_does_not_end_before_it():
+    stream = Stream(window=0.5).rest().play(1.0, 1.0, STANDING, SQUATTING, sure_of("wave"))
+    stream.play(3.0, 0.0, SQUATTING, scores=sure_of("walk"))
+    assert stream.kinds == [("STARTED", "wave"), ("ENDED", "wave"), ("STARTED", "walk"), ("ENDED", "walk")]
+    assert stream.events[2].start > 2 * SECOND, "the last motion was before"
+    check(stream.events)
+
+
+def test_a_name_is_kept_while_it_is_believed():
+    stream = Stream(PROMPT).rest().squat(1.0, sure_of("wave"))
+    close = np.array([0.55, 0.35, 0.1], np.float32)  # clap leads, and would do to start; wave is still above keep_score
+    stream.squat(1.0, close).rest()
+    assert stream.kinds == [("STARTED", "wave"), ("ENDED", "wave")]
+
+
+def test_a_weak_rival_does_not_rename():
+    stream = Stream(PROMPT).rest().squat(1.0, sure_of("wave"))
+    unsure = np.array([0.45, 0.2, 0.35], np.float32)  # wave is no longer believed, but clap is below start_score
+    stream.squat(1.0, unsure).rest()
+    assert stream.kinds == [("STARTED", "wave"), ("ENDED", "wave")]
+
+
+@pytest.mark.parametrize("confirmations", [1, 2, 4])
+def test_an_event_needs_recognitions_in_a_row_that_agree(confirmations):
+    config = replace(PROMPT, confirmations=confirmations)
+    stream = Stream(config).rest()
+    for i in range(8):
+        stream.play(0.15, 1.0, STANDING, SQUATTING, sure_of(LABELS[i % 2]))
+    assert bool(stream.events) is (confirmations == 1)
+    stream.play(0.15 * confirmations, 1.0, STANDING, SQUATTING, sure_of("walk"))
+    assert stream.kinds[-1][1] == "walk"
+
+
+def test_scores_below_the_threshold_are_unknown_motion():
+    stream = Stream(PROMPT).rest().squat(1.0, sure_of("wave", 0.45)).rest()
+    assert stream.events == []
+    assert {verdict.state for verdict in stream.verdicts} == {State.UNKNOWN}
+    assert {(verdict.label, verdict.score) for verdict in stream.verdicts} == {("", 0.0)}
+    assert stream.verdicts[-1].unknown_score == pytest.approx(0.55)
+
+
+def test_the_verdict_shows_the_action_that_is_under_way():
+    stream = Stream(PROMPT).rest().squat(1.0, sure_of("wave"))
+    assert stream.verdicts[-1].state is State.ACTION
+    assert (stream.verdicts[-1].label, stream.verdicts[-1].score) == ("wave", pytest.approx(0.9))
+    stream.squat(0.5, np.array([0.5, 0.4, 0.1], np.float32))  # clap leads, wave goes on
+    assert (stream.verdicts[-1].label, stream.verdicts[-1].score) == ("wave", pytest.approx(0.4))
+
+
+def test_an_event_carries_the_peak_of_its_score():
+    stream = Stream(PROMPT).rest()
+    for score in (0.6, 0.95, 0.7):
+        stream.squat(0.6, sure_of("wave", score))
+    stream.rest()
+    assert stream.events[0].score == pytest.approx(0.6)
+    assert stream.events[-1].score == pytest.approx(0.95)
+
+
+def test_smoothing_is_a_running_mean_over_one_spell_only():
+    config = replace(PROMPT, smoothing=0.75, start_score=1.0)
+    stream = Stream(config).rest().play(0.15, 1.0, STANDING, SQUATTING, sure_of("wave", 1.0))
+    stream.play(0.15, 1.0, SQUATTING, STANDING, sure_of("clap", 1.0))
+    np.testing.assert_allclose(stream.verdicts[-1].probabilities, [0.25, 0.75, 0.0], atol=1e-6)
+    stream.rest().play(0.15, 1.0, STANDING, SQUATTING, sure_of("walk", 1.0))
+    np.testing.assert_allclose(stream.verdicts[-1].probabilities, [0.0, 0.0, 1.0], atol=1e-6)
+
+
+def test_short_spells_are_not_worth_a_look():
+    stream = Stream().rest().play(0.3, 1.0, STANDING, SQUATTING, sure_of("wave")).rest(3.0)
+    assert stream.verdicts == []
+    assert stream.decider.due(stream.now) is None
+
+
+def test_a_reset_ends_what_is_open_at_its_last_motion():
+    stream = Stream().rest().squat(1.0, sure_of("wave"))
+    (ended,) = stream.decider.reset(stream.now)
+    assert (ended.kind, ended.stamp, ended.end) == (EventKind.ENDED, stream.now, stream.now - FRAME)
+    assert stream.decider.open_event is None
+    assert stream.decider.due(stream.now) is None
+
+
+def test_other_thresholds_apply_from_now_on_and_leave_the_open_action_open():
+    stream = Stream(PROMPT).rest().squat(1.0, sure_of("wave", 0.7))
+    stream.decider.configure(replace(PROMPT, start_score=0.8))
+    assert stream.decider.open_event is not None
+    stream.rest().squat(1.0, sure_of("wave", 0.7)).rest()
+    assert stream.kinds == [("STARTED", "wave"), ("ENDED", "wave")]
+    slower = replace(PROMPT.activity, start_motion=5.0)
+    stream.decider.configure(replace(PROMPT, activity=slower))
+    stream.squat(1.0, sure_of("wave"))
+    assert len(stream.events) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"start_score": 0.2}, "keep_score"),
+        ({"start_score": 1.1}, "start_score"),
+        ({"keep_score": 0.0}, "keep_score"),
+        ({"confirmations": 0}, "confirmations"),
+        ({"min_duration": -1.0}, "min_duration"),
+        ({"min_duration": float("nan")}, "min_duration"),
+        ({"smoothing": 1.0}, "smoothing"),
+    ],
+)
+def test_thresholds_out_of_range_are_refused(changes, named):
+    with pytest.raises(ConfigError, match=named):
+        replace(CONFIG, **changes)
