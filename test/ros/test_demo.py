@@ -76,8 +76,8 @@ def test_the_clip_check_gives_every_clip_a_verdict(model: str, tmp_path: Path, c
     assert f"{result['right']} of 2 clips named" in capsys.readouterr().out
 
 
-def test_a_source_that_cannot_be_opened_is_named(ros: None, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert demo.main([str(tmp_path / "nothing.mp4")]) == 2
+def test_a_source_that_cannot_be_opened_is_named(model: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert demo.main([str(tmp_path / "nothing.mp4"), "--model", model]) == 2
     assert "nothing.mp4 does not exist" in capsys.readouterr().err
 
 
