@@ -163,7 +163,7 @@ def test_a_reset_forgets_pose_and_noise():
     used.now = 0.0
     for scene in (used, fresh):
         scene.ended = []
-        scene.play(1.0, 0.0, STANDING).play(1.0, 0.2, STANDING, SQUATTING).play(2.0, 0.0, SQUATTING)
+        scene.play(0.3, 0.0, STANDING).play(1.0, 0.2, STANDING, SQUATTING).play(2.0, 0.0, SQUATTING)
     assert used.ended == fresh.ended != []
 
 
