@@ -55,7 +55,7 @@ def depth_to_grey(depth: NDArray[np.generic], depth_range: tuple[float, float]) 
         depth: uint16 millimetres or float32 metres, 0, NaN and inf without a reading.
         depth_range: nearest and farthest depth shown, metres; what is nearer is as bright as the nearest.
     """
-    metres = depth.astype(np.float32) * (0.001 if depth.dtype == np.uint16 else 1.0)
+    metres = depth.astype(np.float32) * (0.001 if depth.dtype.type is np.uint16 else 1.0)
     near, far = depth_range
     with np.errstate(invalid="ignore"):
         seen = (metres > 0) & (metres <= far)
