@@ -1,12 +1,13 @@
-"""fluxformer models: what can be trained or converted."""
+"""fluxformer models: what can be trained or converted, and what it costs."""
 
 from __future__ import annotations
 
 import json
 import sys
 from argparse import ArgumentParser, Namespace
+from typing import Any
 
-SUMMARY = "List the models that can be trained, with their sizes."
+SUMMARY = "List the models that can be trained, with their sizes and costs."
 EXAMPLES = "  fluxformer models\n  fluxformer models --labels 60 --json"
 
 
@@ -25,19 +26,28 @@ def run(arguments: Namespace) -> None:
     import torch
 
     from fluxformer_core.errors import ConfigError
+    from fluxformer_core.models.cost import count_multiply_adds, count_parameters
     from fluxformer_core.models.registry import create_model, list_models, model_config
 
     if arguments.labels < 1:
         raise ConfigError(f"--labels must be at least 1, not {arguments.labels}")
     if not arguments.json:
-        sys.stdout.write(f"{'model':18}{'parameters':>12}  clip\n")
-    rows = []
+        sys.stdout.write(f"{'model':18}{'parameters':>12}{'multiply-adds':>17}  clip\n")
+    rows: list[dict[str, Any]] = []
     for name in list_models():
         with torch.device("meta"):  # shapes without memory: the big ones would take seconds
-            model = create_model(name, arguments.labels)
-        parameters, trunk = sum(weights.numel() for weights in model.parameters()), model_config(name).trunk
-        rows.append({"model": name, "parameters": parameters, "frames": trunk.frames, "size": trunk.size})
+            model = create_model(name, arguments.labels).eval()
+        trunk = model_config(name).trunk
+        row = {
+            "model": name,
+            "parameters": count_parameters(model),
+            "multiply_adds": count_multiply_adds(model, (3, trunk.frames, trunk.size, trunk.size)),
+            "frames": trunk.frames,
+            "size": trunk.size,
+        }
+        rows.append(row)
         if not arguments.json:
-            sys.stdout.write(f"{name:18}{parameters / 1e6:>10.2f} M  {trunk.frames} frames of {trunk.size} px\n")
+            size = f"{row['parameters'] / 1e6:>10.2f} M{row['multiply_adds'] / 1e9:>15.2f} G"
+            sys.stdout.write(f"{name:18}{size}  {trunk.frames} frames of {trunk.size} px\n")
     if arguments.json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")

@@ -1,0 +1,69 @@
+"""The costs that `fluxformer models` prints are counted, and are those that others have measured."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from fluxformer_core.cli import main
+from fluxformer_core.models.cost import count_multiply_adds, count_parameters
+from fluxformer_core.models.registry import clip_spec, create_model
+
+STAGES = (1, 2, 3, 4)
+
+
+def giga(name: str, **changes: object) -> float:
+    with torch.device("meta"):
+        model = create_model(name, 400, **changes).eval()
+    spec = clip_spec(name)
+    return count_multiply_adds(model, (3, spec.frames, spec.size, spec.size)) / 1e9
+
+
+@pytest.mark.parametrize(
+    ("name", "stages", "expected"),
+    [
+        ("mvit_s", 0, 64.5),
+        ("mvit_b", 0, 92.6),
+        ("fluxformer_s", 1, 70.3),
+        ("fluxformer_s", 2, 82.0),
+        ("fluxformer_s", 3, 120.9),
+        ("fluxformer_s", 4, 128.9),
+        ("fluxformer_b", 1, 103.3),
+        ("fluxformer_b", 2, 118.8),
+        ("fluxformer_b", 3, 174.2),
+        ("fluxformer_b", 4, 185.3),
+    ],
+)
+def test_multiply_adds_are_those_measured_with_another_counter(name, stages, expected):
+    duplex = {"duplex": "self", "duplex_stages": STAGES[:stages], "clusters": 0} if stages else {}
+    assert giga(name, **duplex) == pytest.approx(expected, rel=0.01)
+
+
+def test_a_convolution_a_product_and_attention_are_counted_by_hand():
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv3d(3, 8, 2, stride=2, groups=1)
+            self.linear = nn.Linear(8, 5)
+
+        def forward(self, rgb: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
+            tokens = self.conv(rgb).flatten(2).transpose(1, 2)[:, None]  # (1, 1, 2*4*4, 8)
+            bias = torch.zeros(32, 32, device=rgb.device)
+            return self.linear(nn.functional.scaled_dot_product_attention(tokens, tokens, tokens, bias))
+
+    with torch.device("meta"):
+        net = Net()
+    assert count_multiply_adds(net, (3, 4, 8, 8)) == 32 * (8 * 3 * 8) + 2 * 32 * 32 * 8 + 32 * 8 * 5
+    assert count_parameters(net) == 8 * 3 * 8 + 8 + 8 * 5 + 5
+
+
+def test_the_command_prints_what_is_counted(capsys):
+    assert main(["models", "--labels", "400", "--json"]) == 0
+    rows = {row["model"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["mvit_s"]["multiply_adds"] / 1e9 == pytest.approx(giga("mvit_s"))
+    assert main(["models", "--labels", "400"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("mvit_s"))
+    assert " ".join(line.split()) == "mvit_s 34.54 M 64.22 G 16 frames of 224 px"

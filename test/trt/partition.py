@@ -1,0 +1,135 @@
+"""Whether Torch-TensorRT would take a model whole: its own lowering, converter check and partitioner, without a GPU.
+
+It says nothing of kernels, precision or speed. It needs an interpreter with torch_tensorrt 2.13 (docs/models.md says
+how to make one) and prints a line of JSON per case.
+
+Example:
+    PYTHONPATH=. python test/trt/partition.py fluxformer_nano max_pool_ceil
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from standin import import_torch_tensorrt, pretended_gpu
+from torch import Tensor, nn
+
+from fluxformer_core.models.registry import clip_spec, create_model, list_models
+
+SETTINGS: dict[str, Any] = {
+    "min_block_size": 1,
+    "require_full_compilation": False,  # what cannot be converted is to be told, not raised
+    "attn_bias_is_causal": False,  # the default may take relative positions for a causal mask
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of one graph."""
+
+    case: str
+    batch: str  # static or dynamic
+    operators: int
+    convertible: int
+    engines: int
+    left_to_torch: list[str]  # operators without a converter
+    difference: float  # greatest, of the lowered graph to eager, relative to the greatest output
+
+
+class BatchedProduct(nn.Module):
+    """baddbmm, which has no converter."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        square = x.flatten(2)
+        return torch.baddbmm(square @ square.transpose(1, 2), square, square.transpose(1, 2))
+
+
+def negative_controls() -> dict[str, Callable[[], nn.Module]]:
+    """Nets that must not pass, or the check would be blind."""
+    return {
+        "max_pool_ceil": lambda: nn.Sequential(nn.Conv3d(3, 4, 3), nn.MaxPool3d(2, ceil_mode=True)),
+        "baddbmm": BatchedProduct,
+    }
+
+
+def example(case: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """A case's net with random weights, and inputs for it, batch 2."""
+    torch.manual_seed(0)
+    if case in negative_controls():
+        return negative_controls()[case]().eval(), (torch.randn(2, 3, 8, 8, 8),)
+    model, spec = create_model(case, 27).eval(), clip_spec(case)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith(("gamma", "value_gate")):
+                parameter.normal_()  # closed gates would hide the flow stream
+    rgb, flow = torch.randn(2, 2, 3, spec.frames, spec.size, spec.size)
+    return model, (rgb, flow.clamp(-1, 1)) if getattr(model, "num_duplex", 0) else (rgb,)
+
+
+@torch.no_grad()
+def check(case: str, *, dynamic: bool) -> Report:
+    """Export, lower and partition a case's net; run what comes out beside eager, batch 1."""
+    from torch_tensorrt.dynamo import CompilationSettings, partitioning
+    from torch_tensorrt.dynamo import compile as compile_engine
+    from torch_tensorrt.dynamo.conversion import DYNAMO_CONVERTERS
+    from torch_tensorrt.dynamo.lowering import get_decompositions, post_lowering, pre_export_lowering
+
+    unknown = SETTINGS.keys() - inspect.signature(compile_engine).parameters.keys()
+    assert not unknown, f"torch_tensorrt swallows unknown keywords silently: {unknown}"
+    model, inputs = example(case)
+    one = tuple(x[:1] for x in inputs)
+    batch = torch.export.Dim("batch", min=1, max=8)
+    with pretended_gpu():
+        settings = CompilationSettings(**SETTINGS)
+        program = torch.export.export(
+            model,
+            inputs if dynamic else one,
+            dynamic_shapes=tuple({0: batch} for _ in inputs) if dynamic else None,
+            strict=False,
+        )
+        program = pre_export_lowering(program, settings).run_decompositions(get_decompositions())
+        lowered = post_lowering(program.module(), settings)
+        DYNAMO_CONVERTERS.set_compilation_settings(settings)
+        convertible, operators = partitioning.get_graph_converter_support(lowered, set())
+        partitioned, support = partitioning.fast_partition(
+            lowered, min_block_size=1, torch_executed_ops=set(), require_full_compilation=False
+        )
+    parts = [name for name, _ in partitioned.named_children()]
+    difference = 0.0
+    for ours, theirs in zip(_tensors(partitioned(*one)), _tensors(model(*one)), strict=True):
+        difference = max(difference, ((ours - theirs).abs().max() / theirs.abs().max()).item())
+    return Report(
+        case=case,
+        batch="dynamic" if dynamic else "static",
+        operators=operators,
+        convertible=convertible,
+        engines=sum("_run_on_acc" in name for name in parts),
+        left_to_torch=sorted(map(str, support.unsupported_operators)) + [p for p in parts if "_run_on_gpu" in p],
+        difference=difference,
+    )
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    return [output] if isinstance(output, Tensor) else list(output)
+
+
+def main() -> None:
+    """Print a line of JSON per case and kind of batch."""
+    cases = [*list_models(), *negative_controls()]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", choices=cases, help=f"default: all of {', '.join(cases)}")
+    torch.set_num_threads(1)
+    import_torch_tensorrt()
+    for case in parser.parse_args().cases or cases:
+        for dynamic in (False, True):
+            print(json.dumps(asdict(check(case, dynamic=dynamic))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
