@@ -172,9 +172,11 @@ class RecognizerNode(LifecycleNode):
         return topic if transport == "raw" or topic.endswith(f"/{transport}") else f"{topic}/{transport}"
 
     def _stop(self) -> None:
-        if self._loaded is None or self._subscription is None:
+        if self._loaded is None:
             return
         self._loaded.worker.stop()
+        if self._subscription is None:
+            return
         self._publish_diagnostics()  # with the final counts
         self.destroy_subscription(self._subscription)
         self._subscription = None
