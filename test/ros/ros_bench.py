@@ -164,6 +164,13 @@ class Robot:
                     break
                 self.spin(0.02)
 
+    def let_it_finish(self) -> None:
+        """Wait until a busy machine has said all that it has to say about earlier images."""
+        heard = -1
+        while heard != len(self.recognitions):
+            heard = len(self.recognitions)
+            self.spin(0.3)
+
     def _behind(self) -> int:
         """How much older (ns) the newest recognition is than the newest image."""
         return self.stamp - PERIOD - time_from_msg(self.recognitions[-1].header.stamp)
