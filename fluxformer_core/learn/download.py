@@ -28,9 +28,10 @@ def fetch(url: str) -> Path:
         BundleError: if it cannot be fetched completely.
     """
     parts = urlparse(url)
-    target = Path(torch.hub.get_dir()) / "checkpoints" / Path(parts.path).name
-    if parts.scheme not in ("http", "https") or not target.name:
+    name = Path(parts.path).name
+    if parts.scheme not in ("http", "https") or not name.strip("."):
         raise BundleError(f"{url} is not the http(s) address of a file")
+    target = Path(torch.hub.get_dir()) / "checkpoints" / name
     if target.is_file():
         return target
     try:
@@ -40,7 +41,8 @@ def fetch(url: str) -> Path:
             _download(url, part)
             part.replace(target)
     except (OSError, HTTPException) as error:
-        reason = error.reason if isinstance(error, URLError) else error
+        # urllib wraps errors of the network, but not of the server, in another error.
+        reason = error.reason if type(error) is URLError else error
         raise BundleError(f"cannot fetch {url}: {reason}; fetch it elsewhere and convert the file") from None
     return target
 

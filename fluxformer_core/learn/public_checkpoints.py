@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,8 +66,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise BundleError(f"cannot read {path}: {error.strerror}") from None
     except pickle.UnpicklingError as error:
         raise BundleError(f"{path} is refused: {_pickle_problem(str(error))}") from None
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise BundleError(f"{path} is damaged, or no PyTorch file: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # what a damaged file leads to is not to be foreseen
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise BundleError(f"{path} is damaged, or no PyTorch file: {reason}") from None
     if not isinstance(content, Mapping):
         raise BundleError(f"{path} holds a {type(content).__name__} and no weights by name")
     try:
@@ -118,6 +118,8 @@ def convert(
     ready = config.duplex == "off" and transfer.head
     spec = _published_clip(checkpoint, trunk, rate) if ready else _clip_to_train_on(name, trunk, rate)
     metadata = Metadata(name, config, spec, labels, provenance=provenance or {})
+    if wrong := metadata.problems():
+        raise ConfigError("; ".join(wrong))
     return Conversion(Bundle(metadata, net.state_dict()), transfer)
 
 
