@@ -33,12 +33,12 @@ def run(arguments: Namespace) -> None:
         raise ConfigError(f"--labels must be at least 1, not {arguments.labels}")
     if not arguments.json:
         sys.stdout.write(f"{'model':18}{'parameters':>12}{'multiply-adds':>17}  clip\n")
-    rows: list[dict[str, Any]] = []
+    rows = []
     for name in list_models():
         with torch.device("meta"):  # shapes without memory: the big ones would take seconds
             model = create_model(name, arguments.labels).eval()
         trunk = model_config(name).trunk
-        row = {
+        row: dict[str, Any] = {
             "model": name,
             "parameters": count_parameters(model),
             "multiply_adds": count_multiply_adds(model, (3, trunk.frames, trunk.size, trunk.size)),

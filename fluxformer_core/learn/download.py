@@ -7,7 +7,7 @@ import re
 import tempfile
 from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlparse
 from urllib.request import Request, urlopen
 
@@ -40,10 +40,13 @@ def fetch(url: str) -> Path:
             part = Path(folder) / target.name
             _download(url, part)
             part.replace(target)
+    except HTTPError as error:
+        error.close()  # it holds the connection
+        raise _not_fetched(url, error) from None
+    except URLError as error:
+        raise _not_fetched(url, error.reason) from None
     except (OSError, HTTPException) as error:
-        # urllib wraps errors of the network, but not of the server, in another error.
-        reason = error.reason if type(error) is URLError else error
-        raise BundleError(f"cannot fetch {url}: {reason}; fetch it elsewhere and convert the file") from None
+        raise _not_fetched(url, error) from None
     return target
 
 
@@ -76,6 +79,10 @@ def check_sha256(path: Path, expected: str | None = None) -> str:
             f"not {wanted}; remove it and fetch it again"
         )
     return found
+
+
+def _not_fetched(url: str, reason: object) -> BundleError:
+    return BundleError(f"cannot fetch {url}: {reason}; fetch it elsewhere and convert the file")
 
 
 def _download(url: str, path: Path) -> None:
