@@ -77,10 +77,11 @@ class RelativePosition(nn.Module):
         super().__init__()
         self.table = nn.Parameter(torch.zeros(2 * max(queries, keys) - 1, head_dim))
         nn.init.trunc_normal_(self.table, std=0.02)
-        q = torch.arange(queries)[:, None] * max(keys / queries, 1.0)
-        k = torch.arange(keys)[None, :] * max(queries / keys, 1.0)
+        # On the CPU even where the default device is meta, whose integer arithmetic takes PyTorch seconds to import.
+        q = torch.arange(queries, device="cpu")[:, None] * max(keys / queries, 1.0)
+        k = torch.arange(keys, device="cpu")[None, :] * max(queries / keys, 1.0)
         distance = q - k + (keys - 1) * max(queries / keys, 1.0)
-        self.register_buffer("index", distance.long(), persistent=False)
+        self.register_buffer("index", distance.long().to(self.table.device), persistent=False)
 
     def forward(self) -> Tensor:
         return self.table[self.index]  # (queries, keys, d)

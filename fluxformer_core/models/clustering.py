@@ -40,7 +40,7 @@ class ClusteringTokens(nn.Module):
         self.type_embedding = nn.Parameter(torch.zeros(1, 1, dim))
         for p in (self.position_t, self.position_h, self.position_w, self.type_embedding):
             nn.init.trunc_normal_(p, std=0.02)
-        nn.init.normal_(self.prototypes)
+        nn.init.trunc_normal_(self.prototypes)
 
     def forward(self, rgb: Tensor) -> Tensor:
         return self.assign(rgb)[0]
