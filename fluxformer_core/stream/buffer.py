@@ -107,9 +107,12 @@ class RollingBuffer:
         self._change[i] = cv2.norm(warped, self._grey[i - 1], cv2.NORM_L1) / (255.0 * warped.size)
         seconds = (self._stamps[i] - self._stamps[i - 1]) / SECOND
         np.multiply(displacement, 1.0 / (seconds * self.spec.size), out=self._flow[i])
-        speed = cv2.magnitude(self._flow[i, ..., 0], self._flow[i, ..., 1]).ravel()
+        # Not cv2.magnitude, whose last digit depends on where the arrays lie in memory: the same stream would then not
+        # give the same numbers twice. Summed in double precision, for the fastest come in any order.
+        right, down = self._flow[i, ..., 0], self._flow[i, ..., 1]
+        speed = np.sqrt(right * right + down * down).ravel()
         count = max(1, int(FASTEST_SHARE * speed.size))
-        self._motion[i] = np.partition(speed, speed.size - count)[-count:].mean()
+        self._motion[i] = np.partition(speed, speed.size - count)[-count:].mean(dtype=np.float64)
 
     def _describe(self, i: int) -> None:
         split = THUMBNAIL**2

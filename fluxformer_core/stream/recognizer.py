@@ -143,6 +143,8 @@ class Recognizer:
     def config(self, config: RecognizerConfig) -> None:
         self._admission.set_max_gap(config.max_gap)
         self._decider.configure(config.decision)
+        if config.recognition_rate != self._config.recognition_rate:
+            self._next_recognition = None
         self._config = config
 
     @property
