@@ -1,0 +1,54 @@
+"""Training goes on from a model that is there: its architecture, clip and labels stay, its weights move a little."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import LABELS, rgb, saved_bundle, texture, view
+
+from fluxformer_core.bundle import Bundle
+from fluxformer_core.cli import BAD_INPUT, main
+from fluxformer_core.clip import SECOND
+from fluxformer_core.stream.recording import VideoRecorder
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    """Sixteen recordings of two of the model's three labels: a picture that moves to the left or to the right."""
+    picture = texture(96, 160)
+    lines = ["path,label"]
+    for number in range(16):
+        label, direction = (LABELS[1], 1) if number % 2 else (LABELS[2], -1)
+        with VideoRecorder(tmp_path / f"{number}.mp4") as recorder:
+            for step in range(12):
+                frame = rgb(view(picture, direction * 2.0 * step, number / 4, 64))
+                recorder.write(np.ascontiguousarray(frame), step * SECOND // 20)
+        lines.append(f"{number}.mp4,{label}")
+    path = tmp_path / "index.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_training_starts_from_a_bundle(index, tmp_path):
+    start, out = saved_bundle(tmp_path), tmp_path / "out.safetensors"
+    arguments = ["train", str(index), "--start", str(start), "--out", str(out), "--epochs", "1"]
+    assert main([*arguments, "--cache", str(tmp_path / "cache")]) == 0
+    before, after = Bundle.load(start), Bundle.load(out)
+    assert (after.name, after.labels, after.spec, after.metadata.config) == (
+        before.name, before.labels, before.spec, before.metadata.config,
+    )  # fmt: skip
+    assert after.metadata.provenance["started_from"]["bundle"] == before.digest
+    weight = "blocks.0.attn.qkv.weight"
+    moved = (after.weights[weight] - before.weights[weight]).norm() / before.weights[weight].norm()
+    assert 0 < moved < 0.1
+    assert torch.equal(after.weights[weight].isfinite(), torch.ones_like(after.weights[weight], dtype=torch.bool))
+
+
+def test_recordings_of_other_labels_are_refused(index, tmp_path, capsys):
+    index.write_text("path,label\n0.mp4,juggle\n")
+    start = saved_bundle(tmp_path)
+    assert main(["train", str(index), "--start", str(start), "--out", str(tmp_path / "out")]) == BAD_INPUT
+    assert "has no label juggle: convert it with --labels" in capsys.readouterr().err
