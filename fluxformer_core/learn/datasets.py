@@ -172,13 +172,16 @@ def _decode_all(
     buffer = RollingBuffer(wide, DisFlow())
     parts: dict[str, list[NDArray[np.generic]]] = {name: [] for name in _FIELDS}
     index: dict[str, list[object]] = {"labels": list(labels), "lengths": [], "classes": [], "depth": [], "skipped": []}
-    for clip in tqdm(clips, desc="decoding", unit="clip"):
+    for clip in tqdm(clips, desc="decoding", unit="clip", disable=None):
         buffer.clear()
         try:
+            newest = None
             for stamp, frame in _prepared(clip, spec):
                 if len(buffer) == LONGEST_CLIP:
                     break
-                buffer.push(frame, stamp)
+                if newest is None or stamp > newest:  # recordings may repeat a frame, or have lost their order
+                    buffer.push(frame, stamp)
+                    newest = stamp
         except FluxformerError as error:
             log.warning("skipped: %s", error)
             index["skipped"].append(str(error))

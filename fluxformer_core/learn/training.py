@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,6 @@ class _Clips(Dataset[tuple[Tensor, Tensor, int]]):
         self, store: ClipStore, spec: ClipSpec, partner: Mapping[int, int], augment: AugmentConfig | None, seed: int
     ) -> None:
         self.store, self.spec, self.partner, self.augment, self.seed = store, spec, partner, augment, seed
-        self.draws = 0
 
     def __len__(self) -> int:
         return len(self.store)
@@ -60,9 +60,8 @@ class _Clips(Dataset[tuple[Tensor, Tensor, int]]):
         if self.augment is None:
             frames, flow, label = whole_clip(self.store[i], self.spec.frames)
         else:
-            # torch seeds each worker anew in every epoch, from the generator given to the loader.
-            rng = np.random.default_rng([self.seed, int(torch.initial_seed()) % 2**32, self.draws, i])
-            self.draws += 1
+            # torch has another initial seed in every epoch: this process from `train`, workers from the loader.
+            rng = np.random.default_rng([self.seed, torch.initial_seed() % 2**32, i])
             frames, flow, label = training_clip(self.store[i], self.spec.frames, self.partner, self.augment, rng)
         return normalise_rgb(torch.from_numpy(frames), self.spec), encode_flow(torch.from_numpy(flow), self.spec), label
 
@@ -91,24 +90,26 @@ def train(
     Raises:
         ConfigError: if there is nothing to train on or the checkpoint is another model's.
     """
-    clips: Dataset[Any] = ConcatDataset([_Clips(s, spec, partner, config.augment, config.seed) for s in stores])
+    clips: Dataset[Any] = ConcatDataset([_Clips(s, spec, partner, config.augment, k) for k, s in enumerate(stores)])
     steps = sum(map(len, stores)) // config.batch
     if steps == 0:
         raise ConfigError(f"{sum(map(len, stores))} clips are fewer than one batch of {config.batch}")
     device = next(model.parameters()).device
-    torch.manual_seed(config.seed)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     optimizer = torch.optim.AdamW(_groups(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98))
     begin = _resume(checkpoint, model, average, optimizer)
     started = time.monotonic()
     for epoch in range(begin, config.epochs):
-        generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
+        # Each epoch has a seed of its own, so that one that continues a checkpoint draws as if nothing had happened.
+        seed = config.seed * 100_003 + epoch
+        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
         loader = DataLoader(
             clips, config.batch, shuffle=True, drop_last=True, num_workers=config.workers, generator=generator
         )
         model.train()
         losses = []
-        bar = tqdm(loader, desc=f"epoch {epoch + 1}/{config.epochs}", unit="batch", leave=False)
+        bar = tqdm(loader, desc=f"epoch {epoch + 1}/{config.epochs}", unit="batch", leave=False, disable=None)
         for i, (rgb, flow, label) in enumerate(bar):
             done = epoch * steps + i
             for group in optimizer.param_groups:
@@ -151,7 +152,7 @@ def accuracy(model: nn.Module, store: ClipStore, spec: ClipSpec) -> float:
 
 
 def _schedule(step: int, steps: int, config: TrainConfig) -> float:
-    warm = (step + 1) / (config.warmup * steps)
+    warm = (step + 1) / max(config.warmup * steps, 1.0)
     return min(1.0, warm) * (0.5 + 0.5 * math.cos(math.pi * step / (config.epochs * steps)))
 
 
@@ -195,9 +196,9 @@ def _resume(path: Path | None, model: nn.Module, average: dict[str, Tensor], opt
         state = torch.load(path, weights_only=True)
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, KeyError, ValueError) as error:
-        raise ConfigError(f"cannot continue from {path}: {str(error).splitlines()[0]}") from None
-    for name, value in state["average"].items():
-        average[name].copy_(value)
+        for name, value in state["average"].items():
+            average[name].copy_(value)
+    except (RuntimeError, LookupError, TypeError, ValueError, EOFError, OSError, UnpicklingError) as error:
+        raise ConfigError(f"cannot continue from {path}: {(str(error) or 'it is empty').splitlines()[0]}") from None
     log.info("continuing after epoch %d", state["epoch"])
     return int(state["epoch"])
