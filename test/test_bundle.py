@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save, save_file
 
 from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.errors import BundleError
+from fluxformer_core.errors import BundleError, ConfigError
+from fluxformer_core.models.fluxformer import FluxformerConfig
+from fluxformer_core.models.mvit import MViTConfig
 
 KEY = "fluxformer"
 
@@ -316,3 +318,8 @@ def test_a_bundle_in_memory_is_checked_when_its_model_is_built():
 def test_the_default_bundle_lies_in_the_package():
     assert default_bundle_path().name == "fluxformer_nano.safetensors"
     assert default_bundle_path().parent.name == "weights"
+
+
+def test_a_gate_that_float32_cannot_hold_is_refused() -> None:
+    with pytest.raises(ConfigError, match="gate"):
+        FluxformerConfig(MViTConfig(), gate=1e300)

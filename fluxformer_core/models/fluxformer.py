@@ -20,6 +20,10 @@ from fluxformer_core.models.layers import Grid, Mlp, Prediction, initialise, sam
 from fluxformer_core.models.mvit import Block, MViTConfig, PatchEmbed
 
 
+LOUDEST_GATE = 100.0
+"""Far beyond any use: a damaged file may name a number that float32 cannot hold."""
+
+
 @dataclass(frozen=True)
 class FluxformerConfig:
     """A Fluxformer; without duplex stages and clusters it is a plain MViTv2.
@@ -53,6 +57,8 @@ class FluxformerConfig:
             wrong.append(f"clusters must not be negative, not {self.clusters}")
         if self.clusters:
             wrong += self._clustering_problems()
+        if not abs(self.gate) <= LOUDEST_GATE:
+            wrong.append(f"gate must be within {LOUDEST_GATE:g} of 0, not {self.gate}")
         for name in ("flow_dropout", "head_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 wrong.append(f"{name} must be in [0, 1), not {getattr(self, name)}")
