@@ -66,8 +66,7 @@ class ListenerNode(Node):
         now, event = self._now(), event_from_msg(message)
         self._set_origin(event.start)
         self._started += event.kind is EventKind.STARTED
-        if event.kind is not EventKind.UPDATED:
-            print(self._line(event, now), flush=True)
+        print(self._line(event, now), flush=True)
         if self._record:
             self._record.write(event, now)
 
@@ -78,7 +77,8 @@ class ListenerNode(Node):
                 self._record.write(Status(int.from_bytes(status.level, "little"), status.message, values), self._now())
 
     def _line(self, event: ActionEvent, now: int) -> str:
-        kind, delay = event.kind.name.lower(), (now - event.stamp) / 1e6
+        kind = "is now" if event.kind is EventKind.UPDATED else event.kind.name.lower()
+        delay = (now - event.stamp) / 1e6
         span = f"from {self._seconds(event.start)}" + (f" to {self._seconds(event.end)}" if event.end else "")
         return (
             f"{self._seconds(event.stamp)} s  {kind:<8} {event.label:<18} score {event.score:.2f}  "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from fluxformer_core.clip import SECOND, Pixels
 from fluxformer_core.stream.sources import SourceFrame
 
 _AHEAD = 64  # frames that are ready before they are due
+_POLL = 0.02  # s
+_PATIENCE = 10.0  # s: for the item that is being prepared
 _USUAL_PERIOD = SECOND // 30  # of a source with a single frame
 
 Opener = Callable[[], AbstractContextManager[Iterable[SourceFrame]]]
@@ -106,7 +109,7 @@ class Prefetched:
         self._shots = shots
         self._queue: queue.Queue[Shot | BaseException | None] = queue.Queue(_AHEAD)
         self._stop = threading.Event()
-        # A daemon, since rendering cannot be interrupted and must not hold up the end of the process.
+        # A daemon, since a camera that hangs must not hold up the end of the process.
         self._thread = threading.Thread(target=self._fill, name="prefetch", daemon=True)
 
     def __enter__(self) -> Prefetched:
@@ -114,10 +117,14 @@ class Prefetched:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # The thread is waited for: ended by the interpreter in the middle of OpenCV's code it would abort the process.
         self._stop.set()
-        with suppress(queue.Empty):
-            while True:
-                self._queue.get_nowait()
+        deadline = time.monotonic() + _PATIENCE
+        while self._thread.is_alive() and time.monotonic() < deadline:
+            with suppress(queue.Empty):
+                while True:
+                    self._queue.get_nowait()  # it may be waiting for room
+            self._thread.join(_POLL)
 
     def __iter__(self) -> Iterator[Shot]:
         while (item := self._queue.get()) is not None:

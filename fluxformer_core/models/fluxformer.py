@@ -19,7 +19,6 @@ from fluxformer_core.models.duplex import DuplexBlock, DuplexMode
 from fluxformer_core.models.layers import Grid, Mlp, Prediction, initialise, sample_mask
 from fluxformer_core.models.mvit import Block, MViTConfig, PatchEmbed
 
-
 LOUDEST_GATE = 100.0
 """Far beyond any use: a damaged file may name a number that float32 cannot hold."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from itertools import islice, pairwise
@@ -91,3 +92,10 @@ def test_the_actor_drawn_ahead_is_the_actor(depth: bool) -> None:
         assert (one.stamp, one.pixels) == (other.stamp, other.pixels)
         assert one.image.dtype == other.image.dtype
         np.testing.assert_array_equal(one.image, other.image)
+
+
+def test_leaving_early_ends_the_thread_even_while_it_waits_for_room() -> None:
+    # The interpreter aborts when it ends while the thread is inside OpenCV.
+    with Prefetched(arrange([clip(1_000)], Arrangement(loop=True))) as shots:
+        next(iter(shots))
+    assert not any(thread.name == "prefetch" for thread in threading.enumerate())
