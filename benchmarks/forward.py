@@ -22,7 +22,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fluxformer_core.backends.memory import reuse_buffers
 from fluxformer_core.models.fluxformer import Fluxformer, FluxformerConfig
 from fluxformer_core.models.registry import list_models, model_config
 
@@ -129,7 +128,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5, help="forwards, each between two products")
     parser.add_argument("--side", type=int, default=2048, help="of the matrices (default: %(default)s)")
-    parser.add_argument("--default-malloc", action="store_true", help="leave large buffers to the system")
     return parser.parse_args()
 
 
@@ -137,8 +135,6 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Print the table."""
     arguments = parse()
-    if not arguments.default_malloc:
-        reuse_buffers()
     torch.set_num_threads(arguments.threads)
     config = model_config(arguments.model)
     trunk = config.trunk
