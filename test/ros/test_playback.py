@@ -96,6 +96,6 @@ def test_the_actor_drawn_ahead_is_the_actor(depth: bool) -> None:
 
 def test_leaving_early_ends_the_thread_even_while_it_waits_for_room() -> None:
     # The interpreter aborts when it ends while the thread is inside OpenCV.
-    with Prefetched(arrange([clip(1_000)], Arrangement(loop=True))) as shots:
+    with Prefetched(arrange([clip(200)], Arrangement(loop=True))) as shots:
         next(iter(shots))
     assert not any(thread.name == "prefetch" for thread in threading.enumerate())
