@@ -63,6 +63,27 @@ def test_duplex_blocks_add_as_many_parameters_as_measured(name, stages, expected
     assert count - gates == pytest.approx(expected, abs=0.0051)
 
 
+def test_the_published_count_is_that_of_duplex_everywhere_and_the_released_label_modules():
+    """SPEC 1.4: 86.85 M in truth, 86.45 M as counted by thop, which leaves relative positions out."""
+    with torch.device("meta"):
+        model = Fluxformer(
+            FluxformerConfig(
+                MViTConfig(depths=(2, 3, 16, 3)), "self", (1, 2, 3, 4), final_blocks=2, final_heads=4, gate=0.0
+            ),
+            400,
+        )
+    count = {name: p.numel() / 1e6 for name, p in model.named_parameters()}
+    ours = sum(n for name, n in count.items() if not name.startswith("clustering.") and "gamma" not in name)
+    tubelets = sum(n for name, n in count.items() if name.startswith("clustering.embed."))
+    # Not built here: two blocks over cluster labels (197 wide, hidden 3072) and a layer that makes one token of them.
+    block = 4 * (197**2 + 197) + (197 * 3072 + 3072) + (3072 * 197 + 197) + 4 * 197
+    labels = (2 * block + 1576 * 768 + 768) / 1e6
+    assert labels == pytest.approx(3.95, abs=0.005)
+    assert ours + tubelets + labels == pytest.approx(86.853, abs=0.003)
+    positions = sum(n for name, n in count.items() if ".rel_" in name)
+    assert ours + tubelets + labels - positions == pytest.approx(86.449, abs=0.003)
+
+
 def test_cross_mode_saves_the_flow_streams_values():
     shapes = small_config(duplex="cross"), small_config(duplex="self")
     cross, own = ({n for n, _ in small_model(c).named_parameters()} for c in shapes)
@@ -271,6 +292,19 @@ def test_every_tubelet_is_shared_out_among_the_clusters():
     assert share.shape == (2, 2, 4, 4, 5)
     assert share.min() >= 0
     torch.testing.assert_close(share.sum(-1), torch.ones(2, 2, 4, 4))
+
+
+def test_hard_assignment_gives_each_tubelet_to_one_cluster_and_still_learns():
+    torch.manual_seed(0)
+    layer = ClusteringTokens((FRAMES, SIZE, SIZE), (2, 8, 8), 16, clusters=4, rounds=3, hard=True)
+    tokens, share = layer.assign(clips()[0])
+    assert ((share.detach() - share.detach().round()).abs() < 1e-6).all()
+    assert torch.allclose(share.detach().sum(-1), torch.ones(share.shape[:-1]))
+    tokens.square().sum().backward()
+    for name, parameter in layer.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+    assert layer.prototypes.grad.abs().sum() > 0
 
 
 def test_tubelets_that_look_alike_share_a_cluster():

@@ -22,11 +22,12 @@ class ClusteringTokens(nn.Module):
         dim: channels.
         clusters: K, number of prototypes and of support tokens.
         rounds: unrolled k-means rounds.
+        hard: give each tubelet to one prototype alone; gradients still flow as if it were shared.
     """
 
-    def __init__(self, clip: Grid, tubelet: Grid, dim: int, clusters: int, rounds: int) -> None:
+    def __init__(self, clip: Grid, tubelet: Grid, dim: int, clusters: int, rounds: int, *, hard: bool = False) -> None:
         super().__init__()
-        self.rounds = rounds
+        self.rounds, self.hard = rounds, hard
         t, h, w = (n // s for n, s in zip(clip, tubelet, strict=True))
         self.embed = nn.Conv3d(3, dim, tubelet, tubelet)
         self.norm = nn.LayerNorm(dim, eps=1e-6)
@@ -46,7 +47,7 @@ class ClusteringTokens(nn.Module):
         return self.assign(rgb)[0]
 
     def assign(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        """Support tokens (B, K, dim) and the soft assignment (B, T', H', W', K) that made them, for pictures."""
+        """Support tokens (B, K, dim) and the assignment (B, T', H', W', K) that made them, for pictures."""
         z = self.norm(self.embed(rgb).permute(0, 2, 3, 4, 1))  # (B, T', H', W', dim)
         grid = z.shape[1:4]
         z = (z + self.position_t + self.position_h + self.position_w).flatten(1, 3)
@@ -55,6 +56,9 @@ class ClusteringTokens(nn.Module):
         for _ in range(self.rounds):
             similarity = direction @ F.normalize(centre, dim=-1).transpose(1, 2)
             share = (similarity * self.log_sharpness.exp()).softmax(dim=-1)  # (B, N, K)
+            if self.hard:
+                winner = F.one_hot(share.argmax(dim=-1), share.shape[-1]).to(share.dtype)
+                share = winner + share - share.detach()  # straight through: the winner's value, the share's gradient
             centre = share.transpose(1, 2) @ z / (share.sum(dim=1)[..., None] + 1e-6)
         tokens = self.out(self.out_norm(centre)) + self.type_embedding
         return tokens, share.unflatten(1, grid)

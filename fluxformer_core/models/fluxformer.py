@@ -37,6 +37,7 @@ class FluxformerConfig:
     gate: float = 0.0  # start of the learned gate on flow: 0 starts as the plain trunk, 1 suits training from scratch
     clusters: int = 16  # support tokens; 0 leaves clustering and the final self-attention out
     cluster_rounds: int = 3
+    hard_clusters: bool = False  # each tubelet belongs to one cluster alone, instead of to all by degrees
     tubelet: Grid = (2, 16, 16)
     final_blocks: int = 1
     final_heads: int = 8
@@ -126,7 +127,9 @@ class Fluxformer(nn.Module):
         dim = trunk.dim_out
         if config.clusters:
             clip = (trunk.frames, trunk.size, trunk.size)
-            self.clustering = ClusteringTokens(clip, config.tubelet, dim, config.clusters, config.cluster_rounds)
+            self.clustering = ClusteringTokens(
+                clip, config.tubelet, dim, config.clusters, config.cluster_rounds, hard=config.hard_clusters
+            )
             self.final = nn.Sequential(
                 *[SelfAttentionBlock(dim, config.final_heads) for _ in range(config.final_blocks)]
             )
