@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.stream.recognizer import Recognizer
+from fluxformer_core.stream.timings import RecentValues
 from fluxformer_ros.diagnostics import PERCENTILES, Health
 from fluxformer_ros.process import resident_memory
-from fluxformer_ros.rolling import Rate, RecentValues
+from fluxformer_ros.rolling import Rate
 from fluxformer_ros.worker import Worker
 
 _BREAK = 2.0  # s: after a longer one the flow of images counts as new

@@ -1,29 +1,9 @@
-"""Numbers about the recent past: percentiles of the last values, rates over the last seconds."""
+"""How fast things have grown over the last seconds."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-
-import numpy as np
-
-
-class RecentValues:
-    """The last values of a measurement; one thread adds while others read."""
-
-    def __init__(self, size: int = 512) -> None:
-        self._values = np.full(size, np.nan)
-        self._added = 0
-
-    def add(self, value: float) -> None:
-        """Add a value, forgetting the oldest when full."""
-        self._values[self._added % len(self._values)] = value
-        self._added += 1
-
-    def percentile(self, q: float) -> float:
-        """The q-th percentile (0..100) of the values; nan while there are none."""
-        values = self._values[: self._added]
-        return float(np.percentile(values, q)) if len(values) else math.nan
 
 
 class Rate:

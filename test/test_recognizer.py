@@ -22,8 +22,9 @@ from fluxformer_core.stream.buffer import RollingBuffer
 from fluxformer_core.stream.clip_builder import build_clip
 from fluxformer_core.stream.decision import DecisionConfig
 from fluxformer_core.stream.prepare import prepare
-from fluxformer_core.stream.recognizer import LEAD, Recognizer, RecognizerConfig, ResetCause, StageTimings
+from fluxformer_core.stream.recognizer import LEAD, Recognizer, RecognizerConfig, ResetCause
 from fluxformer_core.stream.selection import select
+from fluxformer_core.stream.timings import StageTimings
 
 EPOCH = 1_700_000_000 * SECOND
 EAGER = RecognizerConfig(decision=DecisionConfig(start_score=0.01, keep_score=0.01, confirmations=1, smoothing=0.0))

@@ -10,7 +10,7 @@ import numpy as np
 from fluxformer_core.clip import SECOND, ActionEvent, EventKind, Pixels, Recognition, State
 from fluxformer_core.flow.encoding import flow_colours
 from fluxformer_core.stream.page import Box, Colour, Page
-from fluxformer_core.stream.prepare import depth_to_grey
+from fluxformer_core.stream.prepare import depth_to_grey, to_rgb
 
 if TYPE_CHECKING:
     from fluxformer_core.stream.recognizer import Selection
@@ -43,13 +43,6 @@ _EVENT_VERBS = {EventKind.STARTED: "started", EventKind.UPDATED: "goes on", Even
 _FLOW_RADIUS = 1.0  # frame heights per second: a brisk arm gets the full colour
 _FLOW_SIDE = 48  # px: flow is coloured small, for colouring is most of the work, and enlarged
 _FULL_MOTION = 1.0  # frame heights per second that fill the motion curve's height; faster motion stretches it
-
-_TO_RGB = {
-    Pixels.BGR: cv2.COLOR_BGR2RGB,
-    Pixels.RGBA: cv2.COLOR_RGBA2RGB,
-    Pixels.BGRA: cv2.COLOR_BGRA2RGB,
-    Pixels.GREY: cv2.COLOR_GRAY2RGB,
-}
 
 
 def draw_overlay(
@@ -89,11 +82,9 @@ def draw_overlay(
 
 def visible(image: np.ndarray, pixels: Pixels, depth_range: tuple[float, float]) -> np.ndarray:
     """Any image as uint8 RGB; depth is bright where near, black where nothing was read or beyond `depth_range` (m)."""
-    if pixels is Pixels.RGB:
-        return image
     if pixels is Pixels.DEPTH:
         image, pixels = depth_to_grey(image, depth_range), Pixels.GREY
-    return np.asarray(cv2.cvtColor(image, _TO_RGB[pixels]), np.uint8)
+    return to_rgb(image, pixels)
 
 
 def readable(label: str) -> str:
@@ -134,8 +125,11 @@ def _draw_event(page: Page, recognition: Recognition | None, event: ActionEvent 
         words += f" {_seconds(now - event.start)} ago"
     else:
         words += f" for {_seconds(now - event.start)}"
+    peak = event.score
+    if recognition and event.kind is not EventKind.ENDED and recognition.label == event.label:
+        peak = max(peak, recognition.score)  # events are sent at changes only; scores have grown since
     left, _, right, _ = _PANEL
-    page.text((left + 20, 100), f"{words},  peak {_percent(event.score)}", 15, _QUIET, room=right - left - 20)
+    page.text((left + 20, 100), f"{words},  peak {_percent(peak)}", 15, _QUIET, room=right - left - 20)
 
 
 def _draw_scores(page: Page, recognition: Recognition, colour: Colour) -> None:

@@ -44,8 +44,13 @@ def prepare(image: NDArray[np.generic], pixels: Pixels, spec: ClipSpec) -> NDArr
         square = depth_to_grey(square[::step, ::step], spec.depth_range)
         side, pixels = square.shape[0], Pixels.GREY
     shrunk = cv2.resize(square, target, interpolation=cv2.INTER_AREA if side > spec.size else cv2.INTER_LINEAR)
+    return to_rgb(shrunk, pixels)
+
+
+def to_rgb(image: NDArray[Any], pixels: Pixels) -> NDArray[np.uint8]:
+    """Any uint8 image but depth as RGB (H, W, 3); one that is RGB already is not copied."""
     code = _TO_RGB.get(pixels)
-    return np.asarray(shrunk if code is None else cv2.cvtColor(shrunk, code), dtype=np.uint8)
+    return np.asarray(image if code is None else cv2.cvtColor(image, code), dtype=np.uint8)
 
 
 def depth_to_grey(depth: NDArray[np.generic], depth_range: tuple[float, float]) -> NDArray[np.uint8]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -22,6 +19,7 @@ from fluxformer_core.stream.clip_builder import build_clip
 from fluxformer_core.stream.decision import Decider, DecisionConfig
 from fluxformer_core.stream.prepare import check_image, prepare
 from fluxformer_core.stream.selection import select
+from fluxformer_core.stream.timings import StageTimings
 
 LEAD = 0.3
 """Seconds before a spell of motion that the clip may show: the pose from which an action starts belongs to it."""
@@ -74,31 +72,6 @@ class Counters:
     recognitions: int = 0
     forwards: int = 0  # recognitions for which the model ran
     resets: dict[ResetCause, int] = field(default_factory=lambda: dict.fromkeys(ResetCause, 0))
-
-
-class StageTimings:
-    """Recent milliseconds of each stage; may be read while another thread measures."""
-
-    STAGES = ("prepare", "flow", "select", "forward", "decide")
-
-    def __init__(self, keep: int = 256) -> None:
-        self._recent = {stage: np.full(keep, np.nan) for stage in self.STAGES}
-        self._count = dict.fromkeys(self.STAGES, 0)
-
-    @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        """Time the body of a `with`."""
-        start = time.perf_counter()
-        yield
-        ring = self._recent[stage]
-        ring[self._count[stage] % len(ring)] = (time.perf_counter() - start) * 1e3
-        self._count[stage] += 1
-
-    def percentile(self, stage: str, q: float) -> float:
-        """The q-th percentile (0..100) of a stage's recent milliseconds; NaN before the first."""
-        values = self._recent[stage]
-        values = values[~np.isnan(values)]
-        return float(np.percentile(values, q)) if len(values) else float("nan")
 
 
 @dataclass(frozen=True)
