@@ -13,6 +13,9 @@ from fluxformer_core.errors import ConfigError
 SECOND = 1_000_000_000
 """Nanoseconds in a second."""
 
+OTHER = "other"
+"""Reserved label of models that were also trained on what is no action: idle time, people walking past, cut-up clips."""
+
 
 class Pixels(str, Enum):
     """How the numbers of an image are to be read; shapes are (H, W) or (H, W, C)."""
