@@ -1,0 +1,75 @@
+"""What a camera makes of a scene: its own movement, its light, its colours, its faults."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Clip = NDArray[np.float32]
+"""Frames (T, S, S, 3), 0..1."""
+
+
+def wander(
+    times: NDArray[np.float64], pan: float, shake: float, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where the picture of a restless camera moves: an even pan and the tremor of a hand.
+
+    Args:
+        times: (T,) s.
+        pan: speed of an even pan at most, frame heights per second.
+        shake: size of the tremor at most, frame heights.
+        rng: source of randomness.
+
+    Returns:
+        Place and velocity of the picture's content, each (T, 2) as x to the right and y down, in frame heights and
+        frame heights per second; the place is about 0 on average.
+    """
+    speed, heading = rng.uniform(0, pan), rng.uniform(0, 2 * np.pi)
+    even = speed * np.array([np.cos(heading), 0.3 * np.sin(heading)])  # heads turn sideways more than up and down
+    place = (times - times.mean())[:, None] * even
+    velocity = np.tile(even, (len(times), 1))
+    for rate in rng.uniform(0.4, 5.0, 3):
+        omega, phase = 2 * np.pi * rate, rng.uniform(0, 2 * np.pi, 2)
+        size = rng.uniform(0, shake, 2) / (1 + rate)
+        angle = omega * times[:, None] + phase
+        place += size * np.sin(angle)
+        velocity += size * omega * np.cos(angle)
+    return place, velocity
+
+
+def relight(frames: Clip, rng: np.random.Generator) -> Clip:
+    """Another exposure, contrast and white balance, the same in all frames."""
+    shown = np.clip(frames, 0, 1) ** np.float32(rng.uniform(0.6, 1.7))
+    gain = (rng.uniform(0.5, 1.15) * rng.uniform(0.85, 1.15, 3)).astype(np.float32)
+    lift = np.float32(rng.uniform(0, max(0.0, 0.9 - float(gain.max()))))
+    return np.asarray(shown * gain + lift)
+
+
+def flicker(frames: Clip, times: NDArray[np.float64], rng: np.random.Generator) -> Clip:
+    """Light that changes while the clip lasts: a cloud, a switch, an automatic exposure."""
+    change = rng.uniform(-0.5, 0.5)
+    moment = rng.uniform(times[0], times[-1])
+    pace = rng.choice((0.03, 0.3, 1.0))  # s
+    course = 1 + change / (1 + np.exp(-np.clip((times - moment) / pace, -30, 30)))
+    return np.asarray(frames * course[:, None, None, None].astype(np.float32))
+
+
+def soften(frames: Clip, rng: np.random.Generator) -> Clip:
+    """Out of focus, or enlarged from fewer pixels."""
+    sigma = rng.uniform(0.4, 1.2)
+    return np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in frames])
+
+
+def monochrome(frames: Clip) -> Clip:
+    """As a camera without colours sees it."""
+    grey = frames @ np.array([0.299, 0.587, 0.114], np.float32)
+    return np.repeat(grey[..., None], 3, axis=3)
+
+
+def grain(frames: Clip, strength: float, rng: np.random.Generator) -> None:
+    """Add noise in place: one field, shifted from frame to frame, as good as fresh noise at a sixteenth of its cost."""
+    side = len(frames[0])
+    noise = rng.standard_normal(frames.shape[1:], dtype=np.float32) * np.float32(strength)
+    for i in range(len(frames)):
+        frames[i] += np.roll(noise, int(rng.integers(side)), axis=i % 2)

@@ -1,0 +1,191 @@
+"""Clips that show none of the actions, made from recordings of them, so that a model knows what is not an action."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fluxformer_core.clip import OTHER
+from fluxformer_core.flow.dis import DisFlow
+from fluxformer_core.learn.augment import MOVING, RATE, AugmentConfig, Take, film
+from fluxformer_core.learn.datasets import FLOW_STEP, ClipStore, Sample
+from fluxformer_core.stream.selection import select, uniform
+
+ONE_WAY = frozenset({"basketball_shoot", "bowling", "pickup_and_throw", "tennis_serve", "throw"})
+"""Actions that are none backwards, in pieces, or given up early. All others are left alone: a swipe, a circle and
+sitting down become their partners, and waving, walking, pushing or squatting look the same from both ends."""
+GAITS = frozenset({"jog", "walk"})
+"""Actions whose silhouettes are sent through the picture."""
+
+Clip = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Frames (T, S, S, 3) in 0..1 and flow (T, S, S, 2) in frame heights per second."""
+Order = NDArray[np.intp]
+"""Numbers of the frames that follow each other."""
+
+
+class OtherClips:
+    """Endless clips of nothing: idle people, passers-by, empty places, things that move, actions cut up.
+
+    Args:
+        stores: recordings to make them from; those labelled `other` are left alone, they need no making.
+    """
+
+    def __init__(self, stores: Sequence[ClipStore]) -> None:
+        self._stores = stores
+        self._estimate = DisFlow()
+        named = [(k, i, s.labels[c]) for k, s in enumerate(stores) for i, c in enumerate(s.classes)]
+        self._all = [(k, i) for k, i, label in named if label != OTHER]
+        self._one_way = [(k, i) for k, i, label in named if label in ONE_WAY]
+        self._gaits = [(k, i) for k, i, label in named if label in GAITS]
+        kinds: list[tuple[float, Callable[[int, AugmentConfig, np.random.Generator], Clip], bool]] = [
+            (0.36, self.idle, bool(self._all)),
+            (0.20, self.passing, bool(self._gaits)),
+            (0.10, self.reversed, bool(self._one_way)),
+            (0.08, self.shuffled, bool(self._one_way)),
+            (0.04, self.glued, bool(self._one_way)),
+            (0.04, self.given_up, bool(self._one_way)),
+            (0.10, self.empty_place, bool(self._all)),
+            (0.08, self.moving_things, bool(self._all)),
+        ]
+        possible = [(share, kind) for share, kind, can in kinds if can]
+        self._kinds = [kind for _, kind in possible]
+        self._shares = np.array([share for share, _ in possible]) / sum(share for share, _ in possible)
+
+    def draw(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
+        """A clip of `count` frames, of any kind."""
+        return self._kinds[rng.choice(len(self._kinds), p=self._shares)](count, config, rng)
+
+    def idle(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
+        """Somebody before or after an action, for as long as a window lasts."""
+        sample = self._one_of(self._all, rng)
+        n = len(sample.motion)
+        moving = np.flatnonzero(sample.motion > MOVING)
+        onset, offset = (int(moving[0]), int(moving[-1])) if len(moving) else (n, 0)
+        # The first frames of a motion are slower than MOVING and would give it away.
+        span = np.arange(max(2, onset - 3)) if rng.random() < 0.5 else np.arange(min(offset + 4, n - 2), n)
+        span = span[(span >= 0) & (span < n)]
+        to_and_fro = np.concatenate([span, span[-2:0:-1]])
+        order = np.resize(np.roll(to_and_fro, -int(rng.integers(len(to_and_fro)))), int(rng.integers(count, 4 * count)))
+        return self._filmed(sample, order, count, replace(config, flicker=max(config.flicker, 0.3)), rng)
+
+    def reversed(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
+        """An action backwards."""
+        sample = self._one_of(self._one_way, rng)
+        return self._filmed(sample, np.arange(len(sample.motion))[::-1], count, config, rng)
+
+    def shuffled(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
+        """An action in pieces of a few frames, in disorder."""
+        sample = self._one_of(self._one_way, rng)
+        n = len(sample.motion)
+        pieces = np.array_split(np.arange(n), max(2, n // int(rng.integers(3, 9))))
+        order = np.concatenate([pieces[i] for i in rng.permutation(len(pieces))])
+        return self._filmed(sample, order, count, config, rng)
+
+    def given_up(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
+        """An action that begins, stops and goes back."""
+        sample = self._one_of(self._one_way, rng)
+        begun = np.arange(_moment(sample, rng.uniform(0.12, 0.3)) + 1)
+        pause = np.repeat(begun[-1:], rng.integers(0, 10))
+        return self._filmed(sample, np.concatenate([begun, pause, begun[::-1]]), count, config, rng)
+
+    def glued(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
+        """The beginning of one action, then the end of another."""
+        one, two = (self._one_of(self._one_way, rng) for _ in range(2))
+        one_end = _moment(one, rng.uniform(0.2, 0.35)) + 1
+        two_start = _moment(two, rng.uniform(0.65, 0.8))
+        joined = {
+            name: np.concatenate([getattr(one, name)[:one_end], getattr(two, name)[two_start:]])
+            for name in ("frames", "flow", "motion", "change", "descriptors")
+        }
+        joined["flow"][one_end] = np.clip(
+            self._flow(joined["frames"][one_end - 1], joined["frames"][one_end]) / FLOW_STEP, -127, 127
+        )
+        sample = Sample(one.label, depth=one.depth and two.depth, **joined)
+        return self._filmed(sample, np.arange(len(sample.motion)), count, config, rng)
+
+    def passing(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
+        """Somebody who is near, cut by the picture's edges and soon out of it."""
+        sample = self._one_of(self._gaits, rng)
+        n = len(sample.motion)
+        length = min(n, int(rng.uniform(1.0, 3.2) * RATE))
+        chosen = int(rng.integers(n - length + 1)) + uniform(length, count)
+        shot = self._along(sample, np.arange(n), chosen)
+        size = rng.uniform(1.5, 2.6)
+        velocity = np.array([rng.choice((-1.0, 1.0)) * rng.uniform(1.0, 2.6), rng.uniform(-0.1, 0.1)])
+        middle = shot.times[0] + rng.uniform(0.15, 0.85) * np.ptp(shot.times)
+        place = (shot.times - middle)[:, None] * velocity + [0.0, rng.uniform(0.0, 0.35) * size - 0.1]
+        path = place, np.tile(velocity, (count, 1))
+        return film(shot, config, rng, flip=rng.random() < 0.5, path=path, scale=(size, size))
+
+    def empty_place(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
+        """Nobody, before a camera that turns, trembles or has its light switched."""
+        wilder = replace(config, dressed=0.9, restless=0.8, pan=0.7, shake=0.06, flicker=0.5)
+        return film(self._nobody(count, rng), wilder, rng)
+
+    def moving_things(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
+        """Shapes that are nobody cross the picture."""
+        scene = self._nobody(count, rng)
+        side = scene.frames.shape[1]
+        for _ in range(int(rng.integers(1, 4))):
+            heading, speed = rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 1.8)
+            velocity = speed * np.array([np.cos(heading), np.sin(heading)])
+            middle = rng.uniform(0.2, 0.8, 2)
+            extent = rng.uniform(0.05, 0.5, 2)
+            grey, turn = float(rng.uniform(90, 250)), float(rng.uniform(0, 180))
+            round_ = rng.random() < 0.5
+            for frame, flow, time in zip(scene.frames, scene.flow, scene.times, strict=True):
+                centre = (middle + (time - scene.times.mean()) * velocity) * side
+                box = (centre.tolist(), (extent * side).tolist(), turn)
+                if round_:
+                    cv2.ellipse(frame, box, (grey, grey, grey), -1, cv2.LINE_AA)
+                    cv2.ellipse(flow, box, (float(velocity[0]), float(velocity[1])), -1)
+                else:
+                    corners = np.round(cv2.boxPoints(box)).astype(np.int32)
+                    cv2.fillConvexPoly(frame, corners, (grey, grey, grey), cv2.LINE_AA)
+                    cv2.fillConvexPoly(flow, corners, (float(velocity[0]), float(velocity[1])))
+        return film(scene, replace(config, dressed=0.7), rng, flip=rng.random() < 0.5)
+
+    def _nobody(self, count: int, rng: np.random.Generator) -> Take:
+        side = self._one_of(self._all, rng).frames.shape[1]
+        times = np.linspace(0, rng.uniform(0.8, 3.2), count)
+        frames, flow = np.zeros((count, side, side, 3), np.uint8), np.zeros((count, side, side, 2), np.float32)
+        return Take(frames, flow, times, depth=True)
+
+    def _one_of(self, which: Sequence[tuple[int, int]], rng: np.random.Generator) -> Sample:
+        store, i = which[int(rng.integers(len(which)))]
+        return self._stores[store][i]
+
+    def _filmed(
+        self, sample: Sample, order: Order, count: int, config: AugmentConfig, rng: np.random.Generator
+    ) -> Clip:
+        chosen = select(sample.motion[order], sample.change[order], sample.descriptors[order], count)
+        return film(self._along(sample, order, chosen), config, rng, flip=rng.random() < config.flip)
+
+    def _along(self, sample: Sample, order: Order, chosen: Order) -> Take:
+        """The frames at the places `chosen` of an order, and how each follows from the one before it in that order."""
+        flow = np.zeros((len(chosen), *sample.flow.shape[1:]), np.float32)
+        for i, place in enumerate(chosen):
+            here, before = int(order[place]), int(order[max(place - 1, 0)])
+            if here == before + 1:
+                flow[i] = sample.flow[here] * np.float32(FLOW_STEP)
+            elif here == before - 1:
+                flow[i] = sample.flow[before] * np.float32(-FLOW_STEP)
+            elif here != before:
+                flow[i] = self._flow(sample.frames[before], sample.frames[here])
+        return Take(np.asarray(sample.frames[order[chosen]]), flow, chosen / RATE, sample.depth)
+
+    def _flow(self, before: NDArray[np.uint8], here: NDArray[np.uint8]) -> NDArray[np.float32]:
+        one, two = (np.asarray(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY), dtype=np.uint8) for f in (before, here))
+        return self._estimate(one, two) * np.float32(RATE / len(here))
+
+
+def _moment(sample: Sample, share: float) -> int:
+    """The frame at which this share of the action is over."""
+    moving = np.flatnonzero(sample.motion > MOVING)
+    if len(moving) == 0:
+        return len(sample.motion) // 2
+    return int(moving[0] + share * (moving[-1] - moving[0]))

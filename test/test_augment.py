@@ -1,0 +1,142 @@
+"""Augmentation: what is changed about a clip is changed about its frames, its flow and its label alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from helpers import rgb, texture, view
+
+from fluxformer_core.flow.dis import DisFlow
+from fluxformer_core.learn.augment import AugmentConfig, training_clip, whole_clip
+from fluxformer_core.learn.datasets import FLOW_STEP, Sample
+
+PLAIN = AugmentConfig(
+    partial=0.0,
+    dropped=0.0,
+    scale=(1.0, 1.0),
+    aspect=0.0,
+    shift=0.0,
+    rotation=0.0,
+    tempo=(1.0, 1.0),
+    flip=0.0,
+    dressed=0.0,
+    walled=0.0,
+    recolour=0.0,
+    grey=0.0,
+    flicker=0.0,
+    soft=0.0,
+    noise=0.0,
+    restless=0.0,
+    other=0.0,
+)
+"""Every clip as it was recorded."""
+
+RIGHT, DOWN = 0.25, -0.125  # frame heights per second, both whole numbers of FLOW_STEP
+SIDE = 64
+
+
+def panned(frames: int = 10) -> Sample:
+    """A texture that moves evenly, with its true flow."""
+    picture = texture(200, 200)
+    pixels = SIDE / 20
+    images = [rgb(view(picture, RIGHT * pixels * i, DOWN * pixels * i, SIDE)) for i in range(frames)]
+    flow = np.zeros((frames, SIDE, SIDE, 2), np.int8)
+    flow[1:] = np.array([RIGHT, DOWN]) / FLOW_STEP
+    motion = np.full(frames, np.hypot(RIGHT, DOWN), np.float32)
+    descriptors = np.linspace(0, 1, frames, dtype=np.float32)[:, None]
+    return Sample(0, np.stack(images), flow, motion, np.zeros(frames, np.float32), descriptors, depth=False)
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def test_without_any_straying_a_training_clip_is_the_recording():
+    sample = panned()
+    for ours, theirs in zip(training_clip(sample, 4, {}, PLAIN, rng()), whole_clip(sample, 4), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_a_mirrored_clip_has_mirrored_frames_and_flow_and_its_partners_label():
+    sample = panned()
+    frames, flow, label = training_clip(sample, 4, {0: 1}, replace(PLAIN, flip=1.0), rng())
+    plain_frames, plain_flow, plain_label = whole_clip(sample, 4)
+    assert (label, plain_label) == (1, 0)
+    np.testing.assert_allclose(frames, plain_frames[:, :, ::-1], atol=1e-6)
+    np.testing.assert_allclose(flow, plain_flow[:, :, ::-1] * [-1, 1], atol=1e-6)
+    assert flow[-1, 32, 32].tolist() == pytest.approx([-RIGHT, DOWN])
+    assert training_clip(sample, 4, {5: 1}, replace(PLAIN, flip=1.0), rng())[2] == 0, "others keep their label"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_flow_of_another_view_is_what_its_frames_show(seed):
+    sample = panned()
+    count = len(sample.frames)
+    changes = replace(PLAIN, rotation=40.0, scale=(0.8, 1.3), aspect=0.2, shift=0.05, flip=0.5)
+    frames, flow, _ = training_clip(sample, count, {}, changes, rng(seed))
+    grey = [cv2.cvtColor((f.clip(0, 1) * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY) for f in frames]
+    estimate = DisFlow()
+    seen = np.median([estimate(a, b)[24:40, 24:40] for a, b in pairwise(grey[2:])], axis=(0, 1, 2))
+    told = np.median(flow[3:, 24:40, 24:40], axis=(0, 1, 2))
+    np.testing.assert_allclose(seen * 20 / SIDE, told, atol=0.04)
+
+
+def test_another_tempo_scales_the_flow_alone():
+    sample = panned()
+    frames, flow, _ = training_clip(sample, 4, {}, replace(PLAIN, tempo=(2.0, 2.0)), rng())
+    plain_frames, plain_flow, _ = whole_clip(sample, 4)
+    np.testing.assert_allclose(frames, plain_frames, atol=1e-6)
+    np.testing.assert_allclose(flow, 2 * plain_flow, atol=1e-6)
+
+
+@pytest.mark.parametrize("depth", [False, True])
+def test_other_colours_and_noise_leave_the_flow_alone(depth):
+    sample = replace(panned(), depth=depth)
+    changed = [training_clip(sample, 4, {}, replace(PLAIN, recolour=1.0, noise=0.04), rng(seed)) for seed in range(5)]
+    plain_frames, plain_flow, _ = whole_clip(sample, 4)
+    for frames, flow, _ in changed:
+        np.testing.assert_allclose(flow, plain_flow, atol=1e-6)
+        assert np.isfinite(frames).all()
+        assert np.abs(frames - plain_frames).mean() > 0.02
+        assert frames.min() > -0.3
+        assert frames.max() < 1.3
+
+
+def test_partial_clips_end_early_but_show_some_of_the_action():
+    n = 60
+    sample = panned(n)
+    motion = np.where((np.arange(n) >= 20) & (np.arange(n) < 40), 1.0, 0.0).astype(np.float32)
+    numbered = sample.frames * 0 + np.arange(n, dtype=np.uint8)[:, None, None, None]
+    sample = replace(sample, motion=motion, frames=numbered)
+    ends = []
+    for seed in range(40):
+        frames, _, _ = training_clip(sample, 8, {}, replace(PLAIN, partial=1.0, least=0.5), rng(seed))
+        shown = np.rint(frames[:, 0, 0, 0] * 255)
+        assert (np.diff(shown) >= 0).all()
+        assert ((shown >= 20) & (shown < 40)).any()
+        ends.append(shown[-1])
+    assert min(ends) < 35
+    assert max(ends) > 45
+
+
+@pytest.mark.parametrize("n", [1, 3, 10])
+def test_any_recording_gives_a_clip_of_the_right_shape(n):
+    sample = panned(n)
+    for seed in range(10):
+        frames, flow, label = training_clip(sample, 8, {0: 1}, AugmentConfig(), rng(seed))
+        assert (frames.shape, frames.dtype) == ((8, SIDE, SIDE, 3), np.float32)
+        assert (flow.shape, flow.dtype) == ((8, SIDE, SIDE, 2), np.float32)
+        assert np.isfinite(frames).all()
+        assert np.isfinite(flow).all()
+        assert label in (0, 1)
+
+
+def test_the_same_seed_draws_the_same_clip():
+    sample = panned()
+    first, again, other = (training_clip(sample, 4, {}, AugmentConfig(), rng(seed))[0] for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
