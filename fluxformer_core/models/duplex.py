@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fluxformer_core.models.attention import AttentionConfig, PoolingAttention
-from fluxformer_core.models.mvit import Block
+from fluxformer_core.models.mvit import Block, MViTConfig
 
 DuplexMode = Literal["cross", "self", "bidirectional"]
 
@@ -22,15 +22,17 @@ class DuplexBlock(Block):
 
     Args:
         config: shapes of both attentions.
+        trunk: of which it is a block.
+        drop_path: share of training samples that skip a branch.
         mode: `cross` (flow attends over RGB's values), `self` (flow over its own: the released code's behaviour) or
             `bidirectional` (as cross, and RGB also over flow's values through a second gate).
         gate: start value of the learned gate on flow's contribution; 0 starts as the plain block.
     """
 
     def __init__(
-        self, config: AttentionConfig, mlp_ratio: int, drop_path: float, *, mode: DuplexMode, gate: float
+        self, config: AttentionConfig, trunk: MViTConfig, drop_path: float, *, mode: DuplexMode, gate: float
     ) -> None:
-        super().__init__(config, mlp_ratio, drop_path)
+        super().__init__(config, trunk, drop_path)
         self.mode = mode
         self.flow_attn = PoolingAttention(config, own_value=mode != "cross")
         self.gamma = nn.Parameter(torch.full((config.dim_out,), gate))
@@ -55,10 +57,10 @@ class DuplexBlock(Block):
         if self.mode == "bidirectional" and flow_v is not None:
             gated = self.value_gate * flow_v
             v = v + (gated if keep is None else gated * keep[..., None])
-        flow = self.skip(flow, flow_normed) + self.drop_path(self.flow_attn.attend(flow_q, flow_k, flow_values))
-        x = self.skip(x, normed) + self.drop_path(self.attn.attend(q, k, v))
+        flow = self.skip(flow, flow_normed) + self.attn_branch(self.flow_attn.attend(flow_q, flow_k, flow_values))
+        x = self.skip(x, normed) + self.attn_branch(self.attn.attend(q, k, v))
         # One draw of drop path for flow's MLP: it must vanish from both streams or from neither.
-        flow_mlp = self.drop_path(self.mlp(self.norm2(flow)))
+        flow_mlp = self.mlp_branch(self.mlp(self.norm2(flow)))
         shared = self.gamma * flow_mlp
-        x = x + self.drop_path(self.mlp(self.norm2(x))) + (shared if keep is None else shared * keep)
+        x = x + self.mlp_branch(self.mlp(self.norm2(x))) + (shared if keep is None else shared * keep)
         return x, flow + flow_mlp

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.models.clustering import ClusteringTokens
 from fluxformer_core.models.duplex import DuplexBlock, DuplexMode
-from fluxformer_core.models.layers import Grid, Mlp, Prediction, initialise, sample_mask
+from fluxformer_core.models.layers import Grid, Mlp, Prediction, ResidualBranch, initialise, sample_mask
 from fluxformer_core.models.mvit import Block, MViTConfig, PatchEmbed
 
 LOUDEST_GATE = 100.0
@@ -83,20 +83,22 @@ class FluxformerConfig:
 class SelfAttentionBlock(nn.Module):
     """Plain pre-norm transformer block over a set of tokens (B, N, dim)."""
 
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int, heads: int, layer_scale: float | None) -> None:
         super().__init__()
         self.heads = heads
         self.norm1, self.norm2 = nn.LayerNorm(dim, eps=1e-6), nn.LayerNorm(dim, eps=1e-6)
         self.qkv, self.proj = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         self.mlp = Mlp(dim, 4 * dim)
+        self.attn_branch = ResidualBranch(dim, 0.0, layer_scale)
+        self.mlp_branch = ResidualBranch(dim, 0.0, layer_scale)
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = (
             part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in self.qkv(self.norm1(x)).chunk(3, dim=-1)
         )
         attended = nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        x = x + self.proj(attended)
-        return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
+        x = x + self.attn_branch(self.proj(attended))
+        return x + self.mlp_branch(self.mlp(self.norm2(x)))  # type: ignore[no-any-return]
 
 
 class Fluxformer(nn.Module):
@@ -119,9 +121,9 @@ class Fluxformer(nn.Module):
         for i, attention in enumerate(blocks):
             drop = trunk.drop_path * i / max(len(blocks) - 1, 1)
             if config.duplex != "off" and i < self.num_duplex:
-                self.blocks.append(DuplexBlock(attention, trunk.mlp_ratio, drop, mode=config.duplex, gate=config.gate))
+                self.blocks.append(DuplexBlock(attention, trunk, drop, mode=config.duplex, gate=config.gate))
             else:
-                self.blocks.append(Block(attention, trunk.mlp_ratio, drop))
+                self.blocks.append(Block(attention, trunk, drop))
         if self.num_duplex:
             self.flow_embed = PatchEmbed(trunk)
         dim = trunk.dim_out
@@ -131,7 +133,7 @@ class Fluxformer(nn.Module):
                 clip, config.tubelet, dim, config.clusters, config.cluster_rounds, hard=config.hard_clusters
             )
             self.final = nn.Sequential(
-                *[SelfAttentionBlock(dim, config.final_heads) for _ in range(config.final_blocks)]
+                *[SelfAttentionBlock(dim, config.final_heads, trunk.layer_scale) for _ in range(config.final_blocks)]
             )
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.dropout = nn.Dropout(config.head_dropout)

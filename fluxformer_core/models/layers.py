@@ -18,20 +18,30 @@ class Prediction(NamedTuple):
     embedding: Tensor  # (B, D): what the classifier sees; taught actions are compared in this space
 
 
-class DropPath(nn.Module):
-    """Stochastic depth (Huang et al. 2016): drops a residual branch for whole samples, in training only."""
+class ResidualBranch(nn.Module):
+    """What a block adds to its residual path: scaled channel by channel, and in training left out for some samples.
 
-    def __init__(self, rate: float) -> None:
+    Args:
+        dim: channels.
+        drop: share of training samples that go without (stochastic depth, Huang et al. 2016).
+        scale: start of the learned scales (Touvron et al. 2021, "Going deeper with image transformers"): with a small
+            one, what lies below learns first, which little data needs; None has no scales.
+    """
+
+    def __init__(self, dim: int, drop: float, scale: float | None) -> None:
         super().__init__()
-        self.rate = rate
+        self.drop = drop
+        self.scale = None if scale is None else nn.Parameter(torch.full((dim,), scale))
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.rate == 0.0:
+        if self.scale is not None:
+            x = x * self.scale
+        if not self.training or self.drop == 0.0:
             return x
-        return x * sample_mask(x, self.rate) / (1.0 - self.rate)
+        return x * sample_mask(x, self.drop) / (1.0 - self.drop)
 
     def extra_repr(self) -> str:
-        return f"rate={self.rate:.3f}"
+        return f"drop={self.drop:.3f}"
 
 
 def sample_mask(x: Tensor, drop: float) -> Tensor:

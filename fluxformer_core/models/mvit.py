@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.models.attention import AttentionConfig, PoolingAttention
-from fluxformer_core.models.layers import DropPath, Grid, Mlp
+from fluxformer_core.models.layers import Grid, Mlp, ResidualBranch
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class MViTConfig:
     coarse_transitions: bool = False  # halve it after the transition block instead, whose keys then cost a quarter
     mlp_ratio: int = 4
     drop_path: float = 0.2  # of the last block, growing linearly from 0
+    layer_scale: float | None = None  # start of a learned scale on what blocks add to the residual path; None: no scale
 
     def __post_init__(self) -> None:
         wrong = []
@@ -53,6 +54,8 @@ class MViTConfig:
             wrong.append(f"mlp_ratio must be at least 1, not {self.mlp_ratio}")
         if not 0 <= self.drop_path < 1:
             wrong.append(f"drop_path must be in [0, 1), not {self.drop_path}")
+        if self.layer_scale is not None and not 0 < self.layer_scale <= 1:
+            wrong.append(f"layer_scale must be in (0, 1] or none, not {self.layer_scale}")
         if wrong:
             raise ConfigError("; ".join(wrong))
         steps = [s * 2 ** (len(self.depths) - 1) for s in self.stem_stride[1:]]
@@ -141,14 +144,15 @@ def _half(kernel: Grid) -> Grid:
 class Block(nn.Module):
     """Pooling attention and an MLP, each with a residual path; the attention widens and shrinks in transitions."""
 
-    def __init__(self, config: AttentionConfig, mlp_ratio: int, drop_path: float) -> None:
+    def __init__(self, config: AttentionConfig, trunk: MViTConfig, drop_path: float) -> None:
         super().__init__()
         self.config = config
         self.norm1 = nn.LayerNorm(config.dim, eps=1e-6)
         self.attn = PoolingAttention(config)
         self.norm2 = nn.LayerNorm(config.dim_out, eps=1e-6)
-        self.mlp = Mlp(config.dim_out, config.dim_out * mlp_ratio)
-        self.drop_path = DropPath(drop_path)
+        self.mlp = Mlp(config.dim_out, config.dim_out * trunk.mlp_ratio)
+        self.attn_branch = ResidualBranch(config.dim_out, drop_path, trunk.layer_scale)
+        self.mlp_branch = ResidualBranch(config.dim_out, drop_path, trunk.layer_scale)
         self.proj: nn.Module = nn.Identity()
         if config.dim != config.dim_out:
             self.proj = nn.Linear(config.dim, config.dim_out)
@@ -163,8 +167,8 @@ class Block(nn.Module):
         normed = self.norm1(x)
         q, k, v = self.attn.project(normed)
         assert v is not None
-        x = self.skip(x, normed) + self.drop_path(self.attn.attend(q, k, v))
-        return x + self.drop_path(self.mlp(self.norm2(x)))  # type: ignore[no-any-return]
+        x = self.skip(x, normed) + self.attn_branch(self.attn.attend(q, k, v))
+        return x + self.mlp_branch(self.mlp(self.norm2(x)))  # type: ignore[no-any-return]
 
 
 def _pool_skip(x: Tensor, config: AttentionConfig) -> Tensor:
