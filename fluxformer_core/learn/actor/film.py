@@ -65,24 +65,25 @@ class Film:
         """Seconds of each frame from the beginning."""
         joints = solve(poses(cast, self.times, style, seed), style.proportions)
         points = flesh(joints, style)
-        self._parts = outfit(style)
+        self.parts = outfit(style)
         if any(performance.label in ("sit_to_stand", "stand_to_sit") for performance in self.script):
             seat, legs = stool(style, SEATED["root"][2])
             points |= {name: np.repeat(place, len(self.times), axis=0) for name, place in seat.items()}
-            self._parts += legs
+            self.parts += legs
         yaw = np.radians(style.yaw)
         view = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
         world = {name: style.stature * values @ view.T for name, values in points.items()}
         self.limbs = _limbs(world, mirrored=style.mirrored)
         """World positions of LIMB_ENDS, (frames, limbs, 3) in metres: the truth about movement. x as in the image."""
-        self._flatness, broad = _seen_from_front(self._parts, joints, view)
-        self._ends = np.stack([[world[part.a], world[part.b]] for part in self._parts]).transpose(2, 0, 1, 3)
-        self._radii = broad[..., None] * np.array([[part.radius_a, part.radius_b] for part in self._parts])
+        self.flatness, broad = _seen_from_front(self.parts, joints, view)
+        self._ends = np.stack([[world[part.a], world[part.b]] for part in self.parts]).transpose(2, 0, 1, 3)
+        self._radii = broad[..., None] * np.array([[part.radius_a, part.radius_b] for part in self.parts])
         self._camera = scene.camera_for(style, size)
-        self._capsules = self._project()
+        self.capsules = self._project()
+        """x, y, radius in pixels and distance in metres of both ends of every part, (frames, parts, 8)."""
         if style.cropped:
-            self._camera = _zoomed(self._camera, self._capsules, size, style)
-            self._capsules = self._project()
+            self._camera = _zoomed(self._camera, self.capsules, size, style)
+            self.capsules = self._project()
         self._prepare_canvas(seed)
 
     def _project(self) -> Array:
@@ -106,6 +107,11 @@ class Film:
             walled = style.depth_background == "wall"
             self._wall = scene.background_depth(style, self._camera, size) if walled else np.zeros(size, np.float32)
 
+    @property
+    def focal(self) -> float:
+        """Pixels per metre at a distance of 1 m."""
+        return self._camera.focal
+
     def __len__(self) -> int:
         return len(self.times)
 
@@ -123,8 +129,8 @@ class Film:
         if not 0 <= index < len(self):
             raise IndexError(f"frame {index} of a performance of {len(self)} frames")
         self._buffer.clear()
-        capsules, flatness = self._capsules[index].tolist(), self._flatness[index].tolist()
-        for part, capsule, flat in zip(self._parts, capsules, flatness, strict=True):
+        capsules, flatness = self.capsules[index].tolist(), self.flatness[index].tolist()
+        for part, capsule, flat in zip(self.parts, capsules, flatness, strict=True):
             self._buffer.capsule(capsule, part, flat)
         image = self._in_colour(index) if self.mode == "colour" else self._in_depth(index)
         return np.ascontiguousarray(image[:, ::-1]) if self.style.mirrored else image

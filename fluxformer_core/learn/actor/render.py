@@ -106,7 +106,7 @@ class ZBuffer:
         dx, dy, dr = bx - ax, by - ay, br - ar
         scale = 2.0 * self._focal / (az + bz)  # pixels per metre at the capsule
         slope = (bz - az) * scale
-        along = _nearest(x, y, (dx, dy, dr), ar, slope)
+        along = nearest(x, y, (dx, dy, dr), ar, slope)
         radius = along * np.float32(dr) + np.float32(ar)
         px, py = x - along * np.float32(dx), y - along * np.float32(dy)
         bulge = radius * radius - px * px - py * py
@@ -126,7 +126,7 @@ class ZBuffer:
         self.box = (min(self.box[0], top), min(self.box[1], left), max(self.box[2], bottom), max(self.box[3], right))
 
 
-def _nearest(x: Plane, y: Plane, step: tuple[float, float, float], ar: float, slope: float) -> Plane:
+def nearest(x: Plane, y: Plane, step: tuple[float, float, float], ar: float, slope: float) -> Plane:
     """Where along a capsule, 0..1, is the sphere that each ray meets first.
 
     At t the surface is slope * t - sqrt(q(t)), q(t) = (ar + t * dr)^2 - (x - t * dx)^2 - (y - t * dy)^2. With
