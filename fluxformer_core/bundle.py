@@ -23,6 +23,7 @@ from fluxformer_core.clip import ClipSpec
 from fluxformer_core.errors import BundleError, ConfigError
 from fluxformer_core.models.fluxformer import FluxformerConfig
 from fluxformer_core.models.registry import create_model
+from fluxformer_core.weights_file import check_weights
 
 _KEY = "fluxformer"
 """Name of the one metadata entry, a JSON document."""
@@ -99,7 +100,7 @@ class Bundle:
         Raises:
             BundleError: if the model cannot be built, or names, shapes or types of the weights do not fit it.
         """
-        _check_weights(self._expected(), self.weights)
+        check_weights(self._expected(), self.weights)
         model = create_model(self.name, len(self.labels), config=self.metadata.config)
         model.load_state_dict(self.weights)
         return model.eval()
@@ -184,21 +185,6 @@ def _parse(data: bytes, path: Path) -> Bundle:
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from None
     return bundle
-
-
-def _check_weights(expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
-    wrong = [f"missing {key}" for key in expected if key not in found]
-    wrong += [f"unexpected {key}" for key in found if key not in expected]
-    for key in expected.keys() & found.keys():
-        if expected[key].shape != found[key].shape:
-            wrong.append(f"{key} has shape {tuple(found[key].shape)}, the model needs {tuple(expected[key].shape)}")
-        elif expected[key].is_floating_point() != found[key].is_floating_point():
-            wrong.append(f"{key} has type {found[key].dtype}, the model needs {expected[key].dtype}")
-        elif not torch.isfinite(found[key]).all():
-            wrong.append(f"{key} has values that are not finite")
-    if wrong:
-        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise BundleError(f"weights do not fit the model: {'; '.join(sorted(wrong)[:5])}{more}")
 
 
 def _one_line(error: Exception) -> str:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from fluxformer_core.bundle import Bundle, Metadata
 from fluxformer_core.clip import ClipSpec
@@ -18,6 +14,7 @@ from fluxformer_core.models.checkpoints import Checkpoint, Transfer, initialise_
 from fluxformer_core.models.fluxformer import Fluxformer
 from fluxformer_core.models.mvit import MViTConfig
 from fluxformer_core.models.registry import clip_spec, create_model, model_config
+from fluxformer_core.weights_file import read_weights_file
 
 _SLOWFAST = "https://dl.fbaipublicfiles.com/pyslowfast/model_zoo/mvitv2/pysf_video_models"
 KNOWN = {
@@ -60,17 +57,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises:
         BundleError: if it is damaged, holds more than plain data, or is not a MViTv2.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise BundleError(f"cannot read {path}: {error.strerror}") from None
-    except pickle.UnpicklingError as error:
-        raise BundleError(f"{path} is refused: {_pickle_problem(str(error))}") from None
-    except Exception as error:  # what a damaged file leads to is not to be foreseen
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise BundleError(f"{path} is damaged, or no PyTorch file: {reason}") from None
-    if not isinstance(content, Mapping):
-        raise BundleError(f"{path} holds a {type(content).__name__} and no weights by name")
+    content = read_weights_file(path)
     try:
         return read_checkpoint(content)
     except BundleError as error:
@@ -148,10 +135,3 @@ def _clip_to_train_on(name: str, trunk: MViTConfig, rate: float | None) -> ClipS
     return replace(
         clip, frames=trunk.frames, size=trunk.size, rate=rate or clip.rate, window=window, mean=_MEAN, std=_STD
     )
-
-
-def _pickle_problem(message: str) -> str:
-    code = re.search(r"GLOBAL (\S+)", message)
-    if code:
-        return f"it asks for {code[1].rstrip(',')} to be run, which weights have no need of"
-    return "it is damaged, or no PyTorch file"

@@ -1,0 +1,70 @@
+"""Weights in files that others have published, in PyTorch's format or as safetensors; nothing in them is ever run."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from fluxformer_core.errors import BundleError
+
+
+def read_weights_file(path: Path) -> Mapping[str, Any]:
+    """What a file holds, by name: tensors, or tensors in a dictionary beside what else a training has left.
+
+    Raises:
+        BundleError: if it is missing or damaged, or holds more than plain data.
+    """
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except OSError as error:
+            raise BundleError(f"cannot read {path}: {error.strerror or 'no such file'}") from None
+        except SafetensorError as error:
+            raise BundleError(f"{path} is not a safetensors file, or is damaged: {error}") from None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise BundleError(f"cannot read {path}: {error.strerror}") from None
+    except pickle.UnpicklingError as error:
+        raise BundleError(f"{path} is refused: {_pickle_problem(str(error))}") from None
+    except Exception as error:  # what a damaged file leads to is not to be foreseen
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise BundleError(f"{path} is damaged, or no PyTorch file: {reason}") from None
+    if not isinstance(content, Mapping):
+        raise BundleError(f"{path} holds a {type(content).__name__} and no weights by name")
+    return content
+
+
+def check_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Hold weights against those that a model has.
+
+    Raises:
+        BundleError: if names, shapes or types differ, or a value is not finite.
+    """
+    wrong = [f"missing {key}" for key in expected if key not in found]
+    wrong += [f"unexpected {key}" for key in found if key not in expected]
+    for key in expected.keys() & found.keys():
+        if expected[key].shape != found[key].shape:
+            wrong.append(f"{key} has shape {tuple(found[key].shape)}, the model needs {tuple(expected[key].shape)}")
+        elif expected[key].is_floating_point() != found[key].is_floating_point():
+            wrong.append(f"{key} has type {found[key].dtype}, the model needs {expected[key].dtype}")
+        elif not torch.isfinite(found[key]).all():
+            wrong.append(f"{key} has values that are not finite")
+    if wrong:
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise BundleError(f"weights do not fit the model: {'; '.join(sorted(wrong)[:5])}{more}")
+
+
+def _pickle_problem(message: str) -> str:
+    code = re.search(r"GLOBAL (\S+)", message)
+    if code:
+        return f"it asks for {code[1].rstrip(',')} to be run, which weights have no need of"
+    return "it is damaged, or no PyTorch file"
