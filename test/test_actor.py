@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fluxformer_core.clip import OTHER
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.learn.actor import (
     ACTIONS,
@@ -172,14 +173,49 @@ def test_the_default_person_stands_in_the_picture_as_the_style_says():
 
 @pytest.mark.parametrize("label", ["walk", "lunge", "throw", "pickup_and_throw", "basketball_shoot", "tennis_serve"])
 def test_a_recording_is_cut_so_that_nobody_leaves_it(label):
-    for seed in range(6):
-        style = replace(ActorStyle.sample_recording(seed), depth_background="none", noise=0.0)
-        film = rehearse(label, seed, style=style, size=(64, 64), rate=10.0)
+    styles = [(seed, ActorStyle.sample_recording(seed)) for seed in range(12)]
+    cut = [(seed, style) for seed, style in styles if style.cropped]
+    assert len(styles) > len(cut) > 5
+    for seed, style in cut[:6]:
+        alone = replace(style, depth_background="none", noise=0.0)
+        film = rehearse(label, seed, style=alone, size=(64, 64), rate=10.0)
         images = np.stack([image for _, image in film])
         touched = (images > 0).any(axis=0)
         assert not touched[[0, -1]].any()
         extent = max(np.ptp(np.flatnonzero(touched.any(axis=axis))) for axis in (0, 1))
         assert extent > 0.7 * 64
+
+
+@pytest.mark.parametrize("label", ["walk", "jog"])
+def test_people_also_go_through_the_picture_both_ways(label):
+    ways = []
+    for seed in range(40):
+        film = rehearse(label, seed, style=STILL, size=(32, 32))
+        head = film.limbs[:, HEAD] / STILL.stature
+        ways.append(head[-1, 0] - head[0, 0])
+    ways = np.array(ways)
+    assert (ways > 0.8).sum() >= 4
+    assert (ways < -0.8).sum() >= 4
+    assert (np.abs(ways) < 0.1).sum() >= 10, "and on the spot"
+
+
+def test_some_stay_down_in_a_squat():
+    low = []
+    for seed in range(20):
+        film = rehearse("squat", seed, style=STILL, rate=20.0)
+        head = film.limbs[:, HEAD, 1] / STILL.stature
+        low.append((head < head.min() + 0.02).sum() / 20.0)
+    assert min(low) < 0.6
+    assert max(low) > 1.0
+
+
+def test_pastimes_are_no_actions_but_can_be_filmed():
+    assert OTHER not in ACTIONS
+    clips = [rehearse(OTHER, seed, style=STILL, size=(32, 32)) for seed in range(30)]
+    fastest = [speeds(film.limbs, film.rate).max() for film in clips]
+    assert min(fastest) > 0.05
+    assert all(0.7 < film.script[0].end - film.script[0].start < 12.0 for film in clips)
+    assert clips[0].frame(3).shape == (32, 32)
 
 
 def test_a_wall_is_behind_the_actor_if_the_style_has_one():

@@ -129,17 +129,25 @@ class ActorStyle:
 
     @classmethod
     def sample_recording(cls, seed: int) -> ActorStyle:
-        """A person drawn by seed, filmed and cut like a clip of a data set: near the middle, all movement inside."""
+        """A person drawn by seed, filmed like a clip of a data set.
+
+        Most are cut so that all movement is inside, near the middle; the others stand before a camera that does not
+        move, from which they may walk away. Some are turned to the side, up to 45 degrees.
+        """
         rng = np.random.default_rng([seed, 0x5E7])
+        aside = rng.random() < 0.3
+        person = cls.sample(seed)
+        if rng.random() < 0.3:
+            return replace(person, yaw=float(rng.uniform(-45.0, 45.0)) if aside else person.yaw)
         return replace(
-            cls.sample(seed),
+            person,
             fill=float(rng.uniform(0.84, 1.0)),
             fov=float(rng.uniform(38.0, 52.0)),
             camera_height=float(rng.uniform(0.9, 1.45)),
             tilt=float(rng.uniform(-3.0, 6.0)),
             lateral=float(np.clip(rng.normal(0.0, 0.02), -0.05, 0.05)),
             vertical=0.0,
-            yaw=float(np.clip(rng.normal(0.0, 7.0), -25.0, 25.0)),
+            yaw=float(rng.uniform(-45.0, 45.0) if aside else np.clip(rng.normal(0.0, 7.0), -25.0, 25.0)),
             cropped=True,
         )
 

@@ -48,12 +48,12 @@ class Gait:
 def walk(v: Variation) -> Motion:
     """Walking: mostly on the spot as before a camera, sometimes towards it, away from it, or through the picture."""
     step = v.uniform(0.46, 0.66)
-    on_the_spot = not v.travels or v.chance(0.75)
+    on_the_spot = not v.travels or v.chance(0.45)
     swing = v.uniform(0.3, 0.55) * v.amplitude
     gait = Gait(
         step=step,
-        steps=v.repetitions(5, 8, step, 0.0),
-        stride=v.uniform(0.2, 0.3) * v.amplitude,
+        steps=v.repetitions(5, 8, step, 0.0) if on_the_spot else v.repetitions(4, 7, step, 0.0),
+        stride=(v.uniform(0.2, 0.3) if on_the_spot else v.uniform(0.3, 0.42)) * v.amplitude,
         lift=v.uniform(0.04, 0.07),
         march=v.uniform(0.0, 0.7) if on_the_spot else 0.0,
         bob=0.014,
@@ -61,7 +61,9 @@ def walk(v: Variation) -> Motion:
         back=(0.16, -0.9, -0.7 * swing),
     )
     m = gait.motion(v)
-    if not on_the_spot:
+    if on_the_spot:
+        _turn(m)
+    else:
         _travel(m, (gait.steps - 1) * gait.stride)
     return m
 
@@ -69,41 +71,61 @@ def walk(v: Variation) -> Motion:
 def jog(v: Variation) -> Motion:
     """Jogging on the spot or past the camera: quick steps, arms bent."""
     step = v.uniform(0.27, 0.38)
-    on_the_spot = not v.travels or v.chance(0.9)
+    on_the_spot = not v.travels or v.chance(0.5)
     gait = Gait(
         step=step,
-        steps=v.repetitions(7, 11, step, 0.0),
-        stride=v.uniform(0.2, 0.32) * v.amplitude,
-        lift=v.uniform(0.08, 0.14),
+        steps=v.repetitions(7, 11, step, 0.0) if on_the_spot else v.repetitions(4, 8, step, 0.0),
+        stride=(v.uniform(0.2, 0.32) if on_the_spot else v.uniform(0.4, 0.55)) * v.amplitude,
+        lift=v.uniform(0.08, 0.14) if on_the_spot else v.uniform(0.1, 0.2),
         march=v.uniform(0.2, 0.9) if on_the_spot else 0.0,
         bob=0.025,
         front=(-0.3, -0.3, 0.52 * v.uniform(0.8, 1.15)),
         back=(0.12, -0.5, 0.0),
     )
     m = gait.motion(v)
+    lean = 5.0 if on_the_spot else v.uniform(4.0, 14.0)
     for clock in (0.95 * step, (gait.steps - 1.05) * step):
-        m.at(clock, right_elbow=(0.5, -1.0, -0.9), left_elbow=(-0.5, -1.0, -0.9), pitch=5.0)
-    if not on_the_spot:
-        _travel(m, 1.2 * (gait.steps - 1) * gait.stride)
+        m.at(clock, right_elbow=(0.5, -1.0, -0.9), left_elbow=(-0.5, -1.0, -0.9), pitch=lean)
+    if on_the_spot:
+        _turn(m)
+    else:
+        # Between two steps of a run nobody touches the ground.
+        _travel(m, v.uniform(1.2, 1.5) * (gait.steps - 1) * gait.stride)
     return m
 
 
 def _travel(m: Motion, distance: float) -> None:
+    """Go through the picture: mostly from side to side, else aslant, or along the camera's axis."""
     v = m.variation
-    if v.chance(0.5):
-        heading = (1.0 if v.chance(0.5) else -1.0) * v.uniform(65.0, 90.0)
+    side = 1.0 if v.chance(0.5) else -1.0
+    if v.chance(0.65):
+        heading = side * v.uniform(70.0, 110.0)
+    elif v.chance(0.5):
+        heading = side * v.uniform(25.0, 70.0)
+        distance = min(distance, 1.4)
     else:
         heading = v.uniform(-15.0, 15.0) + (180.0 if v.chance(0.4) else 0.0)
         distance = min(distance, 0.8)  # the camera is not far
     m.walks(heading, distance)
 
 
+def _turn(m: Motion) -> None:
+    """Be seen from the side, perhaps: what the whole body does can be told from there as well."""
+    v = m.variation
+    if v.travels and v.chance(0.35):
+        m.faces((1.0 if v.chance(0.5) else -1.0) * v.uniform(25.0, 100.0))
+
+
 def squat(v: Variation) -> Motion:
-    """Arms to the front or up, hips down to the knees, and up again."""
+    """Arms to the front or up, hips down to the knees, perhaps staying there, and up again."""
     times = v.repetitions(1, 1, 1.7, 1.5)
-    depth = v.uniform(0.19, 0.28)
+    crouch = v.seconds is None and v.chance(0.4)
+    depth = v.uniform(0.24, 0.33) if crouch else v.uniform(0.19, 0.28)
+    stay = v.uniform(0.3, 1.6) if crouch else v.uniform(0.1, 0.3)
     aside, rise, reach = v.uniform(-0.25, 0.45), v.uniform(-0.1, 0.35), v.uniform(0.6, 0.85)
     up, low = (aside, rise, reach), (aside, min(rise, 0.0), reach)
+    if crouch and v.chance(0.6):  # hands on the knees, or between them
+        up = low = (v.uniform(-0.2, 0.1), v.uniform(-0.85, -0.6), v.uniform(0.25, 0.5))
     m = Motion(v)
     if v.chance(0.5):
         m.both(0.34, (0.62, -0.62, 0.2))
@@ -114,7 +136,7 @@ def squat(v: Variation) -> Motion:
         m.both(clock, up)
         m.at(clock, root=(0.0, 0.0, 0.0), pitch=0.0)
         bottom = clock + v.uniform(0.55, 0.75)
-        for moment in (bottom, bottom + v.uniform(0.1, 0.3)):
+        for moment in (bottom, bottom + stay):
             m.both(moment, low)
             m.at(moment, root=(0.0, -depth, -0.09), pitch=v.uniform(18.0, 32.0), nod=-12.0)
         clock = moment + v.uniform(0.55, 0.75)
@@ -124,6 +146,7 @@ def squat(v: Variation) -> Motion:
     m.at(clock, right_foot=(spread, 0.0, 0.0), left_foot=(-spread, 0.0, 0.0))
     m.at(clock, right_elbow=(0.7, -0.8, 0.0), left_elbow=(-0.7, -0.8, 0.0))
     m.both(clock + 0.12, up).both(clock + 0.45, (0.12, -0.5, 0.5))
+    _turn(m)
     return m.lasts(clock + 0.85)
 
 
@@ -143,6 +166,7 @@ def lunge(v: Variation) -> Motion:
     m.at(1.60 + hold, left_foot=(0.02, 0.0, reach), root=(0.0, -0.35 * low, 0.48 * reach), right_heel=12.0)
     m.at(1.60 + hold, right_foot=(0.0, 0.012, 0.01))
     m.at(1.98 + hold, left_foot=(0.01, 0.055, 0.4 * reach), left_heel=6.0, root=(0.0, -0.01, 0.15 * reach))
+    _turn(m)
     return m.lasts(2.36 + hold)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fluxformer_core.learn.actor.pose import Motion, Variation
+from fluxformer_core.learn.actor.pose import Motion, Variation, mirrored
 
 
 def swipe_left(v: Variation) -> Motion:
@@ -43,7 +43,9 @@ def swipe_right(v: Variation) -> Motion:
 
 
 def wave(v: Variation) -> Motion:
-    """The right hand beside the head, forearm swinging from side to side."""
+    """The right hand beside the head, forearm swinging from side to side; some wave both arms, or over the head."""
+    if v.seconds is None and v.chance(0.25):
+        return _wave_widely(v)
     a = v.amplitude
     period = v.uniform(0.32, 0.52)
     times = v.repetitions(2, 4, period, 1.2)
@@ -63,12 +65,35 @@ def wave(v: Variation) -> Motion:
     return m.lasts(clock + 0.6)
 
 
+def _wave_widely(v: Variation) -> Motion:
+    """Stretched arms, one or both, swinging between the side and overhead."""
+    period = v.uniform(0.5, 1.1)
+    times = v.repetitions(2, 4, period, 1.2)
+    low, high = v.uniform(-0.3, 0.5), v.uniform(0.75, 0.95)
+    outside, inside = ((1 - low * low) ** 0.5 * 0.95, low, 0.12), (v.uniform(-0.15, 0.4), high, 0.15)
+    hands = ("right_hand", "left_hand") if v.chance(0.7) else ("right_hand",)
+    m = Motion(v)
+    lead = v.uniform(0.4, 0.7)
+    for name in hands:
+        side = mirrored if name == "left_hand" else tuple
+        m.key(name, lead, side(outside))
+        clock = lead
+        for _ in range(times):
+            m.key(name, clock + 0.5 * period, side(inside))
+            m.key(name, clock + period, side(outside))
+            clock += period
+    return m.lasts(clock + v.uniform(0.5, 0.7))
+
+
 def clap(v: Variation) -> Motion:
-    """Both hands meet before the chest again and again."""
+    """Both hands meet before the chest or the face again and again, mostly from close by."""
     period = v.uniform(0.26, 0.42)
-    times = v.repetitions(2, 4, period, 1.15)
-    height, ahead = v.uniform(-0.16, 0.06), v.uniform(0.46, 0.6)
-    gap = v.uniform(0.12, 0.34) * v.amplitude
+    times = v.repetitions(2, 5, period, 1.15)
+    height, ahead = v.uniform(-0.16, 0.3), v.uniform(0.42, 0.6)
+    wide = v.seconds is None and v.chance(0.25)
+    gap = (v.uniform(0.3, 0.7) if wide else v.uniform(0.06, 0.2)) * v.amplitude
+    if wide:
+        period *= 1.4
     together, apart = (-0.215, height, ahead), (-0.215 + gap, height + 0.02, ahead - 0.05)
     m = Motion(v)
     m.both(0.28, (v.uniform(0.04, 0.3), -0.62, 0.45)).both(0.56, apart, precise=True)
@@ -77,8 +102,9 @@ def clap(v: Variation) -> Motion:
         m.both(clock + 0.5 * period, together, precise=True)
         m.both(clock + period, apart, precise=True)
         clock += period
-    m.at(0.56, right_elbow=(0.4, -1.0, -0.2), left_elbow=(-0.4, -1.0, -0.2))
-    m.at(clock, right_elbow=(0.4, -1.0, -0.2), left_elbow=(-0.4, -1.0, -0.2))
+    out = v.uniform(0.15, 0.5)  # elbows
+    m.at(0.56, right_elbow=(out, -1.0, -0.2), left_elbow=(-out, -1.0, -0.2))
+    m.at(clock, right_elbow=(out, -1.0, -0.2), left_elbow=(-out, -1.0, -0.2))
     m.both(clock + 0.3, (0.12, -0.62, 0.5))
     return m.lasts(clock + 0.62)
 
@@ -234,16 +260,16 @@ def catch(v: Variation) -> Motion:
 
 
 def arm_curl(v: Variation) -> Motion:
-    """Both forearms bend up to the shoulders and down again, elbows at the sides."""
-    times = v.repetitions(1, 2, 1.2, 1.1)
-    hold = v.uniform(0.05, 0.5) if times == 1 else 0.08
+    """Both forearms bend up to the shoulders, stay, and go down again, elbows at the sides."""
+    times = v.repetitions(1, 1, 1.2, 1.1) if v.seconds is not None or v.chance(0.8) else 2
+    hold = v.uniform(0.05, 1.4) if times == 1 else 0.08
     m = Motion(v)
     clock = 0.0
-    high = v.uniform(-0.02, 0.2)
+    high, inside = v.uniform(-0.06, 0.2), v.uniform(-0.14, 0.02)
     for cycle in range(times):
         last = cycle == times - 1
-        m.both(clock + 0.38, (0.06, -0.58, 0.56)).both(clock + 0.74, (-0.04, high, 0.36))
-        m.both(clock + 0.74 + hold, (-0.04, high, 0.36)).both(clock + 1.12 + hold, (0.06, -0.58, 0.56))
+        m.both(clock + 0.38, (0.06, -0.58, 0.56)).both(clock + 0.74, (inside, high, 0.36))
+        m.both(clock + 0.74 + hold, (inside, high, 0.36)).both(clock + 1.12 + hold, (0.06, -0.58, 0.56))
         clock += 1.12 + hold + (0.38 if last else 0.30)
         if not last:
             m.both(clock, (0.10, -0.95, 0.16))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fluxformer_core.clip import OTHER
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.learn.actor import footwork, gestures, sports
+from fluxformer_core.learn.actor import footwork, gestures, pastimes, sports
 from fluxformer_core.learn.actor.pose import Motion, Variation
 
 _MOTIONS: dict[str, Callable[[Variation], Motion]] = {
@@ -38,7 +39,7 @@ _MOTIONS: dict[str, Callable[[Variation], Motion]] = {
     "squat": footwork.squat,
 }
 ACTIONS: tuple[str, ...] = tuple(_MOTIONS)
-"""Every action the actor can perform; standing idle is `stand` and not one of them."""
+"""Every action the actor can perform; standing idle is `stand`, and any pastime that is none of them `other`."""
 FLIPPED = {
     "swipe_left": "swipe_right",
     "swipe_right": "swipe_left",
@@ -54,6 +55,8 @@ def motion(label: str, variation: Variation) -> Motion:
     Raises:
         ConfigError: if no action has this label.
     """
+    if label == OTHER:
+        return pastimes.pastime(variation)
     if label not in _MOTIONS:
-        raise ConfigError(f"the actor cannot perform {label!r}; it knows stand, {', '.join(ACTIONS)}")
+        raise ConfigError(f"the actor cannot perform {label!r}; it knows stand, {OTHER}, {', '.join(ACTIONS)}")
     return _MOTIONS[label](variation)

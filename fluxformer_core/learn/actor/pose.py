@@ -102,7 +102,7 @@ class Variation:
         self.amplitude = amplitude
         self.jitter = jitter  # arm lengths: standard deviation of a hand's key positions
         self.seconds = seconds  # the length to fill, if it is fixed: decides the number of repetitions
-        self.travels = travels  # whether walking may leave the place
+        self.travels = travels  # whether the performer may turn to the side and leave the place
         self.home = home  # how this person stands, where it differs from REST
         # Both hands err alike for the most part: nobody claps with one hand a head above the other.
         alike, right, left = rng.normal(0.0, jitter, 3), *rng.normal(0.0, 0.4 * jitter, (2, 3))
@@ -174,9 +174,13 @@ class Motion:
         self.duration *= factor
         return self
 
+    def faces(self, heading: float) -> None:
+        """Do all of it turned to one side: degrees, positive to the image's right."""
+        self.start["turn"] = self.end["turn"] = (heading,)
+
     def walks(self, heading: float, distance: float) -> None:
         """Face a heading all the time and walk straight ahead, past the middle of the stage."""
-        self.start["turn"] = self.end["turn"] = (heading,)
+        self.faces(heading)
         self._walked = distance
 
     def _place(self, seconds: Array) -> Array:

@@ -141,10 +141,11 @@ def _gradient(style: ActorStyle, camera: Camera, size: tuple[int, int], rng: np.
 
 def _noise(style: ActorStyle, camera: Camera, size: tuple[int, int], rng: np.random.Generator) -> Array:
     canvas = np.empty((*size, 3))
-    canvas[:] = _pastel(rng, 60, 190, 40)
+    canvas[:] = _pastel(rng, 60, 190, 25)
+    strength = rng.uniform(0.2, 1.0)
     for cells in (3, 6, 12, 24, 48):
-        coarse = rng.normal(0.0, 80.0 / cells**0.6, (cells, cells, 1)) + rng.normal(
-            0.0, 25.0 / cells**0.6, (cells, cells, 3)
+        coarse = rng.normal(0.0, 80.0 * strength / cells**0.6, (cells, cells, 1)) + rng.normal(
+            0.0, 12.0 * strength / cells**0.6, (cells, cells, 3)
         )
         canvas += cv2.resize(coarse, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
     return canvas

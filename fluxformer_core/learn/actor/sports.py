@@ -9,7 +9,7 @@ def _overhand(m: Motion, clock: float) -> float:
     """Wind up and throw from wherever the right hand is at the clock; returns when the arm may go to rest."""
     v = m.variation
     a = v.amplitude
-    over = v.uniform(0.5, 0.95)
+    over = v.uniform(0.65, 0.98)
     m.at(clock + 0.26, right_hand=(0.56, -0.48, -0.1))
     m.at(clock + 0.52, right_hand=(0.58 * a, 0.05, -0.36), right_elbow=(0.6, -0.9, -0.2), twist=24.0 * a)
     m.at(clock + 0.76, right_hand=(0.38, 0.34, -0.24), right_elbow=(1.0, -0.4, 0.0), twist=26.0 * a, pitch=-5.0)
@@ -18,8 +18,8 @@ def _overhand(m: Motion, clock: float) -> float:
     m.at(clock + 0.80, right_hand=(0.36, 0.38, -0.22), twist=25.0 * a)
     m.at(clock + 0.96, right_hand=(0.16, over, 0.3), twist=2.0)
     m.at(clock + 1.06, right_hand=(-0.02, 0.75 * over, 0.64), right_elbow=(0.8, -0.6, 0.0), twist=-10.0 * a, pitch=7.0)
-    m.at(clock + 1.24, right_hand=(-0.06, 0.30, 0.80), pitch=8.0)
-    m.at(clock + 1.48, right_hand=(0.02, -0.05, 0.66), right_elbow=(0.5, -1.0, -0.5), twist=-8.0)
+    m.at(clock + 1.24, right_hand=(0.0, v.uniform(0.15, 0.4), 0.80), pitch=8.0)
+    m.at(clock + 1.48, right_hand=(0.05, -0.05, 0.66), right_elbow=(0.5, -1.0, -0.5), twist=-8.0)
     return clock + 1.48
 
 
@@ -166,21 +166,23 @@ def tennis_swing(v: Variation) -> Motion:
     a = v.amplitude
     m = Motion(v)
     lean = v.uniform(2.0, 14.0)
-    rise = v.uniform(-0.3, 0.1)
-    m.at(0.34, right_hand=(0.66, -0.68, -0.1), twist=10.0)
+    rise = v.uniform(-0.5, -0.05)
+    out = v.uniform(0.45, 0.72) * a
+    high = v.uniform(0.1, 0.46)  # the hand ends before the left shoulder or above it
+    m.at(0.34, right_hand=(0.9 * out, -0.68, -0.1), twist=10.0)
     m.at(
         0.78,
-        right_hand=(0.72 * a, rise, -0.58),
+        right_hand=(out, rise, -0.58),
         right_elbow=(0.7, -0.9, -0.1),
         twist=32.0 * a,
         roll=lean,
         left_hand=(-0.1, -0.8, 0.4),
     )
-    m.at(1.00, right_hand=(0.66 * a, rise - 0.15, -0.6), twist=34.0 * a, roll=lean, pitch=0.6 * lean)
+    m.at(1.00, right_hand=(0.92 * out, rise - 0.15, -0.6), twist=34.0 * a, roll=lean, pitch=0.6 * lean)
     m.at(1.20, right_hand=(0.52, -0.68, 0.1), twist=14.0, pitch=lean, roll=lean, right_elbow=(0.5, -1.0, -0.5))
     m.at(1.34, right_hand=(-0.02, -0.1, 0.92), twist=-10.0, pitch=4.0, roll=0.0)
     for clock in (1.48, 1.48 + v.uniform(0.08, 0.3)):
-        m.at(clock, right_hand=(-0.56, 0.46, 0.56), right_elbow=(0.7, -0.9, 0.1), twist=-22.0 * a, pitch=0.0)
+        m.at(clock, right_hand=(-0.56, high, 0.56), right_elbow=(0.7, -0.9, 0.1), twist=-22.0 * a, pitch=0.0)
     m.at(clock, left_hand=(-0.2, -0.9, -0.1))
     m.at(clock + 0.32, right_hand=(-0.42, -0.2, 0.62), right_elbow=(0.5, -1.0, -0.5))
     return m.lasts(clock + 0.82)

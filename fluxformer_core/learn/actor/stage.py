@@ -57,7 +57,7 @@ def rehearse(
     """One clip like a recording, with its truth: the actor stands, performs once, stands again.
 
     Args:
-        label: one of ACTIONS, or `stand` for a clip without any action.
+        label: one of ACTIONS, `stand` for a clip without any movement, or `other` for one of something else.
         seed: of everything that the style leaves open: length, repetitions, the hands' paths.
         rate: frames per second.
         size: (height, width) of the images.

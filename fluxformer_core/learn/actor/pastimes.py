@@ -1,0 +1,148 @@
+"""What people do that is none of the actions: standing about, fidgeting, reaching for things, walking off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fluxformer_core.learn.actor.pose import REST, Motion, Variation, mirrored
+
+
+def pastime(v: Variation) -> Motion:
+    """One of them by chance."""
+    kinds: tuple[Callable[[Variation], Motion], ...] = (
+        _fidget, _fidget, _look_about, _touch_head, _hands_on_hips, _point, _bow, _stretch, _kick, _hop, _turn_away,
+        _shift,
+    )  # fmt: skip
+    return kinds[int(v.rng.integers(len(kinds)))](v)
+
+
+def _side(v: Variation) -> str:
+    return "right" if v.chance(0.5) else "left"
+
+
+def _to(m: Motion, side: str, seconds: float, hand: tuple[float, float, float]) -> None:
+    m.key(f"{side}_hand", seconds, hand if side == "right" else mirrored(hand))
+
+
+def _fidget(v: Variation) -> Motion:
+    """A hand goes somewhere and somewhere else for no reason that a camera could see."""
+    m = Motion(v)
+    clock = 0.0
+    low = REST["right_hand"][1]
+    for _ in range(int(v.rng.integers(1, 4))):
+        side = _side(v)
+        clock += v.uniform(0.3, 0.9)
+        for _ in range(int(v.rng.integers(1, 4))):
+            _to(m, side, clock, (v.uniform(-0.5, 0.5), v.uniform(low, 0.0), v.uniform(0.15, 0.55)))
+            clock += v.uniform(0.25, 0.8)
+        _to(m, side, clock, (0.1, -0.97, 0.1))
+    m.at(0.5 * clock, twist=v.uniform(-15.0, 15.0), look=v.uniform(-30.0, 30.0), pitch=v.uniform(-3.0, 12.0))
+    return m.lasts(clock + v.uniform(0.3, 0.8))
+
+
+def _look_about(v: Variation) -> Motion:
+    """The head turns from side to side, the trunk a little."""
+    m = Motion(v)
+    clock, side = 0.0, v.rng.choice((-1.0, 1.0))
+    for _ in range(int(v.rng.integers(1, 4))):
+        clock += v.uniform(0.5, 1.2)
+        m.at(clock, look=float(side) * v.uniform(20.0, 60.0), twist=-float(side) * v.uniform(0.0, 12.0))
+        side = -side
+    return m.lasts(clock + v.uniform(0.5, 1.0))
+
+
+def _touch_head(v: Variation) -> Motion:
+    """A hand to the head: scratching, holding a telephone, drinking."""
+    m = Motion(v)
+    side, clock = _side(v), v.uniform(0.5, 0.9)
+    place = (v.uniform(-0.3, -0.1), v.uniform(0.2, 0.5), v.uniform(0.15, 0.42))
+    for _ in range(int(v.rng.integers(1, 5))):
+        _to(m, side, clock, place)
+        clock += v.uniform(0.12, 0.5)
+    _to(m, side, clock, place)
+    return m.lasts(clock + v.uniform(0.6, 1.0))
+
+
+def _hands_on_hips(v: Variation) -> Motion:
+    m = Motion(v)
+    clock = v.uniform(0.5, 0.8)
+    for moment in (clock, clock + v.uniform(0.4, 2.0)):
+        m.both(moment, (0.05, -0.62, 0.12)).at(moment, right_elbow=(1.0, -0.2, -0.4), left_elbow=(-1.0, -0.2, -0.4))
+    return m.lasts(moment + v.uniform(0.5, 0.9))
+
+
+def _point(v: Variation) -> Motion:
+    """An arm stretched to somewhere, for a while."""
+    m = Motion(v)
+    side, clock = _side(v), v.uniform(0.4, 0.7)
+    place = (v.uniform(0.0, 0.9), v.uniform(-0.1, 0.3), v.uniform(0.25, 0.6))
+    for moment in (clock, clock + v.uniform(0.4, 1.5)):
+        _to(m, side, moment, place)
+    return m.lasts(moment + v.uniform(0.5, 0.8))
+
+
+def _bow(v: Variation) -> Motion:
+    """The trunk bends and rises; nothing is picked up."""
+    m = Motion(v)
+    clock, low = v.uniform(0.5, 0.9), v.uniform(25.0, 70.0)
+    for moment in (clock, clock + v.uniform(0.1, 0.8)):
+        m.at(moment, pitch=low, nod=10.0, root=(0.0, 0.0, -0.05))
+    return m.lasts(moment + v.uniform(0.6, 1.0))
+
+
+def _stretch(v: Variation) -> Motion:
+    """Both arms go up and out, slowly, and down again."""
+    m = Motion(v)
+    clock = v.uniform(0.8, 1.3)
+    out = v.uniform(0.1, 0.6)
+    for moment in (clock, clock + v.uniform(0.3, 1.2)):
+        m.both(moment, (out, v.uniform(0.6, 0.8), 0.05)).at(moment, pitch=-5.0, nod=-10.0)
+    return m.lasts(moment + v.uniform(0.8, 1.3))
+
+
+def _kick(v: Variation) -> Motion:
+    m = Motion(v)
+    foot = _side(v)
+    m.key(f"{foot}_foot", 0.3, (0.0, 0.06, -0.15))
+    m.key(f"{foot}_foot", 0.55, (0.0, v.uniform(0.12, 0.35), v.uniform(0.35, 0.5)))
+    m.at(0.55, pitch=-8.0)
+    return m.lasts(v.uniform(1.0, 1.4))
+
+
+def _hop(v: Variation) -> Motion:
+    """Jumps on the spot."""
+    m = Motion(v)
+    clock = 0.0
+    for _ in range(int(v.rng.integers(1, 5))):
+        height = v.uniform(0.04, 0.14)
+        m.at(clock + 0.18, root=(0.0, -0.06, -0.02), right_foot=(0.0, 0.0, 0.0), left_foot=(0.0, 0.0, 0.0), pitch=10.0)
+        up = (0.0, height, 0.0)
+        m.at(clock + 0.42, root=up, right_foot=up, left_foot=up, right_heel=25.0, left_heel=25.0, pitch=0.0)
+        m.at(clock + 0.62, root=(0.0, -0.04, -0.02), right_foot=(0.0, 0.0, 0.0), left_foot=(0.0, 0.0, 0.0))
+        m.at(clock + 0.62, right_heel=0.0, left_heel=0.0)
+        clock += 0.62
+    return m.lasts(clock + 0.4)
+
+
+def _turn_away(v: Variation) -> Motion:
+    """A turn to the side or right round, in small steps."""
+    m = Motion(v)
+    angle = float(v.rng.choice((-1.0, 1.0))) * v.uniform(60.0, 180.0)
+    m.end["turn"] = (angle,)
+    length = v.uniform(0.9, 1.8)
+    for step, foot in enumerate(("right", "left", "right", "left")):
+        lifted = (step + 0.5) * length / 5
+        m.key(f"{foot}_foot", lifted, (0.0, 0.04, 0.03))
+        m.key(f"{foot}_foot", lifted + 0.6 * length / 5, (0.0, 0.0, 0.0))
+    return m.lasts(length)
+
+
+def _shift(v: Variation) -> Motion:
+    """The weight goes from one leg to the other, perhaps with a small step."""
+    m = Motion(v)
+    clock, side = 0.0, float(v.rng.choice((-1.0, 1.0)))
+    for _ in range(int(v.rng.integers(1, 4))):
+        clock += v.uniform(0.5, 1.1)
+        m.at(clock, root=(side * v.uniform(0.02, 0.05), -0.005, 0.0), roll=side * v.uniform(0.0, 5.0))
+        side = -side
+    return m.lasts(clock + v.uniform(0.5, 0.9))
