@@ -213,7 +213,7 @@ def test_pastimes_are_no_actions_but_can_be_filmed():
     assert OTHER not in ACTIONS
     clips = [rehearse(OTHER, seed, style=STILL, size=(32, 32)) for seed in range(30)]
     fastest = [speeds(film.limbs, film.rate).max() for film in clips]
-    assert min(fastest) > 0.05
+    assert min(fastest) > 0.02
     assert all(0.7 < film.script[0].end - film.script[0].start < 12.0 for film in clips)
     assert clips[0].frame(3).shape == (32, 32)
 

@@ -25,6 +25,7 @@ PLAIN = AugmentConfig(
     flip=0.0,
     dressed=0.0,
     walled=0.0,
+    contrast=0.0,
     recolour=0.0,
     grey=0.0,
     flicker=0.0,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fluxformer_core.learn.backgrounds import ROOM, backgrounds, structure
 from fluxformer_core.learn.camera import flicker, grain, monochrome, relight, soften, wander
 from fluxformer_core.learn.datasets import FLOW_STEP, Sample
-from fluxformer_core.learn.dressing import dress, silhouette
+from fluxformer_core.learn.dressing import alone, dress, silhouette, spread
 from fluxformer_core.stream.selection import select
 
 MOVING = 0.25
@@ -36,6 +36,7 @@ class AugmentConfig:
     flip: float = 0.5  # share of clips mirrored; direction-sensitive labels change to their partner
     dressed: float = 0.5  # share of depth clips shown as a colour camera would see them; the others stay depth
     walled: float = 0.15  # share of depth clips that stay depth but get something behind the person
+    contrast: float = 0.5  # share of depth clips that stay depth but show another range of it as black to white
     recolour: float = 0.6  # share of clips with another exposure, contrast and white balance
     grey: float = 0.3  # share of colour clips from a camera without colours
     flicker: float = 0.15  # share of clips during which the light changes
@@ -117,8 +118,12 @@ def film(
     side, count = shot.frames.shape[1], len(shot.frames)
     linear, offset = _view(side, config, rng, scale or config.scale, flip=flip)
     tempo = rng.uniform(*config.tempo)
-    dressed = shot.depth and rng.random() < config.dressed
-    layered = shot.depth and (dressed or rng.random() < config.walled)
+    frames, cut_out = shot.frames, shot.depth and alone(shot.frames[..., 0])
+    dressed = cut_out and rng.random() < config.dressed
+    layered = cut_out and (dressed or rng.random() < config.walled)
+    if shot.depth and not dressed and rng.random() < config.contrast:
+        low = rng.uniform(64, 190)
+        frames = spread(frames, low, rng.uniform(low + 20, 255))
     coloured = dressed or not shot.depth
     place, speed = np.zeros((count, 2)), np.zeros((count, 2))
     if coloured and rng.random() < config.restless:
@@ -130,25 +135,25 @@ def film(
     for i, view in enumerate(views):
         flow[i] = cv2.transform(cv2.warpAffine(shot.flow[i], view, (side, side)), turn)
     if layered:
-        people = dress(shot.frames[..., 0], rng) if dressed else silhouette(shot.frames[..., 0])
+        people = dress(frames[..., 0], rng) if dressed else silhouette(frames[..., 0])
         for i, view in enumerate(views):
             people[i] = cv2.warpAffine(people[i], view, (side, side))
         behind, seen = _behind(side, place, config, rng)
         if not dressed:  # a wall and what stands before it, farther than the person
             behind = monochrome(behind) * np.float32(rng.uniform(0.1, 0.5))
-        frames, flow = _before(people, behind, flow, drift, speed, seen)
+        shown, flow = _before(people, behind, flow, drift, speed, seen)
     else:
         border = cv2.BORDER_REPLICATE
-        frames = np.empty(shot.frames.shape, np.float32)
+        shown = np.empty(frames.shape, np.float32)
         for i, view in enumerate(views):
-            frames[i] = cv2.warpAffine(shot.frames[i], view, (side, side), borderMode=border)
-        frames *= np.float32(1 / 255)
+            shown[i] = cv2.warpAffine(frames[i], view, (side, side), borderMode=border)
+        shown *= np.float32(1 / 255)
         if drift.any():
-            flow += drift[:, None, None].astype(np.float32) * (frames.max(axis=3, keepdims=True) > 0.1)
+            flow += drift[:, None, None].astype(np.float32) * (shown.max(axis=3, keepdims=True) > 0.1)
         if speed.any():
-            sure = structure(np.asarray(cv2.cvtColor(frames[0], cv2.COLOR_RGB2GRAY), dtype=np.float32))
+            sure = structure(np.asarray(cv2.cvtColor(shown[0], cv2.COLOR_RGB2GRAY), dtype=np.float32))
             flow += speed[:, None, None].astype(np.float32) * sure[..., None]
-    return _developed(frames, shot.times, config, rng, coloured=coloured, recorded=not shot.depth), flow
+    return _developed(shown, shot.times, config, rng, coloured=coloured, recorded=not shot.depth), flow
 
 
 def _before(
@@ -188,8 +193,8 @@ def _developed(
 ) -> NDArray[np.float32]:
     """Light, colour and faults of the camera."""
     if rng.random() < config.recolour:
-        frames = relight(frames, rng)
-        if recorded:
+        frames = relight(frames, rng, tint=0.15 if coloured else 0.0)
+        if recorded and rng.random() < 0.3:
             frames = frames[..., rng.permutation(3)]
     if coloured and rng.random() < config.grey:
         frames = monochrome(frames)

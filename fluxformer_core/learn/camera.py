@@ -38,10 +38,10 @@ def wander(
     return place, velocity
 
 
-def relight(frames: Clip, rng: np.random.Generator) -> Clip:
-    """Another exposure, contrast and white balance, the same in all frames."""
+def relight(frames: Clip, rng: np.random.Generator, *, tint: float) -> Clip:
+    """Another exposure, contrast and, within the relative tint, white balance; the same in all frames."""
     shown = np.clip(frames, 0, 1) ** np.float32(rng.uniform(0.6, 1.7))
-    gain = (rng.uniform(0.5, 1.15) * rng.uniform(0.85, 1.15, 3)).astype(np.float32)
+    gain = (rng.uniform(0.5, 1.15) * rng.uniform(1 - tint, 1 + tint, 3)).astype(np.float32)
     lift = np.float32(rng.uniform(0, max(0.0, 0.9 - float(gain.max()))))
     return np.asarray(shown * gain + lift)
 

@@ -26,12 +26,35 @@ def dress(depth: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint
     Returns:
         (T, S, S, 4): RGB times opacity, and opacity.
     """
+    depth = spread(depth, rng.uniform(80, 130), 250.0)
     opacity = np.clip((depth.astype(np.float32) - _ABSENT) * np.float32(1 / (_SOLID - _ABSENT)), 0, 1)
     surface = _surface(depth, opacity)
     shade = _shading(surface, opacity, rng)
     albedo = _albedo(surface, opacity, rng)
     albedo *= (shade * opacity)[..., None]
     return np.asarray(np.concatenate([np.minimum(albedo, 1), opacity[..., None]], axis=3) * np.float32(255), np.uint8)
+
+
+def alone(depth: NDArray[np.uint8]) -> bool:
+    """Whether a depth clip (T, S, S) shows people before nothing, so that they can be cut out."""
+    side = depth.shape[1] // 8
+    corners = depth[::4, [[0], [-1]], [0, -1]], depth[::4, [[side], [-side]], [side, -side]]
+    return float((np.stack(corners) > _ABSENT).mean()) < 0.3
+
+
+def spread(depth: NDArray[np.uint8], low: float, high: float) -> NDArray[np.uint8]:
+    """The same depth shown with another contrast: the farthest surface as bright as `low`, the nearest as `high`.
+
+    Cameras and recordings differ in the range of depth that black to white stands for.
+    """
+    sparse = depth[::3, ::2, ::2]
+    seen = sparse[sparse >= _SOLID]
+    if len(seen) < 20:
+        return depth
+    far, near = (float(value) for value in np.percentile(seen, (2.0, 99.5)))
+    near = max(near, far + 4.0)
+    steps = np.interp(np.arange(256), (0.0, far, near, 256.0), (0.0, low, high, max(high, 255.0)))
+    return np.asarray(cv2.LUT(depth, np.rint(steps).astype(np.uint8)))
 
 
 def silhouette(depth: NDArray[np.uint8]) -> NDArray[np.uint8]:
