@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from typing import Literal, get_args
 
 from fluxformer_core.errors import ConfigError
 
@@ -14,7 +15,10 @@ SECOND = 1_000_000_000
 """Nanoseconds in a second."""
 
 OTHER = "other"
-"""Reserved label of models that were also trained on what is no action: idle time, people walking past, cut-up clips."""
+"""Reserved label of models also trained on what is no action: idle time, people walking past, cut-up clips."""
+
+FlowName = Literal["dis", "farneback", "gmflow", "none"]
+"""Estimators of optical flow; see flow/registry.py."""
 
 
 class Pixels(str, Enum):
@@ -44,6 +48,7 @@ class ClipSpec:
     std: tuple[float, float, float] = (0.225, 0.225, 0.225)
     flow_scale: float = 2.0  # frame heights per second that become 1.0 in the flow tensor
     depth_range: tuple[float, float] = (0.5, 4.5)  # m: nearest and farthest depth that is shown
+    flow: FlowName = "dis"  # what estimated the flow
 
     def __post_init__(self) -> None:
         wrong = []
@@ -61,6 +66,8 @@ class ClipSpec:
             wrong.append(f"flow_scale must be positive, not {self.flow_scale}")
         if not 0 <= self.depth_range[0] < self.depth_range[1]:
             wrong.append(f"depth_range must be (near, far) with 0 <= near < far, not {self.depth_range}")
+        if self.flow not in get_args(FlowName):
+            wrong.append(f"flow must be one of {', '.join(get_args(FlowName))}, not {self.flow!r}")
         if wrong:
             raise ConfigError("; ".join(wrong))
 

@@ -37,6 +37,7 @@ class NodeConfig:
     """
 
     model: str = ""
+    flow: str = ""
     image_transport: str = "raw"
     autostart: bool = True
     threads: int = 0
@@ -87,6 +88,11 @@ class Setting:
 
 SETTINGS = (
     Setting("model", "model file (.safetensors); empty: the one that is shipped", change="configure"),
+    Setting(
+        "flow",
+        "estimator of optical flow: dis, farneback, none, or gmflow:FILE with its weights; empty: the model's own",
+        change="configure",
+    ),
     Setting(
         "image_transport",
         "raw: subscribe to `image`; otherwise to `image/<image_transport>` (sensor_msgs/CompressedImage)",

@@ -97,7 +97,7 @@ class RecognizerNode(LifecycleNode):
             self._config = parameters.read(self)
             path = self._config.model or default_bundle_path()
             bundle = Bundle.load(path)
-            recognizer = Recognizer(bundle, self._config.recognizer)
+            recognizer = Recognizer(bundle, self._config.recognizer, flow=self._config.flow)
         except FluxformerError as error:
             self._health.complaint = str(error)
             self.get_logger().error(str(error))

@@ -20,6 +20,7 @@ class CountingFlow:
     """Instead of motion, remembers which pairs it was asked for; the field tells the pair apart from any other."""
 
     name = "counting"
+    colour = False
 
     def __init__(self) -> None:
         self.pairs: list[tuple[int, int]] = []

@@ -28,6 +28,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("source", metavar="SOURCE", help="video file, bag, folder of images, or camera (0)")
     parser.add_argument("--model", metavar="BUNDLE", help="model file (default: the shipped one)")
+    parser.add_argument(
+        "--flow", metavar="NAME", default="", help="dis, farneback, none or gmflow:FILE (default: the model's own)"
+    )
     parser.add_argument("--topic", help="the bag's images; needed where it has several image topics")
     parser.add_argument("--rate", type=float, metavar="HZ", help="frames per second of a folder (default: 30)")
     parser.add_argument("--json", metavar="FILE", help="one line for each recognition and event; - prints")
@@ -48,7 +51,7 @@ def run(arguments: Namespace) -> None:
 
     with ExitStack() as stack:
         source = stack.enter_context(open_source(arguments.source, topic=arguments.topic, rate=arguments.rate))
-        recognizer = Recognizer(Bundle.load(arguments.model or default_bundle_path()))
+        recognizer = Recognizer(Bundle.load(arguments.model or default_bundle_path()), flow=arguments.flow)
         _refuse_to_overwrite(arguments.source, arguments.json, arguments.overlay)
         json_file = stack.enter_context(_open_json(arguments.json)) if arguments.json else None
         video = stack.enter_context(VideoRecorder(arguments.overlay)) if arguments.overlay else None

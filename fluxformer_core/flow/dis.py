@@ -16,6 +16,7 @@ class DisFlow:
     """
 
     name = "dis"
+    colour = False
 
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)

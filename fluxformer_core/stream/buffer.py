@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fluxformer_core.clip import SECOND, ClipSpec
 from fluxformer_core.flow.base import FlowEstimator
+from fluxformer_core.flow.none import normal_speed
 
 THUMBNAIL = 16  # px: side of the grey image in a descriptor
 FLOW_THUMBNAIL = 8  # px: side of the flow field in a descriptor
@@ -39,10 +40,11 @@ class RollingBuffer:
 
     Args:
         spec: sizes.
-        flow: estimator; called exactly once per pushed frame, but for the first after a reset.
+        flow: estimator; called exactly once per pushed frame, but for the first after a reset. None: flow is zero, and
+            motion is measured without it.
     """
 
-    def __init__(self, spec: ClipSpec, flow: FlowEstimator) -> None:
+    def __init__(self, spec: ClipSpec, flow: FlowEstimator | None) -> None:
         self.spec, self._estimate = spec, flow
         size, room = spec.size, 2 * spec.window
         self._stamps = np.zeros(room, np.int64)
@@ -100,18 +102,25 @@ class RollingBuffer:
         )
 
     def _measure_motion(self, i: int) -> None:
-        displacement = self._estimate(self._grey[i - 1], self._grey[i])
-        self.flows += 1
-        u, v = displacement[..., 0], displacement[..., 1]
-        warped = cv2.remap(self._grey[i], self._column + u, self._row + v, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
-        self._change[i] = cv2.norm(warped, self._grey[i - 1], cv2.NORM_L1) / (255.0 * warped.size)
-        seconds = (self._stamps[i] - self._stamps[i - 1]) / SECOND
-        np.multiply(displacement, 1.0 / (seconds * self.spec.size), out=self._flow[i])
-        # Not cv2.magnitude, whose last digit depends on where the arrays lie in memory: the same stream would then not
-        # give the same numbers twice. Summed in double precision, for the fastest come in any order.
-        right, down = self._flow[i, ..., 0], self._flow[i, ..., 1]
-        speed = np.sqrt(right * right + down * down).ravel()
+        per_second = SECOND / (float(self._stamps[i] - self._stamps[i - 1]) * self.spec.size)
+        before, aligned = self._grey[i - 1], self._grey[i]
+        if self._estimate is None:
+            self._flow[i] = 0.0
+            speed = per_second * normal_speed(before, aligned).ravel()
+        else:
+            pictures = self._frames if self._estimate.colour else self._grey
+            displacement = self._estimate(pictures[i - 1], pictures[i])
+            self.flows += 1
+            u, v = displacement[..., 0], displacement[..., 1]
+            aligned = cv2.remap(aligned, self._column + u, self._row + v, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+            np.multiply(displacement, per_second, out=self._flow[i])
+            # Not cv2.magnitude, whose last digit depends on where the arrays lie in memory: the same stream would then
+            # not give the same numbers twice.
+            right, down = self._flow[i, ..., 0], self._flow[i, ..., 1]
+            speed = np.sqrt(right * right + down * down).ravel()
+        self._change[i] = cv2.norm(aligned, before, cv2.NORM_L1) / (255.0 * aligned.size)
         count = max(1, int(FASTEST_SHARE * speed.size))
+        # Summed in double precision, for the fastest come in any order.
         self._motion[i] = np.partition(speed, speed.size - count)[-count:].mean(dtype=np.float64)
 
     def _describe(self, i: int) -> None:

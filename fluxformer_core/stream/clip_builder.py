@@ -25,7 +25,12 @@ def encode_flow(flow: Tensor, spec: ClipSpec) -> Tensor:
     return torch.cat([uv, uv.norm(dim=0, keepdim=True)]).clamp_(-1.0, 1.0)
 
 
-def build_clip(frames: NDArray[np.uint8], flow: NDArray[np.float32], spec: ClipSpec) -> tuple[Tensor, Tensor]:
-    """A batch of one from selected frames (T, S, S, 3) and flow (T, S, S, 2): rgb and flow, each (1, 3, T, S, S)."""
+def build_clip(
+    frames: NDArray[np.uint8], flow: NDArray[np.float32] | None, spec: ClipSpec
+) -> tuple[Tensor, Tensor | None]:
+    """A batch of one from selected frames (T, S, S, 3) and flow (T, S, S, 2): rgb and flow, each (1, 3, T, S, S).
+
+    Without flow, None takes its place.
+    """
     rgb = normalise_rgb(torch.from_numpy(frames).float().div_(255.0), spec)
-    return rgb[None], encode_flow(torch.from_numpy(flow), spec)[None]
+    return rgb[None], None if flow is None else encode_flow(torch.from_numpy(flow), spec)[None]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, Pixels, Recognition, State, Update
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.flow.dis import DisFlow
+from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.stream.admission import Admission, Verdict
 from fluxformer_core.stream.buffer import THUMBNAIL, RollingBuffer
 from fluxformer_core.stream.clip_builder import build_clip
@@ -91,13 +91,19 @@ class Recognizer:
     Args:
         bundle: the model.
         config: settings; the property of the same name replaces them at any time.
+        flow: estimator of optical flow, as `create_flow` names it; empty: the one that the model was trained with.
+
+    Raises:
+        ConfigError: if there is no such estimator, or it is a neural net and its file is not named.
+        BundleError: if its file cannot be used.
     """
 
-    def __init__(self, bundle: Bundle, config: RecognizerConfig | None = None) -> None:
+    def __init__(self, bundle: Bundle, config: RecognizerConfig | None = None, *, flow: str = "") -> None:
         self.bundle, self.spec = bundle, bundle.spec
         self._config = RecognizerConfig() if config is None else config
         self._model = bundle.build_model()
-        self._buffer = RollingBuffer(self.spec, DisFlow())
+        self._flow = create_flow(flow or bundle.spec.flow, device=self.device)
+        self._buffer = RollingBuffer(self.spec, self._flow)
         self._admission = Admission(self.spec, self._config.max_gap)
         self._decider = Decider(bundle.labels, self._config.decision)
         self._format: tuple[tuple[int, ...], Pixels] | None = None
@@ -254,7 +260,7 @@ class Recognizer:
 
     @torch.inference_mode()
     def _probabilities(self, frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float32]:
-        rgb, motion = build_clip(frames, flow, self.spec)
+        rgb, motion = build_clip(frames, None if self._flow is None else flow, self.spec)
         logits = self._model(rgb, motion).logits[0] / self.bundle.metadata.temperature
         return logits.softmax(0).numpy()  # type: ignore[no-any-return]
 
