@@ -2,29 +2,69 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torchmetrics.functional.classification import (
+    multiclass_accuracy,
+    multiclass_calibration_error,
+    multiclass_confusion_matrix,
+    multiclass_f1_score,
+    multiclass_precision,
+)
+
+BINS = 15
+"""Bins of the best score over which the calibration error is taken, as in the literature."""
+
+
+@dataclass(frozen=True)
+class Bin:
+    """The clips whose best score lies in one stretch of 0..1."""
+
+    clips: int
+    confidence: float  # mean best score; NaN without clips
+    accuracy: float  # share that is right; NaN without clips
 
 
 @dataclass(frozen=True)
 class ClipReport:
-    """Accuracy on whole recordings, each classified once."""
+    """Accuracy on whole recordings, each classified once. Shares are 0..1."""
 
     labels: tuple[str, ...]
     confusion: NDArray[np.intp]  # (truth, predicted): clips
+    recall: NDArray[np.float64]  # (labels,) share of each label's clips that got it; NaN for labels without clips
+    precision: NDArray[np.float64]  # (labels,) share of what got the label that has it; NaN if nothing got it
+    f1: NDArray[np.float64]  # (labels,) harmonic mean of the two; NaN for labels without clips
     top1: float
     top5: float
-    calibration_error: float  # expected calibration error over 15 bins of the best score, 0..1
+    calibration_error: float  # expected calibration error over the bins
+    bins: tuple[Bin, ...]
 
     @property
-    def recall(self) -> NDArray[np.float64]:
-        """Share of each label's clips that got it; NaN for labels without clips."""
-        total = self.confusion.sum(axis=1)
-        share = np.full(len(total), np.nan)
-        np.divide(np.diagonal(self.confusion), total, out=share, where=total > 0)
-        return share
+    def clips(self) -> int:
+        """How many clips were classified."""
+        return int(self.confusion.sum())
+
+    @property
+    def mean_recall(self) -> float:
+        """Mean over the labels that have clips: every label counts the same, however many clips it has."""
+        return float(np.nanmean(self.recall))
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean F1 over the labels that have clips."""
+        return float(np.nanmean(self.f1))
+
+    @property
+    def top1_interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of top-1: what so few clips can tell of many more like them."""
+        n, z = self.clips, 1.96
+        middle = (self.top1 + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(self.top1 * (1 - self.top1) / n + z * z / (4 * n * n))
+        return middle - half, middle + half
 
     def mistakes(self, most: int) -> list[tuple[str, str, int]]:
         """The most frequent confusions as (truth, predicted, clips), most frequent first."""
@@ -34,35 +74,42 @@ class ClipReport:
         return [(self.labels[t], self.labels[p], int(wrong[t, p])) for t, p in pairs if wrong[t, p]]
 
 
-def score_clips(
-    probabilities: NDArray[np.float32], truth: NDArray[np.intp], labels: tuple[str, ...], bins: int = 15
-) -> ClipReport:
+def score_clips(probabilities: NDArray[np.float32], truth: NDArray[np.intp], labels: tuple[str, ...]) -> ClipReport:
     """Compare probabilities (clips, labels) with the true classes (clips,).
 
     Raises:
         ValueError: if there is no clip, or the shapes do not belong together.
     """
-    if not len(truth) or probabilities.shape != (len(truth), len(labels)):
-        raise ValueError(f"probabilities {probabilities.shape} do not fit {len(truth)} clips and {len(labels)} labels")
-    best = probabilities.argmax(axis=1)
-    right = best == truth
-    five = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
-    confusion = np.zeros((len(labels), len(labels)), dtype=np.intp)
-    np.add.at(confusion, (truth, best), 1)
+    count = len(labels)
+    if not len(truth) or probabilities.shape != (len(truth), count):
+        raise ValueError(f"probabilities {probabilities.shape} do not fit {len(truth)} clips and {count} labels")
+    scores, classes = torch.from_numpy(probabilities), torch.from_numpy(truth.astype(np.int64))
+    confusion = multiclass_confusion_matrix(scores, classes, count).numpy()
+    with_clips, named = confusion.sum(axis=1) > 0, confusion.sum(axis=0) > 0
+
+    def where(known: NDArray[np.bool_], values: torch.Tensor) -> NDArray[np.float64]:
+        return np.where(known, values.double().numpy(), np.nan)
+
     return ClipReport(
         labels,
         confusion,
-        top1=float(right.mean()),
-        top5=float((five == truth[:, None]).any(axis=1).mean()),
-        calibration_error=_calibration_error(probabilities.max(axis=1), right, bins),
+        recall=where(with_clips, multiclass_accuracy(scores, classes, count, average="none")),
+        precision=where(named, multiclass_precision(scores, classes, count, average="none")),
+        f1=where(with_clips, multiclass_f1_score(scores, classes, count, average="none")),
+        top1=float(multiclass_accuracy(scores, classes, count, average="micro")),
+        top5=float(multiclass_accuracy(scores, classes, count, average="micro", top_k=min(5, count))),
+        calibration_error=float(multiclass_calibration_error(scores, classes, count, n_bins=BINS)),
+        bins=_bins(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth),
     )
 
 
-def _calibration_error(confidence: NDArray[np.float32], right: NDArray[np.bool_], bins: int) -> float:
-    which = np.minimum((confidence * bins).astype(np.intp), bins - 1)
-    error = 0.0
-    for b in range(bins):
-        inside = which == b
-        if inside.any():
-            error += inside.mean() * abs(float(right[inside].mean()) - float(confidence[inside].mean()))
-    return float(error)
+def _bins(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> tuple[Bin, ...]:
+    """What the calibration error is made of; torchmetrics keeps it to itself."""
+    which = np.minimum((confidence * BINS).astype(np.intp), BINS - 1)
+    members = [which == b for b in range(BINS)]
+    return tuple(
+        Bin(int(m.sum()), float(confidence[m].mean()), float(right[m].mean()))
+        if m.any()
+        else Bin(0, math.nan, math.nan)
+        for m in members
+    )

@@ -1,0 +1,171 @@
+"""The charts of the page, as SVG: sharp at any size, and nothing to load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from markupsafe import Markup, escape
+from numpy.typing import NDArray
+
+from fluxformer_core.evaluation.clips import Bin, ClipReport
+
+MOST_LABELS = 48
+"""Labels that a confusion matrix shows; of more, those with the most mistakes."""
+
+_CELL = 21  # px
+_LETTER = 6.3  # px: width of a letter of the labels, generously
+
+
+def confusion_matrix(report: ClipReport) -> Markup:
+    """Rows are the truth, columns what was said; a cell's shade is its share of the row."""
+    counts = report.confusion
+    shown = shown_labels(report)
+    names = [report.labels[i] for i in shown]
+    margin = _LETTER * max(map(len, names)) + 12
+    side = _CELL * len(shown)
+    parts = [_line(margin, margin + k * _CELL, margin + side, margin + k * _CELL, "grid") for k in range(len(shown))]
+    parts += [_line(margin + k * _CELL, margin, margin + k * _CELL, margin + side, "grid") for k in range(len(shown))]
+    for k, name in enumerate(names):
+        middle = margin + (k + 0.5) * _CELL
+        parts.append(_text(margin - 6, middle + 4, name, "label end"))
+        parts.append(
+            Markup('<text class="label" transform="translate({:.1f} {:.1f}) rotate(-90)">{}</text>').format(
+                middle + 4, margin - 6, name
+            )
+        )
+    for row, t in enumerate(shown):
+        total = int(counts[t].sum())
+        for column, p in enumerate(shown):
+            if not counts[t, p]:
+                continue
+            share = counts[t, p] / total
+            x, y = margin + column * _CELL, margin + row * _CELL
+            kind = "right" if t == p else "wrong"
+            says = f"{names[row]} taken for {names[column]}" if t != p else f"{names[row]} recognised"
+            parts.append(
+                Markup(
+                    '<g class="{}"><title>{}: {} of {} ({:.0%})</title><rect x="{:.1f}" y="{:.1f}" width="{}" '
+                    'height="{}" style="fill-opacity:{:.2f}"/><text x="{:.1f}" y="{:.1f}"{}>{}</text></g>'
+                ).format(
+                    kind,
+                    says,
+                    counts[t, p],
+                    total,
+                    share,
+                    x,
+                    y,
+                    _CELL,
+                    _CELL,
+                    0.12 + 0.88 * share,
+                    x + _CELL / 2,
+                    y + _CELL / 2 + 4,
+                    Markup(' class="bright"') if share > 0.55 else "",
+                    counts[t, p],
+                )
+            )
+    parts.append(Markup('<rect class="border" x="{0:.1f}" y="{0:.1f}" width="{1}" height="{1}"/>').format(margin, side))
+    return _svg(margin + side + 2, margin + side + 2, parts, "matrix", "confusion matrix", fixed=True)
+
+
+def shown_labels(report: ClipReport) -> list[int]:
+    """The labels that the matrix shows: those that occur, or the most mistaken of too many."""
+    counts = report.confusion
+    occur = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
+    if len(occur) > MOST_LABELS:
+        wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diagonal(counts)
+        occur = np.sort(occur[np.argsort(-wrong[occur], kind="stable")[:MOST_LABELS]])
+    return [int(i) for i in occur]
+
+
+def reliability(bins: Sequence[Bin]) -> Markup:
+    """Share that is right against the score, with the number of clips below."""
+    left, top, side, gap, low = 46, 12, 260, 30, 70
+    bottom, foot, width = top + side, top + side + gap + low, side / len(bins)
+    most = max(b.clips for b in bins)
+    parts = []
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        y = bottom - tick * side
+        parts += [_line(left, y, left + side, y, "grid"), _text(left - 6, y + 4, f"{tick:.0%}", "label end")]
+        parts.append(_text(left + tick * side, foot + 16, f"{tick:.0%}", "label middle"))
+    for k, b in enumerate(bins):
+        if not b.clips:
+            continue
+        x = left + k * width
+        says = f"{b.clips} clips with a score of {b.confidence:.0%} on average: {b.accuracy:.0%} right"
+        parts.append(_bar(x + 1, bottom - b.accuracy * side, width - 2, b.accuracy * side, "fill", says))
+        parts.append(_line(x + 1, bottom - b.confidence * side, x + width - 1, bottom - b.confidence * side, "wanted"))
+        height = b.clips / most * low
+        parts.append(_bar(x + 1, foot - height, width - 2, height, "count", says))
+        parts.append(_text(x + width / 2, foot - height - 3, str(b.clips), "small middle"))
+    parts += [_line(left, bottom, left + side, top, "diagonal"), _line(left, bottom, left + side, bottom, "axis")]
+    parts.append(_line(left, foot, left + side, foot, "axis"))
+    parts.append(_text(left + 6, top + 14, "share that is right", "label"))
+    parts.append(_text(left + side / 2, foot + 32, "score of the best label; number of clips", "label middle"))
+    return _svg(left + side + 16, foot + 38, parts, "reliability", "reliability diagram")
+
+
+def histogram(values: NDArray[np.float64], marks: Iterable[tuple[str, float]]) -> Markup:
+    """Milliseconds of single clips, with named marks; the slowest hundredth may lie beyond the right end.
+
+    Args:
+        values: (n,) ms.
+        marks: name and place of each.
+    """
+    left, top, wide, high = 46, 54, 400, 170
+    bottom = top + high
+    end = float(np.percentile(values, 99)) * 1.15
+    counts, edges = np.histogram(np.minimum(values, end), bins=32, range=(0.0, end))
+    most, width = counts.max(), wide / len(counts)
+    parts = []
+    for k, count in enumerate(counts):
+        if count:
+            height = count / most * high
+            says = f"{count} clips took {edges[k]:.1f} to {edges[k + 1]:.1f} ms"
+            parts.append(_bar(left + k * width + 0.5, bottom - height, width - 1, height, "fill", says))
+    names = []
+    for level, (name, place) in enumerate(marks):
+        x, y = left + place / end * wide, top - 38 + 14 * level
+        parts.append(_line(x, y - 3, x, bottom, "mark"))
+        names.append(_text(x - 4, y + 6, f"{name} {place:.1f}", "label end"))
+    parts += names  # over the lines of the others
+    for tick in _ticks(end):
+        x = left + tick / end * wide
+        parts += [_line(x, bottom, x, bottom + 4, "axis"), _text(x, bottom + 17, f"{tick:g}", "label middle")]
+    parts += [_text(left - 6, top + 10, str(most), "label end"), _text(left - 6, bottom, "0", "label end")]
+    parts.append(_line(left, bottom, left + wide, bottom, "axis"))
+    parts.append(_text(left + wide / 2, bottom + 33, "ms", "label middle"))
+    return _svg(left + wide + 12, bottom + 40, parts, "histogram", "histogram of milliseconds")
+
+
+def _ticks(end: float) -> list[float]:
+    """Four to ten round numbers from zero."""
+    step = 10.0 ** np.floor(np.log10(end))
+    for part in (1.0, 0.5, 0.2):
+        if end / (step * part) >= 4:
+            return [float(i * step * part) for i in range(int(end / (step * part)) + 1)]
+    return [0.0, end]
+
+
+def _svg(width: float, height: float, parts: Iterable[Markup], kind: str, title: str, *, fixed: bool = False) -> Markup:
+    # A fixed picture keeps its size and is scrolled on a narrow screen; others shrink.
+    size = Markup(' width="{:.0f}" height="{:.0f}"').format(width, height) if fixed else Markup("")
+    style = "" if fixed else Markup(' style="max-width:{:.0f}px"').format(width * 1.15)
+    head = Markup(
+        '<svg xmlns="http://www.w3.org/2000/svg" class="{}" viewBox="0 0 {:.0f} {:.0f}"{}{} role="img">'
+    ).format(kind, width, height, size, style)
+    return head + Markup("<title>{}</title>").format(title) + Markup("").join(parts) + Markup("</svg>")
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
+    return Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(kind, x1, y1, x2, y2)
+
+
+def _bar(x: float, y: float, width: float, height: float, kind: str, says: str) -> Markup:
+    return Markup(
+        '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>'
+    ).format(kind, x, y, width, height, says)
+
+
+def _text(x: float, y: float, text: str, kind: str) -> Markup:
+    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(kind, x, y, escape(text))

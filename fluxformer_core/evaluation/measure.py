@@ -1,0 +1,59 @@
+"""One model on decoded recordings: scores, mistakes and times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fluxformer_core.bundle import Bundle
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.evaluation.clips import score_clips
+from fluxformer_core.evaluation.latency import measure_latency
+from fluxformer_core.evaluation.result import ModelResult
+from fluxformer_core.evaluation.strips import worst_mistakes
+from fluxformer_core.learn.datasets import ClipStore
+from fluxformer_core.learn.training import predict
+
+CONFUSIONS = 6
+"""Confusions of which a clip is shown."""
+
+
+def answers(labels: Sequence[str], data: Sequence[str], file: str, *, restrict: bool) -> tuple[str, ...]:
+    """The labels that a model may answer with.
+
+    Args:
+        labels: that the model knows.
+        data: labels of the recordings.
+        file: the model's name, for the message.
+        restrict: whether to leave out those that the recordings do not have.
+
+    Raises:
+        ConfigError: if the model lacks a label of the recordings.
+    """
+    unknown = sorted(set(data) - set(labels))
+    if unknown:
+        raise ConfigError(f"{file} has no label {', '.join(unknown)}: rename or drop them with --labels")
+    return tuple(label for label in labels if label in data) if restrict else tuple(labels)
+
+
+def measure(bundle: Bundle, file: str, store: ClipStore, *, restrict: bool) -> ModelResult:
+    """Classify every recording once.
+
+    Args:
+        bundle: the model.
+        file: its name.
+        store: the recordings, with their own labels.
+        restrict: whether only labels of the recordings may be answers.
+
+    Raises:
+        ConfigError: if the model lacks a label of the recordings.
+    """
+    labels = answers(bundle.labels, store.labels, file, restrict=restrict)
+    model = bundle.build_model()
+    logits = predict(model, store, bundle.spec) / bundle.metadata.temperature
+    probabilities = logits[:, [bundle.labels.index(label) for label in labels]].softmax(1).numpy()
+    truth = np.array([labels.index(label) for label in store.labels], np.intp)[store.classes]
+    report = score_clips(probabilities, truth, labels)
+    mistakes = worst_mistakes(report, probabilities, truth, store, bundle.spec, confusions=CONFUSIONS)
+    return ModelResult(file, bundle, report, measure_latency(model, store, bundle.spec), tuple(mistakes))
