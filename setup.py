@@ -18,3 +18,20 @@ TRAIN = [
     "pytorch-lightning>=2.6.6,<3",  # the loop of `fluxformer train`
     "torchmetrics>=1.9,<2",  # the figures of `fluxformer evaluate`
 ]
+
+setup(
+    extras_require={
+        "ros": [] if "ROS_DISTRO" in os.environ else [f"fluxformer-messages @ {MESSAGES.as_uri()}"],
+        "train": TRAIN,
+        "test": [
+            *TRAIN,
+            "hypothesis>=6.100,<7",
+            "mypy>=1.19,<3",
+            "pytest>=8,<10",
+            "pyyaml>=6,<7",
+            "ruff>=0.14,<0.18",
+            "scikit-learn>=1.7,<2",
+            "types-tqdm>=4.64,<5",
+        ],
+    },
+)
