@@ -17,6 +17,7 @@ from rclpy.node import Node
 
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.recognizer import RecognizerConfig
+from fluxformer_core.stream.selectors import SELECTORS
 
 Value: TypeAlias = bool | int | float | str
 Change: TypeAlias = Literal["live", "configure", "start"]
@@ -115,6 +116,11 @@ SETTINGS = (
     ),
     Setting("recognizer.top_k", "how many labels with scores a recognition lists", "", (1, 1000)),
     Setting("recognizer.max_gap", "a longer gap between the stamps of two frames clears the window", "s", (0.05, 60.0)),
+    Setting(
+        "recognizer.selection",
+        "how a clip's frames are selected; all but flow_guided are for comparison, and upstream is slow",
+        choices=tuple(SELECTORS),
+    ),
     Setting(
         "recognizer.decision.start_score",
         "smoothed probability from which an action is reported; higher: fewer false alarms, later answers",

@@ -14,6 +14,7 @@ from fluxformer_core.stream.overlay import draw_overlay, readable, visible
 from fluxformer_core.stream.page import Page
 from fluxformer_core.stream.recognizer import Selection
 from fluxformer_core.stream.recording import VideoRecorder
+from fluxformer_core.stream.selection import Choice
 from fluxformer_core.stream.sources import open_source
 
 NOW = 10 * SECOND
@@ -31,7 +32,9 @@ def selection(count: int = 16, window: int = 48, fastest: float = 2.0) -> Select
     frames = np.full((count, 20, 20, 3), (10, 20, 240), np.uint8)
     flow = np.zeros((count, 20, 20, 2), np.float32)
     flow[..., 0] = 5.0
-    return Selection(stamps[chosen], frames, flow, stamps, np.linspace(0, fastest, window, dtype=np.float32))
+    motion = np.linspace(0, fastest, window, dtype=np.float32)
+    choice = Choice(chosen, np.searchsorted(chosen, np.arange(window)), np.empty(0, np.intp))
+    return Selection(stamps[chosen], frames, flow, stamps, motion, choice, int(stamps[0]), (0.12, 0.07))
 
 
 def area(picture: np.ndarray, colour: tuple[int, int, int], tolerance: int = 2) -> int:

@@ -414,6 +414,7 @@ def test_other_thresholds_take_effect_at_the_next_push(bundle, acting):
         ({"top_k": 0}, "top_k"),
         ({"max_gap": 0.0}, "max_gap"),
         ({"max_gap": float("inf")}, "max_gap"),
+        ({"selection": "best"}, "selection must be one of flow_guided, uniform"),
         ({"recognition_rate": -1.0, "top_k": -1, "max_gap": -1.0}, "recognition_rate.*top_k.*max_gap"),
     ],
 )

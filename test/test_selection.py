@@ -1,8 +1,6 @@
-"""Frame selection: always T sorted indices, the best split there is, and the frames where something happens."""
+"""Frame selection: always T sorted indices, runs of equal path, and the frames where something happens."""
 
 from __future__ import annotations
-
-from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -14,18 +12,22 @@ from hypothesis.extra.numpy import arrays
 from fluxformer_core.clip import SECOND
 from fluxformer_core.flow.dis import DisFlow
 from fluxformer_core.stream.buffer import RollingBuffer, Window
-from fluxformer_core.stream.selection import LONGEST, cluster, scene_start, select, uniform
+from fluxformer_core.stream.selection import (
+    LONG_SCENE,
+    choose,
+    cluster,
+    path_length,
+    scene_cuts,
+    select,
+    strongest_scene,
+    uniform,
+)
 
 VALUES = st.floats(-1, 1, width=32)
 
 
 def descriptors(n: int, d: int = 3, *, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((n, d)).astype(np.float32)
-
-
-def deviation(x: np.ndarray) -> float:
-    """Sum of squared distances to the mean."""
-    return float(((x - x.mean(axis=0)) ** 2).sum())
 
 
 @settings(max_examples=150)
@@ -40,8 +42,13 @@ def test_any_window_gives_exactly_t_sorted_indices_in_range(data, n, count):
     assert chosen.max() < n
     assert (np.diff(chosen) >= 0).all()
     assert np.array_equal(select(motion, change, x, count), chosen)
-    scene = n - scene_start(motion, change)
-    assert len(set(chosen.tolist())) == min(scene, count), "frames repeat only when there are too few"
+    start = max(scene_cuts(motion, change), default=0)
+    assert len(set(chosen.tolist())) == min(n - start, count), "frames repeat only when there are too few"
+    choice = choose(motion, change, x, count)
+    assert (choice.groups[:start] == -1).all()
+    assert (np.diff(choice.groups[start:]) >= 0).all(), "clusters are runs in time"
+    if n - start >= count:
+        assert choice.groups[chosen].tolist() == list(range(count)), "each cluster has its own frame"
 
 
 @pytest.mark.parametrize(("n", "lengths"), [(0, (0, 0)), (3, (2, 3)), (3, (3, 4))])
@@ -54,68 +61,71 @@ def test_arguments_that_do_not_belong_together_are_refused(n, lengths):
 
 
 @settings(max_examples=60)
-@given(x=arrays(np.float32, st.tuples(st.integers(2, 9), st.just(2)), elements=VALUES), count=st.integers(1, 4))
-def test_the_split_is_the_best_of_all_and_each_frame_the_most_typical_of_its_run(x, count):
+@given(x=arrays(np.float32, st.tuples(st.integers(3, 60), st.just(2)), elements=VALUES), count=st.integers(1, 12))
+def test_each_run_covers_the_same_share_of_the_path(x, count):
     n = len(x)
     count = min(count, n - 1)
+    path = path_length(x)
+    assert (np.diff(path) > 0).all()
+    middles = (np.arange(count) + 0.5) / count * path[-1]
+    longest = np.diff(path).max()
+    chosen = cluster(x, count).indices
+    alone = np.diff(chosen, prepend=-2, append=n + 1) > 1  # neighbours may have had to make room
+    apart = alone[:-1] & alone[1:]
+    assert (np.abs(path[chosen] - middles)[apart] <= longest / 2 + 1e-9).all()
 
-    def runs(inner: tuple[int, ...]) -> list[range]:
-        borders = (0, *inner, n)
-        return [range(a, b) for a, b in pairwise(borders)]
 
-    splits = [runs(inner) for inner in combinations(range(1, n), count - 1)]
-    costs = [sum(deviation(x[list(run)].astype(np.float64)) for run in split) for split in splits]
-    best = min(costs)
-    chosen = cluster(x, count)
+def circling(*parts: tuple[int, float]) -> np.ndarray:
+    """A point on a circle, each part so many frames at so many radians per frame."""
+    angle = np.cumsum(np.concatenate([np.full(length, speed) for length, speed in parts]))
+    return np.column_stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
 
-    def typical(split: list[range]) -> bool:
-        """Whether the chosen frames are the medoids of these runs."""
-        for run, index in zip(split, chosen, strict=True):
-            if index not in run:
-                return False
-            distances = [float(((x[list(run)].astype(np.float64) - x[i]) ** 2).sum()) for i in run]
-            if distances[index - run[0]] > min(distances) + 1e-6:
-                return False
-        return True
 
-    assert any(typical(split) for split, cost in zip(splits, costs, strict=True) if cost <= best + 1e-6)
+def test_runs_are_those_of_least_squared_deviation_in_the_limit():
+    """Twice as fast for half of the time: 2^(2/3) times as many runs per second there."""
+    chosen = cluster(circling((1200, 0.0), (2000, 0.01), (2000, 0.02)), 200).indices
+    slow, fast = ((chosen >= 1200) & (chosen < 3200)).sum(), (chosen >= 3200).sum()
+    assert fast / slow == pytest.approx(2 ** (2 / 3), rel=0.1)
 
 
 def test_a_run_of_equal_frames_is_told_by_one():
     x = np.repeat(descriptors(4, seed=2), (10, 3, 1, 20), axis=0)
-    chosen = cluster(x, 4)
+    chosen = cluster(x, 4).indices
     assert [int(np.searchsorted([10, 13, 14], i, side="right")) for i in chosen] == [0, 1, 2, 3]
 
 
-def test_a_shifted_or_scaled_space_gives_the_same_choice():
-    x = descriptors(40)
-    expected = cluster(x, 8)
-    assert np.array_equal(cluster(x + 100, 8), expected)
-    assert np.array_equal(cluster(0.01 * x, 8), expected)
+def test_each_frame_may_have_its_own_light():
+    x = descriptors(40, 9)
+    light = np.random.default_rng(1).uniform(0.2, 2, (40, 1)).astype(np.float32)
+    assert np.array_equal(cluster(light * x, 8).indices, cluster(x, 8).indices)
+    assert np.array_equal(cluster(0.01 * x, 8).indices, cluster(x, 8).indices)
 
 
 def test_reversed_time_gives_the_mirrored_choice():
     x = descriptors(41, seed=5)
-    assert np.array_equal(40 - cluster(x[::-1], 7)[::-1], cluster(x, 7))
+    assert np.array_equal(40 - cluster(x[::-1], 7).indices[::-1], cluster(x, 7).indices)
 
 
 @pytest.mark.parametrize(("n", "count"), [(1, 4), (3, 8), (16, 16), (5, 16)])
 def test_few_frames_are_spread_evenly(n, count):
-    chosen = cluster(descriptors(n), count)
+    chosen = cluster(descriptors(n), count).indices
     assert np.array_equal(chosen, uniform(n, count))
     counts = np.bincount(chosen, minlength=n)
     assert counts.max() - counts.min() <= 1
     assert np.array_equal(n - 1 - chosen[::-1], chosen), "no end is preferred"
 
 
-@pytest.mark.parametrize("n", [LONGEST + 1, 1000, 4 * LONGEST])
-def test_long_sequences_are_thinned_and_the_choice_still_reaches_both_ends(n):
-    x = np.linspace(0, 1, n, dtype=np.float32)[:, None]
-    chosen = cluster(x, 16)
-    assert len(set(chosen.tolist())) == 16
-    # Even motion: sixteen equal runs, each told by its middle, but for the thinning.
-    middles = (np.arange(16) + 0.5) * n / 16
-    assert np.abs(chosen - middles).max() <= 3 * n / LONGEST + 1
+def test_even_motion_is_told_by_even_frames():
+    x = circling((1000, 0.01))
+    middles = (np.arange(16) + 0.5) * 1000 / 16
+    assert np.abs(cluster(x, 16).indices - middles).max() <= 2
+
+
+def test_what_is_not_appearance_does_not_count():
+    x = descriptors(40, 256)
+    flow = descriptors(40, 30, seed=1)
+    still = np.zeros(40, np.float32)
+    assert np.array_equal(select(still, still, np.hstack([x, flow]), 8), select(still, still, x, 8))
 
 
 def film(pictures: list[np.ndarray], *, rate: float = 20.0) -> Window:
@@ -171,7 +181,7 @@ def test_nothing_before_a_scene_cut_is_chosen(before, after):
     pictures = [view(first, 0.3 * i, 0, 32) for i in range(before)]
     pictures += [view(second, 0, 0.3 * i, 32) for i in range(after)]
     window = film(pictures)
-    assert scene_start(window.motion, window.change) == before
+    assert scene_cuts(window.motion, window.change).tolist() == [before]
     assert chosen_of(window).min() >= before
 
 
@@ -183,10 +193,40 @@ def test_the_newest_of_several_scenes_is_told():
 def test_a_sudden_start_is_no_scene_cut():
     pictures = [moving_square(0, seed=3)] * 20 + [moving_square(3 * i, seed=3) for i in range(1, 7)]
     window = film(pictures)
-    assert scene_start(window.motion, window.change) == 0
+    assert not len(scene_cuts(window.motion, window.change))
 
 
 def test_a_still_scene_has_no_cuts():
     window = film([texture(32, 32)] * 30)
-    assert scene_start(window.motion, window.change) == 0
+    assert not len(scene_cuts(window.motion, window.change))
     assert len(set(chosen_of(window).tolist())) == 16
+
+
+def scenes(*parts: tuple[int, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Motion, and where each part but the first begins: (frames, motion) of each part; its first field is the cut's."""
+    motion = np.concatenate([np.r_[50.0, np.full(length - 1, level)] for length, level in parts]).astype(np.float32)
+    return motion, np.cumsum([length for length, _ in parts])[:-1]
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([(70, 0.1), (80, 0.5), (90, 0.2)], 1),
+        ([(20, 9.0), (LONG_SCENE, 0.1), (LONG_SCENE - 1, 5.0)], 1),  # short scenes count for nothing beside long ones
+        ([(10, 9.0), (30, 0.1), (20, 5.0)], 1),  # none is long: the longest
+        ([(40, 0.0)], 0),
+    ],
+)
+def test_the_strongest_scene_of_a_recording(parts, expected):
+    motion, cuts = scenes(*parts)
+    borders = [0, *cuts.tolist(), len(motion)]
+    assert strongest_scene(motion, cuts) == (borders[expected], borders[expected + 1])
+
+
+def test_the_strongest_scene_is_selected_from_when_asked_for():
+    first, second = texture(60, 60, seed=1), 255 - texture(60, 60, seed=2)
+    pictures = [view(first, 0.2 * i, 0, 32) for i in range(70)] + [view(second, 0.05 * i, 0, 32) for i in range(70)]
+    window = film(pictures)
+    assert chosen_of(window).min() >= 70
+    strongest = select(window.motion, window.change, window.descriptors, 16, scene="strongest")
+    assert strongest.max() < 70

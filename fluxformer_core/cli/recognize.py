@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from fluxformer_core.clip import ActionEvent, Recognition, Update
+    from fluxformer_core.stream.explainer import Explainer
     from fluxformer_core.stream.recognizer import Recognizer
     from fluxformer_core.stream.recording import VideoRecorder
     from fluxformer_core.stream.sources import Source, SourceFrame
@@ -20,6 +21,7 @@ SUMMARY = "Recognise actions in a video, a bag, a folder of images or before a c
 EXAMPLES = """\
   fluxformer recognize clip.mp4
   fluxformer recognize 0 --overlay out.mp4                      the first camera, until Ctrl-C
+  fluxformer recognize clip.mp4 --explain pictures/             why it said so: a picture of each decision
   fluxformer recognize my_bag --topic /camera/image_raw --json out.jsonl
   fluxformer recognize images/ --rate 25 --json - | jq .label"""
 
@@ -34,7 +36,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--topic", help="the bag's images; needed where it has several image topics")
     parser.add_argument("--rate", type=float, metavar="HZ", help="frames per second of a folder (default: 30)")
     parser.add_argument("--json", metavar="FILE", help="one line for each recognition and event; - prints")
+    parser.add_argument(
+        "--selection",
+        metavar="NAME",
+        default="flow_guided",
+        help="how frames are selected: flow_guided (default), uniform, upstream",
+    )
     parser.add_argument("--overlay", type=Path, metavar="FILE.mp4", help="video of what is seen and recognised")
+    parser.add_argument("--explain", type=Path, metavar="DIR", help="a picture of what led to each start and end")
     parser.add_argument("--quiet", action="store_true", help="print neither events nor progress")
 
 
@@ -45,18 +54,21 @@ def run(arguments: Namespace) -> None:
         FluxformerError: if the source, the model or an output cannot be used.
     """
     from fluxformer_core.bundle import Bundle, default_bundle_path
-    from fluxformer_core.stream.recognizer import Recognizer
+    from fluxformer_core.stream.explainer import Explainer
+    from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig
     from fluxformer_core.stream.recording import VideoRecorder
     from fluxformer_core.stream.sources import open_source
 
     with ExitStack() as stack:
         source = stack.enter_context(open_source(arguments.source, topic=arguments.topic, rate=arguments.rate))
-        recognizer = Recognizer(Bundle.load(arguments.model or default_bundle_path()), flow=arguments.flow)
+        config = RecognizerConfig(selection=arguments.selection)
+        recognizer = Recognizer(Bundle.load(arguments.model or default_bundle_path()), config, flow=arguments.flow)
         _refuse_to_overwrite(arguments.source, arguments.json, arguments.overlay)
         json_file = stack.enter_context(_open_json(arguments.json)) if arguments.json else None
         video = stack.enter_context(VideoRecorder(arguments.overlay)) if arguments.overlay else None
+        explainer = Explainer(arguments.explain) if arguments.explain else None
         quiet = arguments.quiet or arguments.json == "-"  # whoever reads JSON wants nothing in between
-        _follow(source, recognizer, _Report(json_file, video, quiet=quiet))
+        _follow(source, recognizer, _Report(json_file, video, explainer, quiet=quiet))
 
 
 def _follow(source: Source, recognizer: Recognizer, report: _Report) -> None:
@@ -71,22 +83,25 @@ def _follow(source: Source, recognizer: Recognizer, report: _Report) -> None:
             pass  # the usual end of a camera; of a recording, too, what was found so far is worth having
         finally:
             frames.close()
-            report.events(recognizer.close())
+            report.close(recognizer.close())
             report.summary(recognizer)
 
 
 class _Report:
-    """Tells the user, the JSON file and the overlay video what was recognised.
+    """Tells the user, the JSON file, the overlay video and the explaining pictures what was recognised.
 
     Args:
         json_file: where the lines of JSON go, if anywhere.
         video: where the overlay goes, if anywhere.
+        explainer: what draws the pictures, if anything.
         quiet: whether nothing is to be printed.
     """
 
-    def __init__(self, json_file: TextIO | None, video: VideoRecorder | None, *, quiet: bool) -> None:
+    def __init__(
+        self, json_file: TextIO | None, video: VideoRecorder | None, explainer: Explainer | None, *, quiet: bool
+    ) -> None:
         self.quiet = quiet
-        self._json, self._video = json_file, video
+        self._json, self._video, self._explainer = json_file, video, explainer
         self._start: int | None = None
         self._recognition: Recognition | None = None
         self._event: ActionEvent | None = None
@@ -97,6 +112,8 @@ class _Report:
             self._recognition = update.recognition
             self._write("recognition", update.recognition, state=update.recognition.state.name)
         self.events(update.events)
+        if self._explainer is not None:
+            self._explainer.update(update, frame.stamp, recognizer)
         if self._video is not None:
             from fluxformer_core.stream.overlay import draw_overlay, visible
 
@@ -107,6 +124,11 @@ class _Report:
                 selection=recognizer.last_selection,
             )
             self._video.write(picture, frame.stamp)
+
+    def close(self, events: tuple[ActionEvent, ...]) -> None:
+        self.events(events)
+        if self._explainer is not None:
+            self._explainer.close(events)
 
     def events(self, events: tuple[ActionEvent, ...]) -> None:
         for event in events:
@@ -126,6 +148,8 @@ class _Report:
         }
         if resets := sum(counters.resets.values()):
             numbers["reset"] = resets
+        if self._explainer is not None:
+            numbers["picture"] = self._explainer.written
         counted = (f"{number} {name}{'' if number == 1 else 's'}" for name, number in numbers.items())
         sys.stderr.write(", ".join(counted) + "\n")
 

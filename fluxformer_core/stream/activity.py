@@ -77,6 +77,7 @@ class ActivityTracker:
         self._rising: int | None = None  # since when the motion has been above stop_motion
         self._still: NDArray[np.float32] | None = None  # what the scene looked like when it was last still
         self._most_different = 0.0
+        self.thresholds = self.config.start_motion, self.config.stop_motion  # in use, at present
 
     @property
     def active(self) -> bool:
@@ -94,7 +95,7 @@ class ActivityTracker:
         config = self.config
         self._recent.append(motion)
         level = float(np.median(list(self._recent)[-3:]))  # one noisy flow field is no motion
-        start, stop = self._thresholds()
+        self.thresholds = start, stop = self._thresholds()
         if self._rising is None and motion >= stop:
             self._rising = stamp
         elif max(motion, level) < stop:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -30,6 +30,10 @@ class Window:
 
     def __len__(self) -> int:
         return len(self.stamps)
+
+    def since(self, first: int) -> Window:
+        """The frames from an index on; views, too."""
+        return Window(*(getattr(self, member.name)[first:] for member in fields(self)))
 
 
 class RollingBuffer:

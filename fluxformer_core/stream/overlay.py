@@ -23,11 +23,11 @@ _CURVE: Box = (14, 313, 840, 350)
 _STRIP_TOP, _STRIP_BOTTOM, _GAP = 366.0, 464.0, 3.0
 _BAR_TOP, _BAR_PITCH, _BARS = 134.0, 27.0, 5
 
-_BACKGROUND, _HOLLOW, _QUIET, _INK = (17, 19, 24), (38, 42, 51), (148, 156, 170), (242, 244, 247)
+BACKGROUND, HOLLOW, QUIET, INK = (17, 19, 24), (38, 42, 51), (148, 156, 170), (242, 244, 247)
 _BAR, _LINK = (88, 112, 156), (70, 76, 90)
-_STATE_COLOURS: dict[State | None, Colour] = {
-    None: _QUIET,
-    State.WARMING_UP: _QUIET,
+STATE_COLOURS: dict[State | None, Colour] = {
+    None: QUIET,
+    State.WARMING_UP: QUIET,
     State.IDLE: (96, 165, 250),
     State.UNKNOWN: (251, 191, 36),
     State.ACTION: (52, 211, 153),
@@ -40,7 +40,7 @@ _STATE_NAMES: dict[State | None, str] = {
 }
 _EVENT_VERBS = {EventKind.STARTED: "started", EventKind.UPDATED: "goes on", EventKind.ENDED: "ended"}
 
-_FLOW_RADIUS = 1.0  # frame heights per second: a brisk arm gets the full colour
+FLOW_RADIUS = 1.0  # frame heights per second: a brisk arm gets the full colour
 _FLOW_SIDE = 48  # px: flow is coloured small, for colouring is most of the work, and enlarged
 _FULL_MOTION = 1.0  # frame heights per second that fill the motion curve's height; faster motion stretches it
 
@@ -65,8 +65,8 @@ def draw_overlay(
     Returns:
         (height, width, 3) uint8 RGB, of even width.
     """
-    page = Page(_PAGE, height, _BACKGROUND)
-    colour = _STATE_COLOURS[recognition.state if recognition else None]
+    page = Page(_PAGE, height, BACKGROUND)
+    colour = STATE_COLOURS[recognition.state if recognition else None]
     page.frame(page.picture(frame, _CAMERA), colour, 3)
     _draw_state(page, recognition, colour)
     _draw_event(page, recognition, event)
@@ -129,7 +129,7 @@ def _draw_event(page: Page, recognition: Recognition | None, event: ActionEvent 
     if recognition and event.kind is not EventKind.ENDED and recognition.label == event.label:
         peak = max(peak, recognition.score)  # events are sent at changes only; scores have grown since
     left, _, right, _ = _PANEL
-    page.text((left + 20, 100), f"{words},  peak {_percent(peak)}", 15, _QUIET, room=right - left - 20)
+    page.text((left + 20, 100), f"{words},  peak {_percent(peak)}", 15, QUIET, room=right - left - 20)
 
 
 def _draw_scores(page: Page, recognition: Recognition, colour: Colour) -> None:
@@ -137,15 +137,15 @@ def _draw_scores(page: Page, recognition: Recognition, colour: Colour) -> None:
     if rows and recognition.state is State.ACTION:
         rows[0] = (*rows[0][:2], colour)
     if rows:
-        rows.append(("none of these", recognition.unknown_score, _STATE_COLOURS[State.UNKNOWN]))
+        rows.append(("none of these", recognition.unknown_score, STATE_COLOURS[State.UNKNOWN]))
     left, _, right, _ = _PANEL
     start, end = left + 146, right - 52
     for row, (name, score, bar) in enumerate(rows):
         y = _BAR_TOP + row * _BAR_PITCH
-        page.text((start - 12, y + 5.5), name, 16, _INK if row == 0 else _QUIET, "rs", room=start - 12 - left)
-        page.fill((start, y - 7, end, y + 7), _HOLLOW)
+        page.text((start - 12, y + 5.5), name, 16, INK if row == 0 else QUIET, "rs", room=start - 12 - left)
+        page.fill((start, y - 7, end, y + 7), HOLLOW)
         page.fill((start, y - 7, start + (end - start) * min(max(score, 0.0), 1.0), y + 7), bar)
-        page.text((right, y + 5.5), _percent(score), 16, _INK if row == 0 else _QUIET, "rs")
+        page.text((right, y + 5.5), _percent(score), 16, INK if row == 0 else QUIET, "rs")
 
 
 def _draw_motion(page: Page, recognition: Recognition, selection: Selection, colour: Colour) -> None:
@@ -155,13 +155,13 @@ def _draw_motion(page: Page, recognition: Recognition, selection: Selection, col
     since = selection.window_stamps - selection.window_stamps[0]
     curve = np.column_stack([left + (right - left) * since / max(1, since[-1]), heights])
     chosen = curve[np.searchsorted(selection.window_stamps, selection.stamps)]
-    page.area([(left, bottom), *curve, (right, bottom)], _HOLLOW)
+    page.area([(left, bottom), *curve, (right, bottom)], HOLLOW)
     for box, (x, y) in zip(_cells(len(chosen)), chosen, strict=True):
         page.line([(x, y), (x, bottom), ((box[0] + box[2]) / 2, _STRIP_TOP)], _LINK)
-    page.line(curve, _QUIET, 1.5)
+    page.line(curve, QUIET, 1.5)
     for x, y in chosen:
         page.dot((x, y), 2.6, colour)
-    page.text((left, top - 2), f"motion {recognition.motion:.2f} frame heights/s", 12, _QUIET)
+    page.text((left, top - 2), f"motion {recognition.motion:.2f} frame heights/s", 12, QUIET)
 
 
 def _draw_strip(page: Page, recognition: Recognition, selection: Selection) -> None:
@@ -171,20 +171,20 @@ def _draw_strip(page: Page, recognition: Recognition, selection: Selection) -> N
     for place, (left, top, right, bottom) in enumerate(boxes):
         page.picture(selection.frames[place], (left, top, right, bottom))
         field = cv2.resize(selection.flow[place], (_FLOW_SIDE, _FLOW_SIDE), interpolation=cv2.INTER_AREA)
-        page.picture(flow_colours(field, _FLOW_RADIUS), (left, bottom + 2, right, bottom + 2 + side))
+        page.picture(flow_colours(field, FLOW_RADIUS), (left, bottom + 2, right, bottom + 2 + side))
         if (len(boxes) - 1 - place) % spacing == 0:
             ago = (recognition.stamp - int(selection.stamps[place])) / SECOND
             when = f"-{ago:.1f} s" if ago >= 0.05 else "now"
-            page.text(((left + right) / 2, bottom + side + 13), when, 11, _QUIET, "ms")
+            page.text(((left + right) / 2, bottom + side + 13), when, 11, QUIET, "ms")
 
 
 def _draw_nothing_yet(page: Page, recognition: Recognition | None) -> None:
-    page.fill((_CURVE[0], _CURVE[3] - 1, _CURVE[2], _CURVE[3]), _HOLLOW)
+    page.fill((_CURVE[0], _CURVE[3] - 1, _CURVE[2], _CURVE[3]), HOLLOW)
     for left, top, right, bottom in _cells(16):
-        page.fill((left, top, right, bottom), _HOLLOW)
-        page.fill((left, bottom + 2, right, 2 * bottom - top + 2), _HOLLOW)
+        page.fill((left, top, right, bottom), HOLLOW)
+        page.fill((left, bottom + 2, right, 2 * bottom - top + 2), HOLLOW)
     if recognition is not None and recognition.state is State.WARMING_UP:
-        page.text((_CURVE[0], _CURVE[1] - 2), f"{recognition.frames_in_window} frames so far", 12, _QUIET)
+        page.text((_CURVE[0], _CURVE[1] - 2), f"{recognition.frames_in_window} frames so far", 12, QUIET)
 
 
 def _cells(count: int) -> list[Box]:

@@ -14,11 +14,12 @@ from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, Pixels, Recog
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.stream.admission import Admission, Verdict
-from fluxformer_core.stream.buffer import THUMBNAIL, RollingBuffer
+from fluxformer_core.stream.buffer import THUMBNAIL, RollingBuffer, Window
 from fluxformer_core.stream.clip_builder import build_clip
 from fluxformer_core.stream.decision import Decider, DecisionConfig
 from fluxformer_core.stream.prepare import check_image, prepare
-from fluxformer_core.stream.selection import select
+from fluxformer_core.stream.selection import Choice
+from fluxformer_core.stream.selectors import SELECTORS
 from fluxformer_core.stream.timings import StageTimings
 
 LEAD = 0.3
@@ -45,6 +46,7 @@ class RecognizerConfig:
     recognition_rate: float = 7.5  # Hz, by stamp
     top_k: int = 5  # scores listed in a recognition
     max_gap: float = 0.5  # s: a longer gap between frames empties the window
+    selection: str = "flow_guided"  # how the clip's frames are selected: a name in SELECTORS
     decision: DecisionConfig = field(default_factory=DecisionConfig)
 
     def __post_init__(self) -> None:
@@ -55,6 +57,8 @@ class RecognizerConfig:
             wrong.append(f"top_k must be at least 1, not {self.top_k}")
         if not 0 < self.max_gap < float("inf"):
             wrong.append(f"max_gap must be positive and finite, not {self.max_gap}")
+        if self.selection not in SELECTORS:
+            wrong.append(f"selection must be one of {', '.join(SELECTORS)}, not {self.selection!r}")
         if wrong:
             raise ConfigError("; ".join(wrong))
 
@@ -83,6 +87,9 @@ class Selection:
     flow: NDArray[np.float32]  # (T, S, S, 2) frame heights per second
     window_stamps: NDArray[np.int64]  # (n,) ns
     motion: NDArray[np.float32]  # (n,) frame heights per second, of the whole window
+    choice: Choice  # counted in the window
+    spell_start: int  # ns: first moving frame of the spell that was looked at
+    thresholds: tuple[float, float]  # frame heights per second: motion begins, and is over
 
 
 class Recognizer:
@@ -135,6 +142,11 @@ class Recognizer:
     def open_event(self) -> ActionEvent | None:
         """The newest event of the action that is under way, if any."""
         return self._decider.open_event
+
+    @property
+    def window(self) -> Window:
+        """What is held at present: views, valid until the next push."""
+        return self._buffer.window()
 
     def warm_up(self, forwards: int = 2) -> None:
         """Run the model on zeros, so that the first recognition is as fast as the rest."""
@@ -227,16 +239,24 @@ class Recognizer:
             return Recognition(stamp, start, stamp, state, motion=motion, frames_in_window=len(window)), ()
         first = int(np.searchsorted(window.stamps, spell.start - round(LEAD * SECOND)))
         with self.timings.measure("select"):
-            chosen = first + select(
-                window.motion[first:], window.change[first:], window.descriptors[first:], self.spec.frames
-            )
+            choice = SELECTORS[self._config.selection](window.since(first), self.spec.frames).after(first)
+            chosen = choice.indices
             frames, flow, stamps = window.frames[chosen], window.flow[chosen], window.stamps[chosen]
         self.counters.forwards += 1
         with self.timings.measure("forward"):
             probabilities = self._probabilities(frames, flow)
         with self.timings.measure("decide"):
             decided, events = self._decider.decide(stamp, probabilities, int(window.stamps[0]))
-        self.last_selection = Selection(stamps, frames, flow, window.stamps.copy(), window.motion.copy())
+        self.last_selection = Selection(
+            stamps,
+            frames,
+            flow,
+            window.stamps.copy(),
+            window.motion.copy(),
+            choice,
+            spell.start,
+            self._decider.activity.thresholds,
+        )
         recognition = Recognition(
             stamp=stamp,
             window_start=int(stamps[0]),

@@ -1,0 +1,162 @@
+"""Where the ways of selecting frames look, on sequences whose truth is known, and what each selection costs.
+
+Example:
+    python benchmarks/selection.py --seeds 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from statistics import mean, median
+
+import cv2
+import numpy as np
+
+from fluxformer_core.clip import SECOND, ClipSpec, Pixels
+from fluxformer_core.flow.dis import DisFlow
+from fluxformer_core.learn.actor import ActorStyle, Film, Performance, Stage
+from fluxformer_core.stream.buffer import RollingBuffer, Window
+from fluxformer_core.stream.prepare import prepare
+from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.stream.upstream_selection import released_selection
+
+SPEC = ClipSpec()
+BEGIN, END, SECONDS = 1.0, 2.2, 3.2
+ACTIONS = ("wave", "swipe_left", "throw", "clap", "draw_circle_cw", "squat")
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Frames at the model's rate, the largest window that a model holds, and the truth about them."""
+
+    window: Window
+    inside: slice  # the frames in which something happens
+    cut: int = 0  # the first frame of the last scene
+
+
+def _stage(seed: int, noise: float) -> Film:
+    action = Performance(ACTIONS[seed % len(ACTIONS)], BEGIN, END)
+    style = replace(ActorStyle(), noise=noise)
+    return Stage([action], seed=seed, rate=SPEC.rate, size=(128, 128), duration=SECONDS, style=style)
+
+
+def _images(seed: int, noise: float = 1.0) -> list[np.ndarray]:
+    return [np.asarray(image) for _, image in _stage(seed, noise)]
+
+
+def _sequence(images: list[np.ndarray], inside: slice, cut: int = 0) -> Sequence:
+    buffer = RollingBuffer(replace(SPEC, window=max(len(images), SPEC.window)), DisFlow())
+    for i, image in enumerate(images):
+        buffer.push(prepare(image, Pixels.RGB, SPEC), round(i * SECOND / SPEC.rate))
+    return Sequence(buffer.window(), inside, cut)
+
+
+ACT = slice(round(BEGIN * SPEC.rate), round(END * SPEC.rate) + 1)
+
+
+def still_act_still(seed: int) -> Sequence:
+    """A person stands, acts and stands, before a camera with ordinary noise."""
+    return _sequence(_images(seed), ACT)
+
+
+def noise(seed: int) -> Sequence:
+    """The same before a camera with three times the noise."""
+    return _sequence(_images(seed, 3.0), ACT)
+
+
+def flicker(seed: int) -> Sequence:
+    """The same in light that flickers by a tenth from frame to frame."""
+    light = 1 - 0.1 * (np.arange(round(SECONDS * SPEC.rate)) % 2)
+    return _sequence([(i * b).astype(np.uint8) for i, b in zip(_images(seed), light, strict=True)], ACT)
+
+
+def pan(seed: int) -> Sequence:
+    """The camera rests, turns and rests; nobody acts."""
+    room = cv2.resize(_images(seed, 0.0)[0], (256, 256), interpolation=cv2.INTER_CUBIC)
+    turned = np.clip((np.arange(round(SECONDS * SPEC.rate)) - ACT.start) / (ACT.stop - ACT.start), 0, 1)
+    random = np.random.default_rng(seed)
+    images = []
+    for share in turned:
+        matrix = np.array([[1, 0, -20 - 60 * share], [0, 1, -64]], np.float64)
+        image = cv2.warpAffine(room, matrix, (128, 128), flags=cv2.INTER_LINEAR)
+        images.append(np.clip(image + random.normal(0, 2, image.shape), 0, 255).astype(np.uint8))
+    return _sequence(images, ACT)
+
+
+def cut(seed: int) -> Sequence:
+    """Somebody acts; the film is cut, and somebody else elsewhere stands, acts and stands."""
+    first = _images(seed + 1)[20:50]
+    second = [255 - image[:, ::-1] for image in _images(seed)]  # as different as a picture can be
+    inside = slice(len(first) + ACT.start, len(first) + ACT.stop)
+    return _sequence(first + second, inside, cut=len(first))
+
+
+SEQUENCES: dict[str, Callable[[int], Sequence]] = {
+    "still, act, still": still_act_still,
+    "threefold noise": noise,
+    "flickering light": flicker,
+    "still, pan, still": pan,
+    "cut in the middle": cut,
+}
+
+
+def share_inside(sequence: Sequence, chosen: np.ndarray) -> float:
+    """Share of the chosen frames in which something happens; one frame before and after counts, for flow takes two."""
+    return float(((chosen >= sequence.inside.start - 1) & (chosen <= sequence.inside.stop)).mean())
+
+
+def share_before_cut(sequence: Sequence, chosen: np.ndarray) -> float:
+    """Share of the chosen frames that are of an earlier scene than the one that goes on."""
+    return float((chosen < sequence.cut).mean())
+
+
+def measure(name: str, seeds: int) -> Iterator[tuple[str, float, float, int]]:
+    """For each way: its name, mean share inside, mean share before the cut, videos that the scripts would have lost."""
+    sequences = [SEQUENCES[name](seed) for seed in range(seeds)]
+    for way, selector in SELECTORS.items():
+        chosen = [selector(sequence.window, SPEC.frames).indices for sequence in sequences]
+        lost = 0
+        if way == "upstream":
+            left = [released_selection(s.window.frames, s.window.flow, SPEC.frames) for s in sequences]
+            lost = sum(len(released.indices) < SPEC.frames for released in left)
+        inside = mean(share_inside(s, c) for s, c in zip(sequences, chosen, strict=True))
+        before = mean(share_before_cut(s, c) for s, c in zip(sequences, chosen, strict=True))
+        yield way, inside, before, lost
+
+
+def milliseconds(repeats: int = 50) -> dict[str, float]:
+    """Median processor time of one selection from a full window."""
+    sequence = still_act_still(0)
+    assert len(sequence.window) == SPEC.window
+    spent: dict[str, list[float]] = {way: [] for way in SELECTORS}
+    for _ in range(repeats):
+        for way, selector in SELECTORS.items():
+            begin = time.thread_time()
+            selector(sequence.window, SPEC.frames)
+            spent[way].append(1e3 * (time.thread_time() - begin))
+    return {way: median(times) for way, times in spent.items()}
+
+
+def main() -> None:
+    """Print a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=6, help="sequences of each kind (default: %(default)s)")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    print(f"| selected inside the action | {' | '.join(SELECTORS)} |")
+    print(f"| --- |{' --- |' * len(SELECTORS)}")
+    for name in SEQUENCES:
+        cells = []
+        for _, inside, before, lost in measure(name, arguments.seeds):
+            notes = [f"{100 * before:.0f} % before the cut"] * (before > 0) + [f"{lost} with too few"] * (lost > 0)
+            cells.append(f"{100 * inside:.0f} %" + (f" ({', '.join(notes)})" if notes else ""))
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    cost = milliseconds()
+    print(f"| ms per selection from {SPEC.window} frames | {' | '.join(f'{cost[way]:.2f}' for way in SELECTORS)} |")
+
+
+if __name__ == "__main__":
+    main()
