@@ -127,7 +127,7 @@ def film(
     coloured = dressed or not shot.depth
     place, speed = np.zeros((count, 2)), np.zeros((count, 2))
     if coloured and rng.random() < config.restless:
-        place, speed = wander(shot.times, config.pan, config.shake, rng)
+        place, speed = wander(shot.times, 1 / RATE, config.pan, config.shake, rng)
     carried, drift = path if path is not None else (np.zeros((count, 2)), np.zeros((count, 2)))
     views = [np.column_stack([linear, offset + step]) for step in side * (place + carried)]
     turn = tempo * linear
@@ -166,7 +166,7 @@ def _before(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """People (T, S, S, 4) before a background, and how all of it moves as a flow estimator would see it."""
     frames, moved = np.empty((*people.shape[:3], 3), np.float32), np.empty_like(flow)
-    reach = np.ones((5, 5), np.uint8)
+    reach = np.ones((7, 7), np.uint8)
     for i, person in enumerate(people):
         place, structured = behind[i % len(behind)], seen[i % len(seen)]
         opacity = person[..., 3]

@@ -32,7 +32,7 @@ PICTURES = 400
 """Files of the trainer's folders that are looked at, at most."""
 _SUFFIXES = {".avi", ".bmp", ".jpeg", ".jpg", ".m4v", ".mkv", ".mov", ".mp4", ".png", ".webm", ".webp"}
 _LOOKS, _LOOK_EVERY = 9, 12  # frames of a video whose median is taken, so that whoever moves disappears
-_STRUCTURE = 0.02  # brightness difference of neighbouring pixels at which a flow estimator is half sure
+_STRUCTURE = 0.0015  # brightness difference of neighbouring pixels at which DIS, with some noise, is half sure
 
 
 @lru_cache(maxsize=4)

@@ -11,31 +11,29 @@ Clip = NDArray[np.float32]
 
 
 def wander(
-    times: NDArray[np.float64], pan: float, shake: float, rng: np.random.Generator
+    times: NDArray[np.float64], period: float, pan: float, shake: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Where the picture of a restless camera moves: an even pan and the tremor of a hand.
 
     Args:
         times: (T,) s.
+        period: s between a frame and the one that it is compared with.
         pan: speed of an even pan at most, frame heights per second.
         shake: size of the tremor at most, frame heights.
         rng: source of randomness.
 
     Returns:
-        Place and velocity of the picture's content, each (T, 2) as x to the right and y down, in frame heights and
-        frame heights per second; the place is about 0 on average.
+        Place of the picture's content and its velocity since the frame before, each (T, 2) as x to the right and y
+        down, in frame heights and frame heights per second; the place is about 0 on average.
     """
     speed, heading = rng.uniform(0, pan), rng.uniform(0, 2 * np.pi)
     even = speed * np.array([np.cos(heading), 0.3 * np.sin(heading)])  # heads turn sideways more than up and down
-    place = (times - times.mean())[:, None] * even
-    velocity = np.tile(even, (len(times), 1))
+    place, before = ((moments - times.mean())[:, None] * even for moments in (times, times - period))
     for rate in rng.uniform(0.4, 5.0, 3):
-        omega, phase = 2 * np.pi * rate, rng.uniform(0, 2 * np.pi, 2)
-        size = rng.uniform(0, shake, 2) / (1 + rate)
-        angle = omega * times[:, None] + phase
-        place += size * np.sin(angle)
-        velocity += size * omega * np.cos(angle)
-    return place, velocity
+        phase, size = rng.uniform(0, 2 * np.pi, 2), rng.uniform(0, shake, 2) / (1 + rate)
+        place += size * np.sin(2 * np.pi * rate * times[:, None] + phase)
+        before += size * np.sin(2 * np.pi * rate * (times - period)[:, None] + phase)
+    return place, (place - before) / period
 
 
 def relight(frames: Clip, rng: np.random.Generator, *, tint: float) -> Clip:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxformer_core.clip import OTHER
+from fluxformer_core.errors import ConfigError
 from fluxformer_core.flow.dis import DisFlow
 from fluxformer_core.learn.augment import MOVING, RATE, AugmentConfig, Take, film
 from fluxformer_core.learn.datasets import FLOW_STEP, ClipStore, Sample
@@ -23,6 +24,7 @@ GAITS = frozenset({"jog", "walk"})
 
 Clip = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Frames (T, S, S, 3) in 0..1 and flow (T, S, S, 2) in frame heights per second."""
+Kind = Callable[[int, AugmentConfig, np.random.Generator], Clip]
 Order = NDArray[np.intp]
 """Numbers of the frames that follow each other."""
 
@@ -41,23 +43,29 @@ class OtherClips:
         self._all = [(k, i) for k, i, label in named if label != OTHER]
         self._one_way = [(k, i) for k, i, label in named if label in ONE_WAY]
         self._gaits = [(k, i) for k, i, label in named if label in GAITS]
-        kinds: list[tuple[float, Callable[[int, AugmentConfig, np.random.Generator], Clip], bool]] = [
-            (0.36, self.idle, bool(self._all)),
-            (0.20, self.passing, bool(self._gaits)),
-            (0.10, self.reversed, bool(self._one_way)),
-            (0.08, self.shuffled, bool(self._one_way)),
-            (0.04, self.glued, bool(self._one_way)),
-            (0.04, self.given_up, bool(self._one_way)),
-            (0.10, self.empty_place, bool(self._all)),
-            (0.08, self.moving_things, bool(self._all)),
+        kinds: list[tuple[float, Kind, Sequence[object]]] = [
+            (0.36, self.idle, self._all),
+            (0.20, self.passing, self._gaits),
+            (0.10, self.reversed, self._one_way),
+            (0.08, self.shuffled, self._one_way),
+            (0.04, self.glued, self._one_way),
+            (0.04, self.given_up, self._one_way),
+            (0.10, self.empty_place, self._all),
+            (0.08, self.moving_things, self._all),
         ]
-        possible = [(share, kind) for share, kind, can in kinds if can]
+        possible = [(share, kind) for share, kind, sources in kinds if sources]
         self._kinds = [kind for _, kind in possible]
-        self._shares = np.array([share for share, _ in possible]) / sum(share for share, _ in possible)
+        self._shares = np.array([share for share, _ in possible]) / (sum(share for share, _ in possible) or 1)
 
     def draw(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
-        """A clip of `count` frames, of any kind."""
-        return self._kinds[rng.choice(len(self._kinds), p=self._shares)](count, config, rng)
+        """A clip of `count` frames, of any kind that the recordings allow.
+
+        Raises:
+            ConfigError: if there is no recording to make it from.
+        """
+        if not self._kinds:
+            raise ConfigError(f"clips of {OTHER} are made from recordings of actions, but there are none")
+        return self._kinds[int(rng.choice(len(self._kinds), p=self._shares))](count, config, rng)
 
     def idle(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
         """Somebody before or after an action, for as long as a window lasts."""
@@ -113,7 +121,7 @@ class OtherClips:
         n = len(sample.motion)
         length = min(n, int(rng.uniform(1.0, 3.2) * RATE))
         chosen = int(rng.integers(n - length + 1)) + uniform(length, count)
-        shot = self._along(sample, np.arange(n), chosen)
+        shot = self.along(sample, np.arange(n), chosen)
         size = rng.uniform(1.5, 2.6)
         velocity = np.array([rng.choice((-1.0, 1.0)) * rng.uniform(1.0, 2.6), rng.uniform(-0.1, 0.1)])
         middle = shot.times[0] + rng.uniform(0.15, 0.85) * np.ptp(shot.times)
@@ -163,9 +171,9 @@ class OtherClips:
         self, sample: Sample, order: Order, count: int, config: AugmentConfig, rng: np.random.Generator
     ) -> Clip:
         chosen = select(sample.motion[order], sample.change[order], sample.descriptors[order], count)
-        return film(self._along(sample, order, chosen), config, rng, flip=rng.random() < config.flip)
+        return film(self.along(sample, order, chosen), config, rng, flip=rng.random() < config.flip)
 
-    def _along(self, sample: Sample, order: Order, chosen: Order) -> Take:
+    def along(self, sample: Sample, order: Order, chosen: Order) -> Take:
         """The frames at the places `chosen` of an order, and how each follows from the one before it in that order."""
         flow = np.zeros((len(chosen), *sample.flow.shape[1:]), np.float32)
         for i, place in enumerate(chosen):

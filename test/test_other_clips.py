@@ -1,0 +1,120 @@
+"""Clips of what is no action: made from actions, but never from one that looks the same in pieces or backwards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from helpers import small_spec
+from test_augment import PLAIN
+
+from fluxformer_core.clip import OTHER
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.flow.dis import DisFlow
+from fluxformer_core.learn.actor import ACTIONS, FLIPPED
+from fluxformer_core.learn.augment import RATE, AugmentConfig
+from fluxformer_core.learn.datasets import FLOW_STEP, ActorClip, ClipStore
+from fluxformer_core.learn.other import GAITS, ONE_WAY, OtherClips
+
+LABELS = ("other", "squat", "throw", "walk", "wave")
+COUNT, SIDE = 16, 48
+KINDS = ("idle", "passing", "reversed", "shuffled", "given_up", "glued", "empty_place", "moving_things")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    clips = [ActorClip(label, seed, "depth") for seed, label in enumerate(LABELS)]
+    return ClipStore.build(clips, LABELS, small_spec(size=SIDE), tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def others(store: ClipStore) -> OtherClips:
+    return OtherClips([store])
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def test_no_action_is_cut_up_that_would_still_be_one():
+    assert set(ACTIONS) >= ONE_WAY | GAITS
+    assert not ONE_WAY & {*FLIPPED, "sit_to_stand", "stand_to_sit"}, "backwards they are their partners"
+    same_from_both_ends = {"wave", "clap", "boxing", "jog", "walk", "knock", "push", "squat", "lunge", "arm_curl"}
+    assert not ONE_WAY & {*same_from_both_ends, "arm_cross"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_gives_clips(others, kind):
+    for seed in range(6):
+        frames, flow = getattr(others, kind)(COUNT, AugmentConfig(), rng(seed))
+        assert (frames.shape, frames.dtype) == ((COUNT, SIDE, SIDE, 3), np.float32)
+        assert (flow.shape, flow.dtype) == ((COUNT, SIDE, SIDE, 2), np.float32)
+        assert np.isfinite(frames).all()
+        assert np.isfinite(flow).all()
+        assert frames.min() > -0.5
+        assert frames.max() < 2.0
+
+
+def test_the_same_seed_draws_the_same_clip(others):
+    first, again, other = (others.draw(COUNT, AugmentConfig(), rng(seed)) for seed in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_recordings_without_one_way_actions_still_give_clips(tmp_path):
+    waves = ClipStore.build([ActorClip("wave", 1, "depth")], LABELS, small_spec(size=SIDE), tmp_path)
+    others = OtherClips([waves])
+    for seed in range(10):
+        assert others.draw(COUNT, AugmentConfig(), rng(seed))[0].shape == (COUNT, SIDE, SIDE, 3)
+
+
+def test_an_action_backwards_has_its_flow_against_it(store, others):
+    frames, flow = others.reversed(COUNT, PLAIN, rng())
+    throw = store[LABELS.index("throw")]
+    # The frames are the recording's, in falling order; each moves as the frame after it came, the other way.
+    numbers = [int(np.abs(throw.frames / 255.0 - frame).sum(axis=(1, 2, 3)).argmin()) for frame in frames]
+    assert all(b < a for a, b in pairwise(numbers))
+    for number, field in list(zip(numbers, flow, strict=True))[1:]:
+        np.testing.assert_allclose(field, -FLOW_STEP * throw.flow[number + 1].astype(np.float32), atol=1e-5)
+
+
+def test_pieces_that_do_not_follow_each_other_get_the_flow_between_them(store, others):
+    throw = store[LABELS.index("throw")]
+    order = np.array([3, 4, 20, 20, 19])
+    shot = others.along(throw, order, np.arange(5))
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in shot.frames]
+    np.testing.assert_allclose(shot.flow[1], FLOW_STEP * throw.flow[4].astype(np.float32), atol=1e-6)
+    np.testing.assert_allclose(shot.flow[2], DisFlow()(grey[1], grey[2]) * RATE / SIDE, atol=1e-5)
+    assert not shot.flow[3].any()
+    np.testing.assert_allclose(shot.flow[4], -FLOW_STEP * throw.flow[20].astype(np.float32), atol=1e-6)
+
+
+def test_who_is_idle_hardly_moves(others):
+    for seed in range(8):
+        _, flow = others.idle(COUNT, PLAIN, rng(seed))
+        assert np.linalg.norm(flow, axis=3).mean() < 0.15, "noise, at most"
+
+
+def test_who_passes_is_gone_after_a_while_and_moves_as_told(others):
+    dressed = replace(PLAIN, dressed=1.0)
+    gone, sideways = 0, []
+    for seed in range(10):
+        _, flow = others.passing(COUNT, dressed, rng(seed))
+        fast = np.abs(flow[..., 0]) > 0.9
+        share = fast.mean(axis=(1, 2))
+        gone += share.min() < 0.02
+        if share.max() > 0.1:
+            sideways.append(np.median(flow[fast][:, 0]))
+    assert gone >= 6
+    assert min(sideways) < -0.9
+    assert max(sideways) > 0.9
+
+
+def test_recordings_of_other_are_used_as_they_are(tmp_path):
+    # Nothing is left to make clips from: they need no making.
+    own = ClipStore.build([ActorClip(OTHER, 1, "depth")], LABELS, small_spec(size=SIDE), tmp_path)
+    with pytest.raises(ConfigError, match="recordings of actions"):
+        OtherClips([own]).draw(COUNT, AugmentConfig(), rng())
