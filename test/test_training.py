@@ -1,8 +1,8 @@
-"""Learning: clips are decoded once, augmented together with their flow, and a training can be repeated or continued."""
+"""Training: clips are learnt, and a training can be repeated, continued, checked and confined to the head."""
 
 from __future__ import annotations
 
-import json
+import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,32 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import rgb, small_config, small_model, small_spec, texture, view
-from rosbags.rosbag2 import StoragePlugin
+from helpers import small_config, small_model, small_spec
 from test_augment import PLAIN
-from test_sources import raw_image, write_bag
 from torch import Tensor, nn
 
-from fluxformer_core.clip import SECOND, Pixels
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.flow.dis import DisFlow
-from fluxformer_core.learn.actor import perform
-from fluxformer_core.learn.datasets import (
-    FLOW_STEP,
-    ActorClip,
-    ClipStore,
-    Recording,
-    actor_clips,
-    read_index,
-)
+from fluxformer_core.learn.augment import AugmentConfig
+from fluxformer_core.learn.datasets import ClipStore, actor_clips
+from fluxformer_core.learn.loading import Draw, Loader, TrainingClips
 from fluxformer_core.learn.training import TrainConfig, accuracy, predict, train
-from fluxformer_core.stream.buffer import RollingBuffer
-from fluxformer_core.stream.prepare import prepare
-from fluxformer_core.stream.recording import VideoRecorder
 
 LABELS = ("squat", "wave")
 SPEC = small_spec()
-RECIPE = TrainConfig(epochs=2, batch=4, learning_rate=3e-3, warmup=0.5, half=False, workers=0)
+RECIPE = TrainConfig(epochs=2, batch=4, learning_rate=3e-3, warmup=0.5, precision="32", workers=0, check_every=1)
 
 
 @pytest.fixture(scope="module")
@@ -48,113 +35,13 @@ def store(cache: Path) -> ClipStore:
     return ClipStore.build(actor_clips(LABELS, 4, seed=1), LABELS, SPEC, cache)
 
 
-def record(path: Path, frames: int = 12) -> Path:
-    with VideoRecorder(path) as recorder:
-        for i in range(frames):
-            recorder.write(rgb(view(texture(120, 120), 2 * i, 0, 64)), i * SECOND // 20)
-    return path
-
-
-def test_a_store_holds_what_the_recognisers_buffer_would(store):
-    assert len(store) == 8
-    assert store.labels == LABELS
-    assert store.classes.tolist() == [0, 1] * 4
-    assert [store[i].depth for i in range(8)] == [True, True, False, False] * 2
-    clip = actor_clips(LABELS, 4, seed=1)[5]
-    buffer = RollingBuffer(small_spec(window=512), DisFlow())
-    for i, image in enumerate(perform(clip.label, clip.seed, rate=SPEC.rate, size=(64, 64), mode="depth")):
-        buffer.push(prepare(image, Pixels.DEPTH, SPEC), round(i * SECOND / SPEC.rate))
-    window, sample = buffer.window(), store[5]
-    assert sample.label == LABELS.index(clip.label)
-    for name in ("frames", "motion", "change", "descriptors"):
-        assert np.array_equal(getattr(sample, name), getattr(window, name)), name
-    assert np.abs(sample.flow * FLOW_STEP - window.flow.clip(-4, 4)).max() <= 0.51 * FLOW_STEP
-
-
-def test_unreadable_recordings_are_skipped_and_listed(tmp_path):
-    good, cut = record(tmp_path / "good.mp4"), record(tmp_path / "cut.mp4")
-    cut.write_bytes(cut.read_bytes()[:900])
-    (tmp_path / "text.mp4").write_text("no video")
-    paths = [tmp_path / "missing.mp4", good, cut, tmp_path / "text.mp4"]
-    clips = [Recording(str(path), "wave") for path in paths]
-    store = ClipStore.build(clips, LABELS, SPEC, tmp_path / "cache", depth=True)
-    assert len(store) == 1
-    assert (store[0].label, len(store[0].frames), store[0].depth) == (1, 12, True)
-    assert len(store.skipped) == 3
-    for name, message in zip(("missing", "cut", "text"), store.skipped, strict=True):
-        assert f"{name}.mp4" in message
-    with pytest.raises(ConfigError, match=r"none of 1 clips could be read.*missing\.mp4"):
-        ClipStore.build(clips[:1], LABELS, SPEC, tmp_path / "cache")
-
-
-def test_a_recording_that_lost_its_order_gives_the_frames_that_are_in_order(tmp_path):
-    stamps = [1, 2, 2, 3, 1, 4]
-    images = [(i, raw_image(stamp * SECOND // 20, 10 * i)) for i, stamp in enumerate(stamps)]
-    bag = write_bag(tmp_path / "bag", StoragePlugin.MCAP, {"/image": images})
-    store = ClipStore.build([Recording(str(bag), "wave")], LABELS, SPEC, tmp_path / "cache")
-    assert store.skipped == []
-    assert store[0].frames[:, 0, 0, 0].tolist() == [0, 10, 30, 50]
-
-
-def test_the_second_time_the_cache_is_found(tmp_path):
-    video = record(tmp_path / "clip.mp4")
-    clips = [Recording(str(video), "wave")]
-    first = ClipStore.build(clips, LABELS, SPEC, tmp_path / "cache")
-    frames = np.array(first[0].frames)
-    video.unlink()
-    again = ClipStore.build(clips, LABELS, SPEC, tmp_path / "cache")
-    assert np.array_equal(again[0].frames, frames)
-    with pytest.raises(ConfigError, match="none of 1"):  # another size is another set
-        ClipStore.build(clips, LABELS, small_spec(size=48), tmp_path / "cache")
-
-
-def test_an_interrupted_decoding_starts_again(tmp_path):
-    clips = [Recording(str(record(tmp_path / "clip.mp4")), "wave")]
-    ClipStore.build(clips, LABELS, SPEC, tmp_path / "cache")
-    (index,) = (tmp_path / "cache").glob("*/index.json")
-    content = json.loads(index.read_text())
-    index.unlink()
-    (index.parent / "frames.npy").write_bytes(b"half")
-    assert len(ClipStore.build(clips, LABELS, SPEC, tmp_path / "cache")[0].frames) == 12
-    assert json.loads(index.read_text()) == content
-
-
-def test_labels_outside_the_list_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="not in the list: jog, walk"):
-        ClipStore.build([ActorClip("walk", 1, "depth"), ActorClip("jog", 1, "depth")], LABELS, SPEC, tmp_path)
-
-
-def test_a_list_of_clips_is_read(tmp_path):
-    index = tmp_path / "index.csv"
-    index.write_text("path,label,subject,split\na/1.mp4,wave,s1,train\n2.mp4,clap,,\n")
-    assert read_index(index) == [
-        Recording(str(tmp_path / "a/1.mp4"), "wave", "s1", "train"),
-        Recording(str(tmp_path / "2.mp4"), "clap"),
-    ]
-    assert [Path(r.path) for r in read_index(index, media="small")] == [
-        tmp_path / "small/1.mp4",
-        tmp_path / "small/2.mp4",
-    ]
-    index.write_text("label,path\nwave,1.mp4\n")
-    assert read_index(index) == [Recording(str(tmp_path / "1.mp4"), "wave")]
-
-
-@pytest.mark.parametrize("content", [None, b"", b"path,label\n", b"path,subject\na,b\n", b"path,label\n\xff\xfe,x\n"])
-def test_a_list_that_is_none_is_refused(tmp_path, content):
-    index = tmp_path / "index.csv"
-    if content is not None:
-        index.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"index\.csv"):
-        read_index(index)
-
-
 def fresh() -> nn.Module:
     """Small, with every source of chance that a training has."""
     return small_model(small_config(trunk={"drop_path": 0.2}, readout="mean"), classes=len(LABELS))
 
 
-def trained(store: ClipStore, config: TrainConfig, checkpoint: Path | None = None) -> dict[str, Tensor]:
-    return train(fresh(), [store], SPEC, {}, config, checkpoint=checkpoint).state_dict()
+def trained(store: ClipStore, config: TrainConfig, folder: Path | None = None) -> dict[str, Tensor]:
+    return train(fresh(), [store], SPEC, {}, config, folder=folder).model.state_dict()
 
 
 def equal(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:
@@ -166,16 +53,19 @@ def loss(model: nn.Module, store: ClipStore) -> float:
     return nn.functional.cross_entropy(logits, torch.from_numpy(store.classes)).item()
 
 
-@pytest.mark.parametrize("half", [False, True])
-def test_a_handful_of_clips_is_learnt_by_heart(store, cache, half):
+@pytest.mark.parametrize("precision", ["32", "bf16-mixed"])
+def test_a_handful_of_clips_is_learnt_by_heart(store, cache, precision):
     clips = actor_clips(LABELS, 4, seed=1)
     parts = [ClipStore.build(part, LABELS, SPEC, cache) for part in (clips[::2], clips[1::2])]  # squats, waves
     model = small_model(small_config(readout="mean", head_dropout=0.0, flow_dropout=0.0), classes=len(LABELS))
     before = loss(model, store)
-    model = train(model, parts, SPEC, {}, replace(RECIPE, epochs=25, half=half, augment=PLAIN))
-    assert not model.training
-    assert loss(model, store) < 0.3 * before
-    assert accuracy(model, store, SPEC) == 1.0
+    result = train(model, parts, SPEC, {}, replace(RECIPE, epochs=40, precision=precision, augment=PLAIN))
+    assert not result.model.training
+    assert (result.epochs, result.first) == (40, True)
+    assert result.clips_per_second > 0
+    assert 0 < result.waiting < 1
+    assert loss(result.model, store) < 0.3 * before
+    assert accuracy(result.model, store, SPEC) == 1.0
 
 
 def test_a_training_can_be_repeated(store):
@@ -184,32 +74,52 @@ def test_a_training_can_be_repeated(store):
     assert not equal(first, trained(store, replace(RECIPE, seed=1)))
 
 
+def test_clips_do_not_depend_on_who_prepares_them(store):
+    clips = TrainingClips([store], SPEC, {}, frozenset(), AugmentConfig(), seed=3)
+    ours, theirs = (batches(clips, Draw(np.ones(len(store)), 4, seed=3), workers) for workers in (0, 2))
+    assert len(ours) == 4
+    for one, other in zip(ours, theirs, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert not torch.equal(ours[0][0], ours[2][0]), "every epoch shows other clips"
+
+
+def batches(clips: TrainingClips, draw: Draw, workers: int) -> list[list[Tensor]]:
+    """Those of two epochs."""
+    loader, found = Loader(clips, 4, sampler=draw, num_workers=workers), []
+    for epoch in (0, 1):
+        draw.set_epoch(epoch)
+        found += list(loader)
+    return found
+
+
+class PowerCut(Exception):
+    pass
+
+
 def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(store, tmp_path):
-    config, checkpoint = replace(RECIPE, epochs=4), tmp_path / "run" / "checkpoint"
-    whole = trained(store, config)
+    config = replace(RECIPE, epochs=4)
+    whole = train(fresh(), [store], SPEC, {}, config, folder=tmp_path / "whole", check=store).model.state_dict()
+    model, folder, steps = fresh(), tmp_path / "run", 0
 
-    class PowerCut(Exception):
-        pass
-
-    model = fresh()
-    steps = 0
-
-    def cut(*_: object) -> None:
+    def cut(module: nn.Module, *_: object) -> None:
         nonlocal steps
-        steps += 1
+        steps += module.training
         if steps > 2 * len(store) // config.batch:
             raise PowerCut
 
     model.register_forward_pre_hook(cut)
     with pytest.raises(PowerCut):
-        train(model, [store], SPEC, {}, config, checkpoint=checkpoint)
-    assert equal(trained(store, config, checkpoint), whole)
-    assert not list(checkpoint.parent.glob("*.partial"))
+        train(model, [store], SPEC, {}, config, folder=folder, check=store)
+    result = train(fresh(), [store], SPEC, {}, config, folder=folder, check=store)
+    assert result.epochs == 2
+    assert equal(result.model.state_dict(), whole)
 
 
 def test_a_finished_training_is_not_repeated(store, tmp_path):
-    whole = trained(store, RECIPE, tmp_path / "checkpoint")
-    assert equal(trained(store, RECIPE, tmp_path / "checkpoint"), whole)
+    whole = trained(store, RECIPE, tmp_path)
+    again = train(fresh(), [store], SPEC, {}, RECIPE, folder=tmp_path)
+    assert equal(again.model.state_dict(), whole)
+    assert (again.epochs, again.clips_per_second) == (0, 0)
 
 
 def damaged(path: Path) -> Sequence[bytes]:
@@ -218,20 +128,37 @@ def damaged(path: Path) -> Sequence[bytes]:
 
 
 def test_a_checkpoint_that_cannot_be_continued_is_refused(store, tmp_path):
-    checkpoint = tmp_path / "checkpoint"
-    trained(store, replace(RECIPE, epochs=1), checkpoint)
+    checkpoint = tmp_path / "last.ckpt"
+    trained(store, RECIPE, tmp_path)
     whole = checkpoint.read_bytes()
     for content in damaged(checkpoint):
         checkpoint.write_bytes(content)
-        with pytest.raises(ConfigError, match=r"cannot continue from .*checkpoint"):
-            trained(store, RECIPE, checkpoint)
+        with pytest.raises(ConfigError, match=r"cannot continue from .*last\.ckpt"):
+            trained(store, RECIPE, tmp_path)
     checkpoint.write_bytes(whole)
+    with pytest.raises(ConfigError, match="differs in epochs, mixup"):
+        trained(store, replace(RECIPE, epochs=3, mixup=0.1), tmp_path)
     other = small_model(small_config(clusters=0), classes=len(LABELS))
-    with pytest.raises(ConfigError, match=r"cannot continue from .*checkpoint"):
-        train(other, [store], SPEC, {}, RECIPE, checkpoint=checkpoint)
+    with pytest.raises(ConfigError, match="differs in model"):
+        train(other, [store], SPEC, {}, RECIPE, folder=tmp_path)
     torch.save({"epoch": 1, "other": []}, checkpoint)
-    with pytest.raises(ConfigError, match=r"cannot continue from .*checkpoint"):
-        trained(store, RECIPE, checkpoint)
+    with pytest.raises(ConfigError, match="no checkpoint of a training"):
+        trained(store, RECIPE, tmp_path)
+
+
+class Malice:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return self.path.touch, ()
+
+
+def test_a_checkpoint_cannot_run_code(store, tmp_path):
+    torch.save({"fluxformer": Malice(tmp_path / "done")}, tmp_path / "last.ckpt")
+    with pytest.raises(ConfigError, match="cannot continue from"):
+        trained(store, RECIPE, tmp_path)
+    assert not (tmp_path / "done").exists()
 
 
 def test_fewer_clips_than_a_batch_are_refused(store):
@@ -240,16 +167,28 @@ def test_fewer_clips_than_a_batch_are_refused(store):
 
 
 def test_the_weights_that_are_kept_are_a_running_mean_with_a_short_memory_at_first(store, tmp_path):
-    config, checkpoint, name = replace(RECIPE, epochs=3, average=0.3), tmp_path / "checkpoint", "head.weight"
+    config, name = replace(RECIPE, epochs=3, average=0.3), "head.weight"
     model, seen = fresh(), []
     model.register_forward_pre_hook(lambda *_: seen.append(model.get_parameter(name).detach().clone()))
-    mean = train(model, [store], SPEC, {}, config, checkpoint=checkpoint).state_dict()[name]
-    begin, *after = [*seen, torch.load(checkpoint, weights_only=True)["model"][name]]
-    expected = begin
-    for weights, memory in zip(after, (1 / 10, 2 / 11, 3 / 12, 0.3, 0.3, 0.3), strict=True):
+    mean = train(model, [store], SPEC, {}, config, folder=tmp_path).model.state_dict()[name]
+    state = torch.load(tmp_path / "last.ckpt", weights_only=True)["current_model_state"]
+    after = [*seen[1:], state[f"model.{name}"]]
+    expected = after[0]
+    for weights, memory in zip(after[1:], (2 / 11, 3 / 12, 0.3, 0.3, 0.3), strict=True):
         expected = memory * expected + (1 - memory) * weights
     torch.testing.assert_close(mean, expected)
     assert not torch.allclose(mean, after[-1])
+
+
+def test_the_best_checked_weights_are_kept(store, tmp_path):
+    config = replace(RECIPE, epochs=6, learning_rate=3e-2)
+    best = train(fresh(), [store], SPEC, {}, config, folder=tmp_path / "best", check=store)
+    last = train(fresh(), [store], SPEC, {}, replace(config, keep="last"), folder=tmp_path / "last", check=store)
+    with next((tmp_path / "best").glob("logs/*/metrics.csv")).open(newline="") as file:
+        checks = [float(row["check_top1"]) for row in csv.DictReader(file) if row["check_top1"]]
+    assert len(checks) == 6
+    assert accuracy(best.model, store, SPEC) == max(checks)
+    assert accuracy(last.model, store, SPEC) == checks[-1]
 
 
 def test_the_rate_rises_then_falls_and_matrices_alone_decay(store, monkeypatch):
@@ -278,3 +217,21 @@ def test_the_rate_rises_then_falls_and_matrices_alone_decay(store, monkeypatch):
 
 def test_a_training_may_start_at_full_rate(store):
     assert all(value.isfinite().all() for value in trained(store, replace(RECIPE, epochs=1, warmup=0.0)).values())
+
+
+def test_the_head_alone_may_learn(store):
+    model = small_model(small_config(trunk={"stem_widths": (8,)}), classes=len(LABELS))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    after = train(model, [store], SPEC, {}, replace(RECIPE, train="head")).model.state_dict()
+    assert any("running_mean" in name for name in before)
+    assert {name for name in before if not torch.equal(before[name], after[name])} == {"head.weight", "head.bias"}
+
+
+def test_a_backbone_may_learn_more_slowly(store):
+    steps = {}
+    for factor in (1.0, 0.01):
+        model = fresh()
+        before = model.get_parameter("blocks.0.attn.qkv.weight").detach().clone()
+        train(model, [store], SPEC, {}, replace(RECIPE, backbone_rate=factor))
+        steps[factor] = (model.get_parameter("blocks.0.attn.qkv.weight") - before).norm().item()
+    assert steps[0.01] < 0.05 * steps[1.0]

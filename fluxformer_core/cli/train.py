@@ -5,32 +5,74 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fluxformer_core.bundle import Bundle
+    from fluxformer_core.learn.assembly import Source
+    from fluxformer_core.learn.datasets import ClipStore
+    from fluxformer_core.learn.training import TrainConfig
 
 SUMMARY = "Train a model on labelled recordings and on the rendered actor."
 EXAMPLES = """\
-  fluxformer train clips/index.csv --out mine.safetensors
-  fluxformer train clips/index.csv --start converted.safetensors --out mine.safetensors
-  fluxformer train index.csv --media clips_crop --depth --splits train val --actor 24 --out model.safetensors"""
+  fluxformer train clips/ --out mine.safetensors                      # clips/wave/1.mp4, clips/clap/2.mp4, ...
+  fluxformer train a/index.csv b/index.csv --check-splits val --out mine.safetensors
+  fluxformer train clips/ --from model.safetensors --train head --out mine.safetensors
+  fluxformer train index.csv --media small --depth --subjects s1 s3 --check-subjects s5 --actor 24 --out m.safetensors
+The same command again continues what was interrupted. docs/training.md tells of the forms of data."""
 
-FINE_TUNING_RATE = 1e-4
-"""Peak learning rate when weights are there already: the recipe's own would undo them."""
+FINE_TUNING_BACKBONE = 0.1
+"""Rate of everything but the head, relative to the head's, when weights are there already: the full one undoes them."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("data", metavar="INDEX.csv", type=Path, help="list with the columns path, label[, split]")
+    parser.add_argument("data", metavar="DATA", type=Path, nargs="+", help="folder of class folders, or list of clips")
     parser.add_argument("--out", metavar="BUNDLE", type=Path, required=True, help="where to write the model")
     parser.add_argument("--model", default="fluxformer_nano", help="architecture (default: %(default)s)")
-    parser.add_argument("--start", metavar="BUNDLE", type=Path, help="go on from this model and its labels instead")
-    parser.add_argument("--media", metavar="FOLDER", help="take the files from this folder beside the list")
-    parser.add_argument("--depth", action="store_true", help="the recordings are grey pictures of depth")
-    parser.add_argument("--splits", nargs="+", metavar="SPLIT", help="train on these splits only (default: all)")
-    parser.add_argument("--check", nargs="+", metavar="SPLIT", help="log the accuracy on these; never trained on")
-    parser.add_argument("--actor", type=int, default=0, metavar="N", help="rendered clips per label to add")
-    parser.add_argument("--epochs", type=int, help="passes over all clips")
-    parser.add_argument("--threads", type=int, help="processor threads for the model")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cache", type=Path, default=Path(".cache/clips"), help="decoded clips (default: %(default)s)")
+    parser.add_argument("--from", dest="start", metavar="BUNDLE", type=Path, help="go on from this model instead")
+    parser.add_argument("--keep-labels", action="store_true", help="keep labels of that model that the data lacks")
+    parser.add_argument("--train", choices=("all", "head"), default="all", help="what learns (default: %(default)s)")
+    data = parser.add_argument_group("data")
+    data.add_argument("--media", metavar="FOLDER", nargs="+", default=[], help="take files from here, beside the list")
+    data.add_argument("--depth", metavar="NAME", nargs="*", help="the recordings (of this data) show depth as grey")
+    data.add_argument(
+        "--labels", metavar="FILE", type=Path, help="CSV name,label: rename, fold, or (empty) drop labels"
+    )
+    data.add_argument("--splits", nargs="+", metavar="SPLIT", default=[], help="train on these only (default: all)")
+    data.add_argument("--subjects", nargs="+", metavar="SUBJECT", default=[], help="train on these only (default: all)")
+    data.add_argument("--check-splits", nargs="+", metavar="SPLIT", default=[], help="never train on these, but check")
+    data.add_argument("--check-subjects", nargs="+", metavar="SUBJECT", default=[], help="likewise")
+    data.add_argument("--actor", type=int, default=0, metavar="N", help="rendered clips per label to add")
+    data.add_argument(
+        "--other", type=float, metavar="SHARE", help="also learn what is no action, from this share of clips (e.g. 0.1)"
+    )
+    data.add_argument(
+        "--backgrounds", metavar="FOLDER", nargs="+", default=[], help="pictures and videos to set people before"
+    )
+    data.add_argument(
+        "--weight", metavar="NAME=SHARE", nargs="+", default=[], help="share of an epoch for this data, e.g. actor=0.3"
+    )
+    data.add_argument("--class-weights", choices=("none", "balanced"), default="none", help="show labels equally often")
+    data.add_argument("--epoch-clips", type=int, metavar="N", help="clips of an epoch (default: as many as there are)")
+    data.add_argument("--cache", type=Path, default=Path(".cache/clips"), help="decoded clips (default: %(default)s)")
+    recipe = parser.add_argument_group("recipe")
+    recipe.add_argument("--epochs", type=int, help="passes over all clips")
+    recipe.add_argument("--batch", type=int, help="clips per step")
+    recipe.add_argument("--learning-rate", type=float, metavar="RATE", help="peak")
+    recipe.add_argument("--backbone-rate", type=float, metavar="FACTOR", help="on the rate of all but the head")
+    recipe.add_argument("--mixup", type=float, metavar="ALPHA", help="0: none")
+    recipe.add_argument("--cutmix", type=float, metavar="ALPHA", help="0: none")
+    recipe.add_argument(
+        "--keep", choices=("best", "last"), help="weights to keep when there are checks (default: best)"
+    )
+    recipe.add_argument("--seed", type=int)
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--precision", choices=("bf16-mixed", "16-mixed", "32"))
+    machine.add_argument("--accelerator", help="auto, cpu, gpu, ... (default: auto)")
+    machine.add_argument("--devices", help="auto, or how many (default: auto)")
+    machine.add_argument("--threads", type=int, help="processor threads for the model")
+    machine.add_argument("--workers", type=int, help="processes that decode and prepare clips")
 
 
 def run(arguments: Namespace) -> None:
@@ -40,66 +82,132 @@ def run(arguments: Namespace) -> None:
         FluxformerError: if the data or an argument cannot be used.
     """
     import logging
-    from dataclasses import replace
 
     import torch
 
     from fluxformer_core.bundle import Bundle, Metadata
-    from fluxformer_core.errors import ConfigError
-    from fluxformer_core.learn.actor import ACTIONS, FLIPPED
-    from fluxformer_core.learn.datasets import ClipStore, actor_clips, read_index
-    from fluxformer_core.learn.training import TrainConfig, accuracy, train
+    from fluxformer_core.clip import OTHER
+    from fluxformer_core.learn.assembly import Selection, build_stores, read_sources, with_known
+    from fluxformer_core.learn.calibration import fit_temperature
+    from fluxformer_core.learn.labels import LabelMap, mirrored
+    from fluxformer_core.learn.training import predict, train
+    from fluxformer_core.learn.transfer import start_from
     from fluxformer_core.models.registry import clip_spec, create_model, model_config
 
     logging.getLogger("fluxformer_core").setLevel(logging.INFO)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    torch.manual_seed(arguments.seed)
-    recordings = read_index(arguments.data, media=arguments.media)
+    config = _config(arguments)
+    torch.manual_seed(config.seed)
+    chosen = (arguments.splits, arguments.subjects, arguments.check_splits, arguments.check_subjects)
+    label_map = LabelMap.read(arguments.labels) if arguments.labels else None
+    sources = read_sources(arguments.data, arguments.media, arguments.depth, Selection(*map(tuple, chosen)), label_map)
+    own = {r.label for source in sources for r in (*source.train, *source.check)}
+    labels = tuple(sorted(own))
+    if arguments.other and OTHER not in labels:
+        labels = (*labels, OTHER)
     start = Bundle.load(arguments.start) if arguments.start else None
-    named = tuple(sorted({r.label for r in recordings}))
-    if start is not None and (unknown := set(named) - set(start.labels)):
-        raise ConfigError(f"{arguments.start} has no label {', '.join(sorted(unknown))}: convert it with --labels")
-    name, labels, spec, architecture = (
-        (start.name, start.labels, start.spec, start.metadata.config)
-        if start is not None
-        else (arguments.model, named, clip_spec(arguments.model), model_config(arguments.model))
+    if start is None:
+        name, spec, architecture = arguments.model, clip_spec(arguments.model), model_config(arguments.model)
+        model = create_model(name, len(labels), config=architecture)
+    else:
+        name, spec, architecture = start.name, start.spec, start.metadata.config
+        labels = with_known(labels, start.labels) if arguments.keep_labels else labels
+        model, _ = start_from(start, labels)
+    stores, check = build_stores(
+        sources, labels, spec, arguments.cache, actor=arguments.actor, seed=config.seed, workers=config.workers
     )
-    used = [r for r in recordings if not arguments.splits or r.split in arguments.splits]
-    stores = [ClipStore.build(used, labels, spec, arguments.cache, depth=arguments.depth)]
-    if arguments.actor:
-        clips = actor_clips([a for a in labels if a in ACTIONS], arguments.actor, seed=arguments.seed)
-        stores.append(ClipStore.build(clips, labels, spec, arguments.cache))
-    held = [r for r in recordings if arguments.check and r.split in arguments.check]
-    check = ClipStore.build(held, labels, spec, arguments.cache, depth=arguments.depth) if held else None
-    partner = {labels.index(a): labels.index(b) for a, b in FLIPPED.items() if a in labels and b in labels}
-    config = replace(TrainConfig(), seed=arguments.seed)
-    if start is not None:
-        config = replace(config, learning_rate=FINE_TUNING_RATE)
-    if arguments.epochs:
-        config = replace(config, epochs=arguments.epochs)
-    model = create_model(name, len(labels), config=architecture) if start is None else start.build_model()
+    partner, fixed = mirrored(labels)
+    folder = arguments.out.with_suffix(".run")
     began = time.monotonic()
-    checkpoint = arguments.out.with_suffix(".checkpoint")
-    model = train(model, stores, spec, partner, config, checkpoint=checkpoint, check=check)
-    provenance = {
-        # Names only: a bundle travels, and the trainer's folders are nobody's business.
-        "data": f"{arguments.data.resolve().parent.name}/{arguments.data.name}",
-        "media": arguments.media or "",
-        "recordings": len(stores[0]),
-        "skipped": stores[0].skipped,
-        "actor_clips": len(stores[1]) if arguments.actor else 0,
-        "splits": arguments.splits or ["all"],
-        "epochs": config.epochs,
+    trained = train(model, stores, spec, partner, config, fixed=fixed, folder=folder, check=check)
+    if not trained.first:
+        return  # another process writes the result
+    provenance = _provenance(arguments, config, sources, stores, start)
+    provenance |= {
+        "kept": trained.kept,
         "minutes": round((time.monotonic() - began) / 60, 1),
+        "clips_per_second": round(trained.clips_per_second, 1),
+        "waiting_for_data": round(trained.waiting, 3),
+    }
+    temperature = 1.0
+    if check is not None:
+        logits = predict(trained.model, check, spec)
+        classes = torch.from_numpy(check.classes)
+        temperature = round(fit_temperature(logits, classes), 4)
+        top1 = (logits.argmax(1) == classes).float().mean().item()
+        print(f"{len(check)} clips to check on: top-1 {top1:.1%}, temperature {temperature:.2f}")
+        provenance["checked_on"] = {
+            "splits": arguments.check_splits,
+            "subjects": arguments.check_subjects,
+            "clips": len(check),
+            "used_for": "temperature" + (" and choice of weights" if config.keep == "best" else ""),
+        }
+        provenance["top1"] = round(top1, 4)
+    metadata = Metadata(name, architecture, spec, labels, temperature, provenance=provenance)
+    bundle = Bundle(metadata, trained.model.state_dict()).save(arguments.out)
+    for checkpoint in folder.glob("*.ckpt"):
+        checkpoint.unlink()
+    if trained.clips_per_second:
+        print(f"{trained.clips_per_second:.0f} clips/s, {trained.waiting:.1%} of the training spent waiting for data")
+    _report_skipped(folder, [*stores, check] if check else stores)
+    print(f"wrote {arguments.out} ({arguments.out.stat().st_size / 1e6:.1f} MB, {bundle.digest}); logs in {folder}")
+
+
+def _config(arguments: Namespace) -> TrainConfig:
+    from dataclasses import fields, replace
+
+    from fluxformer_core.errors import ConfigError
+    from fluxformer_core.learn.augment import AugmentConfig
+    from fluxformer_core.learn.training import TrainConfig
+
+    given = {f.name: getattr(arguments, f.name, None) for f in fields(TrainConfig)}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    changes["balanced"] = arguments.class_weights == "balanced"
+    try:
+        pairs = (item.split("=") for item in arguments.weight)
+        changes["shares"] = {name: float(share) for name, share in pairs}
+    except ValueError:
+        raise ConfigError(f"--weight takes NAME=SHARE, such as actor=0.3, not {' '.join(arguments.weight)}") from None
+    augment = replace(AugmentConfig(), backgrounds=tuple(arguments.backgrounds))
+    changes["augment"] = augment if arguments.other is None else replace(augment, other=arguments.other)
+    if arguments.start and "backbone_rate" not in changes:
+        changes["backbone_rate"] = FINE_TUNING_BACKBONE
+    return replace(TrainConfig(), **changes)
+
+
+def _provenance(
+    arguments: Namespace, config: TrainConfig, sources: list[Source], stores: list[ClipStore], start: Bundle | None
+) -> dict[str, Any]:
+    """What the model was made of. Names only: a bundle travels, and the trainer's folders are nobody's business."""
+    from fluxformer_core.clip import OTHER
+
+    provenance: dict[str, Any] = {
+        "data": {store.name: len(store) for store in stores},
+        "media": [Path(folder).name for folder in arguments.media],
+        "depth": [source.name for source in sources if source.depth],
+        "skipped": sum(len(store.skipped) for store in stores),
+        "splits": arguments.splits or ["all"],
+        "subjects": arguments.subjects or ["all"],
+        "recipe": {
+            name: getattr(config, name)
+            for name in ("epochs", "batch", "learning_rate", "backbone_rate", "train", "mixup", "cutmix", "precision")
+        },
+        "shares": config.shares,
+        "other": config.augment.other if OTHER in stores[0].labels else 0.0,
+        "class_weights": arguments.class_weights,
         "seed": config.seed,
     }
     if start is not None:
         provenance["started_from"] = {"bundle": start.digest, **start.metadata.provenance}
-    if check is not None:
-        provenance["checked_on"] = {"splits": arguments.check, "clips": len(check)}
-        provenance["top1"] = round(accuracy(model, check, spec), 4)
-    metadata = Metadata(name, architecture, spec, labels, provenance=provenance)
-    bundle = Bundle(metadata, model.state_dict()).save(arguments.out)
-    checkpoint.unlink(missing_ok=True)
-    print(f"wrote {arguments.out} ({arguments.out.stat().st_size / 1e6:.1f} MB, {bundle.digest})")
+    return provenance
+
+
+def _report_skipped(folder: Path, stores: list[ClipStore]) -> None:
+    lines = [line for store in stores for line in store.skipped]
+    report = folder / "skipped.txt"
+    report.unlink(missing_ok=True)
+    if lines:
+        report.write_text("\n".join(lines) + "\n")
+        shown = "".join(f"\n  {line}" for line in lines[:10])
+        print(f"{len(lines)} recordings were skipped, see {report}:{shown}")

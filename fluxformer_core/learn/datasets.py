@@ -1,58 +1,45 @@
-"""Recordings with labels, decoded once: frames and flow of every clip in a few flat arrays on disk."""
+"""Clips with labels: decoded once into a cache, one file for each, and read from there during training."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
-from fluxformer_core.clip import SECOND, ClipSpec, Pixels
-from fluxformer_core.errors import ConfigError, FluxformerError
-from fluxformer_core.flow.dis import DisFlow
-from fluxformer_core.learn.actor import perform
-from fluxformer_core.stream.buffer import RollingBuffer
-from fluxformer_core.stream.prepare import prepare
-from fluxformer_core.stream.sources import open_source
+from fluxformer_core.clip import ClipSpec
+from fluxformer_core.errors import ConfigError, SourceError
+from fluxformer_core.learn.annotations import Recording, read_index
+from fluxformer_core.learn.decoding import (
+    FLOW_STEP,
+    LONGEST_CLIP,
+    ActorClip,
+    Job,
+    Part,
+    decode,
+    failure_of,
+    fingerprint,
+    write,
+)
+from fluxformer_core.learn.isolation import Failure, spread
+
+__all__ = ["FLOW_STEP", "LONGEST_CLIP", "ActorClip", "ClipStore", "Recording", "Sample", "actor_clips", "read_index"]
 
 log = logging.getLogger(__name__)
 
-LONGEST_CLIP = 512
-"""Frames kept of a recording; an action of more than 25 s at 20 Hz is cut."""
-
-FLOW_STEP = 1 / 32
-"""Frame heights per second that one step of the stored int8 flow stands for: it reaches to 4, beyond any clamp."""
-
-
-@dataclass(frozen=True)
-class Recording:
-    """One labelled clip."""
-
-    path: str
-    label: str
-    subject: str = ""
-    split: str = ""
-
-
-@dataclass(frozen=True)
-class ActorClip:
-    """One clip that the rendered actor performs."""
-
-    label: str
-    seed: int
-    mode: str  # "depth" or "colour"
+PATIENCE = 120.0
+"""Seconds without a single image after which a decoder counts as hanging."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A decoded clip, at its own frame rate; views of the store."""
+    """A decoded clip, at the rate of the ClipSpec or, from a slower camera, at its own."""
 
     label: int
     frames: NDArray[np.uint8]  # (n, S, S, 3) RGB
@@ -61,35 +48,6 @@ class Sample:
     change: NDArray[np.float32]  # (n,)
     descriptors: NDArray[np.float32]  # (n, d)
     depth: bool  # grey picture of depth, whose black is "no reading"
-
-
-def read_index(path: Path, *, media: str | None = None) -> list[Recording]:
-    """Read a list of clips: CSV with the columns path, label and, optionally, subject and split.
-
-    Args:
-        path: the list; paths in it are relative to its folder.
-        media: folder, beside the list, to take the files from instead of the one that the list names.
-
-    Raises:
-        ConfigError: if the list cannot be read, is empty or lacks a column.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"cannot read the list {path}: {error}") from None
-    if not rows or not {"path", "label"} <= rows[0].keys():
-        raise ConfigError(f"{path} must have the columns path and label, and at least one line")
-    root = path.parent
-    return [
-        Recording(
-            str(root / media / Path(row["path"]).name if media else root / row["path"]),
-            row["label"],
-            row.get("subject") or "",
-            row.get("split") or "",
-        )
-        for row in rows
-    ]
 
 
 def actor_clips(labels: Sequence[str], per_label: int, *, seed: int) -> list[ActorClip]:
@@ -102,27 +60,50 @@ def actor_clips(labels: Sequence[str], per_label: int, *, seed: int) -> list[Act
 
 
 class ClipStore:
-    """Decoded clips in memory-mapped arrays; `build` makes them once, and a second call finds them."""
+    """Decoded clips on disk; `build` decodes what is not there yet.
 
-    def __init__(self, folder: Path) -> None:
-        self._index = json.loads((folder / "index.json").read_text())
-        self.labels: tuple[str, ...] = tuple(self._index["labels"])
-        self.skipped: list[str] = self._index["skipped"]
-        self._arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _FIELDS}
-        self._offsets = np.concatenate([[0], np.cumsum(self._index["lengths"])])
+    Args:
+        clips: file, class and whether it is a grey picture of depth, of every clip.
+        labels: names of the classes.
+        skipped: why clips are missing, a line each.
+        name: what the user calls this source of clips.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[tuple[Path, int, bool]],
+        labels: Sequence[str],
+        skipped: Sequence[str] = (),
+        name: str = "",
+    ) -> None:
+        self._clips = list(clips)
+        self.labels: tuple[str, ...] = tuple(labels)
+        self.skipped: list[str] = list(skipped)
+        self.name = name
 
     def __len__(self) -> int:
-        return len(self._index["lengths"])
+        return len(self._clips)
 
     def __getitem__(self, i: int) -> Sample:
-        span = slice(int(self._offsets[i]), int(self._offsets[i + 1]))
-        arrays = {name: array[span] for name, array in self._arrays.items()}
-        return Sample(self._index["classes"][i], depth=self._index["depth"][i], **arrays)
+        path, label, depth = self._clips[i]
+        try:
+            with safe_open(path, framework="numpy") as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+                return Sample(label, depth=depth or file.metadata()["depth"] == "yes", **arrays)
+        except (OSError, SafetensorError, TypeError) as error:
+            raise ConfigError(f"{path} is damaged, remove it to have it decoded again: {error}") from None
 
     @property
     def classes(self) -> NDArray[np.intp]:
         """Class of every clip."""
-        return np.asarray(self._index["classes"], dtype=np.intp)
+        return np.array([label for _, label, _ in self._clips], dtype=np.intp)
+
+    @classmethod
+    def joined(cls, stores: Sequence[ClipStore]) -> ClipStore:
+        """The clips of stores with the same labels, one after the other."""
+        clips = [clip for store in stores for clip in store._clips]
+        skipped = [line for store in stores for line in store.skipped]
+        return cls(clips, stores[0].labels, skipped, "+".join(store.name for store in stores))
 
     @classmethod
     def build(
@@ -133,84 +114,78 @@ class ClipStore:
         cache: Path,
         *,
         depth: bool = False,
+        workers: int = 0,
+        name: str = "",
     ) -> ClipStore:
-        """Decode clips with the recogniser's own buffer, or find them decoded.
+        """Decode clips with the recogniser's own admission and buffer, or find them decoded.
 
-        Files that cannot be read are skipped, logged and listed in `skipped`.
+        Files that cannot be read are skipped, logged and listed in `skipped`; they are tried again when they change.
 
         Args:
             clips: what to decode.
             labels: gives classes their numbers.
             spec: size and rate.
-            cache: folder in which each set of clips gets one of its own.
-            depth: whether the recordings are grey pictures of depth.
+            cache: folder of decoded clips, which may be shared by everything that decodes.
+            depth: whether recordings that do not say what they show are grey pictures of depth.
+            workers: processes that decode; 0 does it in this one, where a decoder that crashes ends the program.
+            name: what to call this source of clips.
 
         Raises:
-            ConfigError: if a label is unknown or no clip could be read.
+            ConfigError: if a label is unknown, no clip could be read, or the cache cannot be written.
         """
         unknown = {clip.label for clip in clips} - set(labels)
         if unknown:
             raise ConfigError(f"labels that are not in the list: {', '.join(sorted(unknown))}")
-        key = json.dumps([[asdict(clip) for clip in clips], list(labels), asdict(spec), depth, _LAYOUT])
-        folder = cache / hashlib.sha256(key.encode()).hexdigest()[:16]
-        if not (folder / "index.json").exists():
-            _decode_all(clips, list(labels), spec, folder, depth=depth)
-        return cls(folder)
-
-
-_LAYOUT = 1
-"""Raised when what is stored changes its meaning, so that old caches are not found."""
-
-_FIELDS = ("frames", "flow", "motion", "change", "descriptors")
-
-
-def _decode_all(
-    clips: Sequence[Recording | ActorClip], labels: list[str], spec: ClipSpec, folder: Path, *, depth: bool
-) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    wide = ClipSpec(spec.frames, spec.size, spec.rate, LONGEST_CLIP, spec.mean, spec.std, spec.flow_scale)
-    buffer = RollingBuffer(wide, DisFlow())
-    parts: dict[str, list[NDArray[np.generic]]] = {name: [] for name in _FIELDS}
-    index: dict[str, list[object]] = {"labels": list(labels), "lengths": [], "classes": [], "depth": [], "skipped": []}
-    for clip in tqdm(clips, desc="decoding", unit="clip", disable=None):
-        buffer.clear()
+        classes = {label: i for i, label in enumerate(labels)}
+        targets, skipped = [], []
+        for clip in clips:
+            try:
+                key = fingerprint(clip, spec)
+            except SourceError as error:
+                skipped.append(str(error))
+                continue
+            targets.append((clip, cache / key[:2] / f"{key}.safetensors"))
         try:
-            newest = None
-            for stamp, frame in _prepared(clip, spec):
-                if len(buffer) == LONGEST_CLIP:
-                    break
-                if newest is None or stamp > newest:  # recordings may repeat a frame, or have lost their order
-                    buffer.push(frame, stamp)
-                    newest = stamp
-        except FluxformerError as error:
-            log.warning("skipped: %s", error)
-            index["skipped"].append(str(error))
+            cache.mkdir(parents=True, exist_ok=True)
+            # Processes that train together want the same files: the first makes them.
+            with FileLock(str(cache / ".lock")):
+                _decode_missing(targets, spec, workers)
+        except OSError as error:
+            raise ConfigError(f"cannot keep decoded clips in {cache}: {error}") from None
+        found = []
+        for clip, target in targets:
+            if target.exists():
+                grey = clip.mode if isinstance(clip, ActorClip) else clip.pixels or ("depth" if depth else "")
+                found.append((target, classes[clip.label], grey == "depth"))
+            else:
+                skipped.append(failure_of(target).read_text())
+        for reason in skipped:
+            log.warning("skipped: %s", reason)
+        if not found:
+            raise ConfigError(f"none of {len(clips)} clips could be read; the first: {skipped[:1]}")
+        return cls(found, labels, skipped, name)
+
+
+def _decode_missing(targets: Sequence[tuple[Recording | ActorClip, Path]], spec: ClipSpec, workers: int) -> None:
+    """Decode what has neither a file nor a reason why not; several clips of one recording together."""
+    wanted: dict[object, tuple[Recording | ActorClip, dict[Path, Part]]] = {}
+    for clip, target in targets:
+        if target.exists() or failure_of(target).exists():
             continue
-        window = buffer.window()
-        parts["frames"].append(window.frames.copy())
-        parts["flow"].append(np.clip(np.rint(window.flow / FLOW_STEP), -127, 127).astype(np.int8))
-        parts["motion"].append(window.motion.copy())
-        parts["change"].append(window.change.copy())
-        parts["descriptors"].append(window.descriptors.copy())
-        index["lengths"].append(len(window))
-        index["classes"].append(labels.index(clip.label))
-        index["depth"].append(clip.mode == "depth" if isinstance(clip, ActorClip) else depth)
-    if not index["lengths"]:
-        raise ConfigError(f"none of {len(clips)} clips could be read; the first: {index['skipped'][:1]}")
-    for name, arrays in parts.items():
-        np.save(folder / f"{name}.npy", np.concatenate(arrays))
-    (folder / "index.json").write_text(json.dumps(index))  # last: it says that the rest is whole
-
-
-def _prepared(clip: Recording | ActorClip, spec: ClipSpec) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    if isinstance(clip, Recording):
-        with open_source(clip.path) as source:
-            for frame in source:
-                yield frame.stamp, prepare(frame.image, frame.pixels, spec)
+        if isinstance(clip, Recording):
+            key: object = (clip.path, clip.topic)
+            part = Part(clip.start, clip.end, target)
+        else:
+            key, part = clip, Part(None, None, target)
+        wanted.setdefault(key, (clip, {}))[1][target] = part
+    jobs = [Job(clip, tuple(parts.values()), spec) for clip, parts in wanted.values()]
+    if not jobs:
         return
-    mode, pixels = ("depth", Pixels.DEPTH) if clip.mode == "depth" else ("colour", Pixels.RGB)
-    side = 2 * spec.size
-    images = perform(clip.label, clip.seed, rate=spec.rate, size=(side, side), mode=mode)  # type: ignore[arg-type]
-    stamps: Iterable[int] = (round(i * SECOND / spec.rate) for i in range(len(images)))
-    for stamp, image in zip(stamps, images, strict=True):
-        yield stamp, prepare(image, pixels, spec)
+    with tqdm(total=len(jobs), desc="decoding", unit="file", disable=None) as bar:
+        for number, result in spread(decode, jobs, workers, PATIENCE):
+            if isinstance(result, Failure):
+                source = jobs[number].source
+                name = source.path if isinstance(source, Recording) else source.label
+                for part in jobs[number].parts:
+                    write(failure_of(part.target), f"{name} cannot be read: {result.reason}".encode())
+            bar.update()
