@@ -1,0 +1,105 @@
+"""A contact sheet of training clips as a model gets them, and what one costs: frames, flow in colours, labels.
+
+Example:
+    python benchmarks/training_clips.py index.csv --depth --media clips_crop --splits train --out sheet.png
+    python benchmarks/training_clips.py --labels wave clap walk --other 1 --out nothing.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fluxformer_core.clip import OTHER, ClipSpec
+from fluxformer_core.flow.encoding import flow_colours
+from fluxformer_core.learn.actor import ACTIONS
+from fluxformer_core.learn.assembly import Selection, build_stores, read_sources
+from fluxformer_core.learn.augment import AugmentConfig, training_clip
+from fluxformer_core.learn.datasets import ClipStore
+from fluxformer_core.learn.labels import mirrored
+from fluxformer_core.learn.other import OtherClips
+
+Clip = tuple[NDArray[np.float32], NDArray[np.float32], str]
+EVERY = 2
+"""Of the frames of a clip, which are shown."""
+
+
+def clips(
+    stores: list[ClipStore], spec: ClipSpec, config: AugmentConfig, rng: np.random.Generator
+) -> Iterator[tuple[Clip, float]]:
+    """Random clips, and the ms of processor time that each took."""
+    others = OtherClips(stores)
+    labels = stores[0].labels
+    partner, _ = mirrored(labels)
+    while True:
+        store = stores[int(rng.integers(len(stores)))]
+        sample = store[int(rng.integers(len(store)))]
+        begin = time.process_time()
+        if rng.random() < config.other:
+            frames, flow = others.draw(spec.frames, config, rng)
+            name = OTHER
+        else:
+            frames, flow, label = training_clip(sample, spec.frames, partner, config, rng)
+            name = labels[label]
+        yield (frames, flow, name), 1e3 * (time.process_time() - begin)
+
+
+def strip(clip: Clip, scale: float) -> NDArray[np.uint8]:
+    """A clip's frames side by side, over its flow."""
+    frames, flow, name = clip
+    seen = np.hstack([(np.clip(frame, 0, 1) * 255).astype(np.uint8) for frame in frames[::EVERY]])
+    moved = np.hstack([flow_colours(field, scale) for field in flow[::EVERY]])
+    image = np.ascontiguousarray(np.vstack([seen, moved]))
+    cv2.putText(image, name, (2, 10), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (255, 255, 0), 1, cv2.LINE_AA)
+    return image
+
+
+def main() -> None:
+    """Draw the sheet, print what a clip costs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="*", type=Path, help="as for `fluxformer train`; the actor alone without")
+    parser.add_argument("--media", nargs="+", default=[])
+    parser.add_argument("--depth", nargs="*")
+    parser.add_argument("--splits", nargs="+", default=[])
+    parser.add_argument("--subjects", nargs="+", default=[])
+    parser.add_argument("--labels", nargs="+", default=list(ACTIONS), help="of the actor, without data")
+    parser.add_argument("--actor", type=int, default=2, help="rendered clips per label (default: %(default)s)")
+    parser.add_argument("--other", type=float, default=0.2, help="share of clips of nothing (default: %(default)s)")
+    parser.add_argument("--dressed", type=float, help="share of depth clips shown in colour")
+    parser.add_argument("--backgrounds", nargs="+", default=[])
+    parser.add_argument("--clips", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cache", type=Path, default=Path(".cache/clips"))
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    spec = ClipSpec()
+    chosen = Selection(tuple(arguments.splits), tuple(arguments.subjects))
+    sources = read_sources(arguments.data, arguments.media, arguments.depth, chosen, None) if arguments.data else []
+    found = {recording.label for source in sources for recording in source.train}
+    labels = tuple(sorted(found)) if found else tuple(arguments.labels)
+    stores, _ = build_stores(sources, labels, spec, arguments.cache, actor=arguments.actor, seed=arguments.seed)
+    config = replace(AugmentConfig(), other=arguments.other, backgrounds=tuple(arguments.backgrounds))
+    if arguments.dressed is not None:
+        config = replace(config, dressed=arguments.dressed)
+    drawn = clips(stores, spec, config, np.random.default_rng(arguments.seed))
+    next(drawn)  # paints the backgrounds, which is done once
+    strips, costs = [], []
+    for _ in range(arguments.clips):
+        clip, cost = next(drawn)
+        strips.append(strip(clip, spec.flow_scale))
+        costs.append(cost)
+    rows = [np.hstack(pair) for pair in zip(strips[::2], strips[1::2], strict=False)]
+    cv2.imwrite(str(arguments.out), np.vstack(rows)[..., ::-1])
+    print(f"{np.mean(costs):.1f} ms per clip on average, {np.percentile(costs, 90):.1f} ms in one of ten")
+
+
+if __name__ == "__main__":
+    main()
