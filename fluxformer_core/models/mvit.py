@@ -125,7 +125,8 @@ def _conv_stem(config: MViTConfig) -> tuple[nn.Module, int, Grid]:
     t, h, w = config.stem_stride
     for i, out in enumerate(config.stem_widths):
         time_stride = t if i == len(config.stem_widths) - 1 else 1
-        kernel: Grid = (1, 3, 3) if i == 0 else (3, 3, 3)
+        # Motion is looked for where the picture is small already: most of the good at a fraction of the cost.
+        kernel: Grid = (1, 3, 3) if i < max(len(config.stem_widths) - 1, 1) else (3, 3, 3)
         layers += [
             nn.Conv3d(width, out, kernel, (time_stride, 2, 2), _half(kernel), bias=False),
             nn.BatchNorm3d(out),

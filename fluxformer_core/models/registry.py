@@ -21,15 +21,16 @@ def _nano() -> FluxformerConfig:
     trunk = MViTConfig(
         frames=16,
         size=64,
-        depths=(1, 2),
-        dim=96,
-        heads=2,
-        stem_stride=(2, 8, 8),
-        stem_widths=(24, 48),
+        depths=(1, 1),
+        dim=192,
+        heads=4,
+        stem_stride=(2, 16, 16),
+        stem_widths=(16, 48, 128),
         pool_kernel=(1, 3, 3),
-        kv_stride=2,
+        kv_stride=1,
         coarse_transitions=True,
         drop_path=0.1,
+        layer_scale=0.1,
     )
     return FluxformerConfig(trunk, gate=1.0, clusters=8, final_heads=4, readout="mean", head_dropout=0.3)
 
