@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 # The layout, in units.
 _WIDTH, _MARGIN, _GAP = 1240.0, 20.0, 4.0
 _HEADER, _CAPTION, _BAND = 78.0, 24.0, 6.0
-_MOTION, _CHANGE, _BAR, _TICKS, _THREADS = 110.0, 34.0, 12.0, 18.0, 26.0
+_MOTION, _HEADROOM, _CHANGE, _BAR, _THREADS = 124.0, 16.0, 34.0, 12.0, 30.0
 _LARGEST, _FEWEST, _MOST_ROWS = 96.0, 16, 4
 
 _CLUSTERS: tuple[Colour, ...] = (
     (96, 165, 250), (251, 191, 36), (52, 211, 153), (244, 114, 182), (167, 139, 250), (163, 230, 53),
 )  # fmt: skip
 """Colours that take turns: neighbours always differ."""
-_CUT, _BEGAN, _LIMIT = (248, 113, 113), (242, 244, 247), (120, 128, 142)
+_PANEL, _GRID, _LIMIT = (24, 27, 33), (52, 57, 68), (120, 128, 142)
+_CUT, _BEGAN = (248, 113, 113), (242, 244, 247)
 _DIMMED = 0.4
 _FULL_MOTION = 1.0  # frame heights per second that fill the curve's height; faster motion stretches it
 _WHEEL = 56.0
@@ -66,14 +67,14 @@ def draw_explanation(explanation: Explanation, *, name: str, origin: int = 0, sc
     top_grid = _HEADER + _CAPTION
     top_curves = top_grid + grid[-1][3] + _BAND + _GAP + _CAPTION
     top_bar = top_curves + _MOTION + _CAPTION + _CHANGE + _CAPTION
-    top_clip = top_bar + _BAR + _TICKS + _THREADS
+    top_clip = top_bar + _BAR + _THREADS
     height = top_clip + 2 * side + _GAP + _CAPTION + _MARGIN / 2
     page = Page((_WIDTH, height), round(height * scale), BACKGROUND)
     _draw_header(page, explanation, name, origin)
     _draw_window(page, explanation, [_down(box, top_grid) for box in grid], origin, tile)
-    _draw_motion(page, selection, top_curves)
+    _draw_motion(page, selection, top_curves, origin)
     _draw_change(page, explanation, top_curves + _MOTION + _CAPTION)
-    _draw_clusters(page, selection, top_bar, origin)
+    _draw_clusters(page, selection, top_bar)
     _draw_clip(page, selection, [_down(box, top_clip) for box in clip], top_bar, origin)
     return page.pixels()
 
@@ -129,8 +130,8 @@ def _draw_header(page: Page, explanation: Explanation, name: str, origin: int) -
     page.text((left + page.text_width(said, 30) + 16, 43), name, 16, INK)
     best = ", ".join(f"{readable(s.label)} {100 * s.score:.0f} %" for s in recognition.scores)
     window = selection.window_stamps
-    words = f"{_time(recognition.stamp, origin)} s; held since {_time(int(window[0]), origin)} s: {len(window)} frames"
-    page.text((left, 64), f"{words}; {best}", 13, QUIET, room=right - left)
+    span = f"{len(window)} frames from {_time(int(window[0]), origin)} s to {_time(recognition.stamp, origin)} s"
+    page.text((left, 64), f"{span};  scores: {best}", 13, QUIET, room=right - left)
     y, x = np.mgrid[-1:1:65j, -1:1:65j].astype(np.float32)
     wheel = flow_colours(np.stack([x, y], axis=-1), 1.0)
     wheel[np.hypot(x, y) > 1] = BACKGROUND
@@ -146,8 +147,8 @@ def _draw_window(page: Page, explanation: Explanation, boxes: Sequence[Box], ori
     _caption(
         page,
         boxes[0][1],
-        "All frames that were held, row by row",
-        "band: cluster, grey if not looked at; numbered: the frame that was selected for its cluster",
+        "The window",
+        "the band below a frame is its cluster, dark: not looked at; numbered frames are selected, one of each cluster",
     )
     numbers: dict[int, list[int]] = {}
     for number, index in enumerate(selection.choice.indices.tolist(), start=1):
@@ -170,7 +171,7 @@ def _badge(page: Page, box: Box, words: str, colour: Colour, tile: float) -> Non
     page.text((left + 3, top + size - 0.5), words, size, BACKGROUND)
 
 
-def _draw_motion(page: Page, selection: Selection, top: float) -> None:
+def _draw_motion(page: Page, selection: Selection, top: float, origin: int) -> None:
     start, stop = selection.thresholds
     _caption(
         page,
@@ -181,17 +182,28 @@ def _draw_motion(page: Page, selection: Selection, top: float) -> None:
     bottom = top + _MOTION
     full = max(_FULL_MOTION, float(selection.motion.max()))
     columns = _columns(selection)
-    curve = np.column_stack([columns, bottom - _MOTION * selection.motion / full])
-    page.fill((_MARGIN, top, _WIDTH - _MARGIN, bottom), (24, 27, 33))
+    reach = _MOTION - _HEADROOM
+    curve = np.column_stack([columns, bottom - reach * selection.motion / full])
+    page.fill((_MARGIN, top, _WIDTH - _MARGIN, bottom), _PANEL)
     page.area([(columns[0], bottom), *curve, (columns[-1], bottom)], HOLLOW)
     for limit in (start, stop):
-        _draw_limit(page, bottom - _MOTION * limit / full)
+        _draw_limit(page, bottom - reach * limit / full)
+    _draw_seconds(page, selection, top, bottom, origin)
     page.line(curve, QUIET, 1.5)
-    page.text((_WIDTH - _MARGIN - 4, top + 13), f"{full:.1f}", 11, QUIET, "rs")
+    page.text((_WIDTH - _MARGIN - 4, top + 28), f"top: {full:.1f}", 11, QUIET, "rs")
     _draw_marks(page, selection, top, bottom)
     colours = _colours(selection)
     for index in selection.choice.indices.tolist():
         page.dot(tuple(curve[index]), 4, colours[index])
+
+
+def _draw_seconds(page: Page, selection: Selection, top: float, bottom: float, origin: int) -> None:
+    first, last = int(selection.window_stamps[0]) - origin, int(selection.window_stamps[-1]) - origin
+    step = SECOND // 2 if last - first < 8 * SECOND else 2 * SECOND
+    for tick in range(-(-first // step) * step, last + 1, step):
+        x = _MARGIN + (_WIDTH - 2 * _MARGIN) * (tick - first) / max(1, last - first)
+        page.line([(x, top), (x, bottom)], _GRID)
+        page.text((x + 4, top + 12), f"{tick / SECOND:.1f} s", 11, QUIET)
 
 
 def _draw_marks(page: Page, selection: Selection, top: float, bottom: float) -> None:
@@ -203,7 +215,7 @@ def _draw_marks(page: Page, selection: Selection, top: float, bottom: float) -> 
         if selection.window_stamps[0] < selection.window_stamps[min(place, len(columns) - 1)]:
             x = float(columns[min(place, len(columns) - 1)])
             page.line([(x, top), (x, bottom)], colour, 1.5)
-            page.text((x + 5, top + 13), words, 11, colour)
+            page.text((x + 5, top + 28), words, 12, colour)
 
 
 def _draw_limit(page: Page, height: float) -> None:
@@ -220,25 +232,19 @@ def _draw_change(page: Page, explanation: Explanation, top: float) -> None:
     bottom = top + _CHANGE
     full = max(2 * CUT_CHANGE, float(explanation.change.max()))
     columns = _columns(explanation.selection)
-    page.fill((_MARGIN, top, _WIDTH - _MARGIN, bottom), (24, 27, 33))
+    page.fill((_MARGIN, top, _WIDTH - _MARGIN, bottom), _PANEL)
     _draw_limit(page, bottom - _CHANGE * CUT_CHANGE / full)
     page.line(np.column_stack([columns, bottom - _CHANGE * explanation.change / full]), QUIET, 1.5)
 
 
-def _draw_clusters(page: Page, selection: Selection, top: float, origin: int) -> None:
+def _draw_clusters(page: Page, selection: Selection, top: float) -> None:
     columns, colours = _columns(selection), _colours(selection)
     seen = len(set(selection.choice.groups.tolist()) - {-1})
     looked = int((selection.choice.groups >= 0).sum())
-    _caption(page, top, "Clusters", f"{looked} frames in {seen}; the clip below shows one of each, over its flow")
+    _caption(page, top, "Clusters", f"{looked} frames in {seen}; the model saw one frame of each, and its flow")
     edges = np.concatenate([columns[:1], (columns[1:] + columns[:-1]) / 2, columns[-1:]])
     for left, right, colour in zip(edges[:-1], edges[1:], colours, strict=True):
         page.fill((left, top, right, top + _BAR), colour)
-    first, last = int(selection.window_stamps[0]) - origin, int(selection.window_stamps[-1]) - origin
-    step = SECOND // 2
-    for tick in range(-(-first // step) * step, last + 1, step):
-        x = _MARGIN + (_WIDTH - 2 * _MARGIN) * (tick - first) / max(1, last - first)
-        page.line([(x, top + _BAR), (x, top + _BAR + 4)], QUIET)
-        page.text((x, top + _BAR + 15), f"{tick / SECOND:.1f} s", 11, QUIET, "ms")
 
 
 def _draw_clip(page: Page, selection: Selection, boxes: Sequence[Box], top_bar: float, origin: int) -> None:

@@ -93,8 +93,12 @@ class Explainer:
         name, title = what, "the last clip of a spell that got no name"
         if event is not None:
             name = f"{what}_{event.label}_{event.instance}"
-            when = {"started": "started with", "updated": "was renamed with", "ended": "ended after"}[what]
-            title = f"{readable(event.label)} #{event.instance} {when} this clip"
+            who = f"{readable(event.label)} #{event.instance}"
+            title = {
+                "started": f"{who} started with this clip",
+                "updated": f"named {who} since this clip",
+                "ended": f"the last clip of {who}",
+            }[what]
         self.written += 1
         seconds = (explanation.recognition.stamp - self._origin) / SECOND
         name = re.sub(r"[^\w-]+", "_", name)
