@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxformer_core.learn.backgrounds import ROOM, backgrounds, structure
-from fluxformer_core.learn.camera import flicker, grain, monochrome, relight, soften, wander
+from fluxformer_core.learn.camera import STRAIGHT, expose, exposure, flicker, grain, monochrome, soften, wander
 from fluxformer_core.learn.datasets import FLOW_STEP, Sample
 from fluxformer_core.learn.dressing import alone, dress, silhouette, spread
 from fluxformer_core.stream.selection import select
@@ -135,55 +135,69 @@ def film(
     for i, view in enumerate(views):
         flow[i] = cv2.transform(cv2.warpAffine(shot.flow[i], view, (side, side)), turn)
     if layered:
-        people = dress(frames[..., 0], rng) if dressed else silhouette(frames[..., 0])
+        people, opacity = dress(frames[..., 0], rng) if dressed else silhouette(frames[..., 0])
         for i, view in enumerate(views):
             people[i] = cv2.warpAffine(people[i], view, (side, side))
+            opacity[i] = cv2.warpAffine(opacity[i], view, (side, side))
         behind, seen = _behind(side, place, config, rng)
         if not dressed:  # a wall and what stands before it, farther than the person
-            behind = monochrome(behind) * np.float32(rng.uniform(0.1, 0.5))
-        shown, flow = _before(people, behind, flow, drift, speed, seen)
+            monochrome(behind)
+            behind = (behind * np.float32(rng.uniform(0.1, 0.5))).astype(np.uint8)
+        shown = _before(people, opacity, behind)
+        _mix_flow(flow, opacity, seen, drift, speed)
     else:
         border = cv2.BORDER_REPLICATE
-        shown = np.empty(frames.shape, np.float32)
+        shown = np.empty_like(frames)
         for i, view in enumerate(views):
             shown[i] = cv2.warpAffine(frames[i], view, (side, side), borderMode=border)
-        shown *= np.float32(1 / 255)
         if drift.any():
-            flow += drift[:, None, None].astype(np.float32) * (shown.max(axis=3, keepdims=True) > 0.1)
+            flow += drift[:, None, None].astype(np.float32) * (shown[..., :1] > 25)
         if speed.any():
-            sure = structure(np.asarray(cv2.cvtColor(shown[0], cv2.COLOR_RGB2GRAY), dtype=np.float32))
-            flow += speed[:, None, None].astype(np.float32) * sure[..., None]
+            grey = cv2.cvtColor(shown[0], cv2.COLOR_RGB2GRAY).astype(np.float32)
+            flow += speed[:, None, None].astype(np.float32) * structure(grey / 255)[..., None]
     return _developed(shown, shot.times, config, rng, coloured=coloured, recorded=not shot.depth), flow
 
 
-def _before(
-    people: NDArray[np.uint8],
-    behind: NDArray[np.float32],
+def _before(people: NDArray[np.uint8], opacity: NDArray[np.uint8], behind: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """People (T, S, S, 3), already multiplied by their opacity (T, S, S), before a background (T or 1, S, S, 3)."""
+    for i, person in enumerate(people):
+        free = cv2.cvtColor(255 - opacity[i], cv2.COLOR_GRAY2RGB)
+        people[i] = cv2.add(person, cv2.multiply(behind[i % len(behind)], free, scale=1 / 255))
+    return people
+
+
+def _mix_flow(
     flow: NDArray[np.float32],
+    opacity: NDArray[np.uint8],
+    seen: NDArray[np.uint8],
     drift: NDArray[np.float64],
     speed: NDArray[np.float64],
-    seen: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """People (T, S, S, 4) before a background, and how all of it moves as a flow estimator would see it."""
-    frames, moved = np.empty((*people.shape[:3], 3), np.float32), np.empty_like(flow)
-    reach = np.ones((7, 7), np.uint8)
-    for i, person in enumerate(people):
-        place, structured = behind[i % len(behind)], seen[i % len(seen)]
-        opacity = person[..., 3]
-        free = cv2.cvtColor(255 - opacity, cv2.COLOR_GRAY2RGB)
-        lit = cv2.multiply(place, free, scale=1 / 255, dtype=cv2.CV_32F)
-        frames[i] = cv2.scaleAdd(person[..., :3].astype(np.float32), 1 / 255, lit)
+) -> None:
+    """Add, in place, how people are carried and how the camera moves, as far as a flow estimator would see it.
+
+    Args:
+        flow: (T, S, S, 2) of the people.
+        opacity: (T, S, S) of the people.
+        seen: (T or 1, S, S) how well the background's motion can be seen, 0..255.
+        drift: (T, 2) frame heights per second at which people are carried.
+        speed: (T, 2) of the picture as a whole.
+    """
+    # A fast hand's flow lies where it was a frame ago, and some pixels farther out.
+    reach = np.ones((flow.shape[1] // 4 | 1,) * 2, np.uint8)
+    moves = drift.any() or speed.any()
+    for i, own in enumerate(opacity):
+        structured = seen[i % len(seen)]
         # Round a person the estimate spills over onto a plain wall, but not onto one whose rest it can see.
-        spilt = np.maximum(cv2.dilate(opacity, reach) * np.float32(1 / 255), 1 - structured)
-        own = opacity * np.float32(1 / 255)
-        sure = own + structured * (1 - own)
-        for axis in range(2):
-            moved[i, ..., axis] = flow[i, ..., axis] * spilt + own * drift[i, axis] + sure * speed[i, axis]
-    return frames, moved
+        spilt = cv2.max(cv2.dilate(own, reach), 255 - structured)
+        flow[i] = cv2.multiply(flow[i], cv2.merge((spilt, spilt)), scale=1 / 255, dtype=cv2.CV_32F)
+        if moves:
+            person = own * np.float32(1 / 255)
+            sure = cv2.max(own, structured) * np.float32(1 / 255)
+            flow[i] += cv2.merge([person * np.float32(drift[i, k]) + sure * np.float32(speed[i, k]) for k in range(2)])
 
 
 def _developed(
-    frames: NDArray[np.float32],
+    frames: NDArray[np.uint8],
     times: NDArray[np.float64],
     config: AugmentConfig,
     rng: np.random.Generator,
@@ -192,19 +206,23 @@ def _developed(
     recorded: bool,
 ) -> NDArray[np.float32]:
     """Light, colour and faults of the camera."""
-    if rng.random() < config.recolour:
-        frames = relight(frames, rng, tint=0.15 if coloured else 0.0)
-        if recorded and rng.random() < 0.3:
-            frames = frames[..., rng.permutation(3)]
-    if coloured and rng.random() < config.grey:
-        frames = monochrome(frames)
-    if rng.random() < config.flicker:
-        frames = flicker(frames, times, rng)
+    grey = coloured and rng.random() < config.grey
+    if grey:
+        monochrome(frames)
     if coloured and rng.random() < config.soft:
-        frames = soften(frames, rng)
-    frames = np.ascontiguousarray(frames)
-    grain(frames, rng.uniform(0, config.noise), rng)
-    return frames
+        soften(frames, rng)
+    table: NDArray[np.float32] = STRAIGHT
+    if rng.random() < config.recolour:
+        table = exposure(rng, tint=0.15 if coloured and not grey else 0.0)
+        if recorded and rng.random() < 0.3:
+            frames = np.ascontiguousarray(frames[..., ::-1])
+    shown = expose(frames, table)
+    if rng.random() < config.flicker:
+        flicker(shown, times, rng)
+    strength = rng.uniform(0, config.noise)
+    if strength > 0:
+        grain(shown, strength, rng)
+    return shown
 
 
 def _choose(sample: Sample, count: int, config: AugmentConfig, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -236,7 +254,7 @@ def _view(
 
 def _behind(
     side: int, place: NDArray[np.float64], config: AugmentConfig, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A background as a camera at `place` (T, 2) sees it, (T or 1, S, S, 3), and where its motion shows."""
     stock = backgrounds(side, config.backgrounds)
     picture = stock[rng.integers(len(stock))]
@@ -247,8 +265,5 @@ def _behind(
         np.array([[turn * zoom, 0, x + (zoom * len(picture) if turn < 0 else 0)], [0, zoom, y]])
         for x, y in (middle + place * side if place.any() else middle[None])
     ]
-    shown = np.stack(
-        [cv2.warpAffine(picture, view, (side, side), borderMode=cv2.BORDER_REFLECT_101) for view in views]
-    ).astype(np.float32)
-    shown *= np.float32(1 / 255)
+    shown = np.stack([cv2.warpAffine(picture, view, (side, side), borderMode=cv2.BORDER_REFLECT_101) for view in views])
     return np.ascontiguousarray(shown[..., :3]), np.ascontiguousarray(shown[..., 3])

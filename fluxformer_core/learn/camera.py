@@ -6,8 +6,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+Pictures = NDArray[np.uint8]
+"""Frames (T, S, S, 3) RGB."""
 Clip = NDArray[np.float32]
-"""Frames (T, S, S, 3), 0..1."""
+"""Frames (T, S, S, 3) RGB, 0..1."""
+
+STRAIGHT: NDArray[np.float32] = np.repeat(np.arange(256, dtype=np.float32)[:, None] / np.float32(255), 3, axis=1)
+"""The table of a camera that changes nothing."""
 
 
 def wander(
@@ -36,33 +41,42 @@ def wander(
     return place, (place - before) / period
 
 
-def relight(frames: Clip, rng: np.random.Generator, *, tint: float) -> Clip:
-    """Another exposure, contrast and, within the relative tint, white balance; the same in all frames."""
-    shown = np.clip(frames, 0, 1) ** np.float32(rng.uniform(0.6, 1.7))
+def exposure(rng: np.random.Generator, *, tint: float) -> NDArray[np.float32]:
+    """Another exposure, contrast and, within the relative tint, white balance: a table for `expose`."""
+    shown = STRAIGHT ** np.float32(rng.uniform(0.6, 1.7))
     gain = (rng.uniform(0.5, 1.15) * rng.uniform(1 - tint, 1 + tint, 3)).astype(np.float32)
     lift = np.float32(rng.uniform(0, max(0.0, 0.9 - float(gain.max()))))
-    return np.asarray(shown * gain + lift)
+    return np.asarray(shown * gain + lift, dtype=np.float32)
 
 
-def flicker(frames: Clip, times: NDArray[np.float64], rng: np.random.Generator) -> Clip:
-    """Light that changes while the clip lasts: a cloud, a switch, an automatic exposure."""
+def expose(frames: Pictures, table: NDArray[np.float32]) -> Clip:
+    """Look every value up in a table (256, 3) of brightness."""
+    shown = np.empty(frames.shape, np.float32)
+    for i, frame in enumerate(frames):
+        shown[i] = cv2.LUT(frame, table[None])
+    return shown
+
+
+def flicker(frames: Clip, times: NDArray[np.float64], rng: np.random.Generator) -> None:
+    """Change the light, in place, while the clip lasts: a cloud, a switch, an automatic exposure."""
     change = rng.uniform(-0.5, 0.5)
     moment = rng.uniform(times[0], times[-1])
     pace = rng.choice((0.03, 0.3, 1.0))  # s
     course = 1 + change / (1 + np.exp(-np.clip((times - moment) / pace, -30, 30)))
-    return np.asarray(frames * course[:, None, None, None].astype(np.float32))
+    frames *= course[:, None, None, None].astype(np.float32)
 
 
-def soften(frames: Clip, rng: np.random.Generator) -> Clip:
-    """Out of focus, or enlarged from fewer pixels."""
+def soften(frames: Pictures, rng: np.random.Generator) -> None:
+    """Put out of focus, in place, or as if enlarged from fewer pixels."""
     sigma = rng.uniform(0.4, 1.2)
-    return np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in frames])
+    for i, frame in enumerate(frames):
+        frames[i] = cv2.GaussianBlur(frame, (0, 0), sigma)
 
 
-def monochrome(frames: Clip) -> Clip:
-    """As a camera without colours sees it."""
-    grey = frames @ np.array([0.299, 0.587, 0.114], np.float32)
-    return np.repeat(grey[..., None], 3, axis=3)
+def monochrome(frames: Pictures) -> None:
+    """Show in place what a camera without colours sees."""
+    for i, frame in enumerate(frames):
+        frames[i] = cv2.cvtColor(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
 def grain(frames: Clip, strength: float, rng: np.random.Generator) -> None:

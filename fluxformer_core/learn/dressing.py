@@ -10,29 +10,45 @@ from fluxformer_core.learn.actor.appearance import HAIRS, SKINS
 
 Planes = NDArray[np.float32]
 """(T, S, S), 0..1."""
+Cutout = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+"""RGB times opacity (T, S, S, 3), and opacity (T, S, S)."""
 
 _ABSENT, _SOLID = 12, 56  # depth grey: below the first is nobody, from the second on somebody; between lie soft edges
 _CLOTH = 64  # px: side of the picture that is wrapped around a body
 _BODY_COLUMN = 0.05  # of the image side: half the width of the strip that holds head and trunk but no raised arm
 
 
-def dress(depth: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def dress(depth: NDArray[np.uint8], rng: np.random.Generator) -> Cutout:
     """Clothe the people of a depth clip at random.
 
     Args:
         depth: (T, S, S) brightness of depth, near is bright, 0 is nobody; see `stream.prepare.depth_to_grey`.
         rng: source of randomness: one draw dresses the whole clip alike.
-
-    Returns:
-        (T, S, S, 4): RGB times opacity, and opacity.
     """
-    depth = spread(depth, rng.uniform(80, 130), 250.0)
-    opacity = np.clip((depth.astype(np.float32) - _ABSENT) * np.float32(1 / (_SOLID - _ABSENT)), 0, 1)
-    surface = _surface(depth, opacity)
-    shade = _shading(surface, opacity, rng)
-    albedo = _albedo(surface, opacity, rng)
-    albedo *= (shade * opacity)[..., None]
-    return np.asarray(np.concatenate([np.minimum(albedo, 1), opacity[..., None]], axis=3) * np.float32(255), np.uint8)
+    colour, opacity = np.zeros((*depth.shape, 3), np.uint8), np.zeros_like(depth)
+    columns = np.flatnonzero((depth > _ABSENT).any(axis=(0, 1)))
+    if len(columns) == 0:
+        return colour, opacity
+    # Most of a picture is empty on both sides of a person.
+    span = slice(max(0, int(columns[0]) - 3), int(columns[-1]) + 4)
+    shown = spread(np.ascontiguousarray(depth[:, :, span]), rng.uniform(80, 130), 250.0)
+    share = _share(shown)
+    surface = _surface(shown, share)
+    light = _shading(surface, share, rng)
+    light *= share * np.float32(255)
+    albedo = _albedo(surface, share, rng)
+    albedo *= light[..., None]
+    np.minimum(albedo, 255, out=albedo)
+    colour[:, :, span] = albedo
+    opacity[:, :, span] = share * np.float32(255)
+    return colour, opacity
+
+
+def silhouette(depth: NDArray[np.uint8]) -> Cutout:
+    """The people of a depth clip (T, S, S) as they are."""
+    share = _share(depth)
+    colour = (depth * share).astype(np.uint8)
+    return np.repeat(colour[..., None], 3, axis=3), (share * np.float32(255)).astype(np.uint8)
 
 
 def alone(depth: NDArray[np.uint8]) -> bool:
@@ -57,10 +73,9 @@ def spread(depth: NDArray[np.uint8], low: float, high: float) -> NDArray[np.uint
     return np.asarray(cv2.LUT(depth, np.rint(steps).astype(np.uint8)))
 
 
-def silhouette(depth: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The people of a depth clip as they are, (T, S, S, 4): grey times opacity, and opacity."""
-    opacity = np.clip((depth.astype(np.float32) - _ABSENT) * np.float32(255 / (_SOLID - _ABSENT)), 0, 255)
-    return np.stack([depth, depth, depth, opacity.astype(np.uint8)], axis=3)
+def _share(depth: NDArray[np.uint8]) -> Planes:
+    share = (depth.astype(np.float32) - _ABSENT) * np.float32(1 / (_SOLID - _ABSENT))
+    return np.asarray(np.clip(share, 0, 1), dtype=np.float32)
 
 
 def _surface(depth: NDArray[np.uint8], opacity: Planes) -> Planes:
