@@ -39,6 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     data.add_argument(
         "--labels", metavar="FILE", type=Path, help="CSV name,label: rename, fold, or (empty) drop labels"
     )
+    data.add_argument("--flow", metavar="NAME", default="", help="dis, farneback, none or gmflow:FILE (default: dis)")
     data.add_argument("--splits", nargs="+", metavar="SPLIT", default=[], help="train on these only (default: all)")
     data.add_argument("--subjects", nargs="+", metavar="SUBJECT", default=[], help="train on these only (default: all)")
     data.add_argument("--check-splits", nargs="+", metavar="SPLIT", default=[], help="never train on these, but check")
@@ -82,6 +83,7 @@ def run(arguments: Namespace) -> None:
         FluxformerError: if the data or an argument cannot be used.
     """
     import logging
+    from dataclasses import replace
 
     import torch
 
@@ -114,8 +116,17 @@ def run(arguments: Namespace) -> None:
         name, spec, architecture = start.name, start.spec, start.metadata.config
         labels = with_known(labels, start.labels) if arguments.keep_labels else labels
         model, _ = start_from(start, labels)
+    if arguments.flow:
+        spec = replace(spec, flow=arguments.flow.partition(":")[0])
     stores, check = build_stores(
-        sources, labels, spec, arguments.cache, actor=arguments.actor, seed=config.seed, workers=config.workers
+        sources,
+        labels,
+        spec,
+        arguments.cache,
+        flow=arguments.flow,
+        actor=arguments.actor,
+        seed=config.seed,
+        workers=config.workers,
     )
     partner, fixed = mirrored(labels)
     folder = arguments.out.with_suffix(".run")

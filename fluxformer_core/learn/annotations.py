@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -193,9 +194,8 @@ def _time(text: str, column: str) -> int | None:
     if text.isdecimal() and int(text) >= SINCE_1970:
         return int(text)
     try:
-        seconds = float(text)
-        return round(seconds * SECOND)
-    except (ValueError, OverflowError):
+        return round(Decimal(text) * SECOND)  # a float would lose the last digits of a stamp
+    except (ArithmeticError, ValueError):
         raise ConfigError(f"{column} must be a number of seconds or a stamp in nanoseconds, not {text!r}") from None
 
 

@@ -91,6 +91,7 @@ def build_stores(
     spec: ClipSpec,
     cache: Path,
     *,
+    flow: str = "",
     actor: int = 0,
     seed: int = 0,
     workers: int = 0,
@@ -107,14 +108,21 @@ def build_stores(
             if recordings:
                 into.append(
                     ClipStore.build(
-                        recordings, labels, spec, cache, depth=source.depth, workers=workers, name=source.name
+                        recordings,
+                        labels,
+                        spec,
+                        cache,
+                        depth=source.depth,
+                        flow=flow,
+                        workers=workers,
+                        name=source.name,
                     )
                 )
     if actor:
         clips = actor_clips([label for label in labels if label in (*ACTIONS, OTHER)], actor, seed=seed)
         if not clips:
             raise ConfigError("the actor knows none of the labels")
-        stores.append(ClipStore.build(clips, labels, spec, cache, workers=workers, name=ACTOR))
+        stores.append(ClipStore.build(clips, labels, spec, cache, flow=flow, workers=workers, name=ACTOR))
     return stores, ClipStore.joined(checks) if checks else None
 
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from fluxformer_core.clip import ClipSpec
 from fluxformer_core.errors import ConfigError, SourceError
+from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.learn.annotations import Recording, read_index
 from fluxformer_core.learn.decoding import (
     FLOW_STEP,
@@ -114,6 +115,7 @@ class ClipStore:
         cache: Path,
         *,
         depth: bool = False,
+        flow: str = "",
         workers: int = 0,
         name: str = "",
     ) -> ClipStore:
@@ -127,6 +129,7 @@ class ClipStore:
             spec: size and rate.
             cache: folder of decoded clips, which may be shared by everything that decodes.
             depth: whether recordings that do not say what they show are grey pictures of depth.
+            flow: estimator of optical flow, as `create_flow` names it; empty: the spec's.
             workers: processes that decode; 0 does it in this one, where a decoder that crashes ends the program.
             name: what to call this source of clips.
 
@@ -136,11 +139,13 @@ class ClipStore:
         unknown = {clip.label for clip in clips} - set(labels)
         if unknown:
             raise ConfigError(f"labels that are not in the list: {', '.join(sorted(unknown))}")
+        flow = flow or spec.flow
+        create_flow(flow)  # refuses a name that is none before anything is decoded
         classes = {label: i for i, label in enumerate(labels)}
         targets, skipped = [], []
         for clip in clips:
             try:
-                key = fingerprint(clip, spec)
+                key = fingerprint(clip, spec, flow)
             except SourceError as error:
                 skipped.append(str(error))
                 continue
@@ -149,7 +154,7 @@ class ClipStore:
             cache.mkdir(parents=True, exist_ok=True)
             # Processes that train together want the same files: the first makes them.
             with FileLock(str(cache / ".lock")):
-                _decode_missing(targets, spec, workers)
+                _decode_missing(targets, spec, flow, workers)
         except OSError as error:
             raise ConfigError(f"cannot keep decoded clips in {cache}: {error}") from None
         found = []
@@ -166,7 +171,9 @@ class ClipStore:
         return cls(found, labels, skipped, name)
 
 
-def _decode_missing(targets: Sequence[tuple[Recording | ActorClip, Path]], spec: ClipSpec, workers: int) -> None:
+def _decode_missing(
+    targets: Sequence[tuple[Recording | ActorClip, Path]], spec: ClipSpec, flow: str, workers: int
+) -> None:
     """Decode what has neither a file nor a reason why not; several clips of one recording together."""
     wanted: dict[object, tuple[Recording | ActorClip, dict[Path, Part]]] = {}
     for clip, target in targets:
@@ -178,7 +185,7 @@ def _decode_missing(targets: Sequence[tuple[Recording | ActorClip, Path]], spec:
         else:
             key, part = clip, Part(None, None, target)
         wanted.setdefault(key, (clip, {}))[1][target] = part
-    jobs = [Job(clip, tuple(parts.values()), spec) for clip, parts in wanted.values()]
+    jobs = [Job(clip, tuple(parts.values()), spec, flow) for clip, parts in wanted.values()]
     if not jobs:
         return
     with tqdm(total=len(jobs), desc="decoding", unit="file", disable=None) as bar:

@@ -16,7 +16,8 @@ from safetensors.numpy import save
 
 from fluxformer_core.clip import SECOND, ClipSpec, Pixels
 from fluxformer_core.errors import FluxformerError, SourceError
-from fluxformer_core.flow.dis import DisFlow
+from fluxformer_core.flow.base import FlowEstimator
+from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.learn.annotations import SINCE_1970, Recording
 from fluxformer_core.stream.admission import Admission, Verdict
 from fluxformer_core.stream.buffer import RollingBuffer
@@ -60,6 +61,7 @@ class Job:
     source: Recording | ActorClip  # of a recording, path and topic count
     parts: tuple[Part, ...]
     spec: ClipSpec
+    flow: str  # as `create_flow` names it
 
 
 def decode(job: Job, beat: Callable[[], None]) -> list[str]:
@@ -72,7 +74,8 @@ def decode(job: Job, beat: Callable[[], None]) -> list[str]:
         OSError: if the cache cannot be written.
     """
     cv2.setNumThreads(1)  # the processes share the machine already
-    clips = [_Clip(part, job.spec) for part in job.parts]
+    estimator = create_flow(job.flow)
+    clips = [_Clip(part, job.spec, estimator) for part in job.parts]
     name = job.source.path if isinstance(job.source, Recording) else job.source.label
     reason = ""
     try:
@@ -105,13 +108,13 @@ def write(target: Path, data: bytes) -> None:
     partial.replace(target)
 
 
-def fingerprint(clip: Recording | ActorClip, spec: ClipSpec) -> str:
+def fingerprint(clip: Recording | ActorClip, spec: ClipSpec, flow: str) -> str:
     """Names a clip's file: another recording, another stretch, size, rate or flow has another name.
 
     Raises:
         SourceError: if there is no such recording.
     """
-    what: list[object] = [LAYOUT, spec.size, spec.rate, spec.depth_range, spec.flow_scale, DisFlow.__name__]
+    what: list[object] = [LAYOUT, spec.size, spec.rate, spec.depth_range, spec.flow_scale, flow]
     if isinstance(clip, Recording):
         what += [_identity(Path(clip.path)), clip.topic, clip.start, clip.end]
     else:
@@ -122,12 +125,12 @@ def fingerprint(clip: Recording | ActorClip, spec: ClipSpec) -> str:
 class _Clip:
     """One part while the recording passes by."""
 
-    def __init__(self, part: Part, spec: ClipSpec) -> None:
+    def __init__(self, part: Part, spec: ClipSpec, flow: FlowEstimator | None) -> None:
         self.over = False
         self._part, self._spec = part, spec
         self._admission = Admission(spec, _LONGEST_GAP)
         self._depth = False
-        self._buffer = RollingBuffer(replace(spec, window=LONGEST_CLIP), DisFlow())
+        self._buffer = RollingBuffer(replace(spec, window=LONGEST_CLIP), flow)
 
     def see(self, stamp: int, first: int, image: NDArray[np.generic], pixels: Pixels) -> None:
         start, end = (

@@ -40,12 +40,15 @@ class Lesson(pl.LightningModule):
         model: what learns.
         config: the recipe.
         classes: labels.
+        flow: whether the model gets flow.
         identity: what a checkpoint must agree in to be continued; plain values.
     """
 
-    def __init__(self, model: nn.Module, config: TrainConfig, classes: int, identity: dict[str, Any]) -> None:
+    def __init__(
+        self, model: nn.Module, config: TrainConfig, classes: int, flow: bool, identity: dict[str, Any]
+    ) -> None:
         super().__init__()
-        self.model, self.config, self.classes, self.identity = model, config, classes, identity
+        self.model, self.config, self.classes, self.flow, self.identity = model, config, classes, flow, identity
         if config.train == "head":
             model.requires_grad_(False)
             head(model).requires_grad_(True)
@@ -68,7 +71,7 @@ class Lesson(pl.LightningModule):
         rgb, flow, label = batch
         target = nn.functional.one_hot(label, self.classes).float()
         rgb, flow, target = mix(rgb, flow, target, self.config.mixup, self.config.cutmix)
-        logits = self.model(rgb, flow).logits.float()
+        logits = self.model(rgb, flow if self.flow else None).logits.float()
         loss = nn.functional.cross_entropy(logits, target, label_smoothing=self.config.label_smoothing)
         self.losses.append(loss.detach())
         self.log("loss", loss.detach(), prog_bar=True, on_step=True, on_epoch=True, batch_size=len(rgb))
@@ -79,7 +82,7 @@ class Lesson(pl.LightningModule):
 
     def validation_step(self, batch: Batch, number: int) -> None:
         rgb, flow, label = batch
-        logits = self.model(rgb, flow).logits.float()
+        logits = self.model(rgb, flow if self.flow else None).logits.float()
         loss = nn.functional.cross_entropy(logits, label, reduction="sum")
         right = (logits.argmax(1) == label).sum()
         self._sums += torch.stack([right.float(), loss, torch.ones_like(loss) * len(label)])
@@ -195,12 +198,13 @@ def fit(lesson: Lesson, loader: Loader, check: Loader | None, folder: Path) -> P
     last, pace = folder / f"{LAST}.ckpt", Pace(loader)
     lesson.train()  # Lightning leaves the mode as it finds it
     with _quiet():
-        trainer = _trainer(lesson.config, pace, folder, checked=check is not None)
+        trainer = _trainer(lesson, pace, folder, checked=check is not None)
         trainer.fit(lesson, loader, check, ckpt_path=str(last) if last.exists() else None, weights_only=True)
     return pace
 
 
-def _trainer(config: TrainConfig, pace: Pace, folder: Path, *, checked: bool) -> pl.Trainer:
+def _trainer(lesson: Lesson, pace: Pace, folder: Path, *, checked: bool) -> pl.Trainer:
+    config = lesson.config
     settings: dict[str, Any] = {"save_top_k": 1, "enable_version_counter": False, "dirpath": folder}
     callbacks: list[Callback] = [
         RunningMean(config.average),

@@ -14,7 +14,7 @@ from fluxformer_core.learn.annotations import VIDEO_SUFFIXES, Recording, read_ro
 
 _HMDB = re.compile(r"(?P<label>.+)_test_split(?P<number>\d)\.txt")
 _HMDB_USE = {"0": "", "1": "train", "2": "test"}
-_SPLIT_IN_NAME = {"train": "train", "val": "val", "test": "test"}
+_SPLITS = ("train", "val", "test")
 
 
 def read_pairs(path: Path, media: str | None) -> list[Recording]:
@@ -23,7 +23,7 @@ def read_pairs(path: Path, media: str | None) -> list[Recording]:
     Raises:
         ConfigError: if the list cannot be read or a line has another form.
     """
-    recordings, split = [], _split_of(path)
+    recordings, split = [], _split_of(path.stem)
     for number, line in enumerate(_lines(path), start=1):
         words = re.fullmatch(r"(?P<path>.+?)(\s*,\s*|\s+)(?P<label>[^\s,]+)", line)
         if words is None:
@@ -51,7 +51,7 @@ def read_kinetics(path: Path, media: str | None) -> list[Recording]:
             raise ConfigError(f"{path} needs whole seconds in time_start and time_end: {row}") from None
         places = [folder / label, folder / label.replace(" ", "_"), folder]
         file = _existing([place / (row["youtube_id"] + cut) for place in places])
-        recordings.append(Recording(str(file), label, split=_SPLIT_IN_NAME.get(row.get("split", "")[:5], "")))
+        recordings.append(Recording(str(file), label, split=_split_of(row.get("split", ""))))
     return _some(recordings, path)
 
 
@@ -61,7 +61,7 @@ def read_something(path: Path, media: str | None) -> list[Recording]:
     Raises:
         ConfigError: if the list cannot be read, is empty, or has no labels.
     """
-    folder, split, recordings = _media(path, media), _split_of(path), []
+    folder, split, recordings = _media(path, media), _split_of(path.stem), []
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
         for entry in entries:
@@ -120,9 +120,10 @@ def _existing(stems: list[Path]) -> Path:
     return next((file for file in files if file.exists()), files[0])
 
 
-def _split_of(path: Path) -> str:
-    words = re.split(r"[^a-z]+", path.stem.lower())
-    return next((split for word in words for name, split in _SPLIT_IN_NAME.items() if word.startswith(name)), "")
+def _split_of(name: str) -> str:
+    """The split that a name tells: train, val (valid, validate, validation) or test."""
+    words = re.split(r"[^a-z]+", name.lower())
+    return next((split for word in words for split in _SPLITS if word.startswith(split)), "")
 
 
 def _some(recordings: list[Recording], path: Path) -> list[Recording]:

@@ -134,7 +134,7 @@ def train(
         whole, part = WholeClips(check, spec), Share(len(check))
         checks = Loader(whole, CHECK_BATCH, sampler=part, num_workers=config.workers, pin_memory=pinned)
     identity = engine.identity(config, model, round(expected.sum()), stores[0].labels)
-    lesson = engine.Lesson(model, config, len(stores[0].labels), identity)
+    lesson = engine.Lesson(model, config, len(stores[0].labels), spec.flow != "none", identity)
     with tempfile.TemporaryDirectory() as scratch:
         place = folder or Path(scratch)
         _check_resumable(place / f"{engine.LAST}.ckpt", identity)
@@ -158,7 +158,12 @@ def predict(model: nn.Module, store: ClipStore, spec: ClipSpec, batch: int = CHE
     loader = Loader(WholeClips(store, spec), batch, num_workers=workers)
     model.eval()
     with torch.inference_mode():
-        return torch.cat([model(rgb.to(device), flow.to(device)).logits.float().cpu() for rgb, flow, _ in loader])
+        return torch.cat(
+            [
+                model(rgb.to(device), None if spec.flow == "none" else flow.to(device)).logits.float().cpu()
+                for rgb, flow, _ in loader
+            ]
+        )
 
 
 def accuracy(model: nn.Module, store: ClipStore, spec: ClipSpec) -> float:
