@@ -199,6 +199,13 @@ def test_people_also_go_through_the_picture_both_ways(label):
     assert (np.abs(ways) < 0.1).sum() >= 10, "and on the spot"
 
 
+def test_nobody_is_too_far_for_a_depth_camera():
+    for seed in range(30):
+        image = rehearse("wave", seed, size=(64, 64)).frame(0)
+        person = image[24:40, 24:40]
+        assert 500 < np.percentile(person[person > 0], 10) < 4300  # what is nearest: a wall may be behind
+
+
 def test_some_stay_down_in_a_squat():
     low = []
     for seed in range(20):

@@ -138,7 +138,13 @@ class ActorStyle:
         aside = rng.random() < 0.3
         person = cls.sample(seed)
         if rng.random() < 0.3:
-            return replace(person, yaw=float(rng.uniform(-45.0, 45.0)) if aside else person.yaw)
+            return replace(
+                person,
+                # So wide a lens that nobody is farther away than a depth camera sees.
+                fov=float(rng.uniform(50.0, 62.0)),
+                fill=float(rng.uniform(0.5, 0.95)),
+                yaw=float(rng.uniform(-45.0, 45.0)) if aside else person.yaw,
+            )
         return replace(
             person,
             fill=float(rng.uniform(0.84, 1.0)),
