@@ -24,7 +24,7 @@ def normal_speed(previous: GreyImage, current: GreyImage) -> NDArray[np.float32]
     fastest = np.zeros((height, width), np.float32)
     for level in range(_LEVELS):
         if level:
-            first, second = cv2.pyrDown(first), cv2.pyrDown(second)
+            first, second = (np.asarray(cv2.pyrDown(image), np.float32) for image in (first, second))
         middle = cv2.GaussianBlur((first + second) / 2, (3, 3), 0.8)
         change = np.abs(cv2.GaussianBlur(second - first, (3, 3), 0.8))
         across = cv2.Scharr(middle, cv2.CV_32F, 1, 0, scale=1 / 32)

@@ -96,8 +96,9 @@ class GMFlow(nn.Module):
         Returns:
             (B, 2, H, W): how many pixels each pixel of `first` moves to the right and down.
         """
-        one, two = self.backbone((torch.cat([first, second]) - self.mean) / self.std).chunk(2)
-        one, two = self.transformer(one, two)
+        maps = self.backbone((torch.cat([first, second]) - self.mean) / self.std)
+        batch = first.shape[0]  # not len(), which an export takes for a constant
+        one, two = self.transformer(maps[:batch], maps[batch:])
         tokens = one.flatten(2).transpose(1, 2)  # (B, cells, CHANNELS)
         flow = match(tokens, two.flatten(2).transpose(1, 2), self.cells)
         flow = self.feature_flow_attn(tokens, flow).transpose(1, 2).unflatten(2, one.shape[2:])  # (B, 2, H/8, W/8)

@@ -140,15 +140,16 @@ class FeatureTransformer(nn.Module):
 
     def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         """Enhance both maps (B, CHANNELS, height, width)."""
+        batch = first.shape[0]
         source = torch.cat([first + self.positions, second + self.positions]).permute(0, 2, 3, 1)
         for number, block in enumerate(self.layers):
             # Both images go through the same weights, each as the source with the other as the target.
-            target = torch.cat(source.chunk(2)[::-1])
+            target = torch.cat([source[batch:], source[:batch]])
             shifted = number % 2 == 1
             windows = block(self._split(source, shifted), self._split(target, shifted), self.mask if shifted else None)
             source = self._join(windows, shifted)
-        one, two = source.permute(0, 3, 1, 2).chunk(2)
-        return one, two
+        maps = source.permute(0, 3, 1, 2)
+        return maps[:batch], maps[batch:]
 
     def _split(self, x: Tensor, shifted: bool) -> Tensor:
         """Map (B, height, width, C) to windows (B, SPLITS^2, cells, C)."""
