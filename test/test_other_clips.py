@@ -113,6 +113,13 @@ def test_who_passes_is_gone_after_a_while_and_moves_as_told(others):
     assert max(sideways) > 0.9
 
 
+def test_who_cannot_be_cut_out_does_not_take_the_place_along(tmp_path):
+    coloured = OtherClips([ClipStore.build([ActorClip("walk", 1, "colour")], LABELS, small_spec(size=SIDE), tmp_path)])
+    for seed in range(4):
+        _, flow = coloured.passing(COUNT, PLAIN, rng(seed))
+        assert np.abs(flow).max() < 0.9, "only an empty place, perhaps panned over"
+
+
 def test_recordings_of_other_are_used_as_they_are(tmp_path):
     # Nothing is left to make clips from: they need no making.
     own = ClipStore.build([ActorClip(OTHER, 1, "depth")], LABELS, small_spec(size=SIDE), tmp_path)

@@ -14,6 +14,7 @@ from fluxformer_core.errors import ConfigError
 from fluxformer_core.flow.dis import DisFlow
 from fluxformer_core.learn.augment import MOVING, RATE, AugmentConfig, Take, film
 from fluxformer_core.learn.datasets import FLOW_STEP, ClipStore, Sample
+from fluxformer_core.learn.dressing import alone
 from fluxformer_core.stream.selection import select, uniform
 
 ONE_WAY = frozenset({"basketball_shoot", "bowling", "pickup_and_throw", "tennis_serve", "throw"})
@@ -24,6 +25,7 @@ GAITS = frozenset({"jog", "walk"})
 
 Clip = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Frames (T, S, S, 3) in 0..1 and flow (T, S, S, 2) in frame heights per second."""
+_TRIES = 8  # recordings looked at to find a person who can be cut out
 Kind = Callable[[int, AugmentConfig, np.random.Generator], Clip]
 Order = NDArray[np.intp]
 """Numbers of the frames that follow each other."""
@@ -116,8 +118,11 @@ class OtherClips:
         return self._filmed(sample, np.arange(len(sample.motion)), count, config, rng)
 
     def passing(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
-        """Somebody who is near, cut by the picture's edges and soon out of it."""
-        sample = self._one_of(self._gaits, rng)
+        """Somebody near, cut by the picture's edges and soon out of it; nobody if no recording can be cut out."""
+        tried = (self._one_of(self._gaits, rng) for _ in range(_TRIES))
+        sample = next((s for s in tried if s.depth and alone(s.frames[..., 0])), None)
+        if sample is None:
+            return self.empty_place(count, config, rng)
         n = len(sample.motion)
         length = min(n, int(rng.uniform(1.0, 3.2) * RATE))
         chosen = int(rng.integers(n - length + 1)) + uniform(length, count)
