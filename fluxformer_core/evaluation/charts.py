@@ -80,7 +80,7 @@ def shown_labels(report: ClipReport) -> list[int]:
 
 def reliability(bins: Sequence[Bin]) -> Markup:
     """Share that is right against the score, with the number of clips below."""
-    left, top, side, gap, low = 46, 12, 260, 30, 70
+    left, top, side, gap, low = 46, 26, 260, 30, 70
     bottom, foot, width = top + side, top + side + gap + low, side / len(bins)
     most = max(b.clips for b in bins)
     parts = []
@@ -100,7 +100,7 @@ def reliability(bins: Sequence[Bin]) -> Markup:
         parts.append(_text(x + width / 2, foot - height - 3, str(b.clips), "small middle"))
     parts += [_line(left, bottom, left + side, top, "diagonal"), _line(left, bottom, left + side, bottom, "axis")]
     parts.append(_line(left, foot, left + side, foot, "axis"))
-    parts.append(_text(left + 6, top + 14, "share that is right", "label"))
+    parts.append(_text(left, top - 12, "share that is right", "label"))
     parts.append(_text(left + side / 2, foot + 32, "score of the best label; number of clips", "label middle"))
     return _svg(left + side + 16, foot + 38, parts, "reliability", "reliability diagram")
 

@@ -94,7 +94,7 @@ def _marks(latency: Latency) -> Iterator[tuple[str, float]]:
 
 
 def _percent(share: float) -> str:
-    return f"{share:.1%}".replace("%", " %")
+    return f"{share:.1%}".replace("%", "\N{NO-BREAK SPACE}%")
 
 
 def _picture(mistake: Mistake) -> str:
