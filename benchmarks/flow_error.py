@@ -1,0 +1,150 @@
+"""End-point error of the flow estimators on rendered motion whose truth is known, by speed.
+
+Textured planes are moved, turned and zoomed; the actor's truth follows from the capsules that it is drawn from. The
+error is the length of the difference between estimated and true displacement. `zero` is the error of saying that
+nothing moves: an estimator is of use where it is well below.
+
+Example:
+    python benchmarks/flow_error.py
+    python benchmarks/flow_error.py --gmflow gmflow_things-e9887eda.pth --size 128
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fluxformer_core.flow.base import FlowEstimator
+from fluxformer_core.flow.registry import create_flow
+from fluxformer_core.learn.actor import ActorStyle, rehearse
+from fluxformer_core.learn.actor.displacement import true_flow
+
+EDGES = (0.0, 0.05, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""Pixels per frame: borders between the rows."""
+
+SPEEDS = (0.25, 0.75, 1.5, 3.0, 6.0, 12.0)
+"""Pixels per frame at which planes move; turning and zooming planes do so at their corners."""
+
+ACTIONS = ("wave", "clap", "boxing", "squat", "walk", "tennis_serve")
+
+Case = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]
+"""Two images (S, S, 3) and the true displacement (S, S, 2) of the first one's pixels."""
+
+
+def texture(side: int, seed: int) -> NDArray[np.uint8]:
+    """Blobs on several scales in three colours, (side, side, 3)."""
+    noise = np.random.default_rng(seed).standard_normal((side, side, 3)).astype(np.float32)
+    blobs = sum(sigma * cv2.GaussianBlur(noise, (0, 0), sigma) for sigma in (1.0, 2.0, 4.0, 8.0))
+    return np.clip(128 + 45 * blobs / np.std(blobs), 0, 255).astype(np.uint8)
+
+
+def plane(size: int, turn: float, zoom: float, shift: tuple[float, float], seed: int) -> Case:
+    """A plane that turns (radians), grows (factor) and moves (px) about the image's centre."""
+    around, start = 2 * size, size / 2
+    middle = (size - 1) / 2
+    rotation = zoom * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    row, column = np.mgrid[0:size, 0:size].astype(np.float64)
+    offset = np.stack([column - middle, row - middle], axis=-1)
+    truth = offset @ rotation.T + shift - offset
+    back = (offset - shift) @ np.linalg.inv(rotation).T + middle
+    whole = texture(around, seed)
+    first = whole[int(start) : int(start) + size, int(start) : int(start) + size]
+    x, y = np.moveaxis((back + int(start)).astype(np.float32), -1, 0)
+    second = cv2.remap(whole, x, y, cv2.INTER_CUBIC, None, cv2.BORDER_REFLECT)
+    return np.ascontiguousarray(first), second.astype(np.uint8), truth.astype(np.float32)
+
+
+def planes(motion: str, size: int) -> Iterator[Case]:
+    """Planes in one kind of motion, at every speed, several times."""
+    corner = np.hypot(size / 2, size / 2)
+    for speed in SPEEDS:
+        for seed in range(4):
+            angle, sign = 2 * np.pi * (seed + 0.3) / 4, (-1) ** seed
+            if motion == "moving":
+                yield plane(size, 0.0, 1.0, (speed * np.cos(angle), speed * np.sin(angle)), seed)
+            elif motion == "turning":
+                yield plane(size, sign * speed / corner, 1.0, (0.0, 0.0), seed)
+            else:
+                yield plane(size, 0.0, 1.0 + sign * speed / corner, (0.0, 0.0), seed)
+
+
+def actor(noise: float, size: int, rate: float) -> Iterator[Case]:
+    """The actor in colour: every other frame of a few actions."""
+    for seed, label in enumerate(ACTIONS):
+        style = replace(ActorStyle.sample_recording(seed), noise=noise)
+        film = rehearse(label, seed, rate=rate, size=(size, size), mode="colour", style=style)
+        for index in range(0, len(film) - 1, 2):
+            yield film.frame(index), film.frame(index + 1), true_flow(film, index)
+
+
+def estimate(
+    estimator: FlowEstimator | None, first: NDArray[np.uint8], second: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """The estimator's field; zero without one."""
+    if estimator is None:
+        return np.zeros((*first.shape[:2], 2), np.float32)
+    if estimator.colour:
+        return estimator(first, second)
+    return estimator(cv2.cvtColor(first, cv2.COLOR_RGB2GRAY), cv2.cvtColor(second, cv2.COLOR_RGB2GRAY))
+
+
+def compare(cases: Iterator[Case], estimators: dict[str, FlowEstimator | None], margin: int) -> list[list[float]]:
+    """A row for each range of speed: pixels, then each estimator's mean error in pixels.
+
+    Args:
+        cases: what to estimate.
+        estimators: by name.
+        margin: pixels along the border that do not count: what they show may have left the image.
+    """
+    speeds, errors = [], {name: [] for name in estimators}
+    inside = np.s_[margin:-margin, margin:-margin] if margin else np.s_[:, :]
+    for first, second, truth in cases:
+        speeds.append(np.linalg.norm(truth, axis=-1)[inside].ravel())
+        for name, estimator in estimators.items():
+            errors[name].append(np.linalg.norm(estimate(estimator, first, second) - truth, axis=-1)[inside].ravel())
+    row = np.digitize(np.concatenate(speeds), EDGES) - 1
+    columns = [np.concatenate(error) for error in errors.values()]
+    rows = range(len(EDGES) - 1)
+    return [
+        [(row == i).sum(), *(error[row == i].mean() for error in columns)] if (row == i).any() else [0] for i in rows
+    ]
+
+
+def main() -> None:
+    """Print a table for each kind of motion."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=64, help="px, side of the images (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=20.0, help="Hz, for frame heights per second (default: 20)")
+    parser.add_argument("--gmflow", metavar="FILE", help="weights of GMFlow, to have it compared, too")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    names = ["zero", "dis", "farneback", *(["gmflow"] if arguments.gmflow else [])]
+    choices = {"zero": "none", "gmflow": f"gmflow:{arguments.gmflow}"}
+    estimators = {name: create_flow(choices.get(name, name)) for name in names}
+    margin = arguments.size // 8
+    scenes = {
+        "plane, moving": (planes("moving", arguments.size), margin),
+        "plane, turning": (planes("turning", arguments.size), margin),
+        "plane, zooming": (planes("zooming", arguments.size), margin),
+        "actor": (actor(0.0, arguments.size, arguments.rate), 0),
+        "actor, camera noise": (actor(1.0, arguments.size, arguments.rate), 0),
+    }
+    per_second = arguments.rate / arguments.size
+    print(
+        f"Mean end-point error in px/frame; {arguments.size} px, {arguments.rate:g} Hz: 1 px/frame = {per_second:.2f}/s"
+    )
+    for scene, (cases, border) in scenes.items():
+        print(f"\n{scene:20} {'px/frame':>12} {'heights/s':>14} {'pixels':>9}" + "".join(f"{n:>11}" for n in names))
+        for low, high, (pixels, *errors) in zip(EDGES[:-1], EDGES[1:], compare(cases, estimators, border), strict=True):
+            if pixels:
+                speed = f"{low:g} .. {high:g}", f"{low * per_second:.2f} .. {high * per_second:.2f}"
+                print(f"{'':20} {speed[0]:>12} {speed[1]:>14} {pixels:9d}" + "".join(f"{e:11.2f}" for e in errors))
+
+
+if __name__ == "__main__":
+    main()
