@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torchmetrics.functional.classification import binary_average_precision
 
 from fluxformer_core.clip import SECOND, ActionScore, Recognition, State
-from fluxformer_core.evaluation.earliness import STAGES, precision_by_stage
+from fluxformer_core.evaluation.earliness import STAGES, frame_stages, precision_by_stage
 from fluxformer_core.evaluation.frames import average_precision, mean_average_precision
 from fluxformer_core.evaluation.intervals import Interval
 from fluxformer_core.evaluation.stream_output import frame_names, frame_scores, frame_truth
@@ -100,23 +100,26 @@ def test_scores_that_rise_late_are_bad_in_early_stages_only() -> None:
     scores = np.zeros((len(stamps), len(LABELS)))
     scores[:, 1] = 0.3
     scores[(stamps >= 4 * SECOND) & (stamps < 7 * SECOND), 1] = 0.9
-    stages = precision_by_stage(scores, stamps, [action], LABELS)
+    parts = frame_stages([action], LABELS, stamps)
+    stages = precision_by_stage(scores, parts)
     # In the first four stages five positive frames tie with fifty others, then they come first.
     assert stages == pytest.approx([5 / 55] * 4 + [1.0] * 6)
-    assert precision_by_stage(scores, stamps, [action], LABELS, calibrated=True)[:4] == pytest.approx([0.5] * 4)
+    assert precision_by_stage(scores, parts, calibrated=True)[:4] == pytest.approx([0.5] * 4)
 
 
 def test_a_stage_without_frames_has_no_figure() -> None:
-    stages = precision_by_stage(np.ones((10, 2)), stamps_of(1), [Interval(0, SECOND // 2, "clap")], LABELS)
-    assert np.isnan(stages).sum() == STAGES - 5
-    assert np.isnan(precision_by_stage(np.ones((10, 2)), stamps_of(1), [], LABELS)).all()
+    parts = frame_stages([Interval(0, SECOND // 2, "clap")], LABELS, stamps_of(1))
+    assert parts.T.tolist() == [[0, 2, 4, 6, 8, -1, -1, -1, -1, -1], [-1] * 10]
+    assert np.isnan(precision_by_stage(np.ones((10, 2)), parts)).sum() == STAGES - 5
+    nothing = frame_stages([], LABELS, stamps_of(1))
+    assert np.isnan(precision_by_stage(np.ones((10, 2)), nothing)).all()
 
 
 @given(st.integers(0, 30), st.integers(20, 50))
 def test_perfect_scores_are_perfect_in_every_stage(start: int, length: int) -> None:
     stamps, truth = stamps_of(10), [Interval(start * SECOND // 10, (start + length) * SECOND // 10, "wave")]
     scores = frame_truth(truth, LABELS, stamps).astype(float)
-    assert precision_by_stage(scores, stamps, truth, LABELS) == pytest.approx([1.0] * STAGES)
+    assert precision_by_stage(scores, frame_stages(truth, LABELS, stamps)) == pytest.approx([1.0] * STAGES)
     assert mean_average_precision(scores, frame_truth(truth, LABELS, stamps)) == 1.0
 
 

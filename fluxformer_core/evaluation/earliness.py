@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,18 @@ STAGES = 10
 """Equal parts in which each action is divided."""
 
 
+def frame_stages(intervals: Iterable[Interval], labels: Sequence[str], stamps: NDArray[np.int64]) -> NDArray[np.intp]:
+    """The stage of each label's action at each frame, (n, labels): 0 .. STAGES - 1, or -1 where there is none."""
+    stages = np.full((len(stamps), len(labels)), -1, dtype=np.intp)
+    for action in intervals:
+        inside = (stamps >= action.start) & (stamps < action.end)
+        part = (stamps[inside] - action.start) * STAGES // (action.end - action.start)
+        stages[inside, labels.index(action.label)] = part
+    return stages
+
+
 def precision_by_stage(
-    scores: NDArray[np.floating],
-    stamps: NDArray[np.int64],
-    truth: Sequence[Interval],
-    labels: Sequence[str],
-    *,
-    calibrated: bool = False,
+    scores: NDArray[np.floating], stages: NDArray[np.intp], *, calibrated: bool = False
 ) -> NDArray[np.float64]:
     """Mean average precision if only one stage of each action were to be found.
 
@@ -30,23 +35,19 @@ def precision_by_stage(
 
     Args:
         scores: (n, labels).
-        stamps: (n,) ns, of the frames.
-        truth: performed actions.
-        labels: of the columns.
+        stages: (n, labels), by `frame_stages`.
         calibrated: see `average_precision`.
 
     Returns:
         (STAGES,), from the beginning to the end; NaN for a stage in which no label has a frame.
     """
-    values: list[list[float]] = [[] for _ in range(STAGES)]
-    for column, label in enumerate(labels):
-        stage = np.full(len(stamps), -1)
-        for action in (action for action in truth if action.label == label):
-            inside = (stamps >= action.start) & (stamps < action.end)
-            stage[inside] = (stamps[inside] - action.start) * STAGES // (action.end - action.start)
-        for k in range(STAGES):
-            kept = (stage == k) | (stage < 0)
-            value = average_precision(scores[kept, column], stage[kept] == k, calibrated=calibrated)
-            if not math.isnan(value):
-                values[k].append(value)
-    return np.array([np.mean(of) if of else math.nan for of in values])
+    figures = np.full(STAGES, math.nan)
+    for k in range(STAGES):
+        values = []
+        for column in np.flatnonzero((stages == k).any(axis=0)):
+            kept = (stages[:, column] == k) | (stages[:, column] < 0)
+            positive = stages[kept, column] == k
+            values.append(average_precision(scores[kept, column], positive, calibrated=calibrated))
+        if values:
+            figures[k] = np.mean(values)
+    return figures

@@ -29,8 +29,8 @@ def average_precision(scores: NDArray[np.floating], positive: NDArray[np.bool_],
     order = np.argsort(-scores, kind="stable")
     hits, last = positive[order], np.append(np.diff(scores[order]) != 0, True)
     true, false = hits.cumsum()[last], (~hits).cumsum()[last]
-    gained = np.diff(true, prepend=0) / count
-    return float((gained * weight * true / (weight * true + false)).sum())
+    gained = np.diff(true, prepend=0)  # whole numbers until the end, so that perfect is exactly 1
+    return float((gained * (weight * true / (weight * true + false))).sum() / count)
 
 
 def mean_average_precision(
