@@ -55,7 +55,7 @@ def released_selection(
         groups = np.arange(len(kept))
         return Released(scene.start + groups, scene, groups, cuts)
     groups = _cluster(_components(_grey(kept)), count)
-    return Released(scene.start + _representatives(groups, count), scene, groups, cuts)
+    return Released(scene.start + representatives(groups, count), scene, groups, cuts)
 
 
 def colour_sums(flow: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.int64]:
@@ -109,7 +109,7 @@ def _lloyd(x: NDArray[np.float64], centres: NDArray[np.float64]) -> tuple[float,
     return cost, groups
 
 
-def _representatives(groups: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+def representatives(groups: NDArray[np.intp], count: int) -> NDArray[np.intp]:
     """The first frame of each cluster; the largest cluster's next frames stand in for empty ones."""
     present, firsts = np.unique(groups, return_index=True)
     largest = present[np.argmax(np.bincount(groups)[present])]
