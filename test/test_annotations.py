@@ -39,7 +39,7 @@ def test_class_folders_below_splits(tmp_path):
 def test_folders_without_clips_are_refused(tmp_path, file):
     if file:
         touch(tmp_path / file)
-    with pytest.raises(ConfigError, match="no folders named by label|is a bag"):
+    with pytest.raises(ConfigError, match=r"no folders named by label|is a bag"):
         read_data(tmp_path)
 
 

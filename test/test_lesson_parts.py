@@ -62,7 +62,7 @@ def test_labels_may_be_shown_equally_often():
     "shares", [{"nobody": 0.5}, {"real": 1.5}, {"real": -0.1}, {"real": 1.0}, {"real": 0.5, "actor": 0.2}]
 )
 def test_shares_without_sense_are_refused(shares):
-    with pytest.raises(ConfigError, match="share|no data called nobody"):
+    with pytest.raises(ConfigError, match=r"share|no data called nobody"):
         expected_draws([store("real", 0), store("actor", 1)], shares, balanced=False, count=None)
 
 
