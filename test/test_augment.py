@@ -31,6 +31,7 @@ PLAIN = AugmentConfig(
     flicker=0.0,
     soft=0.0,
     noise=0.0,
+    flow_noise=0.0,
     restless=0.0,
     other=0.0,
 )

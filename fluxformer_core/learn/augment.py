@@ -13,7 +13,7 @@ from fluxformer_core.learn.backgrounds import ROOM, backgrounds, structure
 from fluxformer_core.learn.camera import STRAIGHT, expose, exposure, flicker, grain, monochrome, soften, wander
 from fluxformer_core.learn.datasets import FLOW_STEP, Sample
 from fluxformer_core.learn.dressing import alone, dress, silhouette, spread
-from fluxformer_core.stream.selection import select
+from fluxformer_core.stream.selectors import Selector, flow_guided
 
 MOVING = 0.25
 """Frame heights per second from which a frame counts as part of the action, for cutting partial ones."""
@@ -42,6 +42,7 @@ class AugmentConfig:
     flicker: float = 0.15  # share of clips during which the light changes
     soft: float = 0.25  # share of colour clips out of focus
     noise: float = 0.04  # of full brightness, at most
+    flow_noise: float = 0.03  # frame heights per second, at most: error of the flow of dressed people and their place
     restless: float = 0.3  # share of colour clips from a camera that moves
     pan: float = 0.2  # frame heights per second, at most
     shake: float = 0.02  # frame heights, at most
@@ -60,7 +61,12 @@ class Take:
 
 
 def training_clip(
-    sample: Sample, count: int, partner: Mapping[int, int], config: AugmentConfig, rng: np.random.Generator
+    sample: Sample,
+    count: int,
+    partner: Mapping[int, int],
+    config: AugmentConfig,
+    rng: np.random.Generator,
+    selector: Selector = flow_guided,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
     """A random clip of a recording.
 
@@ -70,20 +76,23 @@ def training_clip(
         partner: class of the mirrored action, for classes where it differs.
         config: how far to stray.
         rng: source of randomness.
+        selector: what selects the frames.
 
     Returns:
         Frames (T, S, S, 3) in 0..1, flow (T, S, S, 2) in frame heights per second, class.
     """
-    chosen = _choose(sample, count, config, rng)
+    chosen = _choose(sample, count, config, rng, selector)
     flip = rng.random() < config.flip
     frames, flow = film(take(sample, chosen), config, rng, flip=flip)
     label = partner.get(sample.label, sample.label) if flip else sample.label
     return frames, flow, label
 
 
-def whole_clip(sample: Sample, count: int) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
+def whole_clip(
+    sample: Sample, count: int, selector: Selector = flow_guided
+) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
     """The clip of the whole recording as the recogniser would select it; same returns as `training_clip`."""
-    chosen = select(sample.motion, sample.change, sample.descriptors, count)
+    chosen = selector(sample, count).indices
     return sample.frames[chosen].astype(np.float32) / 255.0, sample.flow[chosen] * np.float32(FLOW_STEP), sample.label
 
 
@@ -145,6 +154,8 @@ def film(
             behind = (behind * np.float32(rng.uniform(0.1, 0.5))).astype(np.uint8)
         shown = _before(people, opacity, behind)
         _mix_flow(flow, opacity, seen, drift, speed)
+        if dressed:
+            _err(flow, rng.uniform(0, config.flow_noise), rng)
     else:
         border = cv2.BORDER_REPLICATE
         shown = np.empty_like(frames)
@@ -196,6 +207,14 @@ def _mix_flow(
             flow[i] += cv2.merge([person * np.float32(drift[i, k]) + sure * np.float32(speed[i, k]) for k in range(2)])
 
 
+def _err(flow: NDArray[np.float32], strength: float, rng: np.random.Generator) -> None:
+    """Let flow err, in place, as that of a camera with noise does: by patches."""
+    patches = max(1, flow.shape[1] // 8)
+    errors = rng.normal(0, strength, (len(flow), patches, patches, 2)).astype(np.float32)
+    for i, error in enumerate(errors):
+        flow[i] += cv2.resize(error, flow.shape[2:0:-1], interpolation=cv2.INTER_LINEAR)
+
+
 def _developed(
     frames: NDArray[np.uint8],
     times: NDArray[np.float64],
@@ -225,7 +244,9 @@ def _developed(
     return shown
 
 
-def _choose(sample: Sample, count: int, config: AugmentConfig, rng: np.random.Generator) -> NDArray[np.intp]:
+def _choose(
+    sample: Sample, count: int, config: AugmentConfig, rng: np.random.Generator, selector: Selector
+) -> NDArray[np.intp]:
     n = len(sample.motion)
     first, last = 0, n
     moving = np.flatnonzero(sample.motion > MOVING)
@@ -236,7 +257,7 @@ def _choose(sample: Sample, count: int, config: AugmentConfig, rng: np.random.Ge
     kept = first + np.flatnonzero(rng.random(last - first) >= rng.uniform(0, config.dropped))
     if len(kept) < min(count, last - first):
         kept = np.arange(first, last)
-    return kept[select(sample.motion[kept], sample.change[kept], sample.descriptors[kept], count)]
+    return kept[selector(sample.at(kept), count).indices]
 
 
 def _view(
