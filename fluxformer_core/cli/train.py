@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
+
+from fluxformer_core.clip import SelectionName
 
 if TYPE_CHECKING:
     from fluxformer_core.bundle import Bundle
@@ -58,6 +60,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     data.add_argument("--epoch-clips", type=int, metavar="N", help="clips of an epoch (default: as many as there are)")
     data.add_argument("--cache", type=Path, default=Path(".cache/clips"), help="decoded clips (default: %(default)s)")
     recipe = parser.add_argument_group("recipe")
+    recipe.add_argument(
+        "--selection", choices=get_args(SelectionName), help="how a clip's frames are selected (default: flow_guided)"
+    )
     recipe.add_argument("--epochs", type=int, help="passes over all clips")
     recipe.add_argument("--batch", type=int, help="clips per step")
     recipe.add_argument("--learning-rate", type=float, metavar="RATE", help="peak")
@@ -118,6 +123,8 @@ def run(arguments: Namespace) -> None:
         model, _ = start_from(start, labels)
     if arguments.flow:
         spec = replace(spec, flow=arguments.flow.partition(":")[0])
+    if arguments.selection:
+        spec = replace(spec, selection=arguments.selection)
     stores, check = build_stores(
         sources,
         labels,
@@ -194,7 +201,7 @@ def _provenance(
     from fluxformer_core.clip import OTHER
 
     provenance: dict[str, Any] = {
-        "data": {store.name: len(store) for store in stores},
+        "data": {name: sum(len(s) for s in stores if s.name == name) for name in {store.name: 0 for store in stores}},
         "media": [Path(folder).name for folder in arguments.media],
         "depth": [source.name for source in sources if source.depth],
         "skipped": sum(len(store.skipped) for store in stores),

@@ -199,7 +199,10 @@ def fit(lesson: Lesson, loader: Loader, check: Loader | None, folder: Path) -> P
     lesson.train()  # Lightning leaves the mode as it finds it
     with _quiet():
         trainer = _trainer(lesson, pace, folder, checked=check is not None)
-        trainer.fit(lesson, loader, check, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+        try:
+            trainer.fit(lesson, loader, check, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+        except SystemExit:
+            raise KeyboardInterrupt from None  # Lightning leaves in its own way when it is interrupted
     return pace
 
 
