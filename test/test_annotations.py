@@ -226,7 +226,7 @@ def test_sources_are_read_together_and_nothing_is_trained_and_checked_on(tmp_pat
     for arguments, message in (
         (([first, second], ["a", "b", "c"], [], Selection(), None), "3 media folders"),
         (([first], [], ["three"], Selection(), None), "no data called three; known are one"),
-        (([first], [], [], Selection(splits=("val",)), None), "no recording is left to train on"),
+        (([first], [], [], Selection(splits=("val",)), None), "no recording is left: look"),
         (([first], [], [], Selection(check_splits=("val",)), None), "no recording is left to check on"),
     ):
         with pytest.raises(ConfigError, match=message):

@@ -172,7 +172,7 @@ def test_names_are_text_on_the_page(data: Path, tmp_path: Path) -> None:
     [
         (["nowhere.csv"], "nowhere.csv"),
         (["{data}", "--model", "nowhere.safetensors"], "cannot read nowhere.safetensors"),
-        (["{data}", "--splits", "holiday"], "no recording is left"),
+        (["{data}", "--splits", "holiday"], "no recording is left: look"),
         (["{data}", "--labels", "{names}"], "small.safetensors has no label somersault"),
         (["{data}", "--json", "no/folder/out.json"], "there is no folder no/folder"),
         (["{data}", "--report", "no/folder/out.html"], "there is no folder no/folder"),

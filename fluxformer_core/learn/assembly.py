@@ -79,7 +79,7 @@ def read_sources(
         shown = depth is not None and (not depth or name in depth)
         sources.append(Source(name, tuple(train), tuple(check), shown))
     if not any(source.train for source in sources):
-        raise ConfigError("no recording is left to train on: look at the splits, subjects and labels")
+        raise ConfigError("no recording is left: look at the splits, subjects and labels")
     if (selection.check_splits or selection.check_subjects) and not any(source.check for source in sources):
         raise ConfigError("no recording is left to check on: look at the splits and subjects to check on")
     return sources
