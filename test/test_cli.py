@@ -117,6 +117,29 @@ def test_recognize_draws_an_overlay_of_every_frame(bundle: Path, video: Path, tm
     np.testing.assert_allclose(headline, (52, 211, 153), atol=20)  # the colour of an action
 
 
+def test_recognize_explains_each_start_and_end_with_a_picture(
+    bundle: Path, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["recognize", str(video), "--model", str(bundle), "--explain", str(tmp_path / "why")]) == 0
+    shown = capsys.readouterr()
+    kinds = [line.split()[-4] for line in shown.out.splitlines()]
+    files = sorted(path.name for path in (tmp_path / "why").iterdir())
+    assert [name.split("_")[2] for name in files] == kinds
+    assert shown.err.endswith(f", {len(files)} pictures\n")
+
+
+def test_recognize_selects_frames_as_it_is_told(bundle: Path, video: Path, tmp_path: Path) -> None:
+    windows = {}
+    for name in ("flow_guided", "uniform"):
+        out = tmp_path / name
+        command = ["recognize", str(video), "--model", str(bundle), "--json", str(out), "--quiet", "--selection", name]
+        assert main(command) == 0
+        windows[name] = [line["window_start"] for line in lines(out) if line.get("state") == "ACTION"]
+    assert len(windows["uniform"]) == len(windows["flow_guided"]) > 0
+    assert windows["uniform"] != windows["flow_guided"]
+    assert main(["recognize", str(video), "--model", str(bundle), "--selection", "best"]) == BAD_INPUT
+
+
 def test_what_was_found_before_the_damage_is_told(
     bundle: Path, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
