@@ -20,6 +20,9 @@ OTHER = "other"
 FlowName = Literal["dis", "farneback", "gmflow", "none"]
 """Estimators of optical flow; see flow/registry.py."""
 
+SelectionName = Literal["flow_guided", "uniform", "upstream"]
+"""Ways to select a clip's frames; see stream/selectors.py."""
+
 
 class Pixels(str, Enum):
     """How the numbers of an image are to be read; shapes are (H, W) or (H, W, C)."""
@@ -49,6 +52,7 @@ class ClipSpec:
     flow_scale: float = 2.0  # frame heights per second that become 1.0 in the flow tensor
     depth_range: tuple[float, float] = (0.5, 4.5)  # m: nearest and farthest depth that is shown
     flow: FlowName = "dis"  # what estimated the flow
+    selection: SelectionName = "flow_guided"  # what selected the frames
 
     def __post_init__(self) -> None:
         wrong = []
@@ -68,6 +72,8 @@ class ClipSpec:
             wrong.append(f"depth_range must be (near, far) with 0 <= near < far, not {self.depth_range}")
         if self.flow not in get_args(FlowName):
             wrong.append(f"flow must be one of {', '.join(get_args(FlowName))}, not {self.flow!r}")
+        if self.selection not in get_args(SelectionName):
+            wrong.append(f"selection must be one of {', '.join(get_args(SelectionName))}, not {self.selection!r}")
         if wrong:
             raise ConfigError("; ".join(wrong))
 

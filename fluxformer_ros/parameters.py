@@ -84,7 +84,7 @@ class Setting:
         """Range or choices, for people."""
         if self.range is not None:
             return "{:g} .. {:g}".format(*self.range)
-        return ", ".join(self.choices)
+        return ", ".join(choice or '""' for choice in self.choices)
 
 
 SETTINGS = (
@@ -118,8 +118,8 @@ SETTINGS = (
     Setting("recognizer.max_gap", "a longer gap between the stamps of two frames clears the window", "s", (0.05, 60.0)),
     Setting(
         "recognizer.selection",
-        "how a clip's frames are selected; all but flow_guided are for comparison, and upstream is slow",
-        choices=tuple(SELECTORS),
+        "how a clip's frames are selected; empty: as in the model's training; upstream is slow and for comparison",
+        choices=("", *SELECTORS),
     ),
     Setting(
         "recognizer.decision.start_score",

@@ -39,8 +39,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--selection",
         metavar="NAME",
-        default="flow_guided",
-        help="how frames are selected: flow_guided (default), uniform, upstream",
+        default="",
+        help="how frames are selected: flow_guided, uniform, upstream (default: as in the model's training)",
     )
     parser.add_argument("--overlay", type=Path, metavar="FILE.mp4", help="video of what is seen and recognised")
     parser.add_argument("--explain", type=Path, metavar="DIR", help="a picture of what led to each start and end")

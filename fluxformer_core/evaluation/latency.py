@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fluxformer_core.clip import ClipSpec
-from fluxformer_core.flow.dis import DisFlow
+from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.learn.datasets import FLOW_STEP, ClipStore
 from fluxformer_core.stream.clip_builder import build_clip
-from fluxformer_core.stream.selection import select
+from fluxformer_core.stream.selectors import SELECTORS
 
 STAGES = {
     "flow": "optical flow of one new frame",
@@ -42,33 +42,37 @@ class Latency:
 
 
 def measure_latency(
-    model: nn.Module, store: ClipStore, spec: ClipSpec, *, most: int = 200, patience: float = 20.0
+    model: nn.Module, store: ClipStore, spec: ClipSpec, *, flow: str = "", most: int = 200, patience: float = 20.0
 ) -> Latency:
-    """Classify clips one by one and take the time of each stage.
+    """Classify clips one by one and take the time of each stage; a model without flow has no stage for it.
 
     Args:
         model: in evaluation mode.
         store: clips; those taken are spread evenly over it.
         spec: clip that the model takes.
+        flow: estimator of optical flow, as `create_flow` names it; empty: the spec's.
         most: clips at most.
         patience: s; no further clip is begun after that.
     """
-    flow = DisFlow()
-    taken: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    estimate, choose = create_flow(flow or spec.flow), SELECTORS[spec.selection]
+    taken: dict[str, list[float]] = {stage: [] for stage in STAGES if stage != "flow" or estimate is not None}
     spread = np.linspace(0, len(store) - 1, min(most, len(store))).round().astype(int).tolist()
     began = time.monotonic()
     for done, i in enumerate([*spread[:WARM_UP], *spread]):
         if done > WARM_UP and time.monotonic() - began > patience:
             break
         sample = store[i]
-        before, after = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in sample.frames[[0, -1]])
-        with _clock(taken["flow"]):
-            flow(before, after)
+        if estimate is not None:
+            before, after = sample.frames[[0, -1]]
+            if not estimate.colour:
+                before, after = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (before, after))
+            with _clock(taken["flow"]):
+                estimate(before, after)
         with _clock(taken["select"]):
-            chosen = select(sample.motion, sample.change, sample.descriptors, spec.frames)
+            chosen = choose(sample, spec.frames).indices
         frames, field = np.asarray(sample.frames[chosen]), sample.flow[chosen] * np.float32(FLOW_STEP)
         with _clock(taken["forward"]), torch.inference_mode():
-            model(*build_clip(frames, field, spec))
+            model(*build_clip(frames, None if estimate is None else field, spec))
     return Latency({stage: np.array(values[min(WARM_UP, len(spread)) :]) for stage, values in taken.items()})
 
 

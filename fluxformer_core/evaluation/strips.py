@@ -13,6 +13,7 @@ from fluxformer_core.evaluation.clips import ClipReport
 from fluxformer_core.flow.encoding import flow_colours
 from fluxformer_core.learn.augment import whole_clip
 from fluxformer_core.learn.datasets import ClipStore
+from fluxformer_core.stream.selectors import SELECTORS
 
 FRAME = 64
 """Pixels of a frame's side in a strip."""
@@ -57,7 +58,7 @@ def worst_mistakes(
         t, p = report.labels.index(name), report.labels.index(wrong)
         members = np.flatnonzero((truth == t) & (predicted == p))
         i = int(members[probabilities[members, p].argmax()])
-        seen, flow, _ = whole_clip(store[i], spec.frames)
+        seen, flow, _ = whole_clip(store[i], spec.frames, SELECTORS[spec.selection])
         jpeg = _strip(np.rint(seen * 255).astype(np.uint8), flow, spec.flow_scale)
         found.append(Mistake(name, wrong, clips, float(probabilities[i, t]), float(probabilities[i, p]), jpeg))
     return found

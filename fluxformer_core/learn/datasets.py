@@ -50,6 +50,18 @@ class Sample:
     descriptors: NDArray[np.float32]  # (n, d)
     depth: bool  # grey picture of depth, whose black is "no reading"
 
+    def at(self, kept: NDArray[np.intp]) -> Sample:
+        """The clip with these frames alone, as from a camera that drops the others."""
+        return Sample(
+            self.label,
+            self.frames[kept],
+            self.flow[kept],
+            self.motion[kept],
+            self.change[kept],
+            self.descriptors[kept],
+            self.depth,
+        )
+
 
 def actor_clips(labels: Sequence[str], per_label: int, *, seed: int) -> list[ActorClip]:
     """Clips for the rendered actor to perform, half in colour and half in depth."""

@@ -19,6 +19,7 @@ from fluxformer_core.learn.augment import AugmentConfig, training_clip, whole_cl
 from fluxformer_core.learn.datasets import ClipStore
 from fluxformer_core.learn.other import OtherClips
 from fluxformer_core.stream.clip_builder import encode_flow, normalise_rgb
+from fluxformer_core.stream.selectors import SELECTORS
 
 Item = tuple[Tensor, Tensor, int]
 """rgb (3, T, S, S), flow (3, T, S, S), class."""
@@ -36,7 +37,7 @@ class WholeClips(Dataset[Item]):
         return len(self.store)
 
     def __getitem__(self, i: int) -> Item:
-        return _tensors(*whole_clip(self.store[i], self.spec.frames), self.spec)
+        return _tensors(*whole_clip(self.store[i], self.spec.frames, SELECTORS[self.spec.selection]), self.spec)
 
 
 class TrainingClips(Dataset[Item]):
@@ -80,7 +81,8 @@ class TrainingClips(Dataset[Item]):
         store = self.stores[which]
         sample = store[clip - int(self._ends[which]) + len(store)]
         augment = replace(self.augment, flip=0.0) if sample.label in self.fixed else self.augment
-        return _tensors(*training_clip(sample, self.spec.frames, self.partner, augment, rng), self.spec)
+        selector = SELECTORS[self.spec.selection]
+        return _tensors(*training_clip(sample, self.spec.frames, self.partner, augment, rng, selector), self.spec)
 
 
 class Draw(Sampler[tuple[int, int, int]]):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from fluxformer_core.bundle import Bundle
-from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, Pixels, Recognition, State, Update
+from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, Pixels, Recognition, SelectionName, State, Update
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.stream.admission import Admission, Verdict
@@ -46,7 +47,7 @@ class RecognizerConfig:
     recognition_rate: float = 7.5  # Hz, by stamp
     top_k: int = 5  # scores listed in a recognition
     max_gap: float = 0.5  # s: a longer gap between frames empties the window
-    selection: str = "flow_guided"  # how the clip's frames are selected: a name in SELECTORS
+    selection: SelectionName | Literal[""] = ""  # how frames are selected; empty: as the model was trained
     decision: DecisionConfig = field(default_factory=DecisionConfig)
 
     def __post_init__(self) -> None:
@@ -57,7 +58,7 @@ class RecognizerConfig:
             wrong.append(f"top_k must be at least 1, not {self.top_k}")
         if not 0 < self.max_gap < float("inf"):
             wrong.append(f"max_gap must be positive and finite, not {self.max_gap}")
-        if self.selection not in SELECTORS:
+        if self.selection and self.selection not in SELECTORS:
             wrong.append(f"selection must be one of {', '.join(SELECTORS)}, not {self.selection!r}")
         if wrong:
             raise ConfigError("; ".join(wrong))
@@ -239,7 +240,9 @@ class Recognizer:
             return Recognition(stamp, start, stamp, state, motion=motion, frames_in_window=len(window)), ()
         first = int(np.searchsorted(window.stamps, spell.start - round(LEAD * SECOND)))
         with self.timings.measure("select"):
-            choice = SELECTORS[self._config.selection](window.since(first), self.spec.frames).after(first)
+            choice = SELECTORS[self._config.selection or self.spec.selection](
+                window.since(first), self.spec.frames
+            ).after(first)
             chosen = choice.indices
             frames, flow, stamps = window.frames[chosen], window.flow[chosen], window.stamps[chosen]
         self.counters.forwards += 1

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fluxformer_core.clip import SelectionName
 from fluxformer_core.stream import selection
 from fluxformer_core.stream.selection import Choice, uniform
 from fluxformer_core.stream.upstream_selection import released_selection
@@ -68,5 +69,5 @@ def upstream(footage: Footage, count: int) -> Choice:
     return Choice(chosen, groups, np.array(released.cuts, np.intp))
 
 
-SELECTORS: dict[str, Selector] = {"flow_guided": flow_guided, "uniform": evenly, "upstream": upstream}
+SELECTORS: dict[SelectionName, Selector] = {"flow_guided": flow_guided, "uniform": evenly, "upstream": upstream}
 """By the name that settings use; all of them may look at a stream's window."""
