@@ -26,7 +26,8 @@ Picture = npt.NDArray[np.uint8]
 
 def strip(label: str, seed: int) -> Picture:
     """One action, BGR: its name, and moments spread over its movement in colour and in depth."""
-    style = replace(ActorStyle.sample_recording(seed), noise=0.0, depth_background="none", background="room", fill=1.0)
+    person = ActorStyle.sample_recording(seed)
+    style = replace(person, noise=0.0, depth_background="none", background="room", fill=1.0, cropped=True)
     rows = []
     for mode in ("colour", "depth"):
         film = rehearse(label, seed, style=style, mode=mode, size=(2 * TILE, 2 * TILE), rate=30.0)

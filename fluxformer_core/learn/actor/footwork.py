@@ -102,7 +102,7 @@ def _travel(m: Motion, distance: float) -> None:
         heading = side * v.uniform(70.0, 110.0)
     elif v.chance(0.5):
         heading = side * v.uniform(25.0, 70.0)
-        distance = min(distance, 1.4)
+        distance = min(distance, 1.0)
     else:
         heading = v.uniform(-15.0, 15.0) + (180.0 if v.chance(0.4) else 0.0)
         distance = min(distance, 0.8)  # the camera is not far
