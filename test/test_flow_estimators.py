@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from test_gmflow import random_weights
 from torch import Tensor
 
 from fluxformer_core.bundle import Bundle
+from fluxformer_core.cli import BAD_INPUT, main
 from fluxformer_core.clip import SECOND, ClipSpec
 from fluxformer_core.errors import BundleError, ConfigError
 from fluxformer_core.flow.base import FlowEstimator
@@ -289,3 +291,22 @@ def test_the_actors_true_flow_leads_to_the_same_place_on_the_next_image(mirrored
     assert np.concatenate(found).mean() < 0.35 * np.concatenate(resting).mean()
     with pytest.raises(IndexError, match="no next one"):
         true_flow(film, len(film) - 1)
+
+
+def test_the_command_line_hands_the_choice_on(tmp_path, capsys):
+    model, images = tmp_path / "net.safetensors", tmp_path / "images"
+    small_bundle().save(model)
+    images.mkdir()
+    for i, image in enumerate(frames_of_a_wave()[:30]):
+        cv2.imwrite(str(images / f"{i:03}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    motions = {}
+    for flow in ("dis", "none"):
+        assert (
+            main(["recognize", str(images), "--rate", "20", "--model", str(model), "--flow", flow, "--json", "-"]) == 0
+        )
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        motions[flow] = [line["motion"] for line in lines if line["type"] == "recognition"]
+    assert len(motions["dis"]) == len(motions["none"]) > 5
+    assert motions["dis"] != motions["none"]
+    assert main(["recognize", str(images), "--model", str(model), "--flow", "gmflow"]) == BAD_INPUT
+    assert "gmflow:FILE" in capsys.readouterr().err
