@@ -155,7 +155,7 @@ def film(
         shown = _before(people, opacity, behind)
         _mix_flow(flow, opacity, seen, drift, speed)
         if dressed:
-            _err(flow, rng.uniform(0, config.flow_noise), rng)
+            _disturb(flow, rng.uniform(0, config.flow_noise), rng)
     else:
         border = cv2.BORDER_REPLICATE
         shown = np.empty_like(frames)
@@ -207,7 +207,7 @@ def _mix_flow(
             flow[i] += cv2.merge([person * np.float32(drift[i, k]) + sure * np.float32(speed[i, k]) for k in range(2)])
 
 
-def _err(flow: NDArray[np.float32], strength: float, rng: np.random.Generator) -> None:
+def _disturb(flow: NDArray[np.float32], strength: float, rng: np.random.Generator) -> None:
     """Let flow err, in place, as that of a camera with noise does: by patches."""
     patches = max(1, flow.shape[1] // 8)
     errors = rng.normal(0, strength, (len(flow), patches, patches, 2)).astype(np.float32)
