@@ -1,4 +1,4 @@
-"""`fluxformer train` on class folders: renamed labels, rendered clips, damaged files, checks, and the bundle's account."""
+"""`fluxformer train` on folders: labels renamed, clips rendered, files damaged; and what the bundle tells of it."""
 
 from __future__ import annotations
 
