@@ -1,4 +1,4 @@
-"""Results of many trainings: kept in a file as they come, so that an interrupted comparison goes on; shown as a table."""
+"""Results of many trainings: kept in a file as they come, so that a comparison goes on; shown as a table."""
 
 from __future__ import annotations
 
