@@ -35,6 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--splits", nargs="+", metavar="SPLIT", default=[], help="measure on these only (default: all)")
     parser.add_argument("--subjects", nargs="+", metavar="SUBJECT", default=[], help="measure on these only")
     parser.add_argument("--restrict", action="store_true", help="let only labels of these recordings be answers")
+    parser.add_argument("--flow", metavar="NAME", default="", help="optical flow (default: as in the model's training)")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write every figure here")
     parser.add_argument("--report", metavar="FILE.html", type=Path, help="write a page with charts here")
     parser.add_argument("--threads", type=int, metavar="N", help="processor threads for the model")
@@ -100,11 +101,12 @@ def _evaluate(arguments: Namespace) -> Evaluation:
         if bundle.spec not in stores:
             stores[bundle.spec] = _decode(sources, labels, bundle.spec, arguments)
     models = [
-        measure(bundle, path.name, stores[bundle.spec], restrict=arguments.restrict) for path, bundle in bundles.items()
+        measure(bundle, path.name, stores[bundle.spec], restrict=arguments.restrict, flow=arguments.flow)
+        for path, bundle in bundles.items()
     ]
     store = stores[models[0].bundle.spec]
     data = Data(
-        tuple(f"{source.name}" for source in sources),
+        tuple(source.name for source in sources),
         selection.splits,
         selection.subjects,
         len(store),
@@ -118,7 +120,7 @@ def _decode(sources: list[Source], labels: tuple[str, ...], spec: ClipSpec, argu
     from fluxformer_core.learn.assembly import build_stores
     from fluxformer_core.learn.datasets import ClipStore
 
-    stores, _ = build_stores(sources, labels, spec, arguments.cache, workers=arguments.workers)
+    stores, _ = build_stores(sources, labels, spec, arguments.cache, flow=arguments.flow, workers=arguments.workers)
     return ClipStore.joined(stores)
 
 

@@ -15,6 +15,7 @@ MOST_LABELS = 48
 
 _CELL = 21  # px
 _LETTER = 6.3  # px: width of a letter of the labels, generously
+_LONGEST = 26  # letters of a label
 
 
 def confusion_matrix(report: ClipReport) -> Markup:
@@ -22,11 +23,12 @@ def confusion_matrix(report: ClipReport) -> Markup:
     counts = report.confusion
     shown = shown_labels(report)
     names = [report.labels[i] for i in shown]
-    margin = _LETTER * max(map(len, names)) + 12
+    short = [name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…" for name in names]
+    margin = _LETTER * max(map(len, short)) + 12
     side = _CELL * len(shown)
     parts = [_line(margin, margin + k * _CELL, margin + side, margin + k * _CELL, "grid") for k in range(len(shown))]
     parts += [_line(margin + k * _CELL, margin, margin + k * _CELL, margin + side, "grid") for k in range(len(shown))]
-    for k, name in enumerate(names):
+    for k, name in enumerate(short):
         middle = margin + (k + 0.5) * _CELL
         parts.append(_text(margin - 6, middle + 4, name, "label end"))
         parts.append(

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from fluxformer_core.evaluation.latency import STAGES
 from fluxformer_core.evaluation.result import FIGURES, Evaluation, ModelResult
 
 FORMAT = 1
@@ -55,7 +54,8 @@ def _model(result: ModelResult) -> dict[str, Any]:
             for b in report.bins
         ],
         "latency_ms": {
-            stage: {f"p{q}": round(result.latency.percentile(stage, q), 3) for q in (50, 90, 99)} for stage in STAGES
+            stage: {f"p{q}": round(result.latency.percentile(stage, q), 3) for q in (50, 90, 99)}
+            for stage in result.latency.milliseconds
         },
     }
 

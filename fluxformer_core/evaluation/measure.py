@@ -37,7 +37,7 @@ def answers(labels: Sequence[str], data: Sequence[str], file: str, *, restrict: 
     return tuple(label for label in labels if label in data) if restrict else tuple(labels)
 
 
-def measure(bundle: Bundle, file: str, store: ClipStore, *, restrict: bool) -> ModelResult:
+def measure(bundle: Bundle, file: str, store: ClipStore, *, restrict: bool, flow: str = "") -> ModelResult:
     """Classify every recording once.
 
     Args:
@@ -45,6 +45,7 @@ def measure(bundle: Bundle, file: str, store: ClipStore, *, restrict: bool) -> M
         file: its name.
         store: the recordings, with their own labels.
         restrict: whether only labels of the recordings may be answers.
+        flow: estimator of optical flow, as `create_flow` names it; empty: the one that the model was trained with.
 
     Raises:
         ConfigError: if the model lacks a label of the recordings.
@@ -56,4 +57,5 @@ def measure(bundle: Bundle, file: str, store: ClipStore, *, restrict: bool) -> M
     truth = np.array([labels.index(label) for label in store.labels], np.intp)[store.classes]
     report = score_clips(probabilities, truth, labels)
     mistakes = worst_mistakes(report, probabilities, truth, store, bundle.spec, confusions=CONFUSIONS)
-    return ModelResult(file, bundle, report, measure_latency(model, store, bundle.spec), tuple(mistakes))
+    latency = measure_latency(model, store, bundle.spec, flow=flow)
+    return ModelResult(file, bundle, report, latency, tuple(mistakes))

@@ -18,6 +18,9 @@ from fluxformer_core.evaluation.latency import STAGES, Latency
 from fluxformer_core.evaluation.result import FIGURES, Evaluation
 from fluxformer_core.evaluation.strips import Mistake
 
+SIDE_BY_SIDE = 30
+"""Labels of which the table fits beside the matrix."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -45,7 +48,7 @@ def page(evaluation: Evaluation, written: datetime) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=_percent, picture=_picture)
+    environment.filters.update(percent=_percent, picture=_picture, occurring=_occurring)
     return environment.get_template("page.html.jinja").render(
         title=f"Evaluation on {', '.join(evaluation.data.sources)}",
         written=f"{written:%Y-%m-%d %H:%M %Z}".rstrip(),
@@ -56,9 +59,9 @@ def page(evaluation: Evaluation, written: datetime) -> str:
         figures=FIGURES,
         stages=STAGES,
         most_labels=charts.MOST_LABELS,
+        side_by_side=SIDE_BY_SIDE,
         rows=_rows,
         marks=_marks,
-        hidden=_hidden,
         confusion_matrix=charts.confusion_matrix,
         reliability=charts.reliability,
         histogram=charts.histogram,
@@ -82,10 +85,9 @@ def _rows(report: ClipReport) -> list[Row]:
     ]
 
 
-def _hidden(report: ClipReport) -> int:
-    """How many labels that occur are not in the matrix."""
-    occur = np.count_nonzero(report.confusion.sum(axis=0) + report.confusion.sum(axis=1))
-    return int(occur) - len(charts.shown_labels(report))
+def _occurring(report: ClipReport) -> int:
+    """How many labels are the truth or the answer of a clip."""
+    return int(np.count_nonzero(report.confusion.sum(axis=0) + report.confusion.sum(axis=1)))
 
 
 def _marks(latency: Latency) -> Iterator[tuple[str, float]]:
