@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -150,6 +151,7 @@ def test_the_page_is_whole_and_loads_nothing(data: Path, models: list[Path], tmp
     assert "<script" not in page
     assert page.count('class="matrix"') == len(models)
     assert "broken.mp4" in page
+    assert re.search(r"(clap|wave)\d\.mp4: ", page)  # which clip is shown as a mistake
 
 
 def test_names_are_text_on_the_page(data: Path, tmp_path: Path) -> None:

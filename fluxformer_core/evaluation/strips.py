@@ -28,6 +28,7 @@ class Mistake:
     truth: str
     predicted: str
     clips: int  # how many were taken so
+    origin: str  # of this one, which the model was surest of
     truth_score: float  # 0..1
     predicted_score: float
     jpeg: bytes  # the selected frames from left to right, and their flow below
@@ -60,7 +61,9 @@ def worst_mistakes(
         i = int(members[probabilities[members, p].argmax()])
         seen, flow, _ = whole_clip(store[i], spec.frames, SELECTORS[spec.selection])
         jpeg = _strip(np.rint(seen * 255).astype(np.uint8), flow, spec.flow_scale)
-        found.append(Mistake(name, wrong, clips, float(probabilities[i, t]), float(probabilities[i, p]), jpeg))
+        found.append(
+            Mistake(name, wrong, clips, store.origins[i], float(probabilities[i, t]), float(probabilities[i, p]), jpeg)
+        )
     return found
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
-from fluxformer_core.clip import ClipSpec
+from fluxformer_core.clip import SECOND, ClipSpec
 from fluxformer_core.errors import ConfigError, SourceError
 from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.learn.annotations import Recording, read_index
@@ -80,6 +80,7 @@ class ClipStore:
         labels: names of the classes.
         skipped: why clips are missing, a line each.
         name: what the user calls this source of clips.
+        origins: what each clip is, for people; empty if nobody will ask.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class ClipStore:
         labels: Sequence[str],
         skipped: Sequence[str] = (),
         name: str = "",
+        origins: Sequence[str] = (),
     ) -> None:
         self._clips = list(clips)
+        self.origins: tuple[str, ...] = tuple(origins)
         self.labels: tuple[str, ...] = tuple(labels)
         self.skipped: list[str] = list(skipped)
         self.name = name
@@ -116,7 +119,8 @@ class ClipStore:
         """The clips of stores with the same labels, one after the other."""
         clips = [clip for store in stores for clip in store._clips]
         skipped = [line for store in stores for line in store.skipped]
-        return cls(clips, stores[0].labels, skipped, "+".join(store.name for store in stores))
+        origins = [origin for store in stores for origin in store.origins]
+        return cls(clips, stores[0].labels, skipped, "+".join(store.name for store in stores), origins)
 
     @classmethod
     def build(
@@ -169,9 +173,10 @@ class ClipStore:
                 _decode_missing(targets, spec, flow, workers)
         except OSError as error:
             raise ConfigError(f"cannot keep decoded clips in {cache}: {error}") from None
-        found = []
+        found, origins = [], []
         for clip, target in targets:
             if target.exists():
+                origins.append(_origin(clip))
                 grey = clip.mode if isinstance(clip, ActorClip) else clip.pixels or ("depth" if depth else "")
                 found.append((target, classes[clip.label], grey == "depth"))
             else:
@@ -180,7 +185,15 @@ class ClipStore:
             log.warning("skipped: %s", reason)
         if not found:
             raise ConfigError(f"none of {len(clips)} clips could be read; the first: {skipped[:1]}")
-        return cls(found, labels, skipped, name)
+        return cls(found, labels, skipped, name, origins)
+
+
+def _origin(clip: Recording | ActorClip) -> str:
+    """A clip in a few words: its file's name, not its place."""
+    if isinstance(clip, ActorClip):
+        return f"actor {clip.seed}"
+    when = "" if clip.start is None else f" from {clip.start / SECOND:g} s"
+    return f"{Path(clip.path).name}{when}"
 
 
 def _decode_missing(
