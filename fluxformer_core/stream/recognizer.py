@@ -226,14 +226,14 @@ class Recognizer:
 
     def _observe(self, stamp: int) -> tuple[ActionEvent, ...]:
         window = self._buffer.window()
-        return self._decider.observe(stamp, float(window.motion[-1]), window.descriptors[-1, : THUMBNAIL**2])
+        return self._decider.observe(stamp, float(window.stir[-1]), window.descriptors[-1, : THUMBNAIL**2])
 
     def _recognise(self, stamp: int) -> tuple[Recognition, tuple[ActionEvent, ...]]:
         self.counters.recognitions += 1
         self._schedule(stamp)
         window = self._buffer.window()
         spell = self._decider.due(stamp)
-        motion = float(window.motion[-5:].max())
+        motion = float(window.stir[-5:].max())
         if spell is None or len(window) < self.spec.frames:
             state = State.WARMING_UP if len(window) < self.spec.frames else State.IDLE
             start = int(window.stamps[0])
@@ -255,7 +255,7 @@ class Recognizer:
             frames,
             flow,
             window.stamps.copy(),
-            window.motion.copy(),
+            window.stir.copy(),
             choice,
             spell.start,
             self._decider.activity.thresholds,
