@@ -68,7 +68,7 @@ def test_labels_of_the_model_may_be_kept(clips, tmp_path):
         (["--weight", "actor"], "--weight takes NAME=SHARE"),
         (["--weight", "nobody=0.5"], "no data called nobody; known are clips"),
         (["--epochs", "0"], "epochs must be at least 1"),
-        (["--splits", "spring"], "no recording is left to train on"),
+        (["--splits", "spring"], "no recording is left"),
         (["--model", "resnet"], "no model 'resnet'"),
         (["--flow", "guess"], "flow must be one of"),
     ],

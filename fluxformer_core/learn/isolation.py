@@ -80,14 +80,14 @@ class _Helper(Generic[Item, Result]):
         try:
             while self.pipe.poll():
                 message = self.pipe.recv()
-                self._beat = time.monotonic()
+                self._beat, self._ready = time.monotonic(), True
                 if message != _ALIVE:
                     self.number = None
                     return message[0]  # type: ignore[no-any-return]
         except (EOFError, ConnectionError):
             self._process.join()
             return self._replace(f"its decoder crashed (exit code {self._process.exitcode})")
-        if time.monotonic() - self._beat > patience:
+        if self._ready and time.monotonic() - self._beat > patience:
             return self._replace(f"its decoder gave nothing for {patience:.0f} s")
         return None
 
@@ -103,6 +103,7 @@ class _Helper(Generic[Item, Result]):
         return Failure(reason)
 
     def _start(self) -> None:
+        self._ready = False  # a busy machine may take its time to start a process
         self.pipe, theirs = _SPAWN.Pipe()
         self._process: BaseProcess = _SPAWN.Process(target=_serve, args=(theirs, self._work), daemon=True)
         self._process.start()
@@ -119,6 +120,7 @@ def _serve(pipe: Connection, work: Work[Item, Result]) -> None:
             pipe.send(_ALIVE)
 
     try:
+        pipe.send(_ALIVE)
         while True:
             item = pipe.recv()
             pipe.send((work(item, beat),))
