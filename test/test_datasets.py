@@ -48,7 +48,8 @@ def test_a_store_holds_what_the_recognisers_buffer_would(tmp_path):
     assert sample.label == LABELS.index(clips[1].label)
     for name in ("frames", "motion", "change", "descriptors"):
         assert np.array_equal(getattr(sample, name), getattr(window, name)), name
-    assert np.abs(sample.flow * FLOW_STEP - window.flow.clip(-127 * FLOW_STEP, 127 * FLOW_STEP)).max() <= 0.51 * FLOW_STEP
+    reach = 127 * FLOW_STEP
+    assert np.abs(sample.flow * FLOW_STEP - window.flow.clip(-reach, reach)).max() <= 0.51 * FLOW_STEP
 
 
 @pytest.mark.parametrize("workers", [0, 2])

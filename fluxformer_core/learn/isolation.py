@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -69,11 +70,13 @@ class _Helper(Generic[Item, Result]):
     def __init__(self, work: Work[Item, Result]) -> None:
         self._work = work
         self.number: int | None = None  # of the item at work
+        self._beat = 0.0
         self._start()
 
     def give(self, number: int, item: Item) -> None:
         self.number, self._beat = number, time.monotonic()
-        self.pipe.send(item)
+        with suppress(ConnectionError):  # `look` will find out what became of the process
+            self.pipe.send(item)
 
     def look(self, patience: float) -> Result | Failure | None:
         """The result if there is one by now."""
@@ -104,6 +107,7 @@ class _Helper(Generic[Item, Result]):
 
     def _start(self) -> None:
         self._ready = False  # a busy machine may take its time to start a process
+        self.pipe: Connection
         self.pipe, theirs = _SPAWN.Pipe()
         self._process: BaseProcess = _SPAWN.Process(target=_serve, args=(theirs, self._work), daemon=True)
         self._process.start()
