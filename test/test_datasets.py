@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 from helpers import rgb, small_spec, texture, view
 from rosbags.rosbag2 import StoragePlugin
 from test_sources import IRREGULAR, raw_image, write_bag, write_video
+from treacherous import treacherous
 
 from fluxformer_core.clip import SECOND, Pixels
 from fluxformer_core.errors import ConfigError
@@ -78,17 +77,6 @@ def test_a_mended_file_is_tried_again(tmp_path):
     assert len(ClipStore.build(clips, LABELS, SPEC, tmp_path / "cache")) == 1
     record(path)
     assert len(ClipStore.build(clips, LABELS, SPEC, tmp_path / "cache")) == 2
-
-
-def treacherous(item: str, beat: Callable[[], None]) -> str:
-    """Work that does to its process what damaged files do to decoders."""
-    if item == "crash":
-        os.abort()
-    if item == "hang":
-        while True:
-            os.read(os.pipe()[0], 1)
-    beat()
-    return item.upper()
 
 
 def test_a_decoder_that_crashes_or_hangs_loses_nothing_else():
