@@ -71,6 +71,8 @@ def test_labels_of_the_model_may_be_kept(clips, tmp_path):
         (["--splits", "spring"], "no recording is left"),
         (["--model", "resnet"], "no model 'resnet'"),
         (["--flow", "guess"], "flow must be one of"),
+        (["--augment", "dressed"], "--augment takes NAME=VALUE"),
+        (["--augment", "clothed=1"], "--augment does not know clothed; known are partial, "),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_line(clips, tmp_path, capsys, more, message):

@@ -72,6 +72,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     recipe.add_argument(
         "--keep", choices=("best", "last"), help="weights to keep when there are checks (default: best)"
     )
+    recipe.add_argument(
+        "--augment", metavar="NAME=VALUE", nargs="+", default=[], help="how far clips stray, e.g. dressed=0 least=0.3"
+    )
     recipe.add_argument("--seed", type=int)
     machine = parser.add_argument_group("machine")
     machine.add_argument("--precision", choices=("bf16-mixed", "16-mixed", "32"))
@@ -187,11 +190,28 @@ def _config(arguments: Namespace) -> TrainConfig:
         changes["shares"] = {name: float(share) for name, share in pairs}
     except ValueError:
         raise ConfigError(f"--weight takes NAME=SHARE, such as actor=0.3, not {' '.join(arguments.weight)}") from None
-    augment = replace(AugmentConfig(), backgrounds=tuple(arguments.backgrounds))
+    augment = replace(AugmentConfig(), backgrounds=tuple(arguments.backgrounds), **_augment(arguments.augment))
     changes["augment"] = augment if arguments.other is None else replace(augment, other=arguments.other)
     if arguments.start and "backbone_rate" not in changes:
         changes["backbone_rate"] = FINE_TUNING_BACKBONE
     return replace(TrainConfig(), **changes)
+
+
+def _augment(given: list[str]) -> dict[str, float]:
+    from dataclasses import fields
+
+    from fluxformer_core.errors import ConfigError
+    from fluxformer_core.learn.augment import AugmentConfig
+
+    known = [f.name for f in fields(AugmentConfig) if isinstance(f.default, float)]
+    try:
+        values = {name: float(value) for name, value in (item.split("=") for item in given)}
+    except ValueError:
+        raise ConfigError(f"--augment takes NAME=VALUE, such as dressed=0, not {' '.join(given)}") from None
+    unknown = sorted(values.keys() - set(known))
+    if unknown:
+        raise ConfigError(f"--augment does not know {', '.join(unknown)}; known are {', '.join(known)}")
+    return values
 
 
 def _provenance(
@@ -212,6 +232,7 @@ def _provenance(
             for name in ("epochs", "batch", "learning_rate", "backbone_rate", "train", "mixup", "cutmix", "precision")
         },
         "shares": config.shares,
+        "augment": _augment(arguments.augment),
         "other": config.augment.other if OTHER in stores[0].labels else 0.0,
         "class_weights": arguments.class_weights,
         "seed": config.seed,
