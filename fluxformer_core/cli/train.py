@@ -197,7 +197,7 @@ def _config(arguments: Namespace) -> TrainConfig:
     return replace(TrainConfig(), **changes)
 
 
-def _augment(given: list[str]) -> dict[str, float]:
+def _augment(given: list[str]) -> dict[str, Any]:
     from dataclasses import fields
 
     from fluxformer_core.errors import ConfigError
