@@ -8,11 +8,13 @@ import math
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -20,6 +22,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from fluxformer_core.clip import ClipSpec
+from fluxformer_core.enrolled import EnrolledAction, set_problems
 from fluxformer_core.errors import BundleError, ConfigError
 from fluxformer_core.models.fluxformer import FluxformerConfig
 from fluxformer_core.models.registry import create_model
@@ -27,6 +30,9 @@ from fluxformer_core.weights_file import check_weights
 
 _KEY = "fluxformer"
 """Name of the one metadata entry, a JSON document."""
+
+_MEANS, _PROTOTYPES = "known.means", "enrolled.prototypes"
+"""Names of the tensors beside the weights: (labels, D), and (actions, D) for the document's notes on enrolled ones."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Metadata:
     spec: ClipSpec
     labels: tuple[str, ...]  # in the order of the logits
     temperature: float = 1.0  # logits are divided by this before the softmax
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 1  # 2: with means or enrolled actions; `Bundle.save` sets it
     provenance: dict[str, Any] = field(default_factory=dict)  # data, split, command, commit, metrics
 
     def problems(self) -> list[str]:
@@ -68,7 +74,23 @@ def _not_finite(value: Any, name: str) -> Iterator[str]:
         yield name
 
 
+@dataclass(frozen=True)
+class _Note:
+    """What the document says of an enrolled action."""
+
+    label: str
+    threshold: float
+    examples: int
+    agreement: float
+
+
+@dataclass(frozen=True)
+class _Notes:
+    enrolled: tuple[_Note, ...] = ()
+
+
 _METADATA = TypeAdapter(Metadata)
+_NOTES = TypeAdapter(_Notes)
 
 
 @dataclass(frozen=True)
@@ -78,6 +100,8 @@ class Bundle:
     metadata: Metadata
     weights: dict[str, Tensor]
     digest: str = ""  # first 12 hexadecimal digits of the file's SHA-256
+    means: NDArray[np.float32] | None = None  # (labels, D) mean embedding of each label's clips: what teaching needs
+    enrolled: tuple[EnrolledAction, ...] = ()  # taught by examples after the training
 
     @property
     def name(self) -> str:
@@ -91,8 +115,13 @@ class Bundle:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Labels in the order of the logits."""
+        """Labels learnt in training, in the order of the logits; those of enrolled actions are not among them."""
         return self.metadata.labels
+
+    @property
+    def width(self) -> int:
+        """D, of the model's embedding."""
+        return self.metadata.config.trunk.dim_out
 
     def build_model(self) -> nn.Module:
         """The model with these weights, ready for inference.
@@ -127,9 +156,15 @@ class Bundle:
             BundleError: if the file cannot be written, or could not be read back.
         """
         path = Path(path)
-        document = json.dumps(asdict(self.metadata))
-        half = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in self.weights.items()}
-        data = save_tensors(half, metadata={_KEY: document})
+        extended = self.means is not None or bool(self.enrolled)
+        document, tensors = asdict(replace(self.metadata, format=2 if extended else 1)), dict(self.weights)
+        if self.means is not None:
+            tensors[_MEANS] = torch.from_numpy(self.means)
+        if self.enrolled:
+            document["enrolled"] = [asdict(_Note(a.label, a.threshold, a.examples, a.agreement)) for a in self.enrolled]
+            tensors[_PROTOTYPES] = torch.stack([torch.from_numpy(action.prototype) for action in self.enrolled])
+        half = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in tensors.items()}
+        data = save_tensors(half, metadata={_KEY: json.dumps(document)})
         bundle = _parse(data, path)  # what could not be read back must not replace what can
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,18 +208,49 @@ def _parse(data: bytes, path: Path) -> Bundle:
         raise BundleError(f"{path} has weights but no {_KEY!r} metadata: it is not a fluxformer bundle")
     try:
         metadata = _METADATA.validate_json(document)
+        notes = _NOTES.validate_json(document).enrolled
     except (ValidationError, ConfigError) as error:
         raise BundleError(f"{path} has unusable metadata: {_one_line(error)}") from None
     wrong = metadata.problems()
     if wrong:
         raise BundleError(f"{path} has unusable metadata: {'; '.join(wrong)}")
     weights = {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
+    means, prototypes = weights.pop(_MEANS, None), weights.pop(_PROTOTYPES, None)
     bundle = Bundle(metadata, weights, hashlib.sha256(data).hexdigest()[:12])
     try:
         bundle.build_model()
+        return replace(bundle, means=_means(bundle, means), enrolled=_enrolled(bundle, notes, means, prototypes))
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from None
-    return bundle
+
+
+def _means(bundle: Bundle, means: Tensor | None) -> NDArray[np.float32] | None:
+    """The mean embeddings in a file's tensor."""
+    if means is None:
+        return None
+    expected = (len(bundle.labels), bundle.width)
+    if tuple(means.shape) != expected or not means.is_floating_point() or not bool(means.isfinite().all()):
+        raise BundleError(f"{_MEANS} must be {expected} finite numbers, it is {tuple(means.shape)} {means.dtype}")
+    return np.asarray(means.numpy(), np.float32)
+
+
+def _enrolled(
+    bundle: Bundle, notes: tuple[_Note, ...], means: Tensor | None, prototypes: Tensor | None
+) -> tuple[EnrolledAction, ...]:
+    """The enrolled actions that a file's notes and tensor describe."""
+    count = 0 if prototypes is None or prototypes.ndim != 2 else len(prototypes)
+    if count != len(notes) or (prototypes is not None and not notes):
+        raise BundleError(f"{len(notes)} enrolled actions have {count} prototypes")
+    if notes and means is None:
+        raise BundleError(f"enrolled actions need {_MEANS}")
+    rows = [] if prototypes is None else list(prototypes.float().numpy())
+    actions = tuple(
+        EnrolledAction(note.label, row, note.threshold, note.examples, note.agreement)
+        for note, row in zip(notes, rows, strict=True)
+    )
+    if wrong := set_problems(actions, bundle.labels, bundle.width):
+        raise BundleError(f"enrolled actions cannot be used: {'; '.join(wrong)}")
+    return actions
 
 
 def _one_line(error: Exception) -> str:
