@@ -37,7 +37,7 @@ clean:
 
 # Python files are used where they lie; the set-up is repeated when what is installed or compiled changes.
 $(ready): pyproject.toml setup.py CMakeLists.txt package.xml messages/pyproject.toml \
-		$(wildcard cmake/* config/* launch/* messages/*.py msg/*)
+		$(wildcard action/* cmake/* config/* launch/* messages/*.py msg/* srv/*)
 	@$(PYTHON) messages/preflight.py
 	@test -x .venv/bin/pip || $(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 		{ echo 'fluxformer: this Python cannot make virtual environments (Debian, Ubuntu: apt install python3-venv)' >&2; exit 1; }

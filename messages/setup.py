@@ -32,9 +32,11 @@ PACKED = (
     "share/ament_index/resource_index/rosidl_interfaces/*",
     "share/fluxformer/LICENSE",
     "share/fluxformer/package.xml",
+    "share/fluxformer/action/**/*",
     "share/fluxformer/config/**/*",
     "share/fluxformer/launch/**/*",
     "share/fluxformer/msg/**/*",
+    "share/fluxformer/srv/**/*",
 )
 
 

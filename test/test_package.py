@@ -1,4 +1,4 @@
-"""The package as others see it: its messages, its version, and what an installation puts where."""
+"""The package as others see it: its interfaces, its version, and what an installation puts where."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import fluxformer_core
 from fluxformer_core.clip import EventKind, State
 
 ROOT = Path(__file__).resolve().parent.parent
-MESSAGES = sorted((ROOT / "msg").glob("*.msg"))
+INTERFACES = sorted(path for kind in ("action", "msg", "srv") for path in (ROOT / kind).iterdir())
 UNIT_OR_RANGE = re.compile(r"\d|stamp|constants above|true:|seconds|metres|hexadecimal|one of|empty|snake_case|e\.g\.")
 
 
@@ -38,16 +38,16 @@ def test_message_constants_are_the_values_of_the_library(name: str, enum: type[I
     assert constants(name) == {member.name: member.value for member in enum}
 
 
-@pytest.mark.parametrize("message", MESSAGES, ids=lambda path: path.stem)
-def test_every_message_field_tells_its_unit_or_range(message: Path) -> None:
-    fields = [(rest, comment) for _, rest, comment in definitions(message) if "=" not in rest]
+@pytest.mark.parametrize("interface", INTERFACES, ids=lambda path: path.stem)
+def test_every_field_tells_its_unit_or_range(interface: Path) -> None:
+    fields = [(rest, comment) for _, rest, comment in definitions(interface) if "=" not in rest]
     assert fields
     assert [field for field, comment in fields if not UNIT_OR_RANGE.search(comment)] == []
 
 
-def test_every_message_is_built() -> None:
-    listed = re.findall(r"msg/(\w+)\.msg", (ROOT / "CMakeLists.txt").read_text())
-    assert sorted(listed) == [message.stem for message in MESSAGES]
+def test_every_interface_is_built() -> None:
+    listed = re.findall(r"(?:action|msg|srv)/\w+\.\w+", (ROOT / "CMakeLists.txt").read_text())
+    assert sorted(listed) == [f"{path.parent.name}/{path.name}" for path in INTERFACES]
 
 
 def test_versions_agree() -> None:
@@ -108,7 +108,7 @@ def test_the_executables_are_where_ros_looks_for_them(prefix: Path) -> None:
 
 
 @pytest.mark.ros
-@pytest.mark.parametrize("folder", ["config", "launch", "msg"])
+@pytest.mark.parametrize("folder", ["action", "config", "launch", "msg", "srv"])
 def test_the_installed_files_are_those_of_this_source(prefix: Path, folder: str) -> None:
     installed = prefix / "share" / "fluxformer" / folder
     source = [path for path in (ROOT / folder).iterdir() if path.is_file()]
@@ -118,11 +118,11 @@ def test_the_installed_files_are_those_of_this_source(prefix: Path, folder: str)
 
 
 @pytest.mark.ros
-def test_the_index_lists_every_message(prefix: Path) -> None:
+def test_the_index_lists_every_interface(prefix: Path) -> None:
     from ament_index_python.resources import get_resource
 
     listed, _ = get_resource("rosidl_interfaces", "fluxformer")
-    assert {f"msg/{message.name}" for message in MESSAGES} <= set(listed.split())
+    assert {f"{path.parent.name}/{path.name}" for path in INTERFACES} <= set(listed.split())
 
 
 @pytest.mark.ros
