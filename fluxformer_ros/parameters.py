@@ -123,7 +123,7 @@ SETTINGS = (
     ),
     Setting(
         "recognizer.decision.start_score",
-        "smoothed probability from which an action is reported; higher: fewer false alarms, later answers",
+        "belief from which an action is reported; higher: fewer false alarms, later answers",
         range=(0.01, 1.0),
     ),
     Setting(
@@ -131,16 +131,12 @@ SETTINGS = (
         "below this a running action's name is no longer believed; at most start_score",
         range=(0.01, 1.0),
     ),
-    Setting(
-        "recognizer.decision.confirmations",
-        "recognitions in a row that must agree before an action is reported",
-        range=(1, 100),
-    ),
     Setting("recognizer.decision.min_duration", "shorter spells of motion are no actions", "s", (0.0, 60.0)),
     Setting(
         "recognizer.decision.smoothing",
-        "weight of the past in the running mean of probabilities; 0: none",
-        range=(0.0, 0.99),
+        "time in which belief in a name grows and fades; longer: fewer names are taken back, later answers; 0: none",
+        "s",
+        (0.0, 10.0),
     ),
     Setting(
         "recognizer.decision.activity.start_motion",
@@ -153,6 +149,11 @@ SETTINGS = (
         "below this speed the scene is still; at most start_motion",
         "frame heights/s",
         (0.001, 10.0),
+    ),
+    Setting(
+        "recognizer.decision.activity.fade",
+        "so it is below this share of the fastest motion of the action; 0: whatever came before",
+        range=(0.0, 0.9),
     ),
     Setting(
         "recognizer.decision.activity.rest",

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fluxformer_core.clip import SECOND, ActionEvent, EventKind, State
+from fluxformer_core.clip import OTHER, SECOND, ActionEvent, EventKind, State
 from fluxformer_core.errors import ConfigError
+from fluxformer_core.stream.belief import Belief
 from fluxformer_core.stream.decision import Decider, DecisionConfig, Verdict
 
 LABELS = ("clap", "wave", "walk")
 CONFIG = DecisionConfig()
-PROMPT = DecisionConfig(confirmations=1, smoothing=0.0, min_duration=0.0)
+PROMPT = DecisionConfig(start_score=0.5, smoothing=0.0, min_duration=0.0)
 FRAME = SECOND // 20
 STANDING, SQUATTING = np.zeros(4, np.float32), np.full(4, 0.5, np.float32)
 
@@ -50,7 +51,7 @@ class Stream:
             share = (i + 1) / frames
             appearance = begin if end is None else (1 - share) * begin + share * end
             self.events += self.decider.observe(self.now, motion, appearance.astype(np.float32))
-            if self.frames % 3 == 0 and scores is not None and self.decider.due(self.now) is not None:
+            if self.frames % 3 == 0 and scores is not None and self.decider.due() is not None:
                 start = max(0, self.now - round(self.window * SECOND))
                 verdict, events = self.decider.decide(self.now, scores, start)
                 self.verdicts.append(verdict)
@@ -122,9 +123,8 @@ CONFIGS = st.builds(
     DecisionConfig,
     start_score=st.sampled_from([0.35, 0.5, 0.9]),
     keep_score=st.sampled_from([0.1, 0.3]),
-    confirmations=st.integers(1, 3),
     min_duration=st.sampled_from([0.0, 0.4]),
-    smoothing=st.sampled_from([0.0, 0.5, 0.9]),
+    smoothing=st.sampled_from([0.0, 0.2, 1.0]),
 )
 
 
@@ -152,7 +152,7 @@ def test_one_action_starts_with_its_motion_and_ends_with_it():
     assert stream.kinds == [("STARTED", "wave"), ("ENDED", "wave")]
     started, ended = stream.events
     assert seconds(started.start) == pytest.approx(1.0, abs=0.051)
-    assert seconds(started.stamp) == pytest.approx(1.0 + CONFIG.min_duration + 0.15, abs=0.151)
+    assert seconds(started.stamp - started.start) < 0.7
     assert seconds(ended.end) == pytest.approx(3.0, abs=0.051)
     assert seconds(ended.stamp - ended.end) == pytest.approx(CONFIG.activity.rest, abs=0.051)
     check(stream.events)
@@ -160,11 +160,11 @@ def test_one_action_starts_with_its_motion_and_ends_with_it():
 
 def test_a_held_pose_in_the_middle_does_not_end_the_action():
     scores = sure_of("clap")
-    stream = Stream().rest().play(0.8, 1.0, STANDING, SQUATTING, scores).play(1.2, 0.0, SQUATTING, scores=scores)
+    stream = Stream().rest().play(0.8, 1.0, STANDING, SQUATTING, scores).play(0.7, 0.0, SQUATTING, scores=scores)
     assert stream.kinds == [("STARTED", "clap")]
     stream.play(0.5, 1.0, SQUATTING, STANDING, scores).rest()
     assert stream.kinds == [("STARTED", "clap"), ("ENDED", "clap")]
-    assert seconds(stream.events[-1].end) == pytest.approx(3.5, abs=0.051)
+    assert seconds(stream.events[-1].end) == pytest.approx(3.0, abs=0.051)
 
 
 def test_actions_with_rest_between_are_two_instances():
@@ -215,15 +215,56 @@ def test_a_weak_rival_does_not_rename():
     assert stream.kinds == [("STARTED", "wave"), ("ENDED", "wave")]
 
 
-@pytest.mark.parametrize("confirmations", [1, 2, 4])
-def test_an_event_needs_recognitions_in_a_row_that_agree(confirmations):
-    config = replace(PROMPT, confirmations=confirmations)
-    stream = Stream(config).rest()
-    for i in range(8):
-        stream.play(0.15, 1.0, STANDING, SQUATTING, sure_of(LABELS[i % 2]))
-    assert bool(stream.events) is (confirmations == 1)
-    stream.play(0.15 * confirmations, 1.0, STANDING, SQUATTING, sure_of("walk"))
-    assert stream.kinds[-1][1] == "walk"
+def test_the_surer_the_sooner():
+    config = replace(PROMPT, smoothing=0.5)
+    delays = []
+    for score in (0.98, 0.8, 0.6):
+        stream = Stream(config).rest().squat(2.0, sure_of("wave", score))
+        delays.append(seconds(stream.events[0].stamp - stream.events[0].start))
+    assert delays == sorted(delays)
+    assert delays[0] < 0.6
+    assert delays[-1] > 0.7
+
+
+def test_names_that_take_turns_are_not_believed():
+    stream = Stream(replace(PROMPT, smoothing=0.5, start_score=0.6)).rest()
+    for i in range(12):
+        stream.play(0.15, 1.0, STANDING, SQUATTING, sure_of(LABELS[i % 2], 0.95))
+    assert stream.events == []
+    stream.play(0.9, 1.0, STANDING, SQUATTING, sure_of("walk"))
+    assert stream.kinds == [("STARTED", "walk")]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95])
+def test_what_is_none_of_the_actions_never_starts_one(share):
+    labels = ("wave", OTHER)
+    decider = Decider(labels, PROMPT)
+    for i in range(40):
+        now = i * FRAME
+        assert decider.observe(now, 1.0 if i > 10 else 0.0, STANDING) == ()
+        if decider.due() is not None:
+            verdict, events = decider.decide(now, np.array([1 - share - 0.01, share + 0.01], np.float32), 0)
+            assert events == ()
+            assert verdict.unknown_score > 0.5
+            assert verdict.state is State.UNKNOWN
+
+
+@settings(max_examples=100)
+@given(
+    scores=st.lists(st.floats(0.001, 1), min_size=3, max_size=3),
+    memory=st.sampled_from([0.1, 0.3, 1.0]),
+    rates=st.tuples(st.integers(5, 60), st.integers(5, 60)),
+)
+def test_belief_does_not_depend_on_how_often_one_asks(scores, memory, rates):
+    probabilities = np.array(scores, np.float32) / np.float32(sum(scores))
+    believed = []
+    for rate in rates:
+        belief = Belief(LABELS, 0)
+        for i in range(1, rate + 1):
+            belief.update(i * SECOND // rate, probabilities, memory)
+        believed.append(belief.mean)
+    np.testing.assert_allclose(believed[0], believed[1], atol=1e-4)
+    assert 0 <= believed[0].sum() <= 1 + 1e-5
 
 
 def test_scores_below_the_threshold_are_unknown_motion():
@@ -231,7 +272,7 @@ def test_scores_below_the_threshold_are_unknown_motion():
     assert stream.events == []
     assert {verdict.state for verdict in stream.verdicts} == {State.UNKNOWN}
     assert {(verdict.label, verdict.score) for verdict in stream.verdicts} == {("", 0.0)}
-    assert stream.verdicts[-1].unknown_score == pytest.approx(0.55)
+    assert stream.verdicts[-1].unknown_score > 0.5
 
 
 def test_the_verdict_shows_the_action_that_is_under_way():
@@ -251,19 +292,28 @@ def test_an_event_carries_the_peak_of_its_score():
     assert stream.events[-1].score == pytest.approx(0.95)
 
 
-def test_smoothing_is_a_running_mean_over_one_spell_only():
-    config = replace(PROMPT, smoothing=0.75, start_score=1.0)
-    stream = Stream(config).rest().play(0.15, 1.0, STANDING, SQUATTING, sure_of("wave", 1.0))
-    stream.play(0.15, 1.0, SQUATTING, STANDING, sure_of("clap", 1.0))
-    np.testing.assert_allclose(stream.verdicts[-1].probabilities, [0.25, 0.75, 0.0], atol=1e-6)
-    stream.rest().play(0.15, 1.0, STANDING, SQUATTING, sure_of("walk", 1.0))
-    np.testing.assert_allclose(stream.verdicts[-1].probabilities, [0.0, 0.0, 1.0], atol=1e-6)
+def test_belief_begins_anew_with_each_spell():
+    config = replace(PROMPT, smoothing=0.3, start_score=1.0)
+    stream = Stream(config).rest().play(3.0, 1.0, STANDING, SQUATTING, sure_of("wave", 1.0))
+    np.testing.assert_allclose(stream.verdicts[-1].probabilities, [0.0, 1.0, 0.0], atol=1e-3)
+    stream.rest(2.0).play(0.3, 1.0, STANDING, SQUATTING, sure_of("walk", 1.0))
+    clap, wave, walk = stream.verdicts[-1].probabilities
+    assert clap == wave == 0
+    assert 0 < walk < 0.8
+
+
+def test_a_flash_of_light_is_not_looked_at():
+    stream = Stream(replace(CONFIG, start_score=0.35)).rest()
+    stream.play(0.15, 2.0, STANDING, SQUATTING, sure_of("wave", 1.0)).play(
+        2.0, 0.0, SQUATTING, scores=sure_of("wave", 1.0)
+    )
+    assert stream.verdicts == []
 
 
 def test_short_spells_are_not_worth_a_look():
-    stream = Stream().rest().play(0.3, 1.0, STANDING, SQUATTING, sure_of("wave")).rest(3.0)
+    stream = Stream().rest().play(0.2, 1.0, STANDING, SQUATTING, sure_of("wave")).rest(3.0)
     assert stream.verdicts == []
-    assert stream.decider.due(stream.now) is None
+    assert stream.decider.due() is None
 
 
 def test_a_reset_ends_what_is_open_at_its_last_motion():
@@ -271,7 +321,7 @@ def test_a_reset_ends_what_is_open_at_its_last_motion():
     (ended,) = stream.decider.reset(stream.now)
     assert (ended.kind, ended.stamp, ended.end) == (EventKind.ENDED, stream.now, stream.now - FRAME)
     assert stream.decider.open_event is None
-    assert stream.decider.due(stream.now) is None
+    assert stream.decider.due() is None
 
 
 def test_other_thresholds_apply_from_now_on_and_leave_the_open_action_open():
@@ -292,10 +342,10 @@ def test_other_thresholds_apply_from_now_on_and_leave_the_open_action_open():
         ({"start_score": 0.2}, "keep_score"),
         ({"start_score": 1.1}, "start_score"),
         ({"keep_score": 0.0}, "keep_score"),
-        ({"confirmations": 0}, "confirmations"),
         ({"min_duration": -1.0}, "min_duration"),
         ({"min_duration": float("nan")}, "min_duration"),
-        ({"smoothing": 1.0}, "smoothing"),
+        ({"smoothing": -0.1}, "smoothing"),
+        ({"smoothing": float("inf")}, "smoothing"),
     ],
 )
 def test_thresholds_out_of_range_are_refused(changes, named):

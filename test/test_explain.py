@@ -20,7 +20,7 @@ from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig, Sele
 from fluxformer_core.stream.selection import Choice
 
 NOW = 10 * SECOND
-SURE = RecognizerConfig(decision=DecisionConfig(start_score=0.01, keep_score=0.01, confirmations=1, smoothing=0.0))
+SURE = RecognizerConfig(decision=DecisionConfig(start_score=0.01, keep_score=0.01, smoothing=0.0))
 NEVER = RecognizerConfig(decision=DecisionConfig(start_score=1.0))
 FIRST_CLUSTER, CUT = (96, 165, 250), (248, 113, 113)
 

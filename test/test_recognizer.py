@@ -27,7 +27,7 @@ from fluxformer_core.stream.selection import select
 from fluxformer_core.stream.timings import StageTimings
 
 EPOCH = 1_700_000_000 * SECOND
-EAGER = RecognizerConfig(decision=DecisionConfig(start_score=0.01, keep_score=0.01, confirmations=1, smoothing=0.0))
+EAGER = RecognizerConfig(decision=DecisionConfig(start_score=0.01, keep_score=0.01, smoothing=0.0))
 """Any motion becomes an event, whatever the untrained model says."""
 
 

@@ -21,7 +21,7 @@ from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig
 from fluxformer_core.stream.selection import select
 from fluxformer_core.stream.selectors import SELECTORS
 
-EAGER = DecisionConfig(start_score=0.01, keep_score=0.01, confirmations=1, smoothing=0.0, min_duration=0.0)
+EAGER = DecisionConfig(start_score=0.01, keep_score=0.01, smoothing=0.0, min_duration=0.0)
 MILLISECOND = SECOND // 1000
 
 STEPS = st.one_of(

@@ -32,10 +32,11 @@ class ActivityConfig:
         ConfigError: if a field is outside its range.
     """
 
-    start_motion: float = 0.12  # a spell begins at this speed of the fastest pixels
-    stop_motion: float = 0.07  # below this the scene is still
+    start_motion: float = 0.2  # a spell begins at this speed of the fastest pixels
+    stop_motion: float = 0.12  # below this the scene is still
+    fade: float = 0.2  # so it is below this share of the spell's fastest motion
     rest: float = 0.3  # stillness that ends a spell when the image is as before it
-    hold: float = 1.5  # stillness that ends it in any case
+    hold: float = 0.9  # stillness that ends it in any case
     returned: float = 0.4  # the image is as before when it differs by less than this share of the spell's most
 
     def __post_init__(self) -> None:
@@ -45,6 +46,8 @@ class ActivityConfig:
                 f"motion thresholds must satisfy 0 < stop_motion <= start_motion, not {self.stop_motion}, "
                 f"{self.start_motion}"
             )
+        if not 0 <= self.fade < 1:
+            wrong.append(f"fade must be in [0, 1), not {self.fade}")
         if not 0 < self.rest <= self.hold:
             wrong.append(f"times must satisfy 0 < rest <= hold, not {self.rest}, {self.hold}")
         if not 0 <= self.returned <= 1:
@@ -76,7 +79,7 @@ class ActivityTracker:
         self._quiet: deque[float] = deque(maxlen=_NOISE_SPAN)
         self._rising: int | None = None  # since when the motion has been above stop_motion
         self._still: NDArray[np.float32] | None = None  # what the scene looked like when it was last still
-        self._most_different = 0.0
+        self._most_different = self._fastest = 0.0  # in the current spell
         self.thresholds = self.config.start_motion, self.config.stop_motion  # in use, at present
 
     @property
@@ -103,12 +106,15 @@ class ActivityTracker:
         if self.spell is None or self.spell.closed:
             if level >= start:
                 self.spell = Spell(start=stamp if self._rising is None else self._rising, last_motion=stamp)
-                self._most_different = 0.0
+                self._most_different, self._fastest = 0.0, level
             elif level < stop:
                 self._still = appearance.copy()
             return
         difference = self._difference(appearance)
         self._most_different = max(self._most_different, difference)
+        self._fastest = max(self._fastest, level)
+        stop = max(stop, config.fade * self._fastest)
+        self.thresholds = start, stop
         if level >= stop:
             self.spell.last_motion = stamp
             return
@@ -117,6 +123,7 @@ class ActivityTracker:
         if stamp - self.spell.last_motion >= needed * SECOND:
             self.spell.closed = True
             self._still = appearance.copy()
+            self._rising = None  # what is slow now and goes on is no part of what ended
 
     def _thresholds(self) -> tuple[float, float]:
         """Start and stop speed, raised above the picture's noise."""

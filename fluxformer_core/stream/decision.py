@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.clip import SECOND, ActionEvent, EventKind, State
+from fluxformer_core.clip import OTHER, SECOND, ActionEvent, EventKind, State
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.activity import ActivityConfig, ActivityTracker, Spell
+from fluxformer_core.stream.belief import Belief
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,10 @@ class DecisionConfig:
         ConfigError: if a field is outside its range.
     """
 
-    start_score: float = 0.5  # smoothed probability at which an action starts
+    start_score: float = 0.65  # belief at which an action starts
     keep_score: float = 0.3  # below it a running action's name is no longer believed, and others may replace it
-    confirmations: int = 2  # recognitions in a row that must agree before an event is published
-    min_duration: float = 0.4  # s: shorter spells of motion are no actions
-    smoothing: float = 0.5  # weight of the past in the running mean of probabilities, 0: none
+    min_duration: float = 0.2  # s: shorter spells of motion are no actions
+    smoothing: float = 0.3  # s, in which belief forgets; it begins with nothing, so that the surer the sooner; 0: none
     activity: ActivityConfig = field(default_factory=ActivityConfig)
 
     def __post_init__(self) -> None:
@@ -38,12 +38,10 @@ class DecisionConfig:
             wrong.append(
                 f"scores must satisfy 0 < keep_score <= start_score <= 1, not {self.keep_score}, {self.start_score}"
             )
-        if self.confirmations < 1:
-            wrong.append(f"confirmations must be at least 1, not {self.confirmations}")
         if not self.min_duration >= 0:
             wrong.append(f"min_duration must not be negative, not {self.min_duration}")
-        if not 0 <= self.smoothing < 1:
-            wrong.append(f"smoothing must be in [0, 1), not {self.smoothing}")
+        if not 0 <= self.smoothing < float("inf"):
+            wrong.append(f"smoothing must not be negative, not {self.smoothing}")
         if wrong:
             raise ConfigError("; ".join(wrong))
 
@@ -72,10 +70,9 @@ class Decider:
         self.activity = ActivityTracker(config.activity)
         self._instances = 0
         self._open: ActionEvent | None = None
-        self._mean: NDArray[np.float32] | None = None  # of probabilities, over the current spell
-        self._candidate = ""  # the best label of the newest recognitions,
-        self._agreed = 0  # how many of them in a row,
-        self._since = 0  # and the stamp of the first
+        self._belief: Belief | None = None  # over the current spell
+        self._candidate = ""  # the label that is believed most,
+        self._since = 0  # and since when
 
     def configure(self, config: DecisionConfig) -> None:
         """Use other thresholds from now on; an open action stays open."""
@@ -98,10 +95,11 @@ class Decider:
             return self._close(stamp, spell.last_motion)
         return ()
 
-    def due(self, stamp: int) -> Spell | None:
+    def due(self) -> Spell | None:
         """The spell of motion that is worth classifying now, if any."""
         spell = self.activity.spell
-        if spell is None or spell.closed or stamp - spell.start < self.config.min_duration * SECOND:
+        # Counted to the newest motion, not to now: after a flash of light, time passes before rest is sure.
+        if spell is None or spell.closed or spell.last_motion - spell.start < self.config.min_duration * SECOND:
             return None
         return spell
 
@@ -118,22 +116,17 @@ class Decider:
         spell = self.activity.spell
         assert spell is not None
         config = self.config
-        if self._mean is None:
-            self._mean = probabilities
-        else:
-            self._mean = config.smoothing * self._mean + (1 - config.smoothing) * probabilities
-        best = int(self._mean.argmax())
-        label, score = self.labels[best], float(self._mean[best])
-        if label == self._candidate:
-            self._agreed += 1
-        else:
-            self._candidate, self._agreed, self._since = label, 1, stamp
+        if self._belief is None:
+            self._belief = Belief(self.labels, spell.start)
+        belief = self._belief
+        belief.update(stamp, probabilities, config.smoothing)
+        label, score = belief.best, belief.of(belief.best)
+        if label != self._candidate:
+            self._candidate, self._since = label, stamp
         events = self._advance(stamp, label, score, spell, window_start)
-        unknown = 1.0 - score
         if self._open is None:
-            return Verdict(State.UNKNOWN, "", 0.0, unknown, self._mean), events
-        shown = float(self._mean[self.labels.index(self._open.label)])
-        return Verdict(State.ACTION, self._open.label, shown, unknown, self._mean), events
+            return Verdict(State.UNKNOWN, "", 0.0, belief.unknown, belief.mean), events
+        return Verdict(State.ACTION, self._open.label, belief.of(self._open.label), belief.unknown, belief.mean), events
 
     def reset(self, stamp: int) -> tuple[ActionEvent, ...]:
         """End what is open, as of the last motion seen, and forget the past."""
@@ -147,15 +140,15 @@ class Decider:
         self, stamp: int, label: str, score: float, spell: Spell, window_start: int
     ) -> tuple[ActionEvent, ...]:
         config, current = self.config, self._open
-        confirmed = self._agreed >= config.confirmations and score >= config.start_score
+        decisive = label != OTHER and score >= config.start_score
         if current is None:
-            return (self._start(stamp, label, score, spell.start),) if confirmed else ()
+            return (self._start(stamp, label, score, spell.start),) if decisive else ()
         if label == current.label:
             # The peak is carried along silently: an event for every step of it would bury those that matter.
             self._open = replace(current, score=max(score, current.score))
             return ()
-        believed = self._mean is not None and self._mean[self.labels.index(current.label)] >= config.keep_score
-        if not confirmed or believed:
+        believed = self._belief is not None and self._belief.of(current.label) >= config.keep_score
+        if not decisive or believed:
             return ()
         if window_start <= current.start:
             renamed = _follow(current, EventKind.UPDATED, stamp, label=label, score=score)
@@ -177,9 +170,8 @@ class Decider:
         return (ended,)
 
     def _forget_spell(self) -> None:
-        self._mean = None
+        self._belief = None
         self._candidate = ""
-        self._agreed = 0
         self._since = 0
 
 

@@ -15,6 +15,7 @@ from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, Pixels, Recog
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.stream.admission import Admission, Verdict
+from fluxformer_core.stream.belief import softmax
 from fluxformer_core.stream.buffer import THUMBNAIL, RollingBuffer, Window
 from fluxformer_core.stream.clip_builder import build_clip
 from fluxformer_core.stream.decision import Decider, DecisionConfig
@@ -93,6 +94,14 @@ class Selection:
     thresholds: tuple[float, float]  # frame heights per second: motion begins, and is over
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What the model said of the newest clip."""
+
+    logits: NDArray[np.float32]  # (labels,), not yet calibrated
+    embedding: NDArray[np.float32]  # (D,)
+
+
 class Recognizer:
     """Recognises actions in a stream of frames. Not thread-safe: one thread pushes.
 
@@ -120,6 +129,7 @@ class Recognizer:
         self.counters = Counters()
         self.timings = StageTimings()
         self.last_selection: Selection | None = None
+        self.last_evidence: Evidence | None = None
 
     @property
     def config(self) -> RecognizerConfig:
@@ -153,7 +163,7 @@ class Recognizer:
         """Run the model on zeros, so that the first recognition is as fast as the rest."""
         size = (self.spec.frames, self.spec.size, self.spec.size)
         for _ in range(forwards):
-            self._probabilities(np.zeros((*size, 3), np.uint8), np.zeros((*size, 2), np.float32))
+            self._ask(np.zeros((*size, 3), np.uint8), np.zeros((*size, 2), np.float32))
 
     def push(self, image: NDArray[np.generic], stamp: int, pixels: Pixels = Pixels.RGB) -> Update:
         """Take in one camera frame.
@@ -232,7 +242,7 @@ class Recognizer:
         self.counters.recognitions += 1
         self._schedule(stamp)
         window = self._buffer.window()
-        spell = self._decider.due(stamp)
+        spell = self._decider.due()
         motion = float(window.stir[-5:].max())
         if spell is None or len(window) < self.spec.frames:
             state = State.WARMING_UP if len(window) < self.spec.frames else State.IDLE
@@ -247,9 +257,9 @@ class Recognizer:
             frames, flow, stamps = window.frames[chosen], window.flow[chosen], window.stamps[chosen]
         self.counters.forwards += 1
         with self.timings.measure("forward"):
-            probabilities = self._probabilities(frames, flow)
+            self.last_evidence = evidence = self._ask(frames, flow)
         with self.timings.measure("decide"):
-            decided, events = self._decider.decide(stamp, probabilities, int(window.stamps[0]))
+            decided, events = self._decider.decide(stamp, self._calibrated(evidence), int(window.stamps[0]))
         self.last_selection = Selection(
             stamps,
             frames,
@@ -282,10 +292,13 @@ class Recognizer:
         self._next_recognition = base + period - (self.spec.period // 2 if due is None else 0)
 
     @torch.inference_mode()
-    def _probabilities(self, frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _ask(self, frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> Evidence:
         rgb, motion = build_clip(frames, None if self._flow is None else flow, self.spec)
-        logits = self._model(rgb, motion).logits[0] / self.bundle.metadata.temperature
-        return logits.softmax(0).numpy()  # type: ignore[no-any-return]
+        prediction = self._model(rgb, motion)
+        return Evidence(prediction.logits[0].numpy(), prediction.embedding[0].numpy())
+
+    def _calibrated(self, evidence: Evidence) -> NDArray[np.float32]:
+        return softmax(evidence.logits / self.bundle.metadata.temperature)
 
     def _best(self, probabilities: NDArray[np.float32]) -> tuple[ActionScore, ...]:
         order = np.argsort(-probabilities, kind="stable")[: self._config.top_k]

@@ -22,7 +22,7 @@ from fluxformer_ros.messages import time_from_msg
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 # With these an untrained model names every movement, so that there are events to look at.
-EAGER = {"start_score": 0.02, "keep_score": 0.01, "confirmations": 1, "min_duration": 0.0}
+EAGER = {"start_score": 0.02, "keep_score": 0.01, "smoothing": 0.0, "min_duration": 0.0}
 
 
 @pytest.fixture(scope="module")
