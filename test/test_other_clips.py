@@ -103,14 +103,14 @@ def test_who_passes_is_gone_after_a_while_and_moves_as_told(others):
     gone, sideways = 0, []
     for seed in range(10):
         _, flow = others.passing(COUNT, dressed, rng(seed))
-        fast = np.abs(flow[..., 0]) > 0.9
+        fast = np.abs(flow[..., 0]) > 0.35
         share = fast.mean(axis=(1, 2))
         gone += share.min() < 0.02
         if share.max() > 0.1:
             sideways.append(np.median(flow[fast][:, 0]))
     assert gone >= 6
-    assert min(sideways) < -0.9
-    assert max(sideways) > 0.9
+    assert min(sideways) < -0.5
+    assert max(sideways) > 0.5
 
 
 def test_who_cannot_be_cut_out_does_not_take_the_place_along(tmp_path):

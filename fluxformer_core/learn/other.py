@@ -118,7 +118,7 @@ class OtherClips:
         return self._filmed(sample, np.arange(len(sample.motion)), count, config, rng)
 
     def passing(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
-        """Somebody near, cut by the picture's edges and soon out of it; nobody if no recording can be cut out."""
+        """Somebody on their way through the picture, near or far; nobody if no recording can be cut out."""
         tried = (self._one_of(self._gaits, rng) for _ in range(_TRIES))
         sample = next((s for s in tried if s.depth and alone(s.frames[..., 0])), None)
         if sample is None:
@@ -127,8 +127,9 @@ class OtherClips:
         length = min(n, int(rng.uniform(1.0, 3.2) * RATE))
         chosen = int(rng.integers(n - length + 1)) + uniform(length, count)
         shot = self.along(sample, np.arange(n), chosen)
-        size = rng.uniform(1.5, 2.6)
-        velocity = np.array([rng.choice((-1.0, 1.0)) * rng.uniform(1.0, 2.6), rng.uniform(-0.1, 0.1)])
+        size = rng.uniform(0.8, 2.6)
+        pace = size * rng.uniform(0.4, 1.0)  # 0.7 to 1.7 m/s: the nearer, the faster through the picture
+        velocity = np.array([rng.choice((-1.0, 1.0)) * pace, rng.uniform(-0.1, 0.1)])
         middle = shot.times[0] + rng.uniform(0.15, 0.85) * np.ptp(shot.times)
         place = (shot.times - middle)[:, None] * velocity + [0.0, rng.uniform(0.0, 0.35) * size - 0.1]
         path = place, np.tile(velocity, (count, 1))

@@ -1,0 +1,205 @@
+r"""How soon and how surely events come, on long streams put together from recordings of single actions.
+
+The model must not have seen the subjects, nor any action of UNKNOWN. The layers of the decision are added one after the
+other, on the same evidence. With --idle-minutes, scenes in which nobody does anything are watched besides: every event
+there is false.
+
+Example:
+    python benchmarks/streams.py utd_mhad_depth/index.csv --media clips_crop --depth --subjects s02 s04 s06 s08 \
+        --minutes 20 --idle-minutes 10 --model known.safetensors
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from fluxformer_core.bundle import Bundle, default_bundle_path
+from fluxformer_core.clip import OTHER, EventKind
+from fluxformer_core.evaluation.footage import RATE
+from fluxformer_core.evaluation.intervals import Interval
+from fluxformer_core.evaluation.stillness import stillness
+from fluxformer_core.evaluation.streams import StreamReport, score_streams
+from fluxformer_core.evaluation.test_bed import IDLE, Performer, Programme, compose, programme
+from fluxformer_core.evaluation.watching import Moment, as_stream, decide, unknown_by_action, unknown_by_moment, watch
+from fluxformer_core.learn.actor import ACTIONS
+from fluxformer_core.learn.annotations import read_data
+from fluxformer_core.learn.datasets import actor_clips
+from fluxformer_core.learn.decoding import ActorClip
+from fluxformer_core.stream.decision import DecisionConfig
+from fluxformer_core.stream.recognizer import Recognizer
+
+UNKNOWN = ("bowling", "draw_x", "knock", "squat", "tennis_swing")
+"""Actions that the model has never seen: of the whole body and of one hand, some much like known ones."""
+
+
+WAIT = 1.0
+"""Seconds of an action that are watched where nothing is decided early."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A way to decide."""
+
+    name: str
+    config: DecisionConfig
+    calibrated: bool = True
+    unknown: bool = True  # whether the model may say that it is none of its actions
+
+
+def layers() -> list[Layer]:
+    """From scores taken as they come to the decision as it is, one layer more each time; then all but one."""
+    full = DecisionConfig()
+    late = replace(full, min_duration=WAIT)
+    rough = replace(late, smoothing=0.0)
+    return [
+        Layer("scores as they come", rough, calibrated=False, unknown=False),
+        Layer("+ calibration", rough, unknown=False),
+        Layer("+ unknown", rough),
+        Layer("+ smoothing", late),
+        Layer("+ early decision: all", full),
+        Layer("all but calibration", full, calibrated=False),
+        Layer("all but unknown", full, unknown=False),
+        Layer("all but smoothing", replace(full, smoothing=0.0)),
+    ]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a layer is worth."""
+
+    report: StreamReport
+    started: tuple[float, float]  # s: median and 90th percentile of the delay of STARTED, under whatever name
+    unknown_actions: float  # AUROC
+    unknown_moments: float
+
+
+def measure(moments: Sequence[Moment], truth: Sequence[Interval], bundle: Bundle, layer: Layer) -> Figures:
+    """The figures of a layer."""
+    labels = tuple(label for label in bundle.labels if label != OTHER)
+    if not layer.unknown and OTHER in bundle.labels:
+        moments = [_without(moment, bundle.labels.index(OTHER)) for moment in moments]
+    decided = decide(moments, bundle.labels, layer.config, bundle.metadata.temperature if layer.calibrated else 1.0)
+    report = score_streams([as_stream(moments, decided, truth, bundle.labels)], labels)
+    started = score_streams([as_stream(moments, decided, truth, bundle.labels, started=True)], labels).events
+    return Figures(
+        report,
+        (started.delay(50), started.delay(90)),
+        unknown_by_action(decided, truth, labels),
+        unknown_by_moment(decided, truth, labels),
+    )
+
+
+def _without(moment: Moment, column: int) -> Moment:
+    if moment.logits is None:
+        return moment
+    logits = moment.logits.copy()
+    logits[column] = -np.inf
+    return replace(moment, logits=logits)
+
+
+HEADER = (
+    "| decision | detected | false/min: invented, confused, repeated | withdrawn/min | delay of STARTED p50, p90 "
+    "| of the right name | unknown AUROC (of moments) | mAP | edit | F1@10, 25, 50 |\n" + "| --- " * 10 + "|"
+)
+
+
+def row(name: str, figures: Figures) -> str:
+    """One line of the table."""
+    report, events = figures.report, figures.report.events
+    f1 = ", ".join(f"{value:.2f}" for value in report.f1.values())
+    return (
+        f"| {name} | {events.detection_rate:.1%} | {events.false_per_minute:.2f}: "
+        f"{events.invented}, {events.confused}, {events.repeated} | {events.withdrawn_per_minute:.2f} "
+        f"| {figures.started[0]:.2f}, {figures.started[1]:.2f} s | {events.delay(50):.2f}, {events.delay(90):.2f} s "
+        f"| {figures.unknown_actions:.3f} ({figures.unknown_moments:.3f}) "
+        f"| {report.mean_ap:.3f} | {report.edit:.2f} | {f1} |"
+    )
+
+
+def sound(stream: Programme, unknown: Sequence[str]) -> str:
+    """What a stream is made of."""
+    minutes = sum(scene.frames for scene in stream.scenes) / RATE / 60
+    known = sum(action.label not in unknown for action in stream.truth)
+    parts = ", ".join(f"{name} {stream.share(name):.0%}" for name in ("rest", "passing", "empty", "walking", "shift"))
+    return (
+        f"{minutes:.1f} minutes, {known} known and {len(stream.truth) - known} unknown actions, "
+        f"idle {stream.share(*IDLE):.0%} ({parts})"
+    )
+
+
+def main() -> None:
+    """Watch, and print everything."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="list of recordings with subjects, of depth before nothing")
+    parser.add_argument("--media", help="take the files from this folder beside the list")
+    parser.add_argument("--subjects", nargs="+", required=True, help="who performs")
+    parser.add_argument(
+        "--actor", type=int, default=0, metavar="N", help="let the rendered actor perform N of each, too"
+    )
+    parser.add_argument("--unknown", nargs="+", default=list(UNKNOWN), metavar="LABEL", help="that the model lacks")
+    parser.add_argument("--minutes", type=float, default=20.0, help="of the stream (default: %(default)g)")
+    parser.add_argument("--idle-minutes", type=float, default=0.0, help="of stillness besides (default: none)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--model", type=Path, default=default_bundle_path(), help="(default: the shipped one)")
+    parser.add_argument("--json", type=Path, help="write the figures here, too")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    bundle = Bundle.load(arguments.model)
+    seen = sorted(set(bundle.labels) & set(arguments.unknown))
+    if seen:
+        print(f"the model knows {', '.join(seen)}: as unknown actions they mean nothing", flush=True)
+    recordings = [r for r in read_data(arguments.data, media=arguments.media) if r.subject in arguments.subjects]
+    performers = [Performer(s, tuple(r for r in recordings if r.subject == s)) for s in arguments.subjects]
+    if arguments.actor:
+        performers.append(Performer("actor", tuple(_acted(arguments.actor, arguments.seed))))
+    stream = compose(performers, 60 * arguments.minutes, arguments.seed)
+    print(f"{sound(stream, arguments.unknown)}\n", flush=True)
+    began = time.monotonic()
+    watched = watch(Recognizer(bundle), stream.play())
+    spent = time.monotonic() - began
+    figures = []
+    print(HEADER, flush=True)
+    for layer in layers():
+        found = measure(watched.moments, stream.truth, bundle, layer)
+        print(row(layer.name, found), flush=True)
+        figures.append({"layer": layer.name, **asdict(found)})
+    compute = np.array([moment.compute for moment in watched.moments]) / 1e6
+    print(
+        f"\nof a push {np.median(compute):.1f} ms, p99 {np.percentile(compute, 99):.1f} ms; "
+        f"{sum(s.frames for s in stream.scenes) / RATE / spent:.1f} times as fast as the camera"
+    )
+    idle = rest(bundle, arguments.idle_minutes, arguments.seed) if arguments.idle_minutes else {}
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"layers": figures, "idle": idle}, indent=1) + "\n")
+
+
+def rest(bundle: Bundle, minutes: float, seed: int) -> dict[str, int]:
+    """Events where nobody does anything, by scene."""
+    counts = {}
+    for scene in stillness(60 * minutes, seed):
+        recognizer = Recognizer(bundle)
+        watched = watch(recognizer, programme([scene]).play())
+        events = [event for event in watched.events if event.kind is EventKind.STARTED]
+        counts[scene.kind] = len(events)
+        asked = recognizer.counters.forwards / max(1, recognizer.counters.recognitions)
+        print(f"{scene.kind}, {scene.frames / RATE:.0f} s: {len(events)} events, in motion {asked:.0%}", flush=True)
+    print(f"idle for {minutes:g} minutes: {sum(counts.values())} false events")
+    return counts
+
+
+def _acted(count: int, seed: int) -> list[ActorClip]:
+    return [replace(clip, mode="depth") for clip in actor_clips(sorted(ACTIONS), count, seed=seed)]
+
+
+if __name__ == "__main__":
+    main()
