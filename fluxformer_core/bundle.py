@@ -22,7 +22,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from fluxformer_core.clip import ClipSpec
-from fluxformer_core.enrolled import EnrolledAction, set_problems
+from fluxformer_core.enrolled import EnrolledAction, Statistics, set_problems
 from fluxformer_core.errors import BundleError, ConfigError
 from fluxformer_core.models.fluxformer import FluxformerConfig
 from fluxformer_core.models.registry import create_model
@@ -31,8 +31,8 @@ from fluxformer_core.weights_file import check_weights
 _KEY = "fluxformer"
 """Name of the one metadata entry, a JSON document."""
 
-_MEANS, _PROTOTYPES = "known.means", "enrolled.prototypes"
-"""Names of the tensors beside the weights: (labels, D), and (actions, D) for the document's notes on enrolled ones."""
+_MEANS, _SPREAD, _PROTOTYPES = "known.means", "known.spread", "enrolled.prototypes"
+"""Names of the tensors beside the weights; the last, (actions, D), goes with the document's notes on these actions."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Metadata:
     spec: ClipSpec
     labels: tuple[str, ...]  # in the order of the logits
     temperature: float = 1.0  # logits are divided by this before the softmax
-    format: Literal[1, 2] = 1  # 2: with means or enrolled actions; `Bundle.save` sets it
+    format: Literal[1, 2] = 1  # 2: with statistics or enrolled actions; `Bundle.save` sets it
     provenance: dict[str, Any] = field(default_factory=dict)  # data, split, command, commit, metrics
 
     def problems(self) -> list[str]:
@@ -100,7 +100,7 @@ class Bundle:
     metadata: Metadata
     weights: dict[str, Tensor]
     digest: str = ""  # first 12 hexadecimal digits of the file's SHA-256
-    means: NDArray[np.float32] | None = None  # (labels, D) mean embedding of each label's clips: what teaching needs
+    statistics: Statistics | None = None  # of the labels' embeddings: what teaching needs
     enrolled: tuple[EnrolledAction, ...] = ()  # taught by examples after the training
 
     @property
@@ -156,10 +156,10 @@ class Bundle:
             BundleError: if the file cannot be written, or could not be read back.
         """
         path = Path(path)
-        extended = self.means is not None or bool(self.enrolled)
+        extended = self.statistics is not None or bool(self.enrolled)
         document, tensors = asdict(replace(self.metadata, format=2 if extended else 1)), dict(self.weights)
-        if self.means is not None:
-            tensors[_MEANS] = torch.from_numpy(self.means)
+        if self.statistics is not None:
+            tensors[_MEANS], tensors[_SPREAD] = map(torch.from_numpy, (self.statistics.means, self.statistics.spread))
         if self.enrolled:
             document["enrolled"] = [asdict(_Note(a.label, a.threshold, a.examples, a.agreement)) for a in self.enrolled]
             tensors[_PROTOTYPES] = torch.stack([torch.from_numpy(action.prototype) for action in self.enrolled])
@@ -215,38 +215,40 @@ def _parse(data: bytes, path: Path) -> Bundle:
     if wrong:
         raise BundleError(f"{path} has unusable metadata: {'; '.join(wrong)}")
     weights = {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
-    means, prototypes = weights.pop(_MEANS, None), weights.pop(_PROTOTYPES, None)
+    tensors = {name: weights.pop(name).numpy() for name in (_MEANS, _SPREAD, _PROTOTYPES) if name in weights}
     bundle = Bundle(metadata, weights, hashlib.sha256(data).hexdigest()[:12])
     try:
         bundle.build_model()
-        return replace(bundle, means=_means(bundle, means), enrolled=_enrolled(bundle, notes, means, prototypes))
+        statistics = _statistics(bundle, tensors)
+        return replace(bundle, statistics=statistics, enrolled=_enrolled(bundle, notes, statistics, tensors))
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from None
 
 
-def _means(bundle: Bundle, means: Tensor | None) -> NDArray[np.float32] | None:
-    """The mean embeddings in a file's tensor."""
-    if means is None:
+def _statistics(bundle: Bundle, tensors: dict[str, NDArray[np.float32]]) -> Statistics | None:
+    """What a file says of the model's own actions."""
+    if _MEANS not in tensors and _SPREAD not in tensors:
         return None
-    expected = (len(bundle.labels), bundle.width)
-    if tuple(means.shape) != expected or not means.is_floating_point() or not bool(means.isfinite().all()):
-        raise BundleError(f"{_MEANS} must be {expected} finite numbers, it is {tuple(means.shape)} {means.dtype}")
-    return np.asarray(means.numpy(), np.float32)
+    if missing := {_MEANS, _SPREAD} - tensors.keys():
+        raise BundleError(f"there is no {missing.pop()}")
+    statistics = Statistics(tensors[_MEANS], tensors[_SPREAD])
+    if wrong := statistics.problems(len(bundle.labels), bundle.width):
+        raise BundleError("; ".join(wrong))
+    return statistics
 
 
 def _enrolled(
-    bundle: Bundle, notes: tuple[_Note, ...], means: Tensor | None, prototypes: Tensor | None
+    bundle: Bundle, notes: tuple[_Note, ...], statistics: Statistics | None, tensors: dict[str, NDArray[np.float32]]
 ) -> tuple[EnrolledAction, ...]:
     """The enrolled actions that a file's notes and tensor describe."""
-    count = 0 if prototypes is None or prototypes.ndim != 2 else len(prototypes)
-    if count != len(notes) or (prototypes is not None and not notes):
-        raise BundleError(f"{len(notes)} enrolled actions have {count} prototypes")
-    if notes and means is None:
-        raise BundleError(f"enrolled actions need {_MEANS}")
-    rows = [] if prototypes is None else list(prototypes.float().numpy())
+    prototypes = tensors.get(_PROTOTYPES, np.empty((0, bundle.width), np.float32))
+    if prototypes.ndim != 2 or len(prototypes) != len(notes):
+        raise BundleError(f"{len(notes)} enrolled actions have prototypes of shape {prototypes.shape}")
+    if notes and statistics is None:
+        raise BundleError("enrolled actions need statistics of the known ones")
     actions = tuple(
         EnrolledAction(note.label, row, note.threshold, note.examples, note.agreement)
-        for note, row in zip(notes, rows, strict=True)
+        for note, row in zip(notes, prototypes, strict=True)
     )
     if wrong := set_problems(actions, bundle.labels, bundle.width):
         raise BundleError(f"enrolled actions cannot be used: {'; '.join(wrong)}")

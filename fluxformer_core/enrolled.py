@@ -1,4 +1,7 @@
-"""Actions that were taught by examples: what is kept of them, in a bundle or beside it."""
+"""Actions that were taught by examples, and what a model must say of its own actions for that.
+
+Both are kept in bundles, taught actions also in a user's file; stream/enrollment.py says what the numbers mean.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,41 @@ MOST_EXAMPLES = 10
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST_NAME = 64
+_MOST_EVIDENCE = 100.0  # beyond any that there can be
 _UNIT = 1e-2  # how far from 1 the length of a prototype may be: it is stored as float16
 
 
 @dataclass(frozen=True, eq=False)
+class Statistics:
+    """Where a model's own actions lie in its embedding."""
+
+    means: NDArray[np.float32]  # (labels, D) of each label's clips; `other` may have any
+    spread: NDArray[np.float32]  # (D, D) covariance about these means, in any unit
+
+    def problems(self, labels: int, width: int) -> list[str]:
+        """What is wrong with the values, in words.
+
+        Args:
+            labels: how many the model has.
+            width: D, of its embedding.
+        """
+        wrong = []
+        for name, shape in (("means", (labels, width)), ("spread", (width, width))):
+            values = getattr(self, name)
+            if values.shape != shape or not np.isfinite(values).all():
+                wrong.append(f"the {name} of known actions must be {shape} finite numbers, they are {values.shape}")
+        if not wrong and not np.trace(self.spread) > 0:
+            wrong.append("the spread of known actions must be positive")
+        return wrong
+
+
+@dataclass(frozen=True, eq=False)
 class EnrolledAction:
-    """One action that was taught; what its numbers mean is said in stream/enrollment.py."""
+    """One action that was taught."""
 
     label: str
     prototype: NDArray[np.float32]  # (D,) of length 1: the direction of the examples, seen from the known actions
-    threshold: float  # likeness from which a clip shows the action, -1..1
+    threshold: float  # evidence from which a clip shows the action
     examples: int  # it was taught from
     agreement: float  # mean likeness of the examples with each other, -1..1; 1 for a single one
 
@@ -38,9 +66,10 @@ class EnrolledAction:
             wrong.append(f"{self.label} has a prototype of shape {self.prototype.shape}, the model's embedding {width}")
         elif not abs(float(np.linalg.norm(self.prototype)) - 1) < _UNIT:
             wrong.append(f"{self.label} has a prototype that is not of length 1")
-        for name in ("threshold", "agreement"):
-            if not -1 <= getattr(self, name) <= 1:
-                wrong.append(f"{self.label} has a {name} outside -1..1")
+        if not abs(self.threshold) <= _MOST_EVIDENCE:
+            wrong.append(f"{self.label} has a threshold outside -{_MOST_EVIDENCE:g}..{_MOST_EVIDENCE:g}")
+        if not -1 <= self.agreement <= 1:
+            wrong.append(f"{self.label} has an agreement outside -1..1")
         if not 1 <= self.examples <= MOST_EXAMPLES:
             wrong.append(f"{self.label} has {self.examples} examples, not 1..{MOST_EXAMPLES}")
         return wrong

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any, get_args
 from fluxformer_core.clip import SelectionName
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from fluxformer_core.bundle import Bundle
+    from fluxformer_core.clip import ClipSpec
+    from fluxformer_core.enrolled import Statistics
     from fluxformer_core.learn.assembly import Source
     from fluxformer_core.learn.datasets import ClipStore
     from fluxformer_core.learn.training import TrainConfig
@@ -166,13 +170,28 @@ def run(arguments: Namespace) -> None:
         }
         provenance["top1"] = round(top1, 4)
     metadata = Metadata(name, architecture, spec, labels, temperature, provenance=provenance)
-    bundle = Bundle(metadata, trained.model.state_dict()).save(arguments.out)
+    statistics = _statistics(trained.model, stores, spec, config)
+    bundle = Bundle(metadata, trained.model.state_dict(), statistics=statistics).save(arguments.out)
     for checkpoint in folder.glob("*.ckpt"):
         checkpoint.unlink()
     if trained.clips_per_second:
         print(f"{trained.clips_per_second:.0f} clips/s, {trained.waiting:.1%} of the training spent waiting for data")
     _report_skipped(folder, [*stores, check] if check else stores)
     print(f"wrote {arguments.out} ({arguments.out.stat().st_size / 1e6:.1f} MB, {bundle.digest}); logs in {folder}")
+
+
+def _statistics(
+    model: nn.Module, stores: list[ClipStore], spec: ClipSpec, config: TrainConfig
+) -> Statistics | None:
+    """What teaching further actions needs; not to be had of labels that only an earlier training knew."""
+    from fluxformer_core.errors import ConfigError
+    from fluxformer_core.learn.known import known_statistics
+
+    try:
+        return known_statistics(model, stores, spec, workers=config.workers)
+    except ConfigError as error:
+        print(f"further actions cannot be taught to this model by examples: {error}")
+        return None
 
 
 def _config(arguments: Namespace) -> TrainConfig:

@@ -1,9 +1,10 @@
 """New actions from a few examples, without training: each is a direction in the space of the model's embedding.
 
-The space is seen from the middle of the known actions, and only directions in it count; how alike two of them are is
-the cosine between them, their *likeness*. A taught action is the mean direction of its examples. A clip shows it when
-it is more like it than a threshold and than the middle of any known action. The threshold lies between what the
-examples have in common and what the nearest known action has in common with them.
+The space is seen from the middle of the known actions and scaled so that their clips spread alike in all directions.
+How alike two directions are is the cosine between them, their *likeness*. A taught action is the mean direction of its
+examples. The *evidence* that a clip shows it compares it with all known actions, as if each were a cloud of directions
+of one and the same width (a von Mises-Fisher distribution). It must exceed a threshold that lies between the evidence
+of the taught action itself and that of the known action which resembles it most.
 
 Taught actions join the known ones as further logits, so that one softmax covers all: a clip on the border is as likely
 to be the taught action as to be any of the known ones.
@@ -23,17 +24,20 @@ from fluxformer_core.enrolled import MOST_EXAMPLES, EnrolledAction, name_problem
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.examples import Example
 
-STEEPNESS = 20.0
-"""Logits for a whole unit of likeness beyond the border."""
+CONCENTRATION = 10.0
+"""Of the clouds of directions: the larger, the narrower."""
 
-USUAL, USUAL_WEIGHT = 0.8, 2.0
-"""Likeness of an action's clips to its direction, known beforehand, and how many examples that knowledge is worth."""
+SHRINKAGE = 0.4
+"""How far the known actions' spread is taken for the same in all directions: it is measured on few clips."""
 
-CAUTION = 0.7
-"""How far the threshold lies from the examples' own likeness, towards that of the nearest known action."""
+BORDER = 0.56
+"""Where the threshold lies: 0 is the evidence of the taught action itself, 1 that of the nearest known action."""
 
-LEAST_AGREEMENT = 0.5
-"""Mean likeness of each example to the others below which they show several actions."""
+STEEPNESS = 2.0
+"""Logits for a unit of evidence beyond the threshold."""
+
+LEAST_AGREEMENT, LEAST_OF_EACH = 0.45, 0.2
+"""Likeness of examples to the mean of the others, on average and of each, below which they show several actions."""
 
 SAME = 0.9
 """Likeness to another action from which a new one cannot be told from it."""
@@ -53,28 +57,43 @@ class KnownActions:
     """Where a model's own actions lie.
 
     Args:
-        bundle: has the mean embedding of every label.
+        bundle: has statistics of them.
 
     Raises:
         ConfigError: if it has not.
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        if bundle.means is None:
+        if bundle.statistics is None:
             raise ConfigError(
                 "this model does not say where its own actions lie, so none can be taught; "
                 "`fluxformer enroll MODEL --known DATA --out NEW` adds that from labelled recordings"
             )
         # "Anything else" lies in no direction of its own.
         own = [i for i, label in enumerate(bundle.labels) if label != OTHER]
-        means = bundle.means[own]
+        means = bundle.statistics.means[own]
         self.labels = tuple(bundle.labels[i] for i in own)
-        self.middle: NDArray[np.float32] = means.mean(0)
+        self._middle: NDArray[np.float32] = means.mean(0)
+        self._scaling = _scaling(bundle.statistics.spread)
         self.directions = self.place(means)  # (known, D)
 
     def place(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Directions (..., D), of length 1, in which embeddings (..., D) lie."""
-        return unit(embeddings - self.middle)
+        return unit(np.asarray((embeddings - self._middle) @ self._scaling, np.float32))
+
+    def evidence(self, directions: NDArray[np.float32], prototypes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """How much directions (..., D) speak for actions (n, D) and against all known ones, (..., n)."""
+        known = np.logaddexp.reduce(CONCENTRATION * directions @ self.directions.T, axis=-1, keepdims=True)
+        return np.asarray(CONCENTRATION * directions @ prototypes.T - known, np.float32)
+
+
+def _scaling(spread: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The matrix (D, D) that makes a spread alike in all directions, as far as it can be believed."""
+    width = len(spread)
+    believed = (1 - SHRINKAGE) * spread.astype(np.float64) + SHRINKAGE * np.trace(spread) / width * np.eye(width)
+    values, vectors = np.linalg.eigh(believed)
+    floor = SHRINKAGE * np.trace(spread) / width  # rounding in the file may have made the smallest negative
+    return np.asarray((vectors / np.sqrt(np.maximum(values, floor))) @ vectors.T, np.float32)
 
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -132,13 +151,13 @@ def teach(
     agreement = float(to_rest.mean()) if len(to_rest) else 1.0
     refusal = _disagreement(to_rest)
     if not refusal and not even_if_similar:
-        refusal = _resemblance(directions, to_rest, others[order[0]], *similar[0])
+        refusal = _resemblance(*similar[0])
     if refusal:
         return Lesson(None, refusal, similar, agreement)
-    nearest = float((known.directions @ prototype).max())
-    own = (float(to_rest.sum()) + USUAL * USUAL_WEIGHT) / (len(to_rest) + USUAL_WEIGHT)
-    threshold = CAUTION * nearest + (1 - CAUTION) * max(own, nearest)
-    action = EnrolledAction(label, prototype, min(threshold, 1.0), len(examples), min(agreement, 1.0))
+    itself = float(known.evidence(prototype, prototype[None])[0])
+    nearest = float(known.evidence(known.directions, prototype[None]).max())
+    threshold = BORDER * nearest + (1 - BORDER) * itself
+    action = EnrolledAction(label, prototype, threshold, len(examples), min(agreement, 1.0))
     return Lesson(action, "", similar, agreement)
 
 
@@ -150,24 +169,17 @@ def _likeness_to_the_others(directions: NDArray[np.float32]) -> NDArray[np.float
 
 
 def _disagreement(to_rest: NDArray[np.float32]) -> str:
-    if not len(to_rest) or to_rest.mean() >= LEAST_AGREEMENT:
+    if not len(to_rest) or (to_rest.mean() >= LEAST_AGREEMENT and to_rest.min() >= LEAST_OF_EACH):
         return ""
     worst = int(to_rest.argmin())
     return (
-        f"the {len(to_rest)} examples do not show the same action (likeness {to_rest.mean():.2f}, at least "
-        f"{LEAST_AGREEMENT:.2f} is needed), number {worst + 1} least of all ({to_rest[worst]:.2f}); show them again"
+        f"the {len(to_rest)} examples do not show the same action (likeness {to_rest.mean():.2f}), number {worst + 1} "
+        f"least of all ({to_rest[worst]:.2f}); show them again"
     )
 
 
-def _resemblance(
-    directions: NDArray[np.float32],
-    to_rest: NDArray[np.float32],
-    other: NDArray[np.float32],
-    name: str,
-    likeness: float,
-) -> str:
-    astray = np.count_nonzero(directions @ other > to_rest) if len(to_rest) else 0
-    if likeness < SAME and 2 * astray <= len(to_rest):
+def _resemblance(name: str, likeness: float) -> str:
+    if likeness < SAME:
         return ""
     return (
         f"the examples look like {name} (likeness {likeness:.2f}), so the two would be taken for each other; "
@@ -198,10 +210,7 @@ class TaughtActions:
         Returns:
             (..., known labels + enrolled actions).
         """
-        directions = self._known.place(embeddings)
-        likeness = directions @ self._prototypes.T  # (..., enrolled)
-        nearest = (directions @ self._known.directions.T).max(-1, keepdims=True)
-        beyond = np.minimum(likeness - self._thresholds, likeness - nearest)
+        beyond = self._known.evidence(self._known.place(embeddings), self._prototypes) - self._thresholds
         # Seen from all known logits together, so that on the border both sides are as likely.
         together = np.logaddexp.reduce(logits, axis=-1, keepdims=True)
         return np.concatenate([logits, together + STEEPNESS * beyond], axis=-1, dtype=np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import cv2
@@ -19,7 +20,7 @@ from fluxformer_core.stream.admission import Admission, Verdict
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.clip_builder import build_clip
 from fluxformer_core.stream.prepare import prepare
-from fluxformer_core.stream.selectors import Selector
+from fluxformer_core.stream.selectors import Footage, Selector
 from fluxformer_core.stream.sources import open_source
 
 LONGEST = 512
@@ -39,14 +40,7 @@ class View:
     tempo: float = 1.0  # factor on the flow
 
 
-VIEWS = (
-    View(),
-    View(missing=3),
-    View(late=0.12, missing=4),
-    View(scale=0.9, shift=(0.04, 0.02), tempo=0.85),
-    View(scale=1.1, shift=(-0.04, 0.0), tempo=1.2),
-    View(missing=3, scale=0.94, shift=(-0.05, -0.02), tempo=1.1),
-)
+VIEWS = (View(), View(missing=3), View(late=0.12, missing=4))
 """The first is the example as it was. None is mirrored: the direction may be what the action means."""
 
 
@@ -56,6 +50,17 @@ class Example:
 
     embeddings: NDArray[np.float32]  # (views, D)
     logits: NDArray[np.float32]  # (views, labels), divided by the model's temperature
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """Some frames of footage."""
+
+    frames: NDArray[np.uint8]
+    flow: NDArray[np.float32]
+    motion: NDArray[np.float32]
+    change: NDArray[np.float32]
+    descriptors: NDArray[np.float32]
 
 
 def read_example(
@@ -88,7 +93,7 @@ def read_example(
             if len(buffer) == LONGEST:
                 break
     window = buffer.window()
-    if float(window.motion.max()) < ActivityConfig().start_motion:
+    if float(window.stir.max()) < ActivityConfig().start_motion:
         raise SourceError(f"{source} shows no motion that could be an example")
     return window
 
@@ -107,14 +112,21 @@ def spell_footage(window: Window, start: int, last_motion: int, *, before: float
         return None
     first = int(np.searchsorted(window.stamps, start - round(before * SECOND)))
     stop = int(np.searchsorted(window.stamps, last_motion + round(after * SECOND), side="right"))
-    return _at(window, np.arange(first, stop))
+    return Window(*(getattr(window, member.name)[first:stop].copy() for member in fields(window)))
 
 
 @torch.inference_mode()
 def describe(
-    model: nn.Module, footage: Window, spec: ClipSpec, selector: Selector, *, temperature: float, flow: bool
+    model: nn.Module,
+    footage: Footage,
+    spec: ClipSpec,
+    selector: Selector,
+    *,
+    temperature: float,
+    flow: bool,
+    views: Sequence[View] = VIEWS,
 ) -> Example:
-    """What a model makes of an example, in every view.
+    """What a model makes of an example, in several views.
 
     Args:
         model: ready for inference.
@@ -123,9 +135,10 @@ def describe(
         selector: chooses its frames.
         temperature: of the model's scores.
         flow: whether the model is given optical flow.
+        views: the ways to look at it.
     """
     predictions: list[Prediction] = []
-    for view in VIEWS:
+    for view in views:
         frames, motion = look(footage, view, spec.frames, selector)
         predictions.append(model(*build_clip(frames, motion if flow else None, spec)))
     return Example(
@@ -134,13 +147,13 @@ def describe(
     )
 
 
-def look(footage: Window, view: View, count: int, selector: Selector) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def look(footage: Footage, view: View, count: int, selector: Selector) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Frames (T, S, S, 3) and flow (T, S, S, 2) of footage in one view."""
-    n, side = len(footage), footage.frames.shape[1]
+    n, side = footage.frames.shape[:2]
     kept = np.arange(min(round(view.late * n), max(n - count, 0)), n)
     if view.missing and len(kept) - len(kept) // view.missing >= count:
         kept = np.delete(kept, np.s_[view.missing - 1 :: view.missing])
-    seen = _at(footage, kept)
+    seen = _Seen(*(getattr(footage, member.name)[kept] for member in fields(_Seen)))
     chosen = selector(seen, count).indices
     frames, flow = seen.frames[chosen], seen.flow[chosen] * np.float32(view.tempo * view.scale)
     if view.scale == 1.0 and view.shift == (0.0, 0.0):
@@ -151,7 +164,3 @@ def look(footage: Window, view: View, count: int, selector: Selector) -> tuple[N
     border = cv2.BORDER_REPLICATE
     frames = np.stack([cv2.warpAffine(frame, matrix, (side, side), borderMode=border) for frame in frames])
     return frames, np.stack([cv2.warpAffine(field, matrix, (side, side)) for field in flow])
-
-
-def _at(window: Window, kept: NDArray[np.intp]) -> Window:
-    return Window(*(getattr(window, member.name)[kept] for member in fields(window)))
