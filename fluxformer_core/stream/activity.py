@@ -21,6 +21,7 @@ START_OVER_NOISE, STOP_OVER_NOISE = 3.0, 2.0
 
 _NOISE_CAP = 0.15  # frame heights/s: a stream that begins in motion must not pass for noise altogether
 _NOISE_SPAN = 600  # frames, 30 s at 20 Hz: motion that never pauses for longer than this is taken for noise
+_JUST_NOW = 20  # frames
 _NOISE_RUN = 10  # frames: the quietest run of this length is the noise
 
 
@@ -77,7 +78,7 @@ class ActivityTracker:
         self.spell: Spell | None = None
         self._recent: deque[float] = deque(maxlen=_NOISE_RUN)
         self._quiet: deque[float] = deque(maxlen=_NOISE_SPAN)
-        self._rising: int | None = None  # since when the motion has been above stop_motion
+        self._rising: int | None = None  # since when there has been motion
         self._still: NDArray[np.float32] | None = None  # what the scene looked like when it was last still
         self._most_different = self._fastest = 0.0  # in the current spell
         self.thresholds = self.config.start_motion, self.config.stop_motion  # in use, at present
@@ -99,9 +100,10 @@ class ActivityTracker:
         self._recent.append(motion)
         level = float(np.median(list(self._recent)[-3:]))  # one noisy flow field is no motion
         self.thresholds = start, stop = self._thresholds()
-        if self._rising is None and motion >= stop:
+        onset = self._onset(stop)
+        if self._rising is None and motion >= onset:
             self._rising = stamp
-        elif max(motion, level) < stop:
+        elif max(motion, level) < onset:
             self._rising = None
         if self.spell is None or self.spell.closed:
             if level >= start:
@@ -132,6 +134,11 @@ class ActivityTracker:
             self._quiet.append(float(np.median(self._recent)))
         noise = min(min(self._quiet, default=0.0), _NOISE_CAP)
         return max(config.start_motion, START_OVER_NOISE * noise), max(config.stop_motion, STOP_OVER_NOISE * noise)
+
+    def _onset(self, stop: float) -> float:
+        """Speed from which a frame belongs to the motion that follows: less than `stop` if it was quieter just now."""
+        quiet = min(list(self._quiet)[-_JUST_NOW:], default=stop)
+        return min(stop, max(stop / 2, STOP_OVER_NOISE * quiet))
 
     def _difference(self, appearance: NDArray[np.float32]) -> float:
         if self._still is None:
