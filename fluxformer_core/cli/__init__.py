@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from fluxformer_core import __version__
-from fluxformer_core.cli import convert, evaluate, inspect, models, recognize, train
+from fluxformer_core.cli import convert, enroll, evaluate, inspect, models, recognize, train
 from fluxformer_core.errors import FluxformerError
 
 BAD_INPUT = 2
@@ -42,6 +42,7 @@ COMMANDS: dict[str, Command] = {
     "convert": convert,
     "train": train,
     "evaluate": evaluate,
+    "enroll": enroll,
     "inspect": inspect,
     "models": models,
 }

@@ -38,6 +38,11 @@ def run(arguments: Namespace) -> None:
         "parameters": sum(weights.numel() for weights in bundle.weights.values()),
         "spec": asdict(bundle.spec),
         "labels": list(bundle.labels),
+        "enrolled": {
+            a.label: {"examples": a.examples, "agreement": round(a.agreement, 2), "threshold": round(a.threshold, 2)}
+            for a in bundle.enrolled
+        },
+        "can be taught": bundle.statistics is not None,
         "temperature": bundle.metadata.temperature,
         "provenance": bundle.metadata.provenance,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
@@ -12,16 +13,21 @@ from numpy.typing import NDArray
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, Pixels, Recognition, SelectionName, State, Update
+from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import ConfigError
+from fluxformer_core.flow.base import FlowEstimator
 from fluxformer_core.flow.registry import create_flow
+from fluxformer_core.stream.activity import Spell
 from fluxformer_core.stream.admission import Admission, Verdict
 from fluxformer_core.stream.belief import softmax
 from fluxformer_core.stream.buffer import THUMBNAIL, RollingBuffer, Window
 from fluxformer_core.stream.clip_builder import build_clip
 from fluxformer_core.stream.decision import Decider, DecisionConfig
+from fluxformer_core.stream.enrollment import KnownActions, TaughtActions
+from fluxformer_core.stream.examples import VIEWS, Example, View, describe
 from fluxformer_core.stream.prepare import check_image, prepare
 from fluxformer_core.stream.selection import Choice
-from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.stream.selectors import SELECTORS, Footage
 from fluxformer_core.stream.timings import StageTimings
 
 LEAD = 0.3
@@ -122,7 +128,8 @@ class Recognizer:
         self._flow = create_flow(flow or bundle.spec.flow, device=self.device)
         self._buffer = RollingBuffer(self.spec, self._flow)
         self._admission = Admission(self.spec, self._config.max_gap)
-        self._decider = Decider(bundle.labels, self._config.decision)
+        self._taught = TaughtActions(bundle.enrolled, KnownActions(bundle)) if bundle.enrolled else None
+        self._decider = Decider(self.labels, self._config.decision)
         self._format: tuple[tuple[int, ...], Pixels] | None = None
         self._newest = 0
         self._next_recognition: int | None = None
@@ -148,6 +155,26 @@ class Recognizer:
     def device(self) -> str:
         """Where the model runs."""
         return str(next(self._model.parameters()).device)
+
+    @property
+    def flow(self) -> FlowEstimator | None:
+        """What estimates the flow; None: nothing does."""
+        return self._flow
+
+    @property
+    def enrolled(self) -> tuple[EnrolledAction, ...]:
+        """The taught actions that are recognised besides the model's own."""
+        return self._taught.actions if self._taught is not None else ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All that can be recognised: the model's own labels, then those of taught actions."""
+        return (*self.bundle.labels, *(action.label for action in self.enrolled))
+
+    @property
+    def spell(self) -> Spell | None:
+        """The stretch of motion that is under way, or the last one."""
+        return self._decider.activity.spell
 
     @property
     def open_event(self) -> ActionEvent | None:
@@ -205,6 +232,24 @@ class Recognizer:
         self._admission.reset()
         self._format = None
         return self._empty(cause)
+
+    def enroll(self, actions: Sequence[EnrolledAction]) -> tuple[ActionEvent, ...]:
+        """Recognise these taught actions from now on, and no others; ends open events.
+
+        Raises:
+            ConfigError: if the model does not say where its own actions lie.
+        """
+        taught = TaughtActions(actions, KnownActions(self.bundle)) if actions else None
+        events = self._decider.reset(self._newest)
+        self._taught = taught
+        self._decider.labels = self.labels
+        return events
+
+    def describe(self, footage: Footage, views: Sequence[View] = VIEWS) -> Example:
+        """What the model makes of an example, in several views; from any thread."""
+        selector = SELECTORS[self._config.selection or self.spec.selection]
+        temperature, flow = self.bundle.metadata.temperature, self._flow is not None
+        return describe(self._model, footage, self.spec, selector, temperature=temperature, flow=flow, views=views)
 
     def close(self) -> tuple[ActionEvent, ...]:
         """End open events; the recogniser may be used on."""
@@ -298,8 +343,9 @@ class Recognizer:
         return Evidence(prediction.logits[0].numpy(), prediction.embedding[0].numpy())
 
     def _calibrated(self, evidence: Evidence) -> NDArray[np.float32]:
-        return softmax(evidence.logits / self.bundle.metadata.temperature)
+        logits = evidence.logits / np.float32(self.bundle.metadata.temperature)
+        return softmax(logits if self._taught is None else self._taught.extend(logits, evidence.embedding))
 
     def _best(self, probabilities: NDArray[np.float32]) -> tuple[ActionScore, ...]:
         order = np.argsort(-probabilities, kind="stable")[: self._config.top_k]
-        return tuple(ActionScore(self.bundle.labels[i], float(probabilities[i])) for i in order)
+        return tuple(ActionScore(self.labels[i], float(probabilities[i])) for i in order)

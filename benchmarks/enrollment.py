@@ -1,0 +1,163 @@
+"""How well actions are known that were taught by a few examples, and what that costs those learnt in training.
+
+The model must not have been trained on the actions of UNKNOWN; of one that was, the part of its head that knows them is
+left out, which flatters the result and is said. Examples come from some people, the test from others.
+
+Example:
+    python benchmarks/enrollment.py utd_mhad_depth/index.csv --media clips_crop --depth --model known.safetensors \
+        --teachers s01 s03 s05 s07 --subjects s02 s04 s06 s08
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from fluxformer_core.bundle import Bundle, default_bundle_path
+from fluxformer_core.learn.annotations import Recording, chosen, read_data
+from fluxformer_core.learn.datasets import FLOW_STEP, ClipStore
+from fluxformer_core.learn.known import known_statistics
+from fluxformer_core.stream.enrollment import KnownActions, Lesson, TaughtActions, teach
+from fluxformer_core.stream.examples import VIEWS, Example, View
+from fluxformer_core.stream.recognizer import Recognizer
+
+UNKNOWN = ("bowling", "draw_x", "knock", "squat", "tennis_swing")
+"""The actions that are taught; the same that benchmarks/streams.py leaves unknown."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Teaching all of UNKNOWN once, each by so many examples. Shares are 0..1."""
+
+    shots: int
+    new: dict[str, float]  # share of the test's clips of each taught action that are named right
+    before: float  # likewise of all clips of the other actions, before the teaching
+    after: float
+    refused: tuple[str, ...]  # taught all the same, but would be refused as looking like known ones
+    disagreeing: int  # whose examples were found not to show the same action
+
+
+def describe(store: ClipStore, recognizer: Recognizer, views: Sequence[View]) -> list[Example]:
+    """What the model makes of every clip."""
+    samples = (store[i] for i in tqdm(range(len(store)), unit="clip", disable=None, leave=False))
+    floating = (replace(sample, flow=sample.flow * np.float32(FLOW_STEP)) for sample in samples)
+    return [recognizer.describe(sample, views) for sample in floating]
+
+
+def without(bundle: Bundle, labels: Sequence[str]) -> Bundle:
+    """The model without the part of its head that knows some labels."""
+    kept = [i for i, label in enumerate(bundle.labels) if label not in labels]
+    weights = bundle.weights | {name: bundle.weights[name][kept] for name in ("head.weight", "head.bias")}
+    metadata = replace(bundle.metadata, labels=tuple(bundle.labels[i] for i in kept))
+    return replace(bundle, metadata=metadata, weights=weights, statistics=None)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--media")
+    parser.add_argument("--depth", action="store_true")
+    parser.add_argument("--model", type=Path, default=default_bundle_path())
+    parser.add_argument("--teachers", nargs="+", required=True, help="subjects who show the examples")
+    parser.add_argument("--subjects", nargs="+", required=True, help="subjects who are tested")
+    parser.add_argument("--shots", type=int, nargs="+", default=[1, 3, 5])
+    parser.add_argument("--draws", type=int, default=20, help="choices of examples")
+    parser.add_argument("--cache", type=Path, default=Path(".cache/clips"))
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+
+    bundle = Bundle.load(options.model)
+    seen = sorted(set(UNKNOWN) & set(bundle.labels))
+    if seen:
+        print(f"{options.model.name} was trained on {', '.join(seen)}: the figures flatter it")
+        bundle = without(bundle, UNKNOWN)
+    recordings = read_data(options.data, media=options.media)
+
+    def store(subjects: Sequence[str], labels: Sequence[str]) -> ClipStore:
+        found: list[Recording] = [r for r in chosen(recordings, splits=(), subjects=subjects) if r.label in labels]
+        return ClipStore.build(found, labels, bundle.spec, options.cache, depth=options.depth)
+
+    known_labels = [label for label in bundle.labels if label not in UNKNOWN]
+    if bundle.statistics is None:
+        print(f"{options.model.name} has no statistics: they are taken from the teachers' clips of what it knows")
+        teachers = store(options.teachers, known_labels)
+        bundle = replace(bundle, statistics=known_statistics(bundle.build_model(), [teachers], bundle.spec))
+    recognizer, known = Recognizer(bundle), KnownActions(bundle)
+    shown, tested = store(options.teachers, UNKNOWN), store(options.subjects, (*bundle.labels, *UNKNOWN))
+    examples = describe(shown, recognizer, VIEWS)
+    clips = describe(tested, recognizer, VIEWS[:1])
+    outcomes = [
+        lesson(bundle, known, shown, examples, tested, clips, shots, np.random.default_rng(draw))
+        for shots in options.shots
+        for draw in range(options.draws)
+    ]
+    report(outcomes)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n")
+
+
+def lesson(
+    bundle: Bundle,
+    known: KnownActions,
+    shown: ClipStore,
+    examples: Sequence[Example],
+    tested: ClipStore,
+    clips: Sequence[Example],
+    shots: int,
+    rng: np.random.Generator,
+) -> Outcome:
+    """Teach all of UNKNOWN by examples that are drawn at random, and look at the tested clips."""
+    lessons: list[Lesson] = []
+    refused, disagreeing = [], 0
+    for number, label in enumerate(UNKNOWN):
+        drawn = [examples[i] for i in rng.choice(np.flatnonzero(shown.classes == number), shots, replace=False)]
+        strict, lenient = (teach(label, drawn, known, even_if_similar=even) for even in (False, True))
+        lessons.append(lenient)
+        disagreeing += lenient.action is None
+        if strict.action is None and lenient.action is not None:
+            refused.append(label)
+    taught = TaughtActions([lesson.action for lesson in lessons if lesson.action is not None], known)
+    logits = np.concatenate([clip.logits for clip in clips])
+    everything = taught.extend(logits, np.concatenate([clip.embeddings for clip in clips]))
+    names = np.array([*bundle.labels, *(action.label for action in taught.actions)])
+    truth = np.array(tested.labels)[tested.classes]
+    right, own = names[everything.argmax(1)] == truth, np.isin(truth, bundle.labels)
+    return Outcome(
+        shots,
+        {label: float(right[truth == label].mean()) for label in UNKNOWN},
+        float((names[logits.argmax(1)] == truth)[own].mean()),
+        float(right[own].mean()),
+        tuple(refused),
+        disagreeing,
+    )
+
+
+def report(outcomes: Sequence[Outcome]) -> None:
+    """Print a line for each number of examples."""
+    print(f"{'shots':>5}  {'new labels':>14}  {'old labels: before, after, points lost':>40}  each new label")
+    for shots in dict.fromkeys(outcome.shots for outcome in outcomes):
+        these = [outcome for outcome in outcomes if outcome.shots == shots]
+        new = 100 * np.array([list(outcome.new.values()) for outcome in these])
+        before, after = (100 * np.array([getattr(o, name) for o in these]) for name in ("before", "after"))
+        each = ", ".join(f"{label} {share:.0f}" for label, share in zip(UNKNOWN, new.mean(0), strict=True))
+        lost = f"{before.mean():.1f}  {after.mean():.1f}  {(before - after).mean():.1f} ± {(before - after).std():.1f}"
+        print(f"{shots:>5}  {new.mean():>6.1f} ± {new.mean(1).std():<5.1f}  {lost:>40}  {each}")
+        refusals = {label: sum(label in o.refused for o in these) for label in UNKNOWN}
+        shown = ", ".join(f"{label} {count}" for label, count in refusals.items() if count) or "none"
+        print(
+            f"       of {len(these)} draws refused without --even-if-similar: {shown}; "
+            f"disagreeing examples: {sum(o.disagreeing for o in these)}"
+        )
+
+
+if __name__ == "__main__":
+    main()
