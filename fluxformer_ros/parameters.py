@@ -39,6 +39,7 @@ class NodeConfig:
 
     model: str = ""
     flow: str = ""
+    enrolled_file: str = ""
     image_transport: str = "raw"
     autostart: bool = True
     threads: int = 0
@@ -92,6 +93,11 @@ SETTINGS = (
     Setting(
         "flow",
         "estimator of optical flow: dis, farneback, none, or gmflow:FILE with its weights; empty: the model's own",
+        change="configure",
+    ),
+    Setting(
+        "enrolled_file",
+        "where the actions taught to this node are kept; empty: fluxformer/enrolled.json in ROS_HOME or ~/.config",
         change="configure",
     ),
     Setting(

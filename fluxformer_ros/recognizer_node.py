@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -31,9 +32,11 @@ from std_srvs.srv import Trigger
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.clip import Update
 from fluxformer_core.errors import FluxformerError
+from fluxformer_core.stream.enrolled_file import default_enrolled_file
 from fluxformer_core.stream.recognizer import Recognizer, ResetCause
 from fluxformer_ros import parameters
 from fluxformer_ros.diagnostics import no_image_reason, to_array, to_status
+from fluxformer_ros.enrollment import Enrollment
 from fluxformer_ros.health import Camera, HealthMonitor
 from fluxformer_ros.messages import event_to_msg, recognition_to_msg
 from fluxformer_ros.process import StopSignals, keep_image_memory, set_threads, spin_until_stopped
@@ -75,6 +78,7 @@ class RecognizerNode(LifecycleNode):
         self._subscription: Subscription[Image] | Subscription[CompressedImage] | None = None
         self._camera_gone = False
         self._health = HealthMonitor()
+        self._enrollment = Enrollment(self, self._publish_labels)
         set_threads(self._config.threads)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
@@ -114,6 +118,8 @@ class RecognizerNode(LifecycleNode):
             self.create_service(Trigger, "~/reset", self._on_reset),
         )
         self.get_logger().info(f"model {bundle.name} with {len(bundle.labels)} actions from {path}")
+        file = Path(self._config.enrolled_file) if self._config.enrolled_file else default_enrolled_file()
+        self._enrollment.configure(bundle, recognizer, self._loaded.worker, file)
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -121,6 +127,7 @@ class RecognizerNode(LifecycleNode):
         result = super().on_activate(state)
         if self._loaded is not None:
             self._loaded.worker.start()
+            self._enrollment.activate()
             self._publish_labels()
             self._health.activated()
             self._camera_gone = False
@@ -141,6 +148,7 @@ class RecognizerNode(LifecycleNode):
         """End the open events and let go of everything."""
         self._stop()
         self._unload()
+        self._enrollment.destroy()
         return super().on_shutdown(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -174,6 +182,7 @@ class RecognizerNode(LifecycleNode):
     def _stop(self) -> None:
         if self._loaded is None:
             return
+        self._enrollment.deactivate()
         self._loaded.worker.stop()
         if self._subscription is None:
             return
@@ -185,6 +194,7 @@ class RecognizerNode(LifecycleNode):
     def _unload(self) -> None:
         if self._loaded is None:
             return
+        self._enrollment.cleanup()
         for publisher in (self._loaded.recognitions, self._loaded.events, self._loaded.labels):
             self.destroy_lifecycle_publisher(publisher)
         self.destroy_service(self._loaded.reset)
@@ -227,13 +237,13 @@ class RecognizerNode(LifecycleNode):
     def _publish_labels(self) -> None:
         if self._loaded is None:
             return
-        labels = self._loaded.bundle.labels
+        labels, known = self._loaded.recognizer.labels, self._loaded.bundle.labels
         message = ActionLabels(
             model=self._loaded.bundle.name,
             version=self._loaded.bundle.digest,
             labels=list(labels),
             thresholds=[self._config.recognizer.decision.start_score] * len(labels),
-            enrolled=[False] * len(labels),
+            enrolled=[label not in known for label in labels],
         )
         message.header.stamp = self.get_clock().now().to_msg()
         self._loaded.labels.publish(message)

@@ -14,6 +14,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import CompressedImage, Image
 
 from fluxformer_core.clip import ActionEvent, Update
+from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import ImageError
 from fluxformer_core.stream.recognizer import Recognizer, ResetCause
 from fluxformer_ros.images import image_from_msg
@@ -39,13 +40,14 @@ class Worker:
         failures: unexpected exceptions.
         last_failure: what the newest of them said, and when, by `time.monotonic`.
         last_push: when the newest image was pushed, by `time.monotonic`.
+        observer: called after every push, on the worker's thread, which must not wait.
     """
 
     def __init__(self, recognizer: Recognizer, publish: Callable[[Update, str], None], logger: RcutilsLogger) -> None:
         """Prepare; nothing runs before `start`.
 
         Args:
-            recognizer: used from the worker's thread only, but for `reset`.
+            recognizer: used from the worker's thread only, but for `reset` and `enroll`.
             publish: called with what an image led to and the frame_id of the image; from any thread.
             logger: for images that cannot be used and for failures.
         """
@@ -57,6 +59,7 @@ class Worker:
         self.failures = 0
         self.last_failure = ("", -math.inf)
         self.last_push = time.monotonic()
+        self.observer: Callable[[Recognizer], None] | None = None
         self._recognizer = recognizer
         self._publish = publish
         self._logger = logger
@@ -88,6 +91,11 @@ class Worker:
         with self._lock:
             self._hand_on(self._recognizer.reset(cause))
 
+    def enroll(self, actions: Sequence[EnrolledAction]) -> None:
+        """Recognise these taught actions from now on, and no others; ends the open events; from any thread."""
+        with self._lock:
+            self._hand_on(self._recognizer.enroll(actions))
+
     def _run(self) -> None:
         try:
             # Torch's thread pool belongs to the thread that calls it, so warming up anywhere else would be in vain.
@@ -107,6 +115,8 @@ class Worker:
             with self._lock:
                 self._frame_id = message.header.frame_id
                 self._publish(self._recognizer.push(image, stamp, pixels), self._frame_id)
+                if (observer := self.observer) is not None:
+                    observer(self._recognizer)
             self.pushed += 1
             self.refused_in_a_row = 0
             self.last_push = time.monotonic()

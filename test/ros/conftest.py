@@ -37,7 +37,8 @@ def ros(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     from fluxformer_ros.graph import environment
 
     os.environ.pop("ROS_DOMAIN_ID", None)
-    os.environ.update(environment(), ROS_LOG_DIR=str(tmp_path_factory.mktemp("log")))
+    home = {"ROS_HOME": str(tmp_path_factory.mktemp("home")), "ROS_LOG_DIR": str(tmp_path_factory.mktemp("log"))}
+    os.environ.update(environment(), **home)
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     yield
     rclpy.shutdown()

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from fluxformer.msg import ActionEvent, ActionLabels, Recognition
+from fluxformer.srv import Forget
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParametersAtomically
@@ -95,6 +96,7 @@ class Robot:
             ),
             "change_state": node.create_client(ChangeState, "recognizer/change_state"),
             "reset": node.create_client(Trigger, "recognizer/reset"),
+            "forget": node.create_client(Forget, "recognizer/forget"),
         }
 
     def close(self) -> None:
@@ -156,9 +158,13 @@ class Robot:
 
     def show(self, frames: int, *, acting: bool = True, make: Callable[[np.ndarray], Any] | None = None) -> None:
         """Publish images of a person who acts or stands, no faster than a busy machine recognises them."""
+        self.play((_ACTING.frame(i % len(_ACTING)) if acting else _STILL.frame(0) for i in range(frames)), make)
+
+    def play(self, images: Iterable[np.ndarray], make: Callable[[np.ndarray], Any] | None = None) -> None:
+        """Publish images no faster than a busy machine recognises them."""
         make = make or (lambda image: image_to_msg(image, Pixels.RGB, 0, ""))
-        for index in range(frames):
-            self.publish(make(_ACTING.frame(index % len(_ACTING)) if acting else _STILL.frame(0)))
+        for image in images:
+            self.publish(make(image))
             for _ in range(20):
                 if not self.recognitions or self._behind() < _LEAD:
                     break
