@@ -21,7 +21,7 @@ START_OVER_NOISE, STOP_OVER_NOISE = 3.0, 2.0
 
 _NOISE_CAP = 0.15  # frame heights/s: a stream that begins in motion must not pass for noise altogether
 _NOISE_SPAN = 600  # frames, 30 s at 20 Hz: motion that never pauses for longer than this is taken for noise
-_JUST_NOW = 20  # frames
+_JUST_NOW = 40  # frames
 _NOISE_RUN = 10  # frames: the quietest run of this length is the noise
 
 
@@ -33,11 +33,11 @@ class ActivityConfig:
         ConfigError: if a field is outside its range.
     """
 
-    start_motion: float = 0.2  # a spell begins at this speed of the fastest pixels
-    stop_motion: float = 0.12  # below this the scene is still
+    start_motion: float = 0.14  # a spell begins at this speed of the fastest pixels
+    stop_motion: float = 0.09  # below this the scene is still
     fade: float = 0.2  # so it is below this share of the spell's fastest motion
     rest: float = 0.3  # stillness that ends a spell when the image is as before it
-    hold: float = 0.9  # stillness that ends it in any case
+    hold: float = 1.0  # stillness that ends it in any case
     returned: float = 0.4  # the image is as before when it differs by less than this share of the spell's most
 
     def __post_init__(self) -> None:
@@ -78,6 +78,7 @@ class ActivityTracker:
         self.spell: Spell | None = None
         self._recent: deque[float] = deque(maxlen=_NOISE_RUN)
         self._quiet: deque[float] = deque(maxlen=_NOISE_SPAN)
+        self._rest: deque[float] = deque(maxlen=_JUST_NOW)  # the newest of them outside spells
         self._rising: int | None = None  # since when there has been motion
         self._still: NDArray[np.float32] | None = None  # what the scene looked like when it was last still
         self._most_different = self._fastest = 0.0  # in the current spell
@@ -132,12 +133,15 @@ class ActivityTracker:
         config = self.config
         if len(self._recent) == _NOISE_RUN:
             self._quiet.append(float(np.median(self._recent)))
-        noise = min(min(self._quiet, default=0.0), _NOISE_CAP)
+            if not self.active:
+                self._rest.append(self._quiet[-1])
+        # An empty place is quieter than somebody at rest before a depth camera, whose outlines tremble.
+        noise = min(max(min(self._quiet, default=0.0), min(self._rest, default=0.0)), _NOISE_CAP)
         return max(config.start_motion, START_OVER_NOISE * noise), max(config.stop_motion, STOP_OVER_NOISE * noise)
 
     def _onset(self, stop: float) -> float:
         """Speed from which a frame belongs to the motion that follows: less than `stop` if it was quieter just now."""
-        quiet = min(list(self._quiet)[-_JUST_NOW:], default=stop)
+        quiet = min(self._rest, default=stop)
         return min(stop, max(stop / 2, STOP_OVER_NOISE * quiet))
 
     def _difference(self, appearance: NDArray[np.float32]) -> float:
