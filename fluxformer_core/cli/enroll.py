@@ -21,10 +21,14 @@ docs/enrollment.md tells what makes good examples."""
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="the model file to start from")
-    parser.add_argument("clips", metavar="CLIP", nargs="*", help="video, bag or folder of images: one example each")
     parser.add_argument("--out", metavar="BUNDLE", type=Path, required=True, help="where to write the new model file")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--label", metavar="NAME", help="name of the new action")
+    what.add_argument(
+        "--label",
+        metavar=("NAME", "CLIP"),
+        nargs="+",
+        help="name of the new action and its examples: a video, a bag or a folder of images each",
+    )
     what.add_argument("--forget", metavar="NAME", help="remove this enrolled action instead")
     what.add_argument(
         "--known", metavar="DATA", type=Path, nargs="+", help="take where the model's own labels lie from these clips"
@@ -51,8 +55,8 @@ def run(arguments: Namespace) -> None:
     from fluxformer_core.bundle import Bundle
     from fluxformer_core.errors import ConfigError
 
-    if bool(arguments.clips) != (arguments.label is not None):
-        raise ConfigError("give clips together with --label, and only then")
+    if arguments.label is not None and len(arguments.label) < 2:
+        raise ConfigError("--label takes the action's name and 1 to 10 clips that show it")
     bundle = Bundle.load(arguments.bundle)
     if arguments.forget is not None:
         changed = _without(bundle, arguments.forget)
@@ -76,7 +80,7 @@ def _with_action(bundle: Bundle, arguments: Namespace) -> Bundle:
     from fluxformer_core.stream.examples import read_example
     from fluxformer_core.stream.recognizer import Recognizer
 
-    label, clips = arguments.label, arguments.clips
+    label, *clips = arguments.label
     if refusal := refuse_name(label, bundle.labels, bundle.enrolled):
         raise ConfigError(refusal)
     if len(clips) > MOST_EXAMPLES:
