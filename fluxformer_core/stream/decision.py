@@ -26,7 +26,7 @@ class DecisionConfig:
         ConfigError: if a field is outside its range.
     """
 
-    start_score: float = 0.65  # belief at which an action starts
+    start_score: float = 0.5  # belief at which an action starts
     keep_score: float = 0.3  # below it a running action's name is no longer believed, and others may replace it
     min_duration: float = 0.2  # s: shorter spells of motion are no actions
     smoothing: float = 0.3  # s, in which belief forgets; it begins with nothing, so that the surer the sooner; 0: none
