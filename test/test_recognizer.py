@@ -18,6 +18,7 @@ from fluxformer_core.clip import SECOND, ActionEvent, EventKind, Pixels, Recogni
 from fluxformer_core.errors import ConfigError, ImageError
 from fluxformer_core.flow.dis import DisFlow
 from fluxformer_core.learn.actor import Performance, Stage
+from fluxformer_core.stream.activity import ActivityConfig
 from fluxformer_core.stream.buffer import RollingBuffer
 from fluxformer_core.stream.clip_builder import build_clip
 from fluxformer_core.stream.decision import DecisionConfig
@@ -315,7 +316,7 @@ def test_the_event_has_the_times_of_the_performance(bundle, acting):
     assert (started.kind, ended.kind) == (EventKind.STARTED, EventKind.ENDED)
     assert (started.start - EPOCH) / SECOND == pytest.approx(1.0, abs=0.25)
     assert (ended.end - EPOCH) / SECOND == pytest.approx(2.6, abs=0.25)
-    assert ended.stamp - ended.end < SECOND
+    assert ended.stamp - ended.end <= ActivityConfig().hold * SECOND, "rest ends it at the latest after `hold`"
 
 
 def test_a_faster_camera_shows_the_model_the_same_action(bundle):
