@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -100,5 +101,5 @@ def _room(rng: np.random.Generator) -> Picture:
     return np.asarray(stock[int(rng.integers(len(stock))), :, :, :3], dtype=np.uint8)
 
 
-def _grainy(picture: npt.NDArray[np.generic], strength: float, rng: np.random.Generator) -> Picture:
+def _grainy(picture: npt.NDArray[Any], strength: float, rng: np.random.Generator) -> Picture:
     return np.asarray(np.clip(picture + rng.normal(0, strength, picture.shape), 0, 255), dtype=np.uint8)

@@ -7,7 +7,7 @@ would show are declared gaps. Everything follows from the seed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -211,7 +211,7 @@ class _Composition:
         self._add(Scene("passing", sum(1 for _ in draw()), draw))
 
     def _drawing(
-        self, draw: Callable[..., Iterator[Picture]], *what: object, **how: object
+        self, draw: Callable[..., Iterable[Picture]], *what: object, **how: object
     ) -> Callable[[], Iterator[Picture]]:
         """A scene that looks the same each time it is drawn."""
         seed = int(self._rng.integers(2**62))

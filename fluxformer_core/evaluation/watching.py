@@ -107,7 +107,10 @@ def decide(
         scores.append(verdict.probabilities)
     events += decider.reset(newest)
     return Decided(
-        tuple(events), np.array(stamps, np.int64), np.array(unknown), np.array(scores).reshape(-1, len(labels))
+        tuple(events),
+        np.array(stamps, np.int64),
+        np.array(unknown),
+        np.array(scores, np.float64).reshape(-1, len(labels)),
     )
 
 
