@@ -395,7 +395,7 @@ def test_motion_that_is_too_short_or_too_long_is_no_example_and_says_so(bundle: 
     assert len(hints) == 1
     assert "more than the model sees at once" in hints[0]
     images = acting((1.0, 2.0))
-    blink = images[:20] + images[26:29] + images[:30]
+    blink = images[:20] + images[26:29] + [images[19]] * 50
     hints = [s.hint for s in sights(Recognizer(bundle, calm), blink, SpellCatcher()) if s.hint]
     assert len(hints) == 1
     assert "too short" in hints[0]

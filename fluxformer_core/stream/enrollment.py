@@ -36,10 +36,10 @@ BORDER = 0.56
 STEEPNESS = 2.0
 """Logits for a unit of evidence beyond the threshold."""
 
-LEAST_AGREEMENT, LEAST_OF_EACH = 0.45, 0.2
+LEAST_AGREEMENT, LEAST_OF_EACH = 0.35, 0.2
 """Likeness of examples to the mean of the others, on average and of each, below which they show several actions."""
 
-SAME = 0.9
+SAME = 0.93
 """Likeness to another action from which a new one cannot be told from it."""
 
 
