@@ -180,9 +180,7 @@ def run(arguments: Namespace) -> None:
     print(f"wrote {arguments.out} ({arguments.out.stat().st_size / 1e6:.1f} MB, {bundle.digest}); logs in {folder}")
 
 
-def _statistics(
-    model: nn.Module, stores: list[ClipStore], spec: ClipSpec, config: TrainConfig
-) -> Statistics | None:
+def _statistics(model: nn.Module, stores: list[ClipStore], spec: ClipSpec, config: TrainConfig) -> Statistics | None:
     """What teaching further actions needs; not to be had of labels that only an earlier training knew."""
     from fluxformer_core.errors import ConfigError
     from fluxformer_core.learn.known import known_statistics
