@@ -5,7 +5,7 @@ other, on the same evidence. With --idle-minutes, scenes in which nobody does an
 there is false.
 
 Example:
-    python benchmarks/streams.py utd_mhad_depth/index.csv --media clips_crop --depth --subjects s02 s04 s06 s08 \
+    python benchmarks/streams.py utd_mhad_depth/index.csv --media clips_crop --subjects s02 s04 s06 s08 \
         --minutes 20 --idle-minutes 10 --model known.safetensors
 """
 
