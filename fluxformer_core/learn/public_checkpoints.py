@@ -61,7 +61,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         return read_checkpoint(content)
     except BundleError as error:
-        raise BundleError(f"{path} is refused: {error}") from None
+        # A damaged file's names may hold anything, line ends too.
+        raise BundleError(f"{path} is refused: {' '.join(str(error).splitlines())}") from None
 
 
 def convert(

@@ -78,7 +78,7 @@ INPUTS = {
 def test_images_become_recognitions_and_events_with_the_cameras_stamps(robot: Robot, encoding: str) -> None:
     first = robot.stamp
     robot.show(45, make=INPUTS[encoding])
-    robot.show(30, acting=False, make=INPUTS[encoding])
+    robot.show(60, acting=False, make=INPUTS[encoding])
     robot.wait(lambda: robot.events and robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
     stamps = [time_from_msg(recognition.header.stamp) for recognition in robot.recognitions]
     assert stamps == sorted(stamps)
