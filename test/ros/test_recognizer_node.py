@@ -61,7 +61,7 @@ def robot(shared_robot: Robot, recognizer: RecognizerProcess) -> Iterator[Robot]
 def as_depth(image: np.ndarray, dtype: type) -> Image:
     """Brightness taken for depth, in millimetres or metres, with holes."""
     metres = 1.0 + image.mean(axis=2) / 100
-    metres[::7] = 0 if dtype is np.uint16 else np.nan
+    metres[::7, ::7] = 0 if dtype is np.uint16 else np.nan
     depth = (metres * 1000).astype(dtype) if dtype is np.uint16 else metres.astype(dtype)
     return image_to_msg(depth, Pixels.DEPTH, 0, "")
 
