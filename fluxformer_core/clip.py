@@ -24,6 +24,10 @@ SelectionName = Literal["flow_guided", "uniform", "upstream"]
 """Ways to select a clip's frames; see stream/selectors.py."""
 
 
+FramingName = Literal["crop", "whole"]
+"""What of an image becomes the square that the model sees: its centre square, or all of it, squeezed."""
+
+
 class Pixels(str, Enum):
     """How the numbers of an image are to be read; shapes are (H, W) or (H, W, C)."""
 
@@ -51,6 +55,7 @@ class ClipSpec:
     std: tuple[float, float, float] = (0.225, 0.225, 0.225)
     flow_scale: float = 2.0  # frame heights per second that become 1.0 in the flow tensor
     depth_range: tuple[float, float] = (0.5, 4.5)  # m: nearest and farthest depth that is shown
+    framing: FramingName = "crop"  # what of an image is seen
     flow: FlowName = "dis"  # what estimated the flow
     selection: SelectionName = "flow_guided"  # what selected the frames
 
@@ -70,10 +75,9 @@ class ClipSpec:
             wrong.append(f"flow_scale must be positive, not {self.flow_scale}")
         if not 0 <= self.depth_range[0] < self.depth_range[1]:
             wrong.append(f"depth_range must be (near, far) with 0 <= near < far, not {self.depth_range}")
-        if self.flow not in get_args(FlowName):
-            wrong.append(f"flow must be one of {', '.join(get_args(FlowName))}, not {self.flow!r}")
-        if self.selection not in get_args(SelectionName):
-            wrong.append(f"selection must be one of {', '.join(get_args(SelectionName))}, not {self.selection!r}")
+        for name, known in (("flow", FlowName), ("selection", SelectionName), ("framing", FramingName)):
+            if getattr(self, name) not in get_args(known):
+                wrong.append(f"{name} must be one of {', '.join(get_args(known))}, not {getattr(self, name)!r}")
         if wrong:
             raise ConfigError("; ".join(wrong))
 

@@ -71,6 +71,21 @@ def test_the_centre_square_is_kept(height, width):
     assert out[-1, -1, 0] > 50
 
 
+@pytest.mark.parametrize(("height", "width"), [(48, 64), (64, 48), (480, 640), (16, 200)])
+@pytest.mark.parametrize("pixels", [Pixels.RGB, Pixels.DEPTH])
+def test_the_whole_image_is_squeezed_into_the_square_when_asked_for(height, width, pixels):
+    image = np.zeros((height, width, 3) if pixels is Pixels.RGB else (height, width), np.uint8)
+    image[:, : width // 4] = 200  # what a centre square would lose
+    image[height - height // 4 :] = 200
+    shown = image if pixels is Pixels.RGB else np.where(image > 0, 500, 0).astype(np.uint16)
+    whole = prepare(shown, pixels, ClipSpec(size=16, framing="whole"))
+    bright = whole[..., 0] > 100
+    assert whole.shape == (16, 16, 3)
+    assert bright[:, :4].all()
+    assert bright[12:].all()
+    assert not bright[1:11, 5:].any()
+
+
 def test_an_image_of_the_right_size_is_taken_as_it_is():
     image = scene(32, 32)
     assert np.array_equal(prepare(image, Pixels.RGB, SPEC), image)

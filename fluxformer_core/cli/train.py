@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from fluxformer_core.clip import SelectionName
+from fluxformer_core.clip import FramingName, SelectionName
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,6 +51,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     data.add_argument("--check-splits", nargs="+", metavar="SPLIT", default=[], help="never train on these, but check")
     data.add_argument("--check-subjects", nargs="+", metavar="SUBJECT", default=[], help="likewise")
     data.add_argument("--actor", type=int, default=0, metavar="N", help="rendered clips per label to add")
+    data.add_argument("--check-actor", type=int, default=0, metavar="N", help="rendered clips per label to check on")
     data.add_argument(
         "--other", type=float, metavar="SHARE", help="also learn what is no action, from this share of clips (e.g. 0.1)"
     )
@@ -66,6 +67,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     recipe = parser.add_argument_group("recipe")
     recipe.add_argument(
         "--selection", choices=get_args(SelectionName), help="how a clip's frames are selected (default: flow_guided)"
+    )
+    recipe.add_argument(
+        "--framing", choices=get_args(FramingName), help="see the centre square, or all, squeezed (default: crop)"
     )
     recipe.add_argument("--epochs", type=int, help="passes over all clips")
     recipe.add_argument("--batch", type=int, help="clips per step")
@@ -132,6 +136,8 @@ def run(arguments: Namespace) -> None:
         spec = replace(spec, flow=arguments.flow.partition(":")[0])
     if arguments.selection:
         spec = replace(spec, selection=arguments.selection)
+    if arguments.framing:
+        spec = replace(spec, framing=arguments.framing)
     stores, check = build_stores(
         sources,
         labels,
@@ -139,6 +145,7 @@ def run(arguments: Namespace) -> None:
         arguments.cache,
         flow=arguments.flow,
         actor=arguments.actor,
+        check_actor=arguments.check_actor,
         seed=config.seed,
         workers=config.workers,
     )
@@ -165,6 +172,7 @@ def run(arguments: Namespace) -> None:
         provenance["checked_on"] = {
             "splits": arguments.check_splits,
             "subjects": arguments.check_subjects,
+            "actor": arguments.check_actor,
             "clips": len(check),
             "used_for": "temperature" + (" and choice of weights" if config.keep == "best" else ""),
         }

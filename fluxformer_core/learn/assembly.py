@@ -16,6 +16,9 @@ from fluxformer_core.learn.labels import LabelMap
 ACTOR = "actor"
 """Name of the rendered actor as a source of clips."""
 
+_UNSEEN = 1_000_000
+"""Far from the seeds of performances to train on: those to check on are never among them."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -93,6 +96,7 @@ def build_stores(
     *,
     flow: str = "",
     actor: int = 0,
+    check_actor: int = 0,
     seed: int = 0,
     workers: int = 0,
 ) -> tuple[list[ClipStore], ClipStore | None]:
@@ -118,11 +122,12 @@ def build_stores(
                         name=source.name,
                     )
                 )
-    if actor:
-        clips = actor_clips([label for label in labels if label in (*ACTIONS, OTHER)], actor, seed=seed)
-        if not clips:
-            raise ConfigError("the actor knows none of the labels")
-        stores.append(ClipStore.build(clips, labels, spec, cache, flow=flow, workers=workers, name=ACTOR))
+    for count, first, into in ((actor, seed, stores), (check_actor, seed + _UNSEEN, checks)):
+        if count:
+            clips = actor_clips([label for label in labels if label in (*ACTIONS, OTHER)], count, seed=first)
+            if not clips:
+                raise ConfigError("the actor knows none of the labels")
+            into.append(ClipStore.build(clips, labels, spec, cache, flow=flow, workers=workers, name=ACTOR))
     return stores, ClipStore.joined(checks) if checks else None
 
 

@@ -34,6 +34,7 @@ class AugmentConfig:
     rotation: float = 8.0  # degrees
     tempo: tuple[float, float] = (0.7, 1.4)  # factor on the flow: the same action, slower or faster
     flip: float = 0.5  # share of clips mirrored; direction-sensitive labels change to their partner
+    crossing: float = 0.4  # share of clips of a gait in which the person goes through the picture, not on the spot
     dressed: float = 0.5  # share of depth clips shown as a colour camera would see them; the others stay depth
     walled: float = 0.15  # share of depth clips that stay depth but get something behind the person
     contrast: float = 0.5  # share of depth clips that stay depth but show another range of it as black to white
@@ -67,6 +68,8 @@ def training_clip(
     config: AugmentConfig,
     rng: np.random.Generator,
     selector: Selector = flow_guided,
+    *,
+    gait: bool = False,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
     """A random clip of a recording.
 
@@ -77,13 +80,16 @@ def training_clip(
         config: how far to stray.
         rng: source of randomness.
         selector: what selects the frames.
+        gait: whether the action is one that may as well be seen on the way through the picture.
 
     Returns:
         Frames (T, S, S, 3) in 0..1, flow (T, S, S, 2) in frame heights per second, class.
     """
-    chosen = _choose(sample, count, config, rng, selector)
     flip = rng.random() < config.flip
-    frames, flow = film(take(sample, chosen), config, rng, flip=flip)
+    if gait and rng.random() < config.crossing and sample.depth and alone(sample.frames[..., 0]):
+        frames, flow = _on_the_way(sample, count, config, rng, selector, flip=flip)
+    else:
+        frames, flow = film(take(sample, _choose(sample, count, config, rng, selector)), config, rng, flip=flip)
     label = partner.get(sample.label, sample.label) if flip else sample.label
     return frames, flow, label
 
@@ -100,6 +106,32 @@ def take(sample: Sample, chosen: NDArray[np.intp]) -> Take:
     """These frames of a recording."""
     flow = sample.flow[chosen].astype(np.float32) * np.float32(FLOW_STEP)
     return Take(np.asarray(sample.frames[chosen]), flow, chosen / RATE, sample.depth)
+
+
+def _on_the_way(
+    sample: Sample, count: int, config: AugmentConfig, rng: np.random.Generator, selector: Selector, *, flip: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A clip of somebody who walks on the spot, as if they went through the picture: while they are in it."""
+    n, size = len(sample.motion), rng.uniform(0.55, 1.1)
+    pace = crossing_pace(size, rng)
+    length = min(n, max(count, int((1 + 0.4 * size) / pace * RATE)))
+    span = int(rng.integers(n - length + 1)) + np.arange(length)
+    shot = take(sample, span[selector(sample.at(span), count).indices])
+    return film(shot, config, rng, flip=flip, path=crossing(shot.times, pace, rng), scale=(size, size))
+
+
+def crossing_pace(size: float, rng: np.random.Generator) -> float:
+    """Frame heights per second at which somebody walks who is `size` frame heights tall: 0.7 to 1.7 m/s."""
+    return size * float(rng.uniform(0.4, 1.0))
+
+
+def crossing(
+    times: NDArray[np.float64], pace: float, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where somebody who walks through the picture is at these times (T,), and how fast, as `film` takes it."""
+    velocity = np.array([rng.choice((-1.0, 1.0)) * pace, rng.uniform(-0.1, 0.1)])
+    middle = times[0] + rng.uniform(0.3, 0.7) * np.ptp(times)
+    return (times - middle)[:, None] * velocity, np.tile(velocity, (len(times), 1))
 
 
 def film(

@@ -17,7 +17,7 @@ from fluxformer_core.clip import OTHER, ClipSpec
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.learn.augment import AugmentConfig, training_clip, whole_clip
 from fluxformer_core.learn.datasets import ClipStore
-from fluxformer_core.learn.other import OtherClips
+from fluxformer_core.learn.other import GAITS, OtherClips
 from fluxformer_core.stream.clip_builder import encode_flow, normalise_rgb
 from fluxformer_core.stream.selectors import SELECTORS
 
@@ -67,6 +67,7 @@ class TrainingClips(Dataset[Item]):
         labels = stores[0].labels
         self._other = labels.index(OTHER) if OTHER in labels else None
         self._others = OtherClips(stores)
+        self._gaits = frozenset(number for number, label in enumerate(labels) if label in GAITS)
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -82,7 +83,9 @@ class TrainingClips(Dataset[Item]):
         sample = store[clip - int(self._ends[which]) + len(store)]
         augment = replace(self.augment, flip=0.0) if sample.label in self.fixed else self.augment
         selector = SELECTORS[self.spec.selection]
-        return _tensors(*training_clip(sample, self.spec.frames, self.partner, augment, rng, selector), self.spec)
+        gait = sample.label in self._gaits
+        drawn = training_clip(sample, self.spec.frames, self.partner, augment, rng, selector, gait=gait)
+        return _tensors(*drawn, self.spec)
 
 
 class Draw(Sampler[tuple[int, int, int]]):

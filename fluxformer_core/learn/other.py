@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fluxformer_core.clip import OTHER
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.flow.dis import DisFlow
-from fluxformer_core.learn.augment import MOVING, RATE, AugmentConfig, Take, film
+from fluxformer_core.learn.augment import MOVING, RATE, AugmentConfig, Take, crossing, crossing_pace, film
 from fluxformer_core.learn.datasets import FLOW_STEP, ClipStore, Sample
 from fluxformer_core.learn.dressing import alone
 from fluxformer_core.stream.selection import select, uniform
@@ -21,7 +21,10 @@ ONE_WAY = frozenset({"basketball_shoot", "bowling", "pickup_and_throw", "tennis_
 """Actions that are none backwards, in pieces, or given up early. All others are left alone: a swipe, a circle and
 sitting down become their partners, and waving, walking, pushing or squatting look the same from both ends."""
 GAITS = frozenset({"jog", "walk"})
-"""Actions whose silhouettes are sent through the picture."""
+"""Ways to walk: what is seen on the spot or on the way through the picture alike."""
+
+CLOSE = 1.5, 2.8
+"""Picture heights of passers-by who are too close for anybody to say how they walk; whoever is seen whole, walks."""
 
 Clip = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Frames (T, S, S, 3) in 0..1 and flow (T, S, S, 2) in frame heights per second."""
@@ -118,7 +121,7 @@ class OtherClips:
         return self._filmed(sample, np.arange(len(sample.motion)), count, config, rng)
 
     def passing(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
-        """Somebody on their way through the picture, near or far; nobody if no recording can be cut out."""
+        """Somebody on their way past, close to the camera; nobody if no recording can be cut out."""
         tried = (self._one_of(self._gaits, rng) for _ in range(_TRIES))
         sample = next((s for s in tried if s.depth and alone(s.frames[..., 0])), None)
         if sample is None:
@@ -127,13 +130,10 @@ class OtherClips:
         length = min(n, int(rng.uniform(1.0, 3.2) * RATE))
         chosen = int(rng.integers(n - length + 1)) + uniform(length, count)
         shot = self.along(sample, np.arange(n), chosen)
-        size = rng.uniform(0.8, 2.6)
-        pace = size * rng.uniform(0.4, 1.0)  # 0.7 to 1.7 m/s: the nearer, the faster through the picture
-        velocity = np.array([rng.choice((-1.0, 1.0)) * pace, rng.uniform(-0.1, 0.1)])
-        middle = shot.times[0] + rng.uniform(0.15, 0.85) * np.ptp(shot.times)
-        place = (shot.times - middle)[:, None] * velocity + [0.0, rng.uniform(0.0, 0.35) * size - 0.1]
-        path = place, np.tile(velocity, (count, 1))
-        return film(shot, config, rng, flip=rng.random() < 0.5, path=path, scale=(size, size))
+        size = rng.uniform(*CLOSE)
+        place, velocity = crossing(shot.times, crossing_pace(size, rng), rng)
+        place[:, 1] += rng.uniform(0.1, 0.35) * size - 0.1
+        return film(shot, config, rng, flip=rng.random() < 0.5, path=(place, velocity), scale=(size, size))
 
     def empty_place(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
         """Nobody, before a camera that turns, trembles or has its light switched."""

@@ -1,4 +1,4 @@
-"""Camera images to the model's input: the centre square, small, RGB."""
+"""Camera images to the model's input: a small square, RGB."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEAR_GREY, FAR_GREY = 255.0, 64.0
 
 
 def prepare(image: NDArray[np.generic], pixels: Pixels, spec: ClipSpec) -> NDArray[np.uint8]:
-    """Crop the centre square, shrink it to `spec.size` and convert it to RGB, (S, S, 3) uint8.
+    """Take the centre square, or squeeze the whole image into one, `spec.size` wide, RGB, (S, S, 3) uint8.
 
     The order matters for speed: the image is shrunk in its own format, and only the few pixels left are converted.
 
@@ -33,18 +33,19 @@ def prepare(image: NDArray[np.generic], pixels: Pixels, spec: ClipSpec) -> NDArr
     """
     check_image(image, pixels)
     height, width = image.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square: NDArray[Any] = image[top : top + side, left : left + side]
-    target = (spec.size, spec.size)
+    if spec.framing == "crop":
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        image = image[top : top + side, left : left + side]
+    seen: NDArray[Any] = image
     if pixels is Pixels.DEPTH:
         # Averaging readings would invent depths between a person and the wall, so they are thinned, shown as
         # brightness and averaged only then, as the recordings that models train on were.
-        step = max(1, side // (4 * spec.size))
-        square = depth_to_grey(square[::step, ::step], spec.depth_range)
-        side, pixels = square.shape[0], Pixels.GREY
-    shrunk = cv2.resize(square, target, interpolation=cv2.INTER_AREA if side > spec.size else cv2.INTER_LINEAR)
-    return to_rgb(shrunk, pixels)
+        down, across = (max(1, length // (4 * spec.size)) for length in seen.shape[:2])
+        seen, pixels = depth_to_grey(seen[::down, ::across], spec.depth_range), Pixels.GREY
+    shrinks = min(seen.shape[:2]) > spec.size
+    way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return to_rgb(cv2.resize(seen, (spec.size, spec.size), interpolation=way), pixels)
 
 
 def to_rgb(image: NDArray[Any], pixels: Pixels) -> NDArray[np.uint8]:
