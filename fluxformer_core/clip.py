@@ -56,6 +56,7 @@ class ClipSpec:
     flow_scale: float = 2.0  # frame heights per second that become 1.0 in the flow tensor
     depth_range: tuple[float, float] = (0.5, 4.5)  # m: nearest and farthest depth that is shown
     framing: FramingName = "crop"  # what of an image is seen
+    brighten: bool = False  # show dark images (not depth) brighter
     flow: FlowName = "dis"  # what estimated the flow
     selection: SelectionName = "flow_guided"  # what selected the frames
 

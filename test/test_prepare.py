@@ -86,6 +86,28 @@ def test_the_whole_image_is_squeezed_into_the_square_when_asked_for(height, widt
     assert not bright[1:11, 5:].any()
 
 
+@pytest.mark.parametrize("darkness", [2, 5, 12])
+def test_a_dark_image_is_shown_brighter_and_keeps_its_order(darkness):
+    image = (scene(64, 64) // darkness).astype(np.uint8)
+    shown = prepare(image, Pixels.RGB, ClipSpec(size=64, brighten=True))
+    assert np.percentile(shown.max(axis=2), 99) > 1.5 * np.percentile(image.max(axis=2), 99)
+    order = np.argsort(image.ravel(), kind="stable")
+    assert (np.diff(shown.ravel()[order].astype(int)) >= 0).all()
+
+
+def test_a_bright_image_and_depth_are_never_brightened():
+    bright = scene(64, 64)
+    bright[:8] = 255
+    assert np.array_equal(prepare(bright, Pixels.RGB, ClipSpec(size=64, brighten=True)), bright)
+    far = np.full((64, 64), 4000, np.uint16)
+    plain, asked = (prepare(far, Pixels.DEPTH, ClipSpec(size=64, brighten=b)) for b in (False, True))
+    assert np.array_equal(plain, asked)
+
+
+def test_a_black_image_stays_black_when_brightened():
+    assert not prepare(np.zeros((64, 64, 3), np.uint8), Pixels.RGB, ClipSpec(size=64, brighten=True)).any()
+
+
 def test_an_image_of_the_right_size_is_taken_as_it_is():
     image = scene(32, 32)
     assert np.array_equal(prepare(image, Pixels.RGB, SPEC), image)

@@ -71,6 +71,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     recipe.add_argument(
         "--framing", choices=get_args(FramingName), help="see the centre square, or all, squeezed (default: crop)"
     )
+    recipe.add_argument("--brighten", action="store_true", help="show dark images brighter, now and when in use")
     recipe.add_argument("--epochs", type=int, help="passes over all clips")
     recipe.add_argument("--batch", type=int, help="clips per step")
     recipe.add_argument("--learning-rate", type=float, metavar="RATE", help="peak")
@@ -138,6 +139,8 @@ def run(arguments: Namespace) -> None:
         spec = replace(spec, selection=arguments.selection)
     if arguments.framing:
         spec = replace(spec, framing=arguments.framing)
+    if arguments.brighten:
+        spec = replace(spec, brighten=True)
     stores, check = build_stores(
         sources,
         labels,

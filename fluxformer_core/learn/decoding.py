@@ -115,8 +115,8 @@ def fingerprint(clip: Recording | ActorClip, spec: ClipSpec, flow: str) -> str:
         SourceError: if there is no such recording.
     """
     what: list[object] = [LAYOUT, spec.size, spec.rate, spec.depth_range, spec.flow_scale, flow]
-    if spec.framing != "crop":  # clips from before there was a choice stay what they are
-        what.append(spec.framing)
+    # Clips from before there was a choice stay what they are.
+    what += [value for value, was in ((spec.framing, "crop"), (spec.brighten, False)) if value != was]
     if isinstance(clip, Recording):
         what += [_identity(Path(clip.path)), clip.topic, clip.start, clip.end]
     else:

@@ -23,6 +23,12 @@ NEAR_GREY, FAR_GREY = 255.0, 64.0
 """How bright the ends of the depth range are shown; 0 is left for "no reading"."""
 
 
+BRIGHT = 200
+"""Level of an image's brightest hundredth from which it is bright enough."""
+MOST_GAIN = 10.0
+"""More would show nothing but noise."""
+
+
 def prepare(image: NDArray[np.generic], pixels: Pixels, spec: ClipSpec) -> NDArray[np.uint8]:
     """Take the centre square, or squeeze the whole image into one, `spec.size` wide, RGB, (S, S, 3) uint8.
 
@@ -38,14 +44,30 @@ def prepare(image: NDArray[np.generic], pixels: Pixels, spec: ClipSpec) -> NDArr
         top, left = (height - side) // 2, (width - side) // 2
         image = image[top : top + side, left : left + side]
     seen: NDArray[Any] = image
-    if pixels is Pixels.DEPTH:
+    depth = pixels is Pixels.DEPTH
+    if depth:
         # Averaging readings would invent depths between a person and the wall, so they are thinned, shown as
         # brightness and averaged only then, as the recordings that models train on were.
         down, across = (max(1, length // (4 * spec.size)) for length in seen.shape[:2])
         seen, pixels = depth_to_grey(seen[::down, ::across], spec.depth_range), Pixels.GREY
     shrinks = min(seen.shape[:2]) > spec.size
     way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return to_rgb(cv2.resize(seen, (spec.size, spec.size), interpolation=way), pixels)
+    small = to_rgb(cv2.resize(seen, (spec.size, spec.size), interpolation=way), pixels)
+    return brightened(small) if spec.brighten and not depth else small
+
+
+def brightened(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A dark RGB image as a camera with a longer exposure would show it; one that is bright enough as it is.
+
+    The brightest hundredth decides. The darker it is, the more of the gain goes to the shadows, where people are.
+    """
+    brightest = image.max(axis=2).ravel()
+    level = int(np.partition(brightest, -(len(brightest) // 100) - 1)[-(len(brightest) // 100) - 1])
+    if level >= BRIGHT:
+        return image
+    gain = min(BRIGHT / max(level, 1), MOST_GAIN)
+    table = np.minimum(np.arange(256) * (gain / 255), 1) ** (gain**-0.25) * 255
+    return np.asarray(cv2.LUT(image, table.astype(np.uint8)), dtype=np.uint8)
 
 
 def to_rgb(image: NDArray[Any], pixels: Pixels) -> NDArray[np.uint8]:
