@@ -48,14 +48,15 @@ class OtherClips:
         self._all = [(k, i) for k, i, label in named if label != OTHER]
         self._one_way = [(k, i) for k, i, label in named if label in ONE_WAY]
         self._gaits = [(k, i) for k, i, label in named if label in GAITS]
+        self._strokes = [(k, i) for k, i, label in named if label not in (*GAITS, OTHER)]
         kinds: list[tuple[float, Kind, Sequence[object]]] = [
-            (0.36, self.idle, self._all),
-            (0.20, self.passing, self._gaits),
+            (0.26, self.idle, self._all),
+            (0.14, self.passing, self._gaits),
             (0.10, self.reversed, self._one_way),
-            (0.08, self.shuffled, self._one_way),
-            (0.04, self.glued, self._one_way),
+            (0.06, self.shuffled, self._one_way),
+            (0.24, self.glued, self._strokes),
             (0.04, self.given_up, self._one_way),
-            (0.10, self.empty_place, self._all),
+            (0.08, self.empty_place, self._all),
             (0.08, self.moving_things, self._all),
         ]
         possible = [(share, kind) for share, kind, sources in kinds if sources]
@@ -106,10 +107,14 @@ class OtherClips:
         return self._filmed(sample, np.concatenate([begun, pause, begun[::-1]]), count, config, rng)
 
     def glued(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
-        """The beginning of one action, then the end of another."""
-        one, two = (self._one_of(self._one_way, rng) for _ in range(2))
-        one_end = _moment(one, rng.uniform(0.2, 0.35)) + 1
-        two_start = _moment(two, rng.uniform(0.65, 0.8))
+        """The beginning of one action, then the end of another: a movement that is none of those known."""
+        one = self._one_of(self._strokes, rng)
+        tried = (self._one_of(self._strokes, rng) for _ in range(_TRIES))
+        two = next((s for s in tried if s.label != one.label and s.depth == one.depth), None)
+        if two is None:
+            return self.idle(count, config, rng)
+        one_end = _moment(one, rng.uniform(0.3, 0.5)) + 1
+        two_start = _moment(two, rng.uniform(0.5, 0.7))
         joined = {
             name: np.concatenate([getattr(one, name)[:one_end], getattr(two, name)[two_start:]])
             for name in ("frames", "flow", "motion", "change", "descriptors")
