@@ -60,6 +60,8 @@ class Health:
     last_refusal: str = ""
     resets: Mapping[str, int] = field(default_factory=dict)  # by cause
     durations: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # by stage, at PERCENTILES
+    overlays: int = 0  # pictures drawn
+    overlays_skipped: int = 0  # images that a newer one replaced before they were drawn
     device: str = ""
     model: str = ""
     cpu: float = math.nan  # per cent of one core
@@ -197,6 +199,8 @@ def _values(health: Health) -> dict[str, str]:
         "recognitions": str(health.recognitions),
         "forward passes": str(health.forwards),
         "failures": str(health.failures),
+        "overlay pictures": str(health.overlays),
+        "overlay pictures skipped": str(health.overlays_skipped),
     }
     values |= {f"refused: {cause}": str(count) for cause, count in health.refused.items()}
     values |= {f"resets: {cause}": str(count) for cause, count in health.resets.items()}

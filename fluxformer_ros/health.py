@@ -10,6 +10,7 @@ from fluxformer_core.bundle import Bundle
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.timings import RecentValues
 from fluxformer_ros.diagnostics import PERCENTILES, Health
+from fluxformer_ros.overlay import OverlayTopic
 from fluxformer_ros.process import resident_memory
 from fluxformer_ros.rolling import Rate
 from fluxformer_ros.worker import Worker
@@ -62,7 +63,9 @@ class HealthMonitor:
         """The health of a node that is not active."""
         return Health(state=state, complaint=self.complaint, cpu=self._cpu_load(), memory=resident_memory())
 
-    def active(self, bundle: Bundle, recognizer: Recognizer, worker: Worker, camera: Camera) -> Health:
+    def active(
+        self, bundle: Bundle, recognizer: Recognizer, worker: Worker, camera: Camera, overlay: OverlayTopic
+    ) -> Health:
         """The health of an active node; to be called about once a second, for the rates."""
         now = time.monotonic()
         counters, mailbox = recognizer.counters, worker.mailbox
@@ -78,6 +81,7 @@ class HealthMonitor:
         timings = recognizer.timings
         durations = {stage: tuple(timings.percentile(stage, q) for q in PERCENTILES) for stage in timings.STAGES}
         durations["stamp to publish"] = tuple(self.latency.percentile(q) for q in PERCENTILES)
+        durations["overlay"] = tuple(overlay.durations.percentile(q) for q in PERCENTILES)
         failure, failed_at = worker.last_failure
         return Health(
             state="active",
@@ -109,6 +113,8 @@ class HealthMonitor:
             last_refusal=worker.last_refusal,
             resets={cause.value: count for cause, count in counters.resets.items()},
             durations=durations,
+            overlays=overlay.drawn,
+            overlays_skipped=overlay.skipped,
             device=recognizer.device,
             model=f"{bundle.name} {bundle.digest}",
             cpu=self._cpu_load(),

@@ -44,6 +44,8 @@ class NodeConfig:
     autostart: bool = True
     threads: int = 0
     camera_timeout: float = 2.0  # s
+    overlay_rate: float = 10.0  # Hz
+    overlay_height: int = 480  # px
     recognizer: RecognizerConfig = field(default_factory=RecognizerConfig)
 
     def __post_init__(self) -> None:
@@ -114,6 +116,10 @@ SETTINGS = (
         "s",
         (0.1, 3600.0),
     ),
+    Setting(
+        "overlay_rate", "pictures per second of the camera's time on ~/overlay, if somebody looks", "Hz", (0.1, 60.0)
+    ),
+    Setting("overlay_height", "height of these pictures, which are 16:9", "px", (120, 2160)),
     Setting(
         "recognizer.recognition_rate",
         "recognitions per second of the camera's time; each costs one forward pass",

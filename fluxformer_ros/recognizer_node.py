@@ -39,6 +39,7 @@ from fluxformer_ros.diagnostics import no_image_reason, to_array, to_status
 from fluxformer_ros.enrollment import Enrollment
 from fluxformer_ros.health import Camera, HealthMonitor
 from fluxformer_ros.messages import event_to_msg, recognition_to_msg
+from fluxformer_ros.overlay import OverlayTopic
 from fluxformer_ros.process import StopSignals, keep_image_memory, set_threads, spin_until_stopped
 from fluxformer_ros.worker import Worker
 
@@ -57,6 +58,7 @@ class _Loaded:
     recognitions: LifecyclePublisher[Recognition]
     events: LifecyclePublisher[ActionEvent]
     labels: LifecyclePublisher[ActionLabels]
+    overlay: OverlayTopic
     reset: Service[Trigger.Request, Trigger.Response]
 
 
@@ -115,8 +117,10 @@ class RecognizerNode(LifecycleNode):
             self.create_lifecycle_publisher(Recognition, "~/recognition", 10),
             self.create_lifecycle_publisher(ActionEvent, "~/events", 50),
             self.create_lifecycle_publisher(ActionLabels, "~/labels", latched),
+            OverlayTopic(self, recognizer, rate=self._config.overlay_rate, height=self._config.overlay_height),
             self.create_service(Trigger, "~/reset", self._on_reset),
         )
+        self._loaded.worker.onlooker = self._loaded.overlay.show
         self.get_logger().info(f"model {bundle.name} with {len(bundle.labels)} actions from {path}")
         file = Path(self._config.enrolled_file) if self._config.enrolled_file else default_enrolled_file()
         self._enrollment.configure(bundle, recognizer, self._loaded.worker, file)
@@ -126,6 +130,7 @@ class RecognizerNode(LifecycleNode):
         """Warm the model up, say what it knows, and subscribe."""
         result = super().on_activate(state)
         if self._loaded is not None:
+            self._loaded.overlay.start()
             self._loaded.worker.start()
             self._enrollment.activate()
             self._publish_labels()
@@ -184,6 +189,7 @@ class RecognizerNode(LifecycleNode):
             return
         self._enrollment.deactivate()
         self._loaded.worker.stop()
+        self._loaded.overlay.stop()
         if self._subscription is None:
             return
         self._publish_diagnostics()  # with the final counts
@@ -195,7 +201,12 @@ class RecognizerNode(LifecycleNode):
         if self._loaded is None:
             return
         self._enrollment.cleanup()
-        for publisher in (self._loaded.recognitions, self._loaded.events, self._loaded.labels):
+        for publisher in (
+            self._loaded.recognitions,
+            self._loaded.events,
+            self._loaded.labels,
+            *self._loaded.overlay.publishers,
+        ):
             self.destroy_lifecycle_publisher(publisher)
         self.destroy_service(self._loaded.reset)
         self._loaded.recognizer.close()
@@ -227,6 +238,7 @@ class RecognizerNode(LifecycleNode):
     def _publish(self, update: Update, frame_id: str) -> None:
         if self._loaded is None:
             return
+        self._loaded.overlay.update(update)
         for event in update.events:
             self._loaded.events.publish(event_to_msg(event, frame_id))
         if update.recognition is not None:
@@ -252,7 +264,7 @@ class RecognizerNode(LifecycleNode):
         if self._subscription is not None and self._loaded is not None:
             camera = Camera(self._topic(), self.count_publishers(self._topic()), self._config.camera_timeout)
             loaded = self._loaded
-            health = self._health.active(loaded.bundle, loaded.recognizer, loaded.worker, camera)
+            health = self._health.active(loaded.bundle, loaded.recognizer, loaded.worker, camera, loaded.overlay)
         else:
             health = self._health.idle("unconfigured" if self._loaded is None else "inactive")
         status = to_status(health, self.get_fully_qualified_name())
@@ -284,6 +296,8 @@ class RecognizerNode(LifecycleNode):
         self._config = parameters.read(self)
         if self._loaded is not None:
             self._loaded.recognizer.config = self._config.recognizer
+            self._loaded.overlay.rate = self._config.overlay_rate
+            self._loaded.overlay.height = self._config.overlay_height
             self._publish_labels()
 
 

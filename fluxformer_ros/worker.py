@@ -10,10 +10,11 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import numpy as np
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import CompressedImage, Image
 
-from fluxformer_core.clip import ActionEvent, Update
+from fluxformer_core.clip import ActionEvent, Pixels, Update
 from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import ImageError
 from fluxformer_core.stream.recognizer import Recognizer, ResetCause
@@ -41,6 +42,7 @@ class Worker:
         last_failure: what the newest of them said, and when, by `time.monotonic`.
         last_push: when the newest image was pushed, by `time.monotonic`.
         observer: called after every push, on the worker's thread, which must not wait.
+        onlooker: likewise, with the image, how to read it, its stamp (ns) and its frame_id.
     """
 
     def __init__(self, recognizer: Recognizer, publish: Callable[[Update, str], None], logger: RcutilsLogger) -> None:
@@ -60,6 +62,7 @@ class Worker:
         self.last_failure = ("", -math.inf)
         self.last_push = time.monotonic()
         self.observer: Callable[[Recognizer], None] | None = None
+        self.onlooker: Callable[[np.ndarray, Pixels, int, str], None] | None = None
         self._recognizer = recognizer
         self._publish = publish
         self._logger = logger
@@ -117,6 +120,8 @@ class Worker:
                 self._publish(self._recognizer.push(image, stamp, pixels), self._frame_id)
                 if (observer := self.observer) is not None:
                     observer(self._recognizer)
+                if self.onlooker is not None:
+                    self.onlooker(image, pixels, stamp, self._frame_id)
             self.pushed += 1
             self.refused_in_a_row = 0
             self.last_push = time.monotonic()

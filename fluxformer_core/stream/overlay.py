@@ -161,13 +161,14 @@ def _draw_motion(page: Page, recognition: Recognition, selection: Selection, col
     page.line(curve, QUIET, 1.5)
     for x, y in chosen:
         page.dot((x, y), 2.6, colour)
-    page.text((left, top - 2), f"motion {recognition.motion:.2f} frame heights/s", 12, QUIET)
+    page.text((left, top - 2), f"motion {recognition.motion:.2f} frame heights/s", page.legible(12), QUIET)
 
 
 def _draw_strip(page: Page, recognition: Recognition, selection: Selection) -> None:
     boxes = _cells(len(selection.frames))
     side = boxes[0][2] - boxes[0][0]
-    spacing = max(1, int(np.ceil(32 / (side + _GAP))))  # cells between two times that do not touch
+    size = page.legible(11)
+    spacing = max(1, int(np.ceil(2.9 * size / (side + _GAP))))  # cells between two times that do not touch
     for place, (left, top, right, bottom) in enumerate(boxes):
         page.picture(selection.frames[place], (left, top, right, bottom))
         field = cv2.resize(selection.flow[place], (_FLOW_SIDE, _FLOW_SIDE), interpolation=cv2.INTER_AREA)
@@ -175,7 +176,7 @@ def _draw_strip(page: Page, recognition: Recognition, selection: Selection) -> N
         if (len(boxes) - 1 - place) % spacing == 0:
             ago = (recognition.stamp - int(selection.stamps[place])) / SECOND
             when = f"-{ago:.1f} s" if ago >= 0.05 else "now"
-            page.text(((left + right) / 2, bottom + side + 13), when, 11, QUIET, "ms")
+            page.text(((left + right) / 2, bottom + side + 13), when, size, QUIET, "ms")
 
 
 def _draw_nothing_yet(page: Page, recognition: Recognition | None) -> None:

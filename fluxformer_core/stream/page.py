@@ -101,6 +101,10 @@ class Page:
             x, y = place
             self._texts.append(((x * self._scale, y * self._scale), text, pixels, colour, anchor))
 
+    def legible(self, size: float) -> float:
+        """The size of type, or the smallest one that can be read on this page, whichever is larger."""
+        return max(size, _SMALLEST / self._scale)
+
     def text_width(self, text: str, size: float) -> float:
         return float(_font(round(size * self._scale)).getlength(text)) / self._scale
 

@@ -240,6 +240,28 @@ def test_deactivating_ends_the_action_and_activating_goes_on(robot: Robot) -> No
     robot.wait(lambda: robot.recognitions, "a recognition")
 
 
+def test_the_overlay_is_drawn_for_whoever_looks_and_for_nobody_else(robot: Robot) -> None:
+    robot.show(10)
+    robot.let_it_finish()
+    assert robot.counts()["overlay pictures"] == 0
+    pictures: list[Image] = []
+    screen = robot.node.create_subscription(Image, "recognizer/overlay", pictures.append, 1)
+    robot.wait(screen.get_publisher_count, "the overlay")
+    assert robot.set(overlay_height=240).successful
+    for _ in range(5):
+        robot.show(10)
+        if pictures:
+            break
+    robot.wait(lambda: pictures, "a picture")
+    assert (pictures[0].height, pictures[0].width, pictures[0].header.frame_id) == (240, 428, "eye")
+    robot.node.destroy_subscription(screen)
+    counts = robot.counts()
+    assert 1 <= counts["overlay pictures"] <= 50
+    robot.show(10)
+    robot.let_it_finish()
+    assert robot.counts()["overlay pictures"] <= counts["overlay pictures"] + 1
+
+
 def test_compressed_images_after_a_new_configuration(robot: Robot) -> None:
     down = [Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP]
     up = [Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE]

@@ -1,0 +1,150 @@
+"""~/overlay: pictures while somebody looks, none otherwise, and never at the expense of recognition."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from rclpy.logging import get_logger
+from ros_bench import PATIENCE, untrained_bundle
+from sensor_msgs.msg import CompressedImage, Image
+
+from fluxformer_core.bundle import Bundle
+from fluxformer_core.clip import SECOND, Pixels, Recognition, State, Update
+from fluxformer_core.stream.recognizer import Recognizer
+from fluxformer_ros.overlay import OverlayTopic
+
+PICTURE = np.full((48, 64, 3), (200, 30, 120), np.uint8)
+
+
+class Screen:
+    """A publisher of pictures, and who looks at it."""
+
+    def __init__(self) -> None:
+        self.lookers = 0
+        self.seen: list[Any] = []
+        self.before_publishing: Callable[[], None] = lambda: None
+
+    def get_subscription_count(self) -> int:
+        return self.lookers
+
+    def publish(self, message: Any) -> None:
+        self.before_publishing()
+        self.seen.append(message)
+
+
+class Bench:
+    def __init__(self, recognizer: Recognizer) -> None:
+        screens = {Image: Screen(), CompressedImage: Screen()}
+        node: Any = SimpleNamespace(
+            create_lifecycle_publisher=lambda kind, _topic, _qos: screens[kind],
+            get_logger=lambda: get_logger("overlay_test"),
+        )
+        self.raw, self.jpeg = screens[Image], screens[CompressedImage]
+        self.overlay = OverlayTopic(node, recognizer, rate=10.0, height=120)
+        self.overlay.start()
+
+    def show(self, *stamps: int) -> None:
+        for stamp in stamps:
+            self.overlay.show(PICTURE, Pixels.RGB, stamp, "eye")
+
+    def wait(self, until: Callable[[], Any]) -> None:
+        end = time.monotonic() + PATIENCE
+        while not until():
+            assert time.monotonic() < end
+            time.sleep(0.001)
+
+
+@pytest.fixture(scope="module")
+def recognizer(tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
+    return Recognizer(Bundle.load(untrained_bundle(tmp_path_factory.mktemp("model") / "untrained.safetensors")))
+
+
+@pytest.fixture
+def bench(recognizer: Recognizer) -> Iterator[Bench]:
+    bench = Bench(recognizer)
+    yield bench
+    bench.overlay.stop()
+
+
+def test_nothing_is_drawn_while_nobody_looks(bench: Bench) -> None:
+    bench.show(SECOND, 2 * SECOND, 3 * SECOND)
+    bench.overlay.stop()
+    assert (bench.overlay.drawn, bench.overlay.skipped) == (0, 0)
+    assert not bench.raw.seen + bench.jpeg.seen
+
+
+def test_a_picture_has_the_images_header_and_tells_the_state(bench: Bench) -> None:
+    bench.raw.lookers = 1
+    bench.overlay.update(Update(Recognition(SECOND, 0, SECOND, State.IDLE)))
+    bench.show(SECOND)
+    bench.wait(lambda: bench.raw.seen)
+    (message,) = bench.raw.seen
+    assert (message.header.stamp.sec, message.header.frame_id) == (1, "eye")
+    assert (message.height, message.width, message.encoding) == (120, 214, "rgb8")
+    picture = np.frombuffer(message.data, np.uint8).reshape(120, 214, 3)
+    assert (picture == (96, 165, 250)).all(axis=-1).sum() > 50  # the blue of idle
+    assert not bench.jpeg.seen
+
+
+def test_the_compressed_topic_carries_the_same_picture(bench: Bench) -> None:
+    bench.raw.lookers = bench.jpeg.lookers = 1
+    bench.show(SECOND)
+    bench.wait(lambda: bench.jpeg.seen)
+    raw = np.frombuffer(bench.raw.seen[0].data, np.uint8).reshape(120, 214, 3)
+    jpeg = cv2.imdecode(np.frombuffer(bench.jpeg.seen[0].data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert np.abs(raw.astype(int) - jpeg).mean() < 5
+    assert "jpeg" in bench.jpeg.seen[0].format
+
+
+@pytest.mark.parametrize(("camera", "rate", "pictures"), [(30, 10.0, 10), (15, 10.0, 8), (30, 0.5, 1), (5, 60.0, 5)])
+def test_pictures_come_at_their_rate_by_stamp(bench: Bench, camera: int, rate: float, pictures: int) -> None:
+    bench.raw.lookers = 1
+    bench.overlay.rate = rate
+    for number in range(camera):
+        due = bench.overlay.drawn
+        bench.show(SECOND + number * SECOND // camera)
+        if bench.overlay._mailbox.received > due:
+            bench.wait(lambda due=due: bench.overlay.drawn > due)
+    assert bench.overlay.drawn == pictures
+
+
+def test_a_stamp_that_jumps_back_does_not_stop_the_pictures(bench: Bench) -> None:
+    bench.raw.lookers = 1
+    bench.show(1000 * SECOND)
+    bench.wait(lambda: bench.overlay.drawn == 1)
+    bench.show(10 * SECOND)
+    bench.wait(lambda: bench.overlay.drawn == 2)
+
+
+def test_whoever_shows_images_never_waits_for_drawing(bench: Bench) -> None:
+    bench.raw.lookers = 1
+    stuck = True
+
+    def wait() -> None:
+        while stuck:
+            time.sleep(0.001)
+
+    bench.raw.before_publishing = wait
+    bench.show(*range(SECOND, 6 * SECOND, SECOND))  # returns, although no picture can be published
+    stuck = False
+    bench.wait(lambda: bench.raw.seen and bench.raw.seen[-1].header.stamp.sec == 5)
+    assert bench.overlay.skipped + len(bench.raw.seen) == 5
+    assert bench.overlay.skipped >= 3
+
+
+def test_a_picture_that_fails_is_told_and_the_next_one_is_drawn(
+    bench: Bench, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bench.raw.lookers = 1
+    bench.overlay.show(np.zeros((0, 0, 3), np.uint8), Pixels.RGB, SECOND, "eye")
+    bench.wait(lambda: bench.overlay._mailbox.taken == 1)
+    bench.show(2 * SECOND)
+    bench.wait(lambda: bench.raw.seen)
+    assert "no overlay" in capfd.readouterr().err
+    assert bench.overlay.drawn == len(bench.raw.seen)
