@@ -33,6 +33,7 @@ PLAIN = AugmentConfig(
     noise=0.0,
     flow_noise=0.0,
     restless=0.0,
+    crossing=0.0,
     other=0.0,
 )
 """Every clip as it was recorded."""

@@ -15,7 +15,7 @@ from fluxformer_core.clip import OTHER
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.flow.dis import DisFlow
 from fluxformer_core.learn.actor import ACTIONS, FLIPPED
-from fluxformer_core.learn.augment import RATE, AugmentConfig
+from fluxformer_core.learn.augment import RATE, AugmentConfig, training_clip
 from fluxformer_core.learn.datasets import FLOW_STEP, ActorClip, ClipStore
 from fluxformer_core.learn.other import GAITS, ONE_WAY, OtherClips
 
@@ -44,6 +44,12 @@ def test_no_action_is_cut_up_that_would_still_be_one():
     assert not ONE_WAY & {*FLIPPED, "sit_to_stand", "stand_to_sit"}, "backwards they are their partners"
     same_from_both_ends = {"wave", "clap", "boxing", "jog", "walk", "knock", "push", "squat", "lunge", "arm_curl"}
     assert not ONE_WAY & {*same_from_both_ends, "arm_cross"}
+
+
+def test_what_is_glued_is_of_two_different_actions(tmp_path):
+    alone = OtherClips([ClipStore.build([ActorClip("throw", 1, "depth")], LABELS, small_spec(size=SIDE), tmp_path)])
+    _, flow = alone.glued(COUNT, PLAIN, rng())
+    assert np.linalg.norm(flow, axis=3).mean() < 0.15, "nothing can be glued: somebody idle instead"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -111,6 +117,29 @@ def test_who_passes_is_gone_after_a_while_and_moves_as_told(others):
     assert gone >= 6
     assert min(sideways) < -0.5
     assert max(sideways) > 0.5
+
+
+def middles(frames: np.ndarray) -> np.ndarray:
+    return np.array([np.median(np.nonzero(plane > 0.1)[1]) if (plane > 0.1).any() else np.nan for plane in frames])
+
+
+def test_who_walks_on_the_spot_is_also_shown_on_the_way_through_the_picture(tmp_path):
+    clips = [ActorClip("walk", seed, "depth") for seed in (2, 4, 6, 7)]
+    walks = ClipStore.build(clips, LABELS, small_spec(size=SIDE), tmp_path)
+    ways = {True: 0, False: 0}  # by whether the actor walks on the spot
+    for sample in (walks[i] for i in range(len(walks))):
+        on_the_spot = np.ptp(middles(sample.frames.max(axis=3) / 255)) < 0.15 * SIDE
+        frames, flow, label = training_clip(sample, COUNT, {}, replace(PLAIN, crossing=1.0), rng(), gait=True)
+        where = middles(frames.max(axis=3))
+        assert label == LABELS.index("walk")
+        assert np.nanmax(where) - np.nanmin(where) > 0.25 * SIDE, "on the way, by themselves or made so"
+        lit = frames.max(axis=3) > 0.1
+        assert np.sign(np.nanmedian(np.diff(where))) == np.sign(np.median(flow[lit][:, 0])), "the flow says where to"
+        ways[on_the_spot] += 1
+        if not on_the_spot:
+            plain, _, _ = training_clip(sample, COUNT, {}, PLAIN, rng(), gait=True)
+            assert np.nanmax(where) - np.nanmin(where) == pytest.approx(np.ptp(middles(plain.max(axis=3))), abs=2)
+    assert min(ways.values()) > 0, "the actor does both"
 
 
 def test_who_cannot_be_cut_out_does_not_take_the_place_along(tmp_path):

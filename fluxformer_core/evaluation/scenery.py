@@ -17,6 +17,9 @@ EDGE_JITTER = 0.5
 GRAIN = 1.5
 """Grey levels of noise where something is seen, standard deviation."""
 
+SETTLING = 6
+"""Frames in which somebody who has arrived becomes still, or who leaves begins to walk."""
+
 _LIT = 25  # grey level from which a pixel is somebody's
 _SCALES = 0.75, 1.33  # of recordings, so that people stay as tall as they are
 _CELLS = 24  # patches across the picture that tremble together
@@ -95,7 +98,7 @@ def walk_in(
     for i, number in enumerate(order):
         where = side * SIDE * (1 - (i + 1) / steps)
         shown.append(noisy(_moved(gait[number], where, 0.0, 1.0), rng))
-    settled = list(change_over(gait[order[-1]], arrived, 6, rng))
+    settled = list(change_over(gait[order[-1]], arrived, SETTLING, rng))
     return (shown + settled)[::-1] if leaving else shown + settled
 
 

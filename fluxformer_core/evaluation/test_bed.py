@@ -1,8 +1,9 @@
 """Long streams whose truth is known, put together from recordings of single actions; drawn frame by frame.
 
-People come and go. Whoever is there performs one recording after another, each put where they stand and beginning much
-as the one before it ended, and rests in between; meanwhile others pass by close to the camera. Cuts that no camera
-would show are declared gaps. Everything follows from the seed.
+People come and go, which is walking: truth for as long as half of them or more is in the picture. Whoever is there
+performs one recording after another, each put where they stand and beginning much as the one before it ended, and rests
+in between; meanwhile others pass by too close to the camera for anybody to say what they do. Cuts that no camera would
+show are declared gaps. Everything follows from the seed.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ class _Composition:
         self._nothing: Picture = np.zeros((SIDE, SIDE, 3), np.uint8)
         self.scenes: list[Scene] = []
         waiting = {performer.name: _entries(performer.clips) for performer in performers}
-        gaits = {name: [e for e in entries if e.clip.label in GAITS] for name, entries in waiting.items()}
+        gaits = {name: _walkers(entries) for name, entries in waiting.items()}
         last = ""
         while self._frames < self._wanted and any(waiting.values()):
             names = [name for name, entries in waiting.items() if entries]
@@ -152,12 +153,13 @@ class _Composition:
         rng = self._rng
         gait = load(gaits[int(rng.integers(len(gaits)))].clip) if gaits else None
         steps = _walking(gait) if gait is not None else []
+        way = gait.label if gait is not None else ""
         self._empty(rng.uniform(1.0, 3.0))
         now: Picture | None = None
         if steps:
             now = gait.frames[0] if gait is not None else None
             assert now is not None
-            self._walk(steps, now, leaving=False)
+            self._walk(steps, now, way, leaving=False)
         for _ in range(int(rng.integers(*_VISIT))):
             if not waiting or self._frames >= self._wanted:
                 break
@@ -177,7 +179,7 @@ class _Composition:
             self._rest(now, steps)
         if steps and now is not None and _unlike(steps[0], now) < ALIKE:
             view = scenery.placement(steps[0], now)
-            self._walk([scenery.placed(step, view) for step in steps], now, leaving=True)
+            self._walk([scenery.placed(step, view) for step in steps], now, way, leaving=True)
             self._empty(rng.uniform(1.0, 3.0))
         else:
             self._empty(rng.uniform(1.0, 3.0), gap=True)
@@ -201,10 +203,14 @@ class _Composition:
         count = round(seconds * RATE)
         self._add(Scene("empty", count, self._drawing(scenery.still, self._nothing, count), gap=gap))
 
-    def _walk(self, steps: list[Picture], now: Picture, *, leaving: bool) -> None:
+    def _walk(self, steps: list[Picture], now: Picture, way: str, *, leaving: bool) -> None:
         side = int(self._rng.choice((-1, 1)))
         draw = self._drawing(scenery.walk_in, steps, now, side, leaving=leaving)
-        self._add(Scene("walking", sum(1 for _ in draw()), draw))
+        count = sum(1 for _ in draw())
+        # Who is in the picture by half or more can be seen to walk, and does.
+        half = (count - scenery.SETTLING) // 2
+        first, last = (scenery.SETTLING, scenery.SETTLING + half) if leaving else (half, count - scenery.SETTLING - 1)
+        self._add(Scene("walking", count, draw, way, first, last))
 
     def _pass(self, steps: list[Picture], now: Picture) -> None:
         draw = self._drawing(scenery.pass_by, steps, now)
@@ -236,6 +242,12 @@ def _entries(clips: Sequence[Recording | ActorClip]) -> list[_Entry]:
 
 def _frames_of(clip: Recording | ActorClip, view: NDArray[np.float64]) -> Iterator[Picture]:
     return (scenery.placed(frame, view) for frame in load(clip).frames)
+
+
+def _walkers(entries: Sequence[_Entry]) -> list[_Entry]:
+    """Recordings of somebody walking, or at least jogging."""
+    gaits = [entry for entry in entries if entry.clip.label in GAITS]
+    return [entry for entry in gaits if entry.clip.label == "walk"] or gaits
 
 
 def _walking(footage: Footage) -> list[Picture]:

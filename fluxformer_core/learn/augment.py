@@ -17,6 +17,8 @@ from fluxformer_core.stream.selectors import Selector, flow_guided
 
 MOVING = 0.25
 """Frame heights per second from which a frame counts as part of the action, for cutting partial ones."""
+LIT = 25
+"""Grey level from which a pixel of a depth picture is somebody's."""
 RATE = 20.0
 """Hz at which the frames of recordings follow each other, for movement that is added to them."""
 
@@ -86,7 +88,7 @@ def training_clip(
         Frames (T, S, S, 3) in 0..1, flow (T, S, S, 2) in frame heights per second, class.
     """
     flip = rng.random() < config.flip
-    if gait and rng.random() < config.crossing and sample.depth and alone(sample.frames[..., 0]):
+    if gait and rng.random() < config.crossing and _on_the_spot(sample):
         frames, flow = _on_the_way(sample, count, config, rng, selector, flip=flip)
     else:
         frames, flow = film(take(sample, _choose(sample, count, config, rng, selector)), config, rng, flip=flip)
@@ -106,6 +108,15 @@ def take(sample: Sample, chosen: NDArray[np.intp]) -> Take:
     """These frames of a recording."""
     flow = sample.flow[chosen].astype(np.float32) * np.float32(FLOW_STEP)
     return Take(np.asarray(sample.frames[chosen]), flow, chosen / RATE, sample.depth)
+
+
+def _on_the_spot(sample: Sample) -> bool:
+    """Whether somebody who can be cut out walks without getting anywhere."""
+    if not sample.depth or not alone(sample.frames[..., 0]):
+        return False
+    columns = sample.frames[::4, :, :, 0].max(axis=1) > LIT
+    middles = [float(np.median(np.flatnonzero(row))) for row in columns if row.any()]
+    return np.ptp(middles) < 0.15 * columns.shape[1] if middles else False
 
 
 def _on_the_way(
@@ -194,7 +205,7 @@ def film(
         for i, view in enumerate(views):
             shown[i] = cv2.warpAffine(frames[i], view, (side, side), borderMode=border)
         if drift.any():
-            flow += drift[:, None, None].astype(np.float32) * (shown[..., :1] > 25)
+            flow += drift[:, None, None].astype(np.float32) * (shown[..., :1] > LIT)
         if speed.any():
             grey = cv2.cvtColor(shown[0], cv2.COLOR_RGB2GRAY).astype(np.float32)
             flow += speed[:, None, None].astype(np.float32) * structure(grey / 255)[..., None]

@@ -1,0 +1,26 @@
+"""What a user names becomes clips to train on and clips to check on, and none is both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers import small_spec
+
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.learn.assembly import build_stores
+
+
+def test_unseen_performances_of_the_actor_can_be_checked_on(tmp_path: Path) -> None:
+    labels = ("clap", "wave")
+    (train,), check = build_stores([], labels, small_spec(), tmp_path, actor=2, check_actor=2)
+    assert check is not None
+    assert len(train) == len(check) == 2 * len(labels)
+    assert not set(train.origins) & set(check.origins)
+    _, none = build_stores([], labels, small_spec(), tmp_path, actor=1)
+    assert none is None
+
+
+def test_the_actor_must_know_a_label_to_be_checked_on(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="actor knows none"):
+        build_stores([], ("juggle",), small_spec(), tmp_path, check_actor=1)
