@@ -15,11 +15,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import torch
 from results import Results
 
 from fluxformer_core.bundle import Bundle, default_bundle_path
+from fluxformer_core.clip import ClipSpec, FramingName
 from fluxformer_core.learn.annotations import Recording, chosen, read_data
 from fluxformer_core.learn.datasets import ClipStore
 from fluxformer_core.learn.labels import mirrored
@@ -37,6 +39,10 @@ def main() -> None:
     parser.add_argument("--media", help="take the files from this folder beside the list")
     parser.add_argument("--depth", action="store_true", help="the recordings show depth as grey")
     parser.add_argument("--from", dest="start", type=Path, help="model to start from (default: the shipped one)")
+    parser.add_argument(
+        "--framing", choices=get_args(FramingName), help="see the centre square, or all (default: as the model)"
+    )
+    parser.add_argument("--brighten", action="store_true", help="show dark images brighter")
     parser.add_argument("--train", nargs="+", metavar="SPLIT", help="splits to train on")
     parser.add_argument("--test", nargs="+", metavar="SPLIT", help="splits to measure on")
     parser.add_argument("--leave-out", nargs="+", metavar="SUBJECT", help="instead: measure on each, train on the rest")
@@ -55,7 +61,13 @@ def main() -> None:
     recordings = read_data(arguments.data, media=arguments.media)
     start = Bundle.load(arguments.start or default_bundle_path())
     recipe = TrainConfig(epochs=arguments.epochs, mixup=0.3)
+    spec = replace(
+        start.spec,
+        framing=arguments.framing or start.spec.framing,
+        brighten=arguments.brighten or start.spec.brighten,
+    )
     setting = {"from": start.digest, "recipe": asdict(recipe), "backbone_rate": arguments.backbone_rate}
+    setting |= {"framing": spec.framing, "brighten": spec.brighten}
     results = Results(arguments.json, setting)
     recipe = replace(recipe, workers=arguments.workers)
     columns = []
@@ -63,12 +75,13 @@ def main() -> None:
         columns.append(name)
         labels = tuple(sorted({r.label for r in recordings}))
         stores = [
-            ClipStore.build(part, labels, start.spec, arguments.cache, depth=arguments.depth, workers=arguments.workers)
+            ClipStore.build(part, labels, spec, arguments.cache, depth=arguments.depth, workers=arguments.workers)
             for part in (known, held)
         ]
         for way in arguments.ways:
             rate = arguments.backbone_rate if way == TUNED else 1.0
-            results.add(way, name, partial(_top1, way, start, stores, replace(recipe, seed=seed, backbone_rate=rate)))
+            own = replace(recipe, seed=seed, backbone_rate=rate)
+            results.add(way, name, partial(_top1, way, start, spec, stores, own))
     print("\n" + results.table(columns))
 
 
@@ -88,7 +101,7 @@ def _rounds(
     return [(f"seed {seed}", known, held, seed) for seed in arguments.seeds]
 
 
-def _top1(way: str, start: Bundle, stores: Sequence[ClipStore], recipe: TrainConfig) -> float:
+def _top1(way: str, start: Bundle, spec: ClipSpec, stores: Sequence[ClipStore], recipe: TrainConfig) -> float:
     known, held = stores
     torch.manual_seed(recipe.seed)
     if way == TUNED:
@@ -96,8 +109,8 @@ def _top1(way: str, start: Bundle, stores: Sequence[ClipStore], recipe: TrainCon
     else:
         model = create_model(start.name, len(known.labels), config=start.metadata.config)
     partner, fixed = mirrored(known.labels)
-    trained = train(model, [known], start.spec, partner, recipe, fixed=fixed)
-    return accuracy(trained.model, held, start.spec)
+    trained = train(model, [known], spec, partner, recipe, fixed=fixed)
+    return accuracy(trained.model, held, spec)
 
 
 if __name__ == "__main__":

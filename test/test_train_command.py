@@ -42,10 +42,11 @@ def test_a_bundle_tells_what_it_was_made_of(clips, tmp_path, capsys):
     assert account["data"]["actor"] in (4, 6)
     assert (account["skipped"], account["seed"], account["shares"]) == (1, 3, {"actor": 0.25})
     assert account["checked_on"] == {
-        "splits": ["val"], "subjects": [], "clips": 4, "used_for": "temperature and choice of weights",
+        "splits": ["val"], "subjects": [], "actor": 0, "clips": 4, "used_for": "temperature and choice of weights",
     }  # fmt: skip
     assert 0 <= account["top1"] <= 1
     assert account["clips_per_second"] > 0
+    assert account["precision"] in ("32", "bf16-mixed")
     assert 0 < account["waiting_for_data"] < 1
     assert account["started_from"]["bundle"] == Bundle.load(start).digest
     assert str(tmp_path) not in str(account), "a bundle travels: no folders of this machine"

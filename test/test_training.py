@@ -18,7 +18,7 @@ from fluxformer_core.errors import ConfigError
 from fluxformer_core.learn.augment import AugmentConfig
 from fluxformer_core.learn.datasets import ClipStore, actor_clips
 from fluxformer_core.learn.loading import Draw, Loader, TrainingClips
-from fluxformer_core.learn.training import TrainConfig, accuracy, predict, train
+from fluxformer_core.learn.training import TrainConfig, accuracy, fastest_precision, predict, train
 
 LABELS = ("squat", "wave")
 SPEC = small_spec()
@@ -51,6 +51,13 @@ def equal(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:
 def loss(model: nn.Module, store: ClipStore) -> float:
     logits = predict(model, store, SPEC)
     return nn.functional.cross_entropy(logits, torch.from_numpy(store.classes)).item()
+
+
+@pytest.mark.parametrize(("capability", "fastest"), [("AVX2", "32"), ("DEFAULT", "32"), ("AVX512", "bf16-mixed")])
+def test_bfloat16_is_used_where_the_processor_computes_in_it(monkeypatch, capability, fastest):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert fastest_precision() == fastest
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16-mixed"])

@@ -86,7 +86,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     recipe.add_argument("--seed", type=int)
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--precision", choices=("bf16-mixed", "16-mixed", "32"))
+    machine.add_argument(
+        "--precision", choices=("auto", "bf16-mixed", "16-mixed", "32"), help="(default: auto, by the machine)"
+    )
     machine.add_argument("--accelerator", help="auto, cpu, gpu, ... (default: auto)")
     machine.add_argument("--devices", help="auto, or how many (default: auto)")
     machine.add_argument("--threads", type=int, help="processor threads for the model")
@@ -161,6 +163,7 @@ def run(arguments: Namespace) -> None:
     provenance = _provenance(arguments, config, sources, stores, start)
     provenance |= {
         "kept": trained.kept,
+        "precision": trained.precision,
         "minutes": round((time.monotonic() - began) / 60, 1),
         "clips_per_second": round(trained.clips_per_second, 1),
         "waiting_for_data": round(trained.waiting, 3),
@@ -257,7 +260,7 @@ def _provenance(
         "subjects": arguments.subjects or ["all"],
         "recipe": {
             name: getattr(config, name)
-            for name in ("epochs", "batch", "learning_rate", "backbone_rate", "train", "mixup", "cutmix", "precision")
+            for name in ("epochs", "batch", "learning_rate", "backbone_rate", "train", "mixup", "cutmix")
         },
         "shares": config.shares,
         "augment": _augment(arguments.augment),

@@ -208,6 +208,7 @@ def fit(lesson: Lesson, loader: Loader, check: Loader | None, folder: Path) -> P
 
 def _trainer(lesson: Lesson, pace: Pace, folder: Path, *, checked: bool) -> pl.Trainer:
     config = lesson.config
+    assert config.precision != "auto"  # `train` has decided
     settings: dict[str, Any] = {"save_top_k": 1, "enable_version_counter": False, "dirpath": folder}
     callbacks: list[Callback] = [
         RunningMean(config.average),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Literal
@@ -20,6 +20,9 @@ from fluxformer_core.learn.datasets import ClipStore
 from fluxformer_core.learn.loading import Draw, Loader, Share, TrainingClips, WholeClips, expected_draws
 
 log = logging.getLogger(__name__)
+
+Precision = Literal["auto", "bf16-mixed", "16-mixed", "32"]
+"""What training computes in."""
 
 CHECK_BATCH = 32
 """Clips at once where nothing is learnt."""
@@ -45,7 +48,7 @@ class TrainConfig:
     cutmix: float = 0.0  # likewise; with both, each batch gets one of them
     clip_gradient: float = 1.0  # norm
     average: float = 0.998  # memory of the running mean of the weights, which is what is kept
-    precision: Literal["bf16-mixed", "16-mixed", "32"] = "bf16-mixed"
+    precision: Precision = "auto"  # auto: bfloat16 where the machine computes in it, else float32
     balanced: bool = False  # show every label of a source equally often
     shares: dict[str, float] = field(default_factory=dict)  # part of an epoch that a source of clips gets, by its name
     epoch_clips: int | None = None  # clips of an epoch; None: as many as there are
@@ -80,6 +83,13 @@ class TrainConfig:
         return max(n for n in range(1, self.check_every + 1) if self.epochs % n == 0)
 
 
+def fastest_precision(accelerator: str = "auto") -> Precision:
+    """What this machine trains in fastest without harm; bfloat16 that must be emulated is many times slower."""
+    if torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda"):
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32"
+    return "bf16-mixed" if torch.backends.cpu.get_cpu_capability().startswith("AVX512") else "32"
+
+
 @dataclass(frozen=True)
 class Trained:
     """What a training gave."""
@@ -89,6 +99,7 @@ class Trained:
     epochs: int  # trained by this call; fewer than the recipe's if it continued
     clips_per_second: float  # 0 if this call had nothing left to do
     waiting: float  # share of the training time spent waiting for data
+    precision: Precision  # what was computed in
     first: bool  # whether this process is the one that writes results
 
 
@@ -122,6 +133,9 @@ def train(
         from fluxformer_core.learn import engine
     except ModuleNotFoundError as error:
         raise ConfigError(f"training needs {error.name}: pip install 'fluxformer[train]'") from None
+    # Before a checkpoint is looked for: a training begun in one precision goes on in it.
+    precision = fastest_precision(config.accelerator) if config.precision == "auto" else config.precision
+    config = replace(config, precision=precision)
     expected = expected_draws(stores, config.shares, balanced=config.balanced, count=config.epoch_clips)
     draw = Draw(expected, config.batch, config.seed)
     if len(draw) == 0:
@@ -148,6 +162,7 @@ def train(
         pace.epochs,
         pace.clips / pace.seconds if pace.seconds else 0.0,
         pace.waited / pace.seconds if pace.seconds else 0.0,
+        precision,
         lesson.global_rank == 0,
     )
 
