@@ -16,17 +16,9 @@ from std_msgs.msg import Header
 
 from fluxformer_core.clip import Pixels
 from fluxformer_core.errors import ImageError
-from fluxformer_core.stream.encodings import decode_compressed, decode_image
+from fluxformer_core.stream.encodings import decode_compressed, decode_image, encoding_of
 from fluxformer_ros.messages import time_to_msg
 
-_ENCODINGS = {
-    Pixels.RGB: "rgb8",
-    Pixels.BGR: "bgr8",
-    Pixels.RGBA: "rgba8",
-    Pixels.BGRA: "bgra8",
-    Pixels.GREY: "mono8",
-}
-_DEPTH_ENCODINGS = {np.dtype(np.uint16): "16UC1", np.dtype(np.float32): "32FC1"}
 _TO_BGR = {
     Pixels.RGB: cv2.COLOR_RGB2BGR,
     Pixels.RGBA: cv2.COLOR_RGBA2BGR,
@@ -73,7 +65,7 @@ def image_to_msg(image: np.ndarray, pixels: Pixels, stamp: int, frame_id: str) -
         header=Header(stamp=time_to_msg(stamp), frame_id=frame_id),
         height=image.shape[0],
         width=image.shape[1],
-        encoding=_encoding(image, pixels),
+        encoding=encoding_of(image, pixels),
         is_bigendian=int(sys.byteorder == "big"),
         step=rows.strides[0],
     )
@@ -96,7 +88,7 @@ def image_to_compressed(image: np.ndarray, pixels: Pixels, stamp: int, frame_id:
     Raises:
         ImageError: if the image is depth in metres, which has no compressed form here, or not of the type of `pixels`.
     """
-    encoding = _encoding(image, pixels)
+    encoding = encoding_of(image, pixels)
     if encoding == "32FC1":
         raise ImageError("depth in metres cannot be sent as a compressed image; send millimetres (16UC1) or raw images")
     kind = "png" if pixels is Pixels.DEPTH else "jpeg"
@@ -109,10 +101,3 @@ def image_to_compressed(image: np.ndarray, pixels: Pixels, stamp: int, frame_id:
     data.frombytes(content.tobytes())
     message.data = data
     return message
-
-
-def _encoding(image: np.ndarray, pixels: Pixels) -> str:
-    encodings = _DEPTH_ENCODINGS if pixels is Pixels.DEPTH else {np.dtype(np.uint8): _ENCODINGS[pixels]}
-    if image.dtype not in encodings:
-        raise ImageError(f"{pixels.value} images are {' or '.join(map(str, encodings))}, not {image.dtype}")
-    return encodings[image.dtype]

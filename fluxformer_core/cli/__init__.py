@@ -29,8 +29,8 @@ class Command(Protocol):
 
     def add_arguments(self, parser: ArgumentParser) -> None: ...
 
-    def run(self, arguments: Namespace) -> None:
-        """Do it.
+    def run(self, arguments: Namespace) -> int | None:
+        """Do it; returns the exit code, nothing for 0.
 
         Raises:
             FluxformerError: on bad input, in one line that the user can act on.
@@ -67,11 +67,11 @@ def build_parser() -> ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 2 on bad input, 130 when interrupted."""
+    """Run one command and return its exit code: 0, 2 on bad input, 130 when interrupted, or the command's own."""
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
-        arguments.run(arguments)
+        code = arguments.run(arguments)
         sys.stdout.flush()
     except FluxformerError as error:
         sys.stderr.write(f"fluxformer: {error}\n")
@@ -81,4 +81,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return 130
+    else:
+        return code or 0
     return 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from numpy.typing import NDArray
 
-from fluxformer_core.evaluation.clips import Bin, ClipReport
+from fluxformer_core.evaluation.clips import Bin
+from fluxformer_core.evaluation.svg import bar, line, svg, text, ticks
 
 MOST_LABELS = 48
 """Labels that a confusion matrix shows; of more, those with the most mistakes."""
@@ -18,7 +20,19 @@ _LETTER = 6.3  # px: width of a letter of the labels, generously
 _LONGEST = 26  # letters of a label
 
 
-def confusion_matrix(report: ClipReport) -> Markup:
+class Confusions(Protocol):
+    """Counts by truth and answer."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the rows and columns stand for."""
+
+    @property
+    def confusion(self) -> NDArray[np.intp]:
+        """(truth, answer): counts."""
+
+
+def confusion_matrix(report: Confusions) -> Markup:
     """Rows are the truth, columns what was said; a cell's shade is its share of the row."""
     counts = report.confusion
     shown = shown_labels(report)
@@ -26,11 +40,11 @@ def confusion_matrix(report: ClipReport) -> Markup:
     short = [name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…" for name in names]
     margin = _LETTER * max(map(len, short)) + 12
     side = _CELL * len(shown)
-    parts = [_line(margin, margin + k * _CELL, margin + side, margin + k * _CELL, "grid") for k in range(len(shown))]
-    parts += [_line(margin + k * _CELL, margin, margin + k * _CELL, margin + side, "grid") for k in range(len(shown))]
+    parts = [line(margin, margin + k * _CELL, margin + side, margin + k * _CELL, "grid") for k in range(len(shown))]
+    parts += [line(margin + k * _CELL, margin, margin + k * _CELL, margin + side, "grid") for k in range(len(shown))]
     for k, name in enumerate(short):
         middle = margin + (k + 0.5) * _CELL
-        parts.append(_text(margin - 6, middle + 4, name, "label end"))
+        parts.append(text(margin - 6, middle + 4, name, "label end"))
         parts.append(
             Markup('<text class="label" transform="translate({:.1f} {:.1f}) rotate(-90)">{}</text>').format(
                 middle + 4, margin - 6, name
@@ -67,10 +81,10 @@ def confusion_matrix(report: ClipReport) -> Markup:
                 )
             )
     parts.append(Markup('<rect class="border" x="{0:.1f}" y="{0:.1f}" width="{1}" height="{1}"/>').format(margin, side))
-    return _svg(margin + side + 2, margin + side + 2, parts, "matrix", "confusion matrix", fixed=True)
+    return svg(margin + side + 2, margin + side + 2, parts, "matrix", "confusion matrix", fixed=True)
 
 
-def shown_labels(report: ClipReport) -> list[int]:
+def shown_labels(report: Confusions) -> list[int]:
     """The labels that the matrix shows: those that occur, or the most mistaken of too many."""
     counts = report.confusion
     occur = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
@@ -88,23 +102,23 @@ def reliability(bins: Sequence[Bin]) -> Markup:
     parts = []
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         y = bottom - tick * side
-        parts += [_line(left, y, left + side, y, "grid"), _text(left - 6, y + 4, f"{tick:.0%}", "label end")]
-        parts.append(_text(left + tick * side, foot + 16, f"{tick:.0%}", "label middle"))
+        parts += [line(left, y, left + side, y, "grid"), text(left - 6, y + 4, f"{tick:.0%}", "label end")]
+        parts.append(text(left + tick * side, foot + 16, f"{tick:.0%}", "label middle"))
     for k, b in enumerate(bins):
         if not b.clips:
             continue
         x = left + k * width
         says = f"{b.clips} clips with a score of {b.confidence:.0%} on average: {b.accuracy:.0%} right"
-        parts.append(_bar(x + 1, bottom - b.accuracy * side, width - 2, b.accuracy * side, "fill", says))
-        parts.append(_line(x + 1, bottom - b.confidence * side, x + width - 1, bottom - b.confidence * side, "wanted"))
+        parts.append(bar(x + 1, bottom - b.accuracy * side, width - 2, b.accuracy * side, "fill", says))
+        parts.append(line(x + 1, bottom - b.confidence * side, x + width - 1, bottom - b.confidence * side, "wanted"))
         height = b.clips / most * low
-        parts.append(_bar(x + 1, foot - height, width - 2, height, "count", says))
-        parts.append(_text(x + width / 2, foot - height - 3, str(b.clips), "small middle"))
-    parts += [_line(left, bottom, left + side, top, "diagonal"), _line(left, bottom, left + side, bottom, "axis")]
-    parts.append(_line(left, foot, left + side, foot, "axis"))
-    parts.append(_text(left, top - 12, "share that is right", "label"))
-    parts.append(_text(left + side / 2, foot + 32, "score of the best label; number of clips", "label middle"))
-    return _svg(left + side + 16, foot + 38, parts, "reliability", "reliability diagram")
+        parts.append(bar(x + 1, foot - height, width - 2, height, "count", says))
+        parts.append(text(x + width / 2, foot - height - 3, str(b.clips), "small middle"))
+    parts += [line(left, bottom, left + side, top, "diagonal"), line(left, bottom, left + side, bottom, "axis")]
+    parts.append(line(left, foot, left + side, foot, "axis"))
+    parts.append(text(left, top - 12, "share that is right", "label"))
+    parts.append(text(left + side / 2, foot + 32, "score of the best label; number of clips", "label middle"))
+    return svg(left + side + 16, foot + 38, parts, "reliability", "reliability diagram")
 
 
 def histogram(values: NDArray[np.float64], marks: Iterable[tuple[str, float]]) -> Markup:
@@ -124,50 +138,17 @@ def histogram(values: NDArray[np.float64], marks: Iterable[tuple[str, float]]) -
         if count:
             height = count / most * high
             says = f"{count} clips took {edges[k]:.1f} to {edges[k + 1]:.1f} ms"
-            parts.append(_bar(left + k * width + 0.5, bottom - height, width - 1, height, "fill", says))
+            parts.append(bar(left + k * width + 0.5, bottom - height, width - 1, height, "fill", says))
     names = []
     for level, (name, place) in enumerate(marks):
         x, y = left + place / end * wide, top - 38 + 14 * level
-        parts.append(_line(x, y - 3, x, bottom, "mark"))
-        names.append(_text(x - 4, y + 6, f"{name} {place:.1f}", "label end"))
+        parts.append(line(x, y - 3, x, bottom, "mark"))
+        names.append(text(x - 4, y + 6, f"{name} {place:.1f}", "label end"))
     parts += names  # over the lines of the others
-    for tick in _ticks(end):
+    for tick in ticks(end):
         x = left + tick / end * wide
-        parts += [_line(x, bottom, x, bottom + 4, "axis"), _text(x, bottom + 17, f"{tick:g}", "label middle")]
-    parts += [_text(left - 6, top + 10, str(most), "label end"), _text(left - 6, bottom, "0", "label end")]
-    parts.append(_line(left, bottom, left + wide, bottom, "axis"))
-    parts.append(_text(left + wide / 2, bottom + 33, "ms", "label middle"))
-    return _svg(left + wide + 12, bottom + 40, parts, "histogram", "histogram of milliseconds")
-
-
-def _ticks(end: float) -> list[float]:
-    """Four to ten round numbers from zero."""
-    step = 10.0 ** np.floor(np.log10(end))
-    for part in (1.0, 0.5, 0.2):
-        if end / (step * part) >= 4:
-            return [float(i * step * part) for i in range(int(end / (step * part)) + 1)]
-    return [0.0, end]
-
-
-def _svg(width: float, height: float, parts: Iterable[Markup], kind: str, title: str, *, fixed: bool = False) -> Markup:
-    # A fixed picture keeps its size and is scrolled on a narrow screen; others shrink.
-    size = Markup(' width="{:.0f}" height="{:.0f}"').format(width, height) if fixed else Markup("")
-    style = "" if fixed else Markup(' style="max-width:{:.0f}px"').format(width * 1.15)
-    head = Markup(
-        '<svg xmlns="http://www.w3.org/2000/svg" class="{}" viewBox="0 0 {:.0f} {:.0f}"{}{} role="img">'
-    ).format(kind, width, height, size, style)
-    return head + Markup("<title>{}</title>").format(title) + Markup("").join(parts) + Markup("</svg>")
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
-    return Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(kind, x1, y1, x2, y2)
-
-
-def _bar(x: float, y: float, width: float, height: float, kind: str, says: str) -> Markup:
-    return Markup(
-        '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>'
-    ).format(kind, x, y, width, height, says)
-
-
-def _text(x: float, y: float, text: str, kind: str) -> Markup:
-    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(kind, x, y, escape(text))
+        parts += [line(x, bottom, x, bottom + 4, "axis"), text(x, bottom + 17, f"{tick:g}", "label middle")]
+    parts += [text(left - 6, top + 10, str(most), "label end"), text(left - 6, bottom, "0", "label end")]
+    parts.append(line(left, bottom, left + wide, bottom, "axis"))
+    parts.append(text(left + wide / 2, bottom + 33, "ms", "label middle"))
+    return svg(left + wide + 12, bottom + 40, parts, "histogram", "histogram of milliseconds")

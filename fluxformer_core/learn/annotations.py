@@ -172,7 +172,7 @@ def _recording(row: Mapping[str, str], name: str, root: Path, media: str | None)
         raise ConfigError(f"{name} and label must not be empty")
     if pixels not in get_args(PixelKind):
         raise ConfigError(f"pixels must be depth, colour or empty, not {pixels!r}")
-    start, end = (_time(row.get(column, ""), column) for column in ("start", "end"))
+    start, end = (read_time(row.get(column, ""), column) for column in ("start", "end"))
     if start is not None and end is not None and end <= start:
         raise ConfigError(f"end ({row['end']}) must be later than start ({row['start']})")
     return Recording(
@@ -187,8 +187,12 @@ def _recording(row: Mapping[str, str], name: str, root: Path, media: str | None)
     )
 
 
-def _time(text: str, column: str) -> int | None:
-    """Nanoseconds, from seconds or, where only those can be meant, from nanoseconds."""
+def read_time(text: str, column: str) -> int | None:
+    """Nanoseconds, from seconds or, where only those can be meant, from nanoseconds; None if nothing is written.
+
+    Raises:
+        ConfigError: naming the column, if it is neither.
+    """
     if not text:
         return None
     if text.isdecimal() and int(text) >= SINCE_1970:

@@ -26,6 +26,8 @@ MAX_SIDE = 8192
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _PNG_START, _PNG_END = b"\x89PNG", b"IEND"
+_NAMES = {Pixels.RGB: "rgb8", Pixels.BGR: "bgr8", Pixels.RGBA: "rgba8", Pixels.BGRA: "bgra8", Pixels.GREY: "mono8"}
+_DEPTH_NAMES = {np.dtype(np.uint16): "16UC1", np.dtype(np.float32): "32FC1"}
 _DEPTH_HEADER = struct.Struct("<iff")  # compressedDepth: kind, then the two constants of the inverse-depth code
 
 
@@ -206,3 +208,15 @@ def _inverse_depth(code: np.ndarray, scale: float, offset: float) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         depth = np.float32(scale) / (code.astype(np.float32) - np.float32(offset))
     return np.where(code > 0, depth, np.float32(np.nan))
+
+
+def encoding_of(image: np.ndarray, pixels: Pixels) -> str:
+    """ROS's name for an image as it is in memory.
+
+    Raises:
+        ImageError: if the array's type is not that of `pixels`.
+    """
+    encodings = _DEPTH_NAMES if pixels is Pixels.DEPTH else {np.dtype(np.uint8): _NAMES[pixels]}
+    if image.dtype not in encodings:
+        raise ImageError(f"{pixels.value} images are {' or '.join(map(str, encodings))}, not {image.dtype}")
+    return encodings[image.dtype]

@@ -1,0 +1,140 @@
+"""Whether an evaluation is worse than an earlier one, and in what."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.evaluation.bags.document import FORMAT, KIND
+
+SHARES = {
+    "detection_rate": "detection rate",
+    "mean_jaccard": "mean Jaccard",
+    "map": "mAP",
+    "mcap": "mcAP",
+    "edit": "edit score",
+    "f1_10": "F1@10",
+    "f1_25": "F1@25",
+    "f1_50": "F1@50",
+    "clip_top1": "clip top-1",
+    "clip_top5": "clip top-5",
+}
+"""Figures that must not fall, in points: hundredths of 0..1."""
+
+COSTS = {
+    "false_per_minute": ("false events per minute", ""),
+    "withdrawn_per_minute": ("withdrawn names per minute", ""),
+    "onset_delay_p50": ("onset delay, median", " s"),
+    "onset_delay_p90": ("onset delay, p90", " s"),
+}
+"""Figures that must not rise, in percent of what they were; with their units."""
+
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says."""
+
+    worse: tuple[str, ...]  # figures that are worse by more than is allowed; empty: passed
+    where: tuple[str, ...]  # labels and bags that are detected less often: where to look
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is worse by more than is allowed."""
+        return not self.worse
+
+
+def read_baseline(path: Path) -> dict[str, Any]:
+    """Read the JSON document of an earlier evaluation.
+
+    Raises:
+        ConfigError: if it cannot be read, is another document, or has no figures.
+    """
+    try:
+        old = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the baseline {path}: {error}") from None
+    if not isinstance(old, dict) or old.get("kind") != KIND:
+        raise ConfigError(f"{path} is no evaluation of bags; write one with `fluxformer evaluate BAG --json FILE`")
+    if old.get("format") != FORMAT or not old.get("figures"):
+        raise ConfigError(f"{path} has format {old.get('format')} or no figures; make it again with this version")
+    return old
+
+
+def compare(old: dict[str, Any], new: dict[str, Any], max_drop: float) -> Verdict:
+    """Compare two documents of the same bags and the same truth.
+
+    Args:
+        old: the baseline.
+        new: what was found now.
+        max_drop: how much worse a figure may be: points of a share, percent of other figures.
+
+    Raises:
+        ConfigError: if something else was evaluated, so that figures cannot be compared.
+    """
+    _check_same(old, new)
+    lost = sorted(_scored(old) - _scored(new))
+    worse = [f"{' '.join(stream)}: it has no figures any more" for stream in lost]
+    before, now = old["figures"], new["figures"] or {}
+    for name, title in SHARES.items():
+        a, b = before.get(name), now.get(name)
+        if a is not None and (b is None or 100 * (a - b) > max_drop + _ROUNDING):
+            change = "is not defined any more" if b is None else f"{b:.1%}, {100 * (a - b):.1f} points less"
+            worse.append(f"{title}: was {a:.1%}, {change}")
+    for name, (title, unit) in COSTS.items():
+        a, b = before.get(name), now.get(name)
+        if a is not None and b is not None and b - a > abs(a) * max_drop / 100 + _ROUNDING:
+            worse.append(f"{title}: was {a:.2f}{unit}, {b:.2f}{unit}")
+    return Verdict(tuple(worse), tuple(_where(old, new)) if worse else ())
+
+
+def _check_same(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Bags that were evaluated before may fail now, which is worse; nothing else may differ."""
+    names = {(s["bag"], s["topic"]) for s in new["streams"]} | {(f["bag"], "") for f in new["faults"]}
+    missing = sorted({s["bag"] for s in old["streams"]} - {bag for bag, _ in names})
+    extra = sorted({" ".join(key) for key in _scored(new)} - {" ".join(key) for key in _scored(old)})
+    if missing or extra:
+        what = f"only the baseline has {', '.join(missing)}" if missing else f"it has no {', '.join(extra)}"
+        raise ConfigError(f"the baseline is of other bags: {what}")
+    before, now = _truth(old), _truth(new)
+    changed = sorted(" ".join(key) for key in before.keys() & now.keys() if before[key] != now[key])
+    if changed:
+        raise ConfigError(f"the truth about {', '.join(changed)} is not that of the baseline: make a new baseline")
+
+
+def _scored(document: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(stream["bag"], stream["topic"]) for stream in document["streams"] if stream["figures"]}
+
+
+def _truth(document: dict[str, Any]) -> dict[tuple[str, str], list[Any]]:
+    return {
+        (stream["bag"], stream["topic"]): [track["truth"] for track in stream["timeline"]]
+        for stream in document["streams"]
+        if stream["figures"]
+    }
+
+
+def _where(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    found = []
+    before = {entry["label"]: entry for entry in old["by_label"]}
+    for entry in new["by_label"]:
+        a = before.get(entry["label"])
+        if a is None or entry["detected"] < a["detected"] or entry["false"] > a["false"]:
+            was = f"{a['detected']} of {a['performed']} with {a['false']} false" if a else "not named"
+            found.append(
+                f"{entry['label']}: was {was}, detected {entry['detected']} of {entry['performed']} "
+                f"with {entry['false']} false"
+            )
+    streams = {(s["bag"], s["topic"]): s["figures"] for s in old["streams"]}
+    for stream in new["streams"]:
+        a, b = streams.get((stream["bag"], stream["topic"])), stream["figures"]
+        if a and b and (b["detection_rate"] or 0) < (a["detection_rate"] or 0):
+            found.append(
+                f"{stream['bag']} {stream['topic']}: detection rate was {a['detection_rate']:.1%}, "
+                f"{b['detection_rate']:.1%}"
+            )
+    return found

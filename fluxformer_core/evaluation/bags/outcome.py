@@ -1,0 +1,110 @@
+"""What a recogniser made of one stream of a bag, in arrays that stay small however long the bag is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fluxformer_core.clip import SECOND, Recognition
+from fluxformer_core.evaluation.bags.finding import Fault, Job
+from fluxformer_core.evaluation.intervals import PredictedEvent
+
+
+@dataclass(frozen=True)
+class Track:
+    """One stretch of a stream in which stamps grow, at the frames that have a recognition."""
+
+    stamps: NDArray[np.int64]  # (m,) ns, ascending
+    states: NDArray[np.uint8]  # (m,) State
+    names: NDArray[np.int16]  # (m,) which label is said, -1: none
+    scores: NDArray[np.float32]  # (m, labels), 0 where nothing is said
+    unknown: NDArray[np.float32]  # (m,)
+    events: tuple[PredictedEvent, ...]
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return float(self.stamps[-1] - self.stamps[0]) / SECOND
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One stream, watched to its end or as far as it goes."""
+
+    job: Job
+    labels: tuple[str, ...] = ()  # columns of the scores
+    origin: int = 0  # ns: stamp of the first frame
+    tracks: tuple[Track, ...] = ()  # none if there is no result
+    faults: tuple[Fault, ...] = ()
+    drops: dict[str, int] = field(default_factory=dict)  # images that were not used, by cause
+    resets: dict[str, int] = field(default_factory=dict)  # by cause
+    frames: int = 0  # images seen
+    latency: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # ms, by what was measured
+    spent: float = 0.0  # s that watching took; of results 0
+    peak_memory: float = 0.0  # MiB, of the process that watched
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is something to measure."""
+        return bool(self.tracks)
+
+    @property
+    def seconds(self) -> float:
+        """How much of the camera's time was watched."""
+        return sum(track.seconds for track in self.tracks)
+
+    def with_fault(self, text: str, *, fatal: bool) -> Outcome:
+        """The same with one more fault."""
+        return replace(self, faults=(*self.faults, Fault(self.job.bag, text, fatal)))
+
+
+class TrackBuilder:
+    """Gathers recognitions as they come.
+
+    Args:
+        labels: columns of the scores; others are left out.
+    """
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._column = {label: i for i, label in enumerate(labels)}
+        self._heads: list[tuple[int, int, int, float]] = []  # stamp, state, name, unknown score
+        self._rows: list[NDArray[np.float32]] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def newest(self) -> int:
+        """Stamp of the last recognition, ns."""
+        return self._heads[-1][0]
+
+    def add(self, recognition: Recognition) -> None:
+        """Append a recognition, whose stamp must be later than that of the one before."""
+        row = np.zeros(len(self._column), np.float32)
+        for entry in recognition.scores:
+            if entry.label in self._column:
+                row[self._column[entry.label]] = entry.score
+        name = self._column.get(recognition.label, -1)
+        self._heads.append((recognition.stamp, recognition.state, name, recognition.unknown_score))
+        self._rows.append(row)
+
+    def build(self, events: Sequence[PredictedEvent]) -> Track:
+        """What was gathered, with the events of the same time."""
+        stamps, states, names, unknown = zip(*self._heads, strict=True)
+        return Track(
+            np.array(stamps, np.int64),
+            np.array(states, np.uint8),
+            np.array(names, np.int16),
+            np.stack(self._rows),
+            np.array(unknown, np.float32),
+            tuple(events),
+        )
+
+
+def percentiles(values: NDArray[np.float32]) -> Iterator[tuple[str, float]]:
+    """p50, p90 and p99 of what was measured."""
+    for q in (50, 90, 99):
+        yield f"p{q}", float(np.percentile(values, q)) if len(values) else float("nan")

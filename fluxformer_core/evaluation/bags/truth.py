@@ -1,0 +1,184 @@
+"""What was really performed in bags: CSV files of intervals, in stamps or in seconds from the first image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fluxformer_core.clip import SECOND
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.evaluation.bags.finding import Fault, Job
+from fluxformer_core.evaluation.intervals import Interval
+from fluxformer_core.learn.annotations import SINCE_1970, read_rows, read_time
+from fluxformer_core.learn.labels import LabelMap
+
+COLUMNS = ("bag", "topic", "start", "end", "label")
+"""Of a truth file; topic may be missing or empty, which stands for all cameras of the bag."""
+
+OPEN = "?"
+"""Label of a proposed segment that nobody has named yet."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a truth file. Times are ns, from the first image or, beyond SINCE_1970, stamps."""
+
+    bag: str  # as it is written
+    place: Path  # where that would be, from the file's folder
+    topic: str  # empty: any
+    label: str  # empty: nothing is performed in this bag
+    start: int | None  # None: from the first image
+    end: int | None  # None: to the last one
+
+    @property
+    def times(self) -> str:
+        """From when to when, as it may have been written."""
+        start, end = ("" if time is None else f"{time / SECOND:.1f}" for time in (self.start, self.end))
+        return f"{start} .. {end} s"
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The lines of all truth files, by the names of the bags that are evaluated."""
+
+    lines: Mapping[str, tuple[Line, ...]]
+    strangers: tuple[str, ...]  # bags in the files that are not evaluated
+
+    def topics(self) -> dict[str, frozenset[str]]:
+        """The topics that the truth names, of each bag."""
+        return {bag: frozenset(line.topic for line in lines if line.topic) for bag, lines in self.lines.items()}
+
+    def of(self, job: Job) -> tuple[Line, ...] | None:
+        """What is said about a stream; None: its bag is not in the truth."""
+        lines = self.lines.get(job.bag)
+        topic = job.of_topic if job.results else job.topic
+        return None if lines is None else tuple(line for line in lines if line.topic in ("", topic) or not topic)
+
+
+def read_truth(
+    files: Sequence[Path], bags: Mapping[str, Path], played: Mapping[str, str], labels: LabelMap | None = None
+) -> tuple[Truth, list[Fault]]:
+    """Read truth files and find out which bag each line is about.
+
+    A line's bag is a path from its file's folder, or a bag's name. Results belong to the bag that was played, too.
+
+    Args:
+        files: CSV with COLUMNS.
+        bags: the evaluated ones by name.
+        played: of bags of results, the name of the bag that was played, if known.
+        labels: renames the labels; lines that it drops are dropped.
+
+    Returns:
+        The truth, and what is wrong with files of which nothing can be used.
+
+    Raises:
+        ConfigError: if a file cannot be read or has a line that cannot be used: which and why.
+    """
+    places = {path.resolve(): name for name, path in bags.items()}
+    lines: dict[str, list[Line]] = {}
+    strangers: list[str] = []
+    faults: list[Fault] = []
+    for file in files:
+        rows = _read(file)
+        if not rows:
+            text = "it has no line: write one with the bag's name alone if nothing is performed in it"
+            faults.append(Fault(file.name, text, fatal=True))
+        for line in _renamed(rows, labels):
+            about = _about(line, places, played)
+            if not about:
+                strangers.append(line.bag)
+            for name in about:
+                lines.setdefault(name, []).append(line)
+    return Truth({name: tuple(found) for name, found in lines.items()}, tuple(dict.fromkeys(strangers))), faults
+
+
+def intervals(lines: Iterable[Line], first: int, last: int, origin: int) -> tuple[list[Interval], list[Line]]:
+    """The actions that are performed in a stretch of a stream, as far as it shows them.
+
+    Args:
+        lines: about the stream.
+        first: ns: stamp of the stretch's first frame,
+        last: and of its last one.
+        origin: ns: stamp that seconds are counted from.
+
+    Returns:
+        The intervals that the stretch shows something of, and the lines that it shows nothing of.
+    """
+    found: list[Interval] = []
+    outside: list[Line] = []
+    for line in lines:
+        if not line.label:
+            continue
+        start, end = (
+            default if time is None else time if time >= SINCE_1970 else origin + time
+            for time, default in ((line.start, first), (line.end, last + 1))
+        )
+        if start <= last and end > first and end > start:
+            found.append(Interval(max(start, first), min(end, last + 1), line.label))
+        else:
+            outside.append(line)
+    return sorted(set(found)), outside
+
+
+def _about(line: Line, places: Mapping[Path, str], played: Mapping[str, str]) -> set[str]:
+    """Names of the bags that a line is about."""
+    short = Path(line.bag).name
+    replayed = {name for name, source in played.items() if source and source == short}
+    exact = {name for path, name in places.items() if line.place == path or line.bag == name}
+    if exact:
+        return exact | replayed
+    alike = {name for path, name in places.items() if short in (path.name, path.stem)} - replayed
+    if len(alike) > 1:
+        raise ConfigError(
+            f"the truth's bag {line.bag} may be any of {', '.join(sorted(alike))}: write more of its path"
+        )
+    return alike | replayed
+
+
+def _read(file: Path) -> list[Line]:
+    rows = read_rows(file)
+    if not rows:
+        return []
+    if not {"bag", "label"} <= rows[0].keys():
+        raise ConfigError(f"{file} must have the columns {', '.join(COLUMNS)}; it has {', '.join(rows[0])}")
+    lines, wrong = [], []
+    for number, row in enumerate(rows, start=2):
+        try:
+            lines.append(_line(row, file.parent))
+        except ConfigError as error:
+            wrong.append(f"line {number}: {error}")
+    if wrong:
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise ConfigError(f"{file}: {'; '.join(wrong[:5])}{more}")
+    return lines
+
+
+def _line(row: Mapping[str, str], folder: Path) -> Line:
+    bag, label = row["bag"], row["label"]
+    start, end = (read_time(row.get(column, ""), column) for column in ("start", "end"))
+    if not bag:
+        raise ConfigError("bag must not be empty")
+    if label == OPEN:
+        raise ConfigError(f"the label is still {OPEN}: name what is performed, or remove the line")
+    if not label and (start is not None or end is not None):
+        raise ConfigError("label must not be empty, unless start and end are: then nothing is performed in this bag")
+    if start is not None and end is not None and end <= start:
+        raise ConfigError(f"end ({row['end']}) must be later than start ({row['start']})")
+    return Line(bag, (folder / bag).resolve(), row.get("topic", ""), label, start, end)
+
+
+def _renamed(lines: Iterable[Line], labels: LabelMap | None) -> list[Line]:
+    if labels is None:
+        return list(lines)
+    found = []
+    for line in lines:
+        label = labels.names.get(line.label, line.label if labels.rest is None else labels.rest) if line.label else ""
+        # A bag all of whose lines are dropped is still in the truth: nothing of interest is performed in it.
+        dropped = not label
+        found.append(
+            Line(
+                line.bag, line.place, line.topic, label, None if dropped else line.start, None if dropped else line.end
+            )
+        )
+    return found
