@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 
 def treacherous(item: str, beat: Callable[[], None]) -> str:
@@ -14,3 +15,15 @@ def treacherous(item: str, beat: Callable[[], None]) -> str:
         os.read(os.pipe()[0], 1)
     beat()
     return item.upper()
+
+
+class TreacherousWatcher:
+    """Stands for a Watcher that is killed in the middle of the bag named crash."""
+
+    def watch(self, job: Any, beat: Callable[[int], object]) -> Any:
+        from fluxformer_core.evaluation.bags.outcome import Outcome
+
+        beat(1)
+        if job.bag == "crash":
+            os.abort()
+        return Outcome(job, frames=job.length)
