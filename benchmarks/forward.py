@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fluxformer_core.models.fluxformer import Fluxformer, FluxformerConfig
-from fluxformer_core.models.registry import list_models, model_config
+from fluxformer_core.models.registry import config_of
 
 KINDS = {
     "matrix products": ("mm", "addmm", "bmm", "mkl_linear", "baddbmm"),
@@ -121,7 +121,7 @@ def peak_memory() -> float:
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="fluxformer_b", choices=list_models())
+    parser.add_argument("--model", default="fluxformer_b", help="of the family of fluxformer_b (default: %(default)s)")
     parser.add_argument("--duplex-stages", type=int, default=4, help="stages with a flow stream (default: %(default)s)")
     parser.add_argument("--frames", type=int, help="of a clip (default: the model's)")
     parser.add_argument("--size", type=int, help="of a clip, px (default: the model's)")
@@ -136,7 +136,7 @@ def main() -> None:
     """Print the table."""
     arguments = parse()
     torch.set_num_threads(arguments.threads)
-    config = model_config(arguments.model)
+    config = config_of(arguments.model, FluxformerConfig)
     trunk = config.trunk
     trunk = replace(trunk, frames=arguments.frames or trunk.frames, size=arguments.size or trunk.size)
     config = replace(config, trunk=trunk, duplex_stages=tuple(range(1, arguments.duplex_stages + 1)))

@@ -10,12 +10,12 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -24,8 +24,10 @@ from torch import Tensor, nn
 from fluxformer_core.clip import ClipSpec
 from fluxformer_core.enrolled import EnrolledAction, Statistics, set_problems
 from fluxformer_core.errors import BundleError, ConfigError
+from fluxformer_core.models.emim import EmimConfig
 from fluxformer_core.models.fluxformer import FluxformerConfig
 from fluxformer_core.models.registry import create_model
+from fluxformer_core.models.video_focalnet import VideoFocalNetConfig
 from fluxformer_core.weights_file import check_weights
 
 _KEY = "fluxformer"
@@ -35,12 +37,24 @@ _MEANS, _SPREAD, _PROTOTYPES = "known.means", "known.spread", "enrolled.prototyp
 """Names of the tensors beside the weights; the last, (actions, D), goes with the document's notes on these actions."""
 
 
+def _family(config: object) -> object:
+    """Which family's configuration this is; files from before there were several do not say."""
+    return config.get("family", "fluxformer") if isinstance(config, dict) else getattr(config, "family", None)
+
+
+_Config = (
+    Annotated[FluxformerConfig, Tag("fluxformer")]
+    | Annotated[EmimConfig, Tag("emim")]
+    | Annotated[VideoFocalNetConfig, Tag("video_focalnet")]
+)
+
+
 @dataclass(frozen=True)
 class Metadata:
     """What a bundle says besides its weights."""
 
     model: str  # a name of models.registry
-    config: FluxformerConfig
+    config: Annotated[_Config, Discriminator(_family)]
     spec: ClipSpec
     labels: tuple[str, ...]  # in the order of the logits
     temperature: float = 1.0  # logits are divided by this before the softmax
@@ -54,9 +68,9 @@ class Metadata:
             wrong.append(f"labels must be distinct and not empty: {self.labels}")
         if not 0 < self.temperature < float("inf"):
             wrong.append(f"temperature must be positive: {self.temperature}")
-        clip, trunk = (self.spec.frames, self.spec.size), (self.config.trunk.frames, self.config.trunk.size)
-        if clip != trunk:
-            wrong.append(f"the clip is {clip[0]} frames of {clip[1]} px, the model takes {trunk[0]} of {trunk[1]} px")
+        clip, taken = (self.spec.frames, self.spec.size), (self.config.frames, self.config.size)
+        if clip != taken:
+            wrong.append(f"the clip is {clip[0]} frames of {clip[1]} px, the model takes {taken[0]} of {taken[1]} px")
         for part in ("spec", "config"):
             wrong += [f"{name} is not finite" for name in _not_finite(asdict(getattr(self, part)), part)]
         return wrong
@@ -121,7 +135,7 @@ class Bundle:
     @property
     def width(self) -> int:
         """D, of the model's embedding."""
-        return self.metadata.config.trunk.dim_out
+        return self.metadata.config.width
 
     def build_model(self) -> nn.Module:
         """The model with these weights, ready for inference.
@@ -137,9 +151,10 @@ class Bundle:
     def _expected(self) -> dict[str, Tensor]:
         """Names and shapes of the model's weights, found without memory for them: a damaged file may name any size."""
         config, tensors = self.metadata.config, len(self.weights)
-        blocks = sum(config.trunk.depths) + (config.final_blocks if config.clusters else 0)
-        if blocks > tensors:
-            raise BundleError(f"weights do not fit the model: it has {blocks} blocks, there are {tensors} tensors")
+        if config.num_blocks > tensors:
+            raise BundleError(
+                f"weights do not fit the model: it has {config.num_blocks} blocks, there are {tensors} tensors"
+            )
         try:
             with torch.device("meta"):
                 return create_model(self.name, len(self.labels), config=config).state_dict()
@@ -257,5 +272,11 @@ def _enrolled(
 
 def _one_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors()[:5])
+        return "; ".join(f"{_place(e['loc']) or 'document'}: {e['msg']}" for e in error.errors()[:5])
     return str(error)
+
+
+def _place(location: tuple[str | int, ...]) -> str:
+    """Where in the document an error is; the family that a configuration was read as is none of its names."""
+    family = location[1:2] if location[:1] == ("config",) and len(location) > 2 else ()
+    return ".".join(str(part) for i, part in enumerate(location) if not (family and i == 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from fluxformer_core.errors import BundleError
+
+_HARMLESS: list[Any] = [(OrderedDict, "yacs.config.CfgNode")]
+"""Classes by which trainings save their settings beside the weights, and what is made in their place: nothing but names
+and values, of no use here. The class itself is never looked for, nor run."""
 
 
 def read_weights_file(path: Path) -> Mapping[str, Any]:
@@ -30,7 +35,8 @@ def read_weights_file(path: Path) -> Mapping[str, Any]:
         except SafetensorError as error:
             raise BundleError(f"{path} is not a safetensors file, or is damaged: {error}") from None
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_HARMLESS):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}") from None
     except pickle.UnpicklingError as error:

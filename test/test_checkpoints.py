@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from fluxformer_core.errors import BundleError
 from fluxformer_core.models.checkpoints import Checkpoint, initialise_from, read_checkpoint
-from fluxformer_core.models.fluxformer import Fluxformer
-from fluxformer_core.models.registry import model_config
+from fluxformer_core.models.fluxformer import Fluxformer, FluxformerConfig
+from fluxformer_core.models.registry import config_of
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def checkpoint(state: dict[str, Tensor]) -> Checkpoint:
 def model(
     name: str, classes: int = CLASSES, *, frames: int = FRAMES, size: int = SIZE, **changes: object
 ) -> Fluxformer:
-    config = model_config(name)
+    config = config_of(name, FluxformerConfig)
     config = replace(config, trunk=replace(config.trunk, frames=frames, size=size), **changes)  # type: ignore[arg-type]
     torch.manual_seed(1)
     return Fluxformer(config, classes).eval()
@@ -46,7 +46,7 @@ def test_both_layouts_are_the_same_weights(state, checkpoint):
     other = read_checkpoint(torchvision_state(state))
     assert (checkpoint.layout, other.layout) == ("slowfast", "torchvision")
     assert (checkpoint.model, checkpoint.classes) == ("mvit_s", CLASSES)
-    assert (checkpoint.trunk.frames, checkpoint.trunk.size) == (FRAMES, SIZE)
+    assert (checkpoint.config.frames, checkpoint.config.size) == (FRAMES, SIZE)
     assert checkpoint.weights.keys() == other.weights.keys()
     assert all(torch.equal(value, other.weights[name]) for name, value in checkpoint.weights.items())
 
@@ -61,7 +61,7 @@ def test_a_checkpoint_fills_the_plain_trunk_entirely(checkpoint):
 
 def test_the_larger_net_is_told_by_its_depth_and_fits_the_published_shorter_clip():
     base = read_checkpoint(slowfast_state("B", frames=32, classes=2, dtype=torch.float16))
-    assert (base.model, base.trunk.frames, base.classes) == ("mvit_b", 32, 2)
+    assert (base.model, base.config.frames, base.classes) == ("mvit_b", 32, 2)
     assert {value.dtype for value in base.weights.values()} == {torch.float32}
     transfer = initialise_from(model("mvit_b", 2, frames=16), base)
     assert set(transfer.resampled) == {f"blocks.{i}.attn.rel_t.table" for i in range(24)}
@@ -151,7 +151,7 @@ def damaged(state: dict[str, Tensor]) -> dict[str, tuple[dict[str, Tensor], str]
 
     return {
         "nothing": ({}, "it is empty"),
-        "another net": ({"stem.weight": torch.ones(1)}, "neither PySlowFast's nor torchvision's.*stem.weight"),
+        "another net": ({"stem.weight": torch.ones(1)}, "it has no known layout.*stem.weight"),
         "no class token": (without("cls_token"), "missing cls_token"),
         "no relative positions": (without("rel_pos"), "no relative positions"),
         "fewer blocks": (without("blocks.15."), "15 blocks, the known MViTv2 have 16 .*24"),
@@ -188,7 +188,7 @@ def mvit() -> Iterator[ModuleType]:
 
 def torchvision_net(mvit: ModuleType, variant: str, frames: int, size: int) -> nn.Module:
     """MViTv2-S, or -B by the same rules; random weights, none of them at a value that would hide it."""
-    config = model_config({"S": "mvit_s", "B": "mvit_b"}[variant]).trunk
+    config = config_of({"S": "mvit_s", "B": "mvit_b"}[variant], FluxformerConfig).trunk
     blocks, channels, stride = [], 96, 8
     for stage, depth in enumerate(config.depths):
         for index in range(depth):

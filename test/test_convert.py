@@ -271,7 +271,7 @@ def refused_files() -> dict[str, tuple[Callable[[bytes, dict[str, Tensor]], byte
             "it asks for posix.mkdir to be run",
         ),
         "a list": (lambda *_: saved([torch.ones(1)]), "holds a list and no weights by name"),
-        "another net": (lambda *_: saved({"stem.weight": torch.ones(1)}), "neither PySlowFast's nor torchvision's"),
+        "another net": (lambda *_: saved({"stem.weight": torch.ones(1)}), "it has no known layout"),
         "first version": (
             lambda _, state: saved({name: value for name, value in state.items() if "rel_pos" not in name}),
             "no relative positions",

@@ -24,7 +24,7 @@ def test_every_model_exports_at_its_own_clip(name, dynamic):
     with torch.device("meta"):  # shapes are all that an export looks at
         model, spec = create_model(name, 27).eval(), clip_spec(name)
         clip = torch.empty(2, 3, spec.frames, spec.size, spec.size)
-    inputs = (clip, clip) if model.num_duplex else (clip,)
+    inputs = (clip, clip) if model.config.takes_flow else (clip,)
     shapes = dynamic_shapes(inputs) if dynamic else None
     program = torch.export.export(model, inputs, dynamic_shapes=shapes, strict=False)
     logits = next(node for node in program.graph.nodes if node.op == "output").args[0][0].meta["val"]

@@ -397,7 +397,7 @@ def test_every_listed_model_can_be_made_and_takes_its_own_clip(name):
         rgb = torch.empty(2, 3, spec.frames, spec.size, spec.size)
         logits, embedding = model(rgb, rgb)
     assert logits.shape == (2, 7)
-    assert embedding.shape == (2, model_config(name).trunk.dim_out)
+    assert embedding.shape == (2, model_config(name).width)
 
 
 def test_grids_heads_and_strides_of_the_published_trunk():

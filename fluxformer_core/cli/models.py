@@ -32,22 +32,22 @@ def run(arguments: Namespace) -> None:
     if arguments.labels < 1:
         raise ConfigError(f"--labels must be at least 1, not {arguments.labels}")
     if not arguments.json:
-        sys.stdout.write(f"{'model':18}{'parameters':>12}{'multiply-adds':>17}  clip\n")
+        sys.stdout.write(f"{'model':22}{'parameters':>12}{'multiply-adds':>17}  clip\n")
     rows = []
     for name in list_models():
         with torch.device("meta"):  # shapes without memory: the big ones would take seconds
             model = create_model(name, arguments.labels).eval()
-        trunk = model_config(name).trunk
+        config = model_config(name)
         row: dict[str, Any] = {
             "model": name,
             "parameters": count_parameters(model),
-            "multiply_adds": count_multiply_adds(model, (3, trunk.frames, trunk.size, trunk.size)),
-            "frames": trunk.frames,
-            "size": trunk.size,
+            "multiply_adds": count_multiply_adds(model, (3, config.frames, config.size, config.size)),
+            "frames": config.frames,
+            "size": config.size,
         }
         rows.append(row)
         if not arguments.json:
             size = f"{row['parameters'] / 1e6:>10.2f} M{row['multiply_adds'] / 1e9:>15.2f} G"
-            sys.stdout.write(f"{name:18}{size}  {trunk.frames} frames of {trunk.size} px\n")
+            sys.stdout.write(f"{name:22}{size}  {config.frames} frames of {config.size} px\n")
     if arguments.json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")

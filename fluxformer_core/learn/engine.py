@@ -169,10 +169,10 @@ def groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
     """Parameters by rate and decay: norms, biases and gates do not decay, the head may learn faster than the rest."""
     of_head = {id(p) for p in head(model).parameters()}
     rates: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for parameter in model.parameters():
+    for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             factor = 1.0 if id(parameter) in of_head else config.backbone_rate
-            decay = config.weight_decay if parameter.ndim > 1 else 0.0
+            decay = config.weight_decay if parameter.ndim > 1 and not name.endswith("bias") else 0.0
             rates.setdefault((factor, decay), []).append(parameter)
     return [
         {"params": parameters, "lr": config.learning_rate * factor, "weight_decay": decay}

@@ -1,4 +1,4 @@
-"""Public MViTv2 checkpoints to bundles: to be run as they are, or as the start of a training."""
+"""Public checkpoints to bundles: to be run as they are, or as the start of a training."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from fluxformer_core.bundle import Bundle, Metadata
 from fluxformer_core.clip import ClipSpec
 from fluxformer_core.errors import BundleError, ConfigError
 from fluxformer_core.models.checkpoints import Checkpoint, Transfer, initialise_from, read_checkpoint
-from fluxformer_core.models.fluxformer import Fluxformer
-from fluxformer_core.models.mvit import MViTConfig
-from fluxformer_core.models.registry import clip_spec, create_model, model_config
+from fluxformer_core.models.registry import ModelConfig, clip_spec, create_model, model_config
 from fluxformer_core.weights_file import read_weights_file
 
 _SLOWFAST = "https://dl.fbaipublicfiles.com/pyslowfast/model_zoo/mvitv2/pysf_video_models"
@@ -29,10 +27,15 @@ KNOWN = {
 _LABELS = {400: "kinetics400", 174: "something_something_v2"}
 """By the number of outputs: the file of labels in the order of the logits."""
 
+_COLOURS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
+    "video_focalnet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+}
+"""Mean and deviation of colours in training, by layout, where they are not those of all others."""
+
 _MEAN, _STD = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)
 
-_KINETICS_RATE = {16: 30 / 4, 32: 30 / 3}
-"""Hz, by frames of the clip: the published recipes 16x4 and 32x3 take every fourth and third frame of 30 Hz."""
+_KINETICS_RATE = {8: 30 / 4, 16: 30 / 4, 32: 30 / 3}
+"""Hz, by frames of the clip: the published recipes 8x4, 16x4 and 32x3 take every fourth or third frame of 30 Hz."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read a file in one of the public layouts; nothing in it is ever run.
 
     Raises:
-        BundleError: if it is damaged, holds more than plain data, or is not a MViTv2.
+        BundleError: if it is damaged, holds more than plain data, or is of no known layout.
     """
     content = read_weights_file(path)
     try:
@@ -97,42 +100,39 @@ def convert(
             f"the checkpoint has {checkpoint.classes} outputs, which are neither the 400 of Kinetics-400 nor the 174 "
             "of Something-Something v2: name its labels with --labels"
         )
-    config = model_config(name)
-    trunk = replace(config.trunk, frames=frames or checkpoint.trunk.frames, size=size or checkpoint.trunk.size)
-    config = replace(config, trunk=trunk)
+    config = model_config(name).resized(frames or checkpoint.config.frames, size or checkpoint.config.size)
     net = create_model(name, len(labels), config=config)
-    assert isinstance(net, Fluxformer)
     transfer = initialise_from(net, checkpoint)
-    ready = config.duplex == "off" and transfer.head
-    spec = _published_clip(checkpoint, trunk, rate) if ready else _clip_to_train_on(name, trunk, rate)
+    ready = name == checkpoint.model and transfer.head and not checkpoint.images
+    spec = _published_clip(checkpoint, config, rate) if ready else _clip_to_train_on(name, config, rate)
+    mean, std = _COLOURS.get(checkpoint.layout, (_MEAN, _STD))
+    spec = replace(spec, mean=mean, std=std)
     metadata = Metadata(name, config, spec, labels, provenance=provenance or {})
     if wrong := metadata.problems():
         raise ConfigError("; ".join(wrong))
     return Conversion(Bundle(metadata, net.state_dict()), transfer)
 
 
-def _published_clip(checkpoint: Checkpoint, trunk: MViTConfig, rate: float | None) -> ClipSpec:
+def _published_clip(checkpoint: Checkpoint, config: ModelConfig, rate: float | None) -> ClipSpec:
     """The clip that the checkpoint was trained on; with other frames, the same stretch of time.
 
     Kinetics nets have seen frames at equal distances: the window holds no more than them, so that nothing is left to
     select. Something-Something nets have seen whole videos, 4 s long on average, thinned to the clip: for them the
     window is as long, and the recogniser chooses.
     """
-    clip = ClipSpec(frames=trunk.frames, size=trunk.size, window=trunk.frames, mean=_MEAN, std=_STD)
+    clip = ClipSpec(frames=config.frames, size=config.size, window=config.frames, flow="none")
     if rate is not None:
         return replace(clip, rate=rate)
     if _LABELS.get(checkpoint.classes) == "something_something_v2":
-        return replace(clip, rate=12.0, window=max(48, trunk.frames))
-    published = checkpoint.trunk.frames
+        return replace(clip, rate=12.0, window=max(48, config.frames))
+    published = checkpoint.config.frames
     if published not in _KINETICS_RATE:
         raise ConfigError(f"no published recipe has {published} frames: give the rate that they follow each other at")
-    return replace(clip, rate=_KINETICS_RATE[published] * trunk.frames / published)
+    return replace(clip, rate=_KINETICS_RATE[published] * config.frames / published)
 
 
-def _clip_to_train_on(name: str, trunk: MViTConfig, rate: float | None) -> ClipSpec:
+def _clip_to_train_on(name: str, config: ModelConfig, rate: float | None) -> ClipSpec:
     """Our default clip: what still has to be trained will be trained on it, and flow needs its short steps."""
     clip = clip_spec(name)
-    window = max(clip.window, trunk.frames)
-    return replace(
-        clip, frames=trunk.frames, size=trunk.size, rate=rate or clip.rate, window=window, mean=_MEAN, std=_STD
-    )
+    window = max(clip.window, config.frames)
+    return replace(clip, frames=config.frames, size=config.size, rate=rate or clip.rate, window=window)

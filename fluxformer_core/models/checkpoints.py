@@ -1,58 +1,38 @@
-"""Weights of public MViTv2 checkpoints under the names of our models (SPEC 4.1 to 4.3).
+"""Weights of public checkpoints under the names of our models (SPEC 4.1 to 4.4).
 
-PySlowFast and torchvision publish the same networks in two layouts. Only names differ from ours, and relative positions
-when the clip has another size: their tables are then resampled.
+Only names differ from ours, and relative positions when the clip has another size: their tables are then resampled.
+Weights trained on images look at one moment, until training teaches them of others.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fluxformer_core.errors import BundleError, ConfigError
-from fluxformer_core.models.fluxformer import Fluxformer
-from fluxformer_core.models.mvit import MViTConfig
-from fluxformer_core.models.registry import model_config
+from fluxformer_core.errors import BundleError
+from fluxformer_core.models.layouts import LAYOUTS, LayoutName
+from fluxformer_core.models.registry import ModelConfig, create_model
 
-Layout = Literal["slowfast", "torchvision"]
+_WRAPPERS = ("model_state", "model", "state_dict")
+"""Names under which trainings keep the weights beside what else they have left."""
 
-_RENAMES: dict[Layout, dict[str, str]] = {
-    "slowfast": {
-        r"\.rel_pos_([thw])$": r".rel_\1.table",
-        r"^head\.projection\.": "head.",
-    },
-    "torchvision": {
-        r"^conv_proj\.": "patch_embed.proj.",
-        r"^pos_encoding\.class_token$": "cls_token",
-        r"\.rel_pos_([thw])$": r".rel_\1.table",
-        r"\.attn\.project\.0\.": ".attn.proj.",
-        r"\.pool_([qkv])\.pool\.": r".pool_\1.",
-        r"\.pool_([qkv])\.norm_act\.0\.": r".norm_\1.",
-        r"\.mlp\.0\.": ".mlp.fc1.",
-        r"\.mlp\.3\.": ".mlp.fc2.",
-        r"^(blocks\.\d+)\.project\.": r"\1.proj.",
-        r"^head\.1\.": "head.",
-    },
-}
-_FIRST_WEIGHT: dict[str, Layout] = {"patch_embed.proj.weight": "slowfast", "conv_proj.weight": "torchvision"}
-_TRUNKS = ("mvit_s", "mvit_b")
 _REL_POS = re.compile(r"\.rel_[thw]\.table$")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A public MViTv2, by the names of our plain trunk."""
+    """A public net, by the names of the plain model that has its shape."""
 
-    layout: Layout
-    model: str  # the registered plain trunk that has its shape
-    trunk: MViTConfig  # of that model, for the clip that the checkpoint was trained on
-    weights: dict[str, Tensor]  # float32
+    layout: LayoutName
+    model: str  # the registered model that runs it as it is
+    config: ModelConfig  # of that model, for the clip that the checkpoint was trained on
+    weights: dict[str, Tensor]  # float32; integers stay what they are
+    images: bool = False  # whether it was trained on single pictures
 
     @property
     def classes(self) -> int:
@@ -71,29 +51,51 @@ class Transfer:
 
 
 def read_checkpoint(state: Mapping[str, object]) -> Checkpoint:
-    """Recognise a state dict of either layout, whole or wrapped as PySlowFast saves it.
+    """Recognise a state dict of a known layout, whole or wrapped as trainings save it.
 
     Raises:
-        BundleError: if it is not a MViTv2-S or -B with its class token, relative positions and head.
+        BundleError: if it is none, or not all of its net.
     """
-    wrapped = state.get("model_state")
-    tensors = {k: v for k, v in (wrapped if isinstance(wrapped, Mapping) else state).items() if isinstance(v, Tensor)}
-    layout = next((layout for name, layout in _FIRST_WEIGHT.items() if name in tensors), None)
+    wrapped = next((state[name] for name in _WRAPPERS if isinstance(state.get(name), Mapping)), state)
+    assert isinstance(wrapped, Mapping)
+    tensors = {k: v for k, v in wrapped.items() if isinstance(v, Tensor)}
+    layout = next((layout for layout in LAYOUTS if layout.fits(tensors)), None)
     if layout is None:
-        raise BundleError(
-            f"it has the layout of neither PySlowFast's nor torchvision's MViTv2: {_some(sorted(map(str, state)))}"
-        )
-    weights = {_rename(name, layout): value.detach().float() for name, value in tensors.items()}
-    if "cls_token" in weights:
-        weights["cls_token"] = weights["cls_token"].reshape(1, 1, -1)  # torchvision stores it flat
-    model, trunk = _shape(weights)
+        known = ", ".join(layout.net for layout in LAYOUTS)
+        raise BundleError(f"it has no known layout ({known}): {_some(sorted(map(str, wrapped)))}")
+    weights = {layout.rename(name): value.detach() for name, value in tensors.items()}
+    weights = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+    model, config = layout.shape(weights)
     with torch.device("meta"):
-        ours = Fluxformer(replace(model_config(model), trunk=trunk), num_classes=1)
-    expected = {name: value.shape for name, value in ours.state_dict().items()}
+        expected = create_model(model, 1, config=config).state_dict()
+    weights = {name: _reshaped(value, expected.get(name)) for name, value in weights.items()}
+    flat = any(tensors[layout.mark].dim() < axes for axes in layout.mark_axes)
+    moving = {name for name in expected if re.search(layout.video_only, name)}
+    if moving and not moving & weights.keys():
+        flat, expected = True, {name: value for name, value in expected.items() if name not in moving}
+    if wrong := _differences(expected, weights):
+        raise BundleError(f"its weights are not those of the {layout.net} that {model} is: {_some(sorted(wrong))}")
+    return Checkpoint(layout.name, model, config, weights, flat)
+
+
+def _reshaped(value: Tensor, expected: Tensor | None) -> Tensor:
+    """The same numbers with our axes of length one; a kernel for pictures becomes the middle of one for clips."""
+    if expected is None or value.shape == expected.shape:
+        return value
+    if [n for n in value.shape if n != 1] == [n for n in expected.shape if n != 1]:
+        return value.reshape(expected.shape)
+    if expected.dim() == 5 and value.shape == (*expected.shape[:2], *expected.shape[3:]):
+        kernel = value.new_zeros(expected.shape)
+        kernel[:, :, expected.shape[2] // 2] = value
+        return kernel
+    return value
+
+
+def _differences(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> list[str]:
     wrong = [f"missing {k}" for k in expected if k not in weights]
     wrong += [f"unexpected {k}" for k in weights if k not in expected]
     for key in expected.keys() & weights.keys():
-        found, needed = weights[key].shape, expected[key]
+        found, needed = weights[key].shape, expected[key].shape
         if key.startswith("head."):
             found, needed = found[1:], needed[1:]
         if found != needed:
@@ -102,24 +104,22 @@ def read_checkpoint(state: Mapping[str, object]) -> Checkpoint:
             wrong.append(f"{key} has values that are not finite")
     if not wrong and len(weights["head.bias"]) != len(weights["head.weight"]):
         wrong.append("head.weight and head.bias have different lengths")
-    if wrong:
-        raise BundleError(f"its weights are not those of the MViTv2 that {model} is: {_some(sorted(wrong))}")
-    return Checkpoint(layout, model, trunk, weights)
+    return wrong
 
 
 @torch.no_grad()
-def initialise_from(model: Fluxformer, checkpoint: Checkpoint) -> Transfer:
+def initialise_from(model: nn.Module, checkpoint: Checkpoint) -> Transfer:
     """Copy a checkpoint into a model with the same trunk, for any clip size, in place.
 
-    RGB takes the checkpoint's weights one to one. Flow starts from the same: its attention from the block's attention,
-    its stem from the mean over the colours, since u, v and magnitude are no colours. Closed gates make the duplex
-    blocks start as those of the checkpoint. The head is kept if it has as many outputs; what the checkpoint does not
-    have (clustering, final self-attention, another head) stays as it is.
+    Colour takes the checkpoint's weights one to one. Flow starts from the same: its attention from the block's
+    attention, its stem from the mean over the colours, since u, v and magnitude are no colours. Closed gates make the
+    duplex blocks start as those of the checkpoint. The head is kept if it has as many outputs; what the checkpoint does
+    not have (clustering, final self-attention, mining of motion, another head) stays as it is.
 
     Raises:
         BundleError: if a shape differs in anything but relative positions and head.
     """
-    head = model.head.out_features == checkpoint.classes
+    head = len(model.get_parameter("head.bias")) == checkpoint.classes
     weights, resampled, untouched, wrong = {}, [], [], []
     for name, own in model.state_dict().items():
         source = _source(name, own, checkpoint.weights)
@@ -152,34 +152,6 @@ def _source(name: str, own: Tensor, weights: dict[str, Tensor]) -> Tensor | None
         # Rows are queries, keys, values; flow that reads RGB's values has no third part.
         return source[: len(own)] if source is not None and ".qkv." in name else source
     return weights.get(name)
-
-
-def _shape(weights: dict[str, Tensor]) -> tuple[str, MViTConfig]:
-    """The plain trunk of as many blocks, with the clip that the relative positions of the first block tell."""
-    blocks = {int(m[1]) for name in weights if (m := re.match(r"blocks\.(\d+)\.", name))}
-    by_depth = {sum(model_config(name).trunk.depths): name for name in _TRUNKS}
-    if blocks != set(range(len(blocks))) or len(blocks) not in by_depth:
-        known = " or ".join(f"{depth} ({name})" for depth, name in by_depth.items())
-        raise BundleError(f"it has {len(blocks)} blocks, the known MViTv2 have {known}")
-    tables = [weights.get(f"blocks.0.attn.rel_{axis}.table") for axis in "thw"]
-    if any(table is None for table in tables):
-        raise BundleError("it has no relative positions in time, height and width: this is not a MViTv2 for video")
-    rows = [len(table) for table in tables if table is not None]
-    model = by_depth[len(blocks)]
-    trunk = model_config(model).trunk
-    frames, height, width = ((n + 1) // 2 * stride for n, stride in zip(rows, trunk.stem_stride, strict=True))
-    if height != width:
-        raise BundleError(f"its clips are {height} x {width} px, but only square ones can be used")
-    try:
-        return model, replace(trunk, frames=frames, size=height)
-    except ConfigError as error:
-        raise BundleError(f"its relative positions are of no clip: {error}") from None
-
-
-def _rename(name: str, layout: Layout) -> str:
-    for pattern, ours in _RENAMES[layout].items():
-        name = re.sub(pattern, ours, name)
-    return name
 
 
 def _some(things: list[str]) -> str:

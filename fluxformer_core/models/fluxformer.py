@@ -7,7 +7,7 @@ and the class token is classified.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -44,6 +44,7 @@ class FluxformerConfig:
     flow_dropout: float = 0.15  # share of training samples that see no flow, so that the net works without it
     readout: Literal["cls", "mean"] = "cls"  # what is classified: the class token, or all tokens' mean (learns sooner)
     head_dropout: float = 0.5
+    family: Literal["fluxformer"] = "fluxformer"
 
     def __post_init__(self) -> None:
         wrong = []
@@ -64,6 +65,35 @@ class FluxformerConfig:
                 wrong.append(f"{name} must be in [0, 1), not {getattr(self, name)}")
         if wrong:
             raise ConfigError("; ".join(wrong))
+
+    @property
+    def frames(self) -> int:
+        """Of a clip."""
+        return self.trunk.frames
+
+    @property
+    def size(self) -> int:
+        """Height and width of a clip, px."""
+        return self.trunk.size
+
+    @property
+    def width(self) -> int:
+        """Channels of the embedding."""
+        return self.trunk.dim_out
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks of the trunk and after it."""
+        return sum(self.trunk.depths) + (self.final_blocks if self.clusters else 0)
+
+    @property
+    def takes_flow(self) -> bool:
+        """Whether flow changes the answer."""
+        return self.duplex != "off"
+
+    def resized(self, frames: int, size: int) -> FluxformerConfig:
+        """The same net for another clip; relative positions and the clustering's places depend on it."""
+        return replace(self, trunk=replace(self.trunk, frames=frames, size=size))
 
     def _clustering_problems(self) -> list[str]:
         wrong = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,10 @@ from torch import Tensor, nn
 
 Grid = tuple[int, int, int]
 """Tokens along time, height and width."""
+
+
+MOST_FRAMES, LARGEST = 1024, 4096
+"""Limits of a clip of nets none of whose weights tells it: a damaged file may name one that no memory holds."""
 
 
 class Prediction(NamedTuple):
@@ -69,3 +74,28 @@ def initialise(module: nn.Module) -> None:
             nn.init.xavier_uniform_(part.weight)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
+
+
+def clip_problems(
+    frames: int, size: int, stem_stride: Grid, stem_widths: tuple[int, ...], stages: int
+) -> list[str]:
+    """What is wrong with a clip and the strides by which a net divides it, in words.
+
+    Args:
+        frames: of the clip.
+        size: px, of the clip.
+        stem_stride: from the clip to the first stage's grid.
+        stem_widths: channels of convolutions that each halve that stride.
+        stages: of which each after the first halves the grid's height and width.
+    """
+    if min(*stem_stride, *stem_widths) < 1 or any(s % 2 ** len(stem_widths) for s in stem_stride[1:]):
+        return [f"stem_widths {stem_widths} must be positive and each halve stem_stride {stem_stride}"]
+    if not (1 <= frames <= MOST_FRAMES and 1 <= size <= LARGEST):
+        return [f"a clip has 1 to {MOST_FRAMES} frames of 1 to {LARGEST} px, not {frames} of {size} px"]
+    steps = [s * 2 ** (stages - 1) for s in stem_stride[1:]]
+    if frames % stem_stride[0] or any(size % step for step in steps):
+        return [
+            f"a clip of {frames} frames of {size} px does not divide by the model's strides: "
+            f"frames by {stem_stride[0]}, size by {math.lcm(*steps)}"
+        ]
+    return []

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.models.attention import AttentionConfig, PoolingAttention
 from fluxformer_core.models.layers import Grid, Mlp, ResidualBranch
+from fluxformer_core.models.stem import conv_stem, half
 
 
 @dataclass(frozen=True)
@@ -102,44 +103,16 @@ class PatchEmbed(nn.Module):
     def __init__(self, config: MViTConfig) -> None:
         super().__init__()
         if config.stem_widths:
-            self.conv, width, stride = _conv_stem(config)
+            self.conv, width, stride = conv_stem(config.stem_widths, config.stem_stride)
             self.proj: nn.Module = nn.Sequential(
                 nn.Conv3d(width, config.dim, 3, stride, 1, bias=False), nn.BatchNorm3d(config.dim)
             )
         else:
             self.conv = nn.Identity()
-            self.proj = nn.Conv3d(3, config.dim, config.stem_kernel, config.stem_stride, _half(config.stem_kernel))
+            self.proj = nn.Conv3d(3, config.dim, config.stem_kernel, config.stem_stride, half(config.stem_kernel))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.proj(self.conv(x)).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
-
-
-def _conv_stem(config: MViTConfig) -> tuple[nn.Module, int, Grid]:
-    """Convolutions that halve height and width each; returns them, their channels and the stride left to take.
-
-    A small net learns edges and their motion from little data when the stride is taken in several convolutions
-    (Xiao et al. 2021, "Early convolutions help transformers see better"); on CPUs these are also its fastest layers.
-    """
-    layers: list[nn.Module] = []
-    width = 3
-    t, h, w = config.stem_stride
-    for i, out in enumerate(config.stem_widths):
-        time_stride = t if i == len(config.stem_widths) - 1 else 1
-        # Motion is looked for where the picture is small already: most of the good at a fraction of the cost.
-        kernel: Grid = (1, 3, 3) if i < max(len(config.stem_widths) - 1, 1) else (3, 3, 3)
-        layers += [
-            nn.Conv3d(width, out, kernel, (time_stride, 2, 2), _half(kernel), bias=False),
-            nn.BatchNorm3d(out),
-            nn.GELU(),
-        ]
-        width, h, w = out, h // 2, w // 2
-    return nn.Sequential(*layers), width, (1, h, w)
-
-
-def _half(kernel: Grid) -> Grid:
-    """The padding that keeps the grid."""
-    t, h, w = (k // 2 for k in kernel)
-    return t, h, w
 
 
 class Block(nn.Module):

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from torch import nn
 
 from fluxformer_core.clip import ClipSpec
 from fluxformer_core.errors import ConfigError
+from fluxformer_core.models.emim import Emim, EmimConfig
 from fluxformer_core.models.fluxformer import Fluxformer, FluxformerConfig
 from fluxformer_core.models.mvit import MViTConfig
+from fluxformer_core.models.video_focalnet import VideoFocalNet, VideoFocalNetConfig
+
+ModelConfig = FluxformerConfig | EmimConfig | VideoFocalNetConfig
+"""Of any family. All tell `frames`, `size`, `width`, `num_blocks`, `takes_flow` and `family`, and can be `resized`."""
+
+Config = TypeVar("Config", FluxformerConfig, EmimConfig, VideoFocalNetConfig)
 
 _SMALL = MViTConfig()
 _BASE = MViTConfig(depths=(2, 3, 16, 3), drop_path=0.3)
+_UNIFORMER_SMALL = EmimConfig(stem_stride=(2, 4, 4), window=0)
+_DEEP = (5, 8, 20, 7)  # blocks of the base UniFormer
 
 
-def _nano() -> FluxformerConfig:
+def _fluxformer_nano() -> FluxformerConfig:
     """For two CPU cores: 64 px, a stem that learns from little data, the paper's duplex stage and clustering tokens."""
     trunk = MViTConfig(
         frames=16,
@@ -35,12 +45,54 @@ def _nano() -> FluxformerConfig:
     return FluxformerConfig(trunk, gate=1.0, clusters=8, final_heads=4, readout="mean", head_dropout=0.3)
 
 
-_CONFIGS: dict[str, Callable[[], FluxformerConfig]] = {
-    "fluxformer_nano": _nano,
+def _emim_nano() -> EmimConfig:
+    """For two CPU cores: motion is mined on a grid of 8 x 8, where a limb is as large as a token."""
+    return EmimConfig(
+        size=64,
+        depths=(2, 2),
+        dims=(96, 192),
+        head_dim=48,
+        conv_stages=0,
+        stem_stride=(2, 8, 8),
+        stem_widths=(16, 48),
+        window=5,
+        pairing="causal",
+        drop_path=0.1,
+        layer_scale=0.1,
+        head_dropout=0.3,
+    )
+
+
+def _video_focalnet_nano() -> VideoFocalNetConfig:
+    """For two CPU cores: most of the way to the tokens is taken by convolutions."""
+    return VideoFocalNetConfig(
+        frames=16,
+        size=64,
+        depths=(1, 2),
+        dim=96,
+        stem_stride=(2, 8, 8),
+        stem_widths=(16, 48),
+        drop_path=0.1,
+        layer_scale=0.1,
+        head_dropout=0.3,
+    )
+
+
+_CONFIGS: dict[str, Callable[[], ModelConfig]] = {
+    "fluxformer_nano": _fluxformer_nano,
     "fluxformer_s": lambda: FluxformerConfig(_SMALL),
     "fluxformer_b": lambda: FluxformerConfig(_BASE),
     "mvit_s": lambda: FluxformerConfig(_SMALL, duplex="off", clusters=0),
     "mvit_b": lambda: FluxformerConfig(_BASE, duplex="off", clusters=0),
+    "emim_nano": _emim_nano,
+    "emim_s": EmimConfig,
+    "emim_b": lambda: EmimConfig(depths=_DEEP, drop_path=0.4),
+    "uniformer_s": lambda: _UNIFORMER_SMALL,
+    "uniformer_b": lambda: replace(_UNIFORMER_SMALL, depths=_DEEP, drop_path=0.4),
+    "video_focalnet_nano": _video_focalnet_nano,
+    "video_focalnet_t": VideoFocalNetConfig,
+    "video_focalnet_s": lambda: VideoFocalNetConfig(depths=(2, 2, 18, 2), drop_path=0.3),
+    "video_focalnet_b": lambda: VideoFocalNetConfig(depths=(2, 2, 18, 2), dim=128, drop_path=0.5),
 }
 
 
@@ -49,7 +101,7 @@ def list_models() -> list[str]:
     return sorted(_CONFIGS)
 
 
-def model_config(name: str) -> FluxformerConfig:
+def model_config(name: str) -> ModelConfig:
     """The default configuration of a model.
 
     Raises:
@@ -60,19 +112,31 @@ def model_config(name: str) -> FluxformerConfig:
     return _CONFIGS[name]()
 
 
+def config_of(name: str, family: type[Config]) -> Config:
+    """The default configuration of a model that must be of one family.
+
+    Raises:
+        ConfigError: if there is no such model, or it is of another family.
+    """
+    config = model_config(name)
+    if not isinstance(config, family):
+        raise ConfigError(f"{name} is of the family {config.family}, which cannot be used here")
+    return config
+
+
 def clip_spec(name: str) -> ClipSpec:
     """The clip that a model takes by default: its own size, at 20 Hz, out of the last 3.2 s.
+
+    A model that takes no flow needs no estimator: motion, by which frames are selected, is then measured without.
 
     Raises:
         ConfigError: if there is no such model.
     """
-    trunk = model_config(name).trunk
-    return ClipSpec(frames=trunk.frames, size=trunk.size)
+    config = model_config(name)
+    return ClipSpec(frames=config.frames, size=config.size, flow="dis" if config.takes_flow else "none")
 
 
-def create_model(
-    name: str, num_classes: int, *, config: FluxformerConfig | None = None, **changes: object
-) -> nn.Module:
+def create_model(name: str, num_classes: int, *, config: ModelConfig | None = None, **changes: object) -> nn.Module:
     """A model with random weights.
 
     Args:
@@ -82,12 +146,19 @@ def create_model(
         changes: fields of the configuration to replace, such as `duplex="off"`.
 
     Raises:
-        ConfigError: if there is no such model, no such field, or the configuration contradicts itself.
+        ConfigError: if there is no such model, no such field, or the configuration contradicts itself or is of another
+            family.
     """
     default = model_config(name)  # also refuses an unknown name
     config = default if config is None else config
+    if config.family != default.family:
+        raise ConfigError(f"{name} is of the family {default.family}, its configuration of {config.family}")
     try:
         config = replace(config, **changes)  # type: ignore[arg-type]
     except TypeError as error:
         raise ConfigError(f"{name}: {error}") from None
+    if isinstance(config, EmimConfig):
+        return Emim(config, num_classes)
+    if isinstance(config, VideoFocalNetConfig):
+        return VideoFocalNet(config, num_classes)
     return Fluxformer(config, num_classes)

@@ -69,7 +69,7 @@ def example(case: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
             if name.endswith(("gamma", "value_gate")):
                 parameter.normal_()  # closed gates would hide the flow stream
     rgb, flow = torch.randn(2, 2, 3, spec.frames, spec.size, spec.size)
-    return model, (rgb, flow.clamp(-1, 1)) if getattr(model, "num_duplex", 0) else (rgb,)
+    return model, (rgb, flow.clamp(-1, 1)) if model.config.takes_flow else (rgb,)
 
 
 @torch.no_grad()

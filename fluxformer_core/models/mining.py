@@ -1,0 +1,146 @@
+"""Explicit motion information mining: attention between neighbouring frames that tells how things moved (SPEC 2.1).
+
+Every query is compared with a window of the frame next to it. These affinities are used twice: softened, they gather
+the appearance of where the query came from or goes to; as they are, a small net reads the motion out of them.
+
+They are made of whole rows: a row of queries times the rows of keys around it is one matrix product, and of its result
+each query's own offsets are cut out by padding and reshaping alone, which exports and runs everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Pairing = Literal["next", "causal"]
+"""Which frame a frame is compared with: the one that follows, as published, or the one before it, as a stream needs."""
+
+Border = Literal["mask", "pad"]
+"""What lies around the picture: nothing that could be attended to, or, as published, cells without content."""
+
+
+class MotionMining(nn.Module):
+    """Appearance and motion of tokens (B, T, H, W, dim) from the frame next to theirs.
+
+    Args:
+        dim: channels.
+        heads: of the attention.
+        grid: height and width of a frame.
+        window: odd; height and width in tokens of what a query is compared with.
+        pairing: with which frame. The last frame repeats what the one before it found, for it has no next one; the
+            first has none before it and is compared with itself.
+        border: whether cells outside of the picture are masked, or take part in the softmax with no content.
+    """
+
+    inside: Tensor
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        grid: tuple[int, int],
+        window: int = 7,
+        *,
+        pairing: Pairing = "next",
+        border: Border = "mask",
+    ) -> None:
+        super().__init__()
+        self.heads, self.window, self.pairing, self.border = heads, window, pairing, border
+        self.scale = (dim // heads) ** -0.5
+        self.qkv, self.proj = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.position_bias = nn.Parameter(torch.zeros(heads, window, window))
+        self.motion1, self.motion2 = nn.Linear(window**2, 4 * window**2), nn.Linear(4 * window**2, dim // heads)
+        inside = _inside(*grid, window).to(self.position_bias.device)
+        self.register_buffer("inside", inside, persistent=False)
+        self.start()
+
+    def start(self) -> None:
+        """Begin as attention alone: nothing is known of motion yet."""
+        nn.init.trunc_normal_(self.position_bias, std=0.02)
+        nn.init.xavier_uniform_(self.motion1.weight)
+        for silent in (self.motion1.bias, self.motion2.weight, self.motion2.bias):
+            nn.init.zeros_(silent)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = (part.unflatten(4, (self.heads, -1)) for part in self.qkv(x).chunk(3, dim=-1))
+        q, k, v = self._paired(*(part.permute(0, 1, 4, 2, 3, 5) for part in parts))  # (B, T, heads, H, W, d)
+        affinity = self.affinity(q, k)
+        out = self._appearance(affinity, v) + self._motion(affinity)
+        if self.pairing == "next":
+            out = torch.cat([out, out[:, -1:]], dim=1)
+        return self.proj(out.permute(0, 1, 3, 4, 2, 5).flatten(4))  # type: ignore[no-any-return]
+
+    def affinity(self, q: Tensor, k: Tensor) -> Tensor:
+        """How alike every query is to what lies around its place.
+
+        Args:
+            q: (B, T, heads, H, W, d).
+            k: likewise, of the frames to compare with.
+
+        Returns:
+            (B, T, heads, H, W, window, window), by offset down and right; 0 plus the bias outside of the picture.
+        """
+        rows = self._rows(k)
+        products = (self.scale * q) @ rows.transpose(-1, -2)  # (B, T, heads, H, W, window*W)
+        products = products.unflatten(-1, (self.window, -1)).transpose(-2, -3)  # (..., H, window, W, W)
+        own: Tensor = _own_offsets(products, self.window).transpose(-2, -3)  # (..., H, W, window, window)
+        return own + self.position_bias[:, None, None]
+
+    def _paired(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if self.pairing == "next":
+            return q[:, :-1], k[:, 1:], v[:, 1:]
+        return q, torch.cat([k[:, :1], k[:, :-1]], dim=1), torch.cat([v[:, :1], v[:, :-1]], dim=1)
+
+    def _appearance(self, affinity: Tensor, v: Tensor) -> Tensor:
+        if self.border == "mask":
+            affinity = affinity.masked_fill(~self.inside, float("-inf"))
+        share = affinity.flatten(-2).softmax(dim=-1, dtype=torch.float32).to(v.dtype)
+        share = share.unflatten(-1, (self.window, self.window)).transpose(-2, -3)  # (..., H, window, W, window)
+        share = _all_columns(share, v.shape[-2]).transpose(-2, -3).flatten(-2)  # (..., H, W, window*W)
+        return share @ self._rows(v)
+
+    def _motion(self, affinity: Tensor) -> Tensor:
+        if self.border == "mask":
+            affinity = affinity.masked_fill(~self.inside, 0.0)
+        hidden = self.motion1(affinity.flatten(-2))
+        return self.motion2(hidden * torch.sigmoid(1.702 * hidden))  # type: ignore[no-any-return]
+
+    def _rows(self, x: Tensor) -> Tensor:
+        """Of each row of (..., H, W, d) all rows that its windows reach, one after the other: (..., H, window*W, d)."""
+        reach, height = self.window // 2, x.shape[-3]
+        padded = F.pad(x, (0, 0, 0, 0, reach, reach))
+        return torch.stack([padded[..., i : i + height, :, :] for i in range(self.window)], dim=-3).flatten(-3, -2)
+
+
+def _own_offsets(x: Tensor, window: int) -> Tensor:
+    """(..., W, W) by query and key -> (..., W, window) by query and offset; 0 where there is no key.
+
+    In rows that are one longer than they were, each begins one place later: the diagonal becomes a column.
+    """
+    width, reach = x.shape[-1], window // 2
+    padded = F.pad(x, (reach, reach)).flatten(-2)
+    shifted: Tensor = F.pad(padded, (0, width)).unflatten(-1, (width, width + window))
+    return shifted[..., :window]
+
+
+def _all_columns(x: Tensor, width: int) -> Tensor:
+    """The way back, (..., W, window) -> (..., W, W): 0 for keys outside of the window."""
+    window = x.shape[-1]
+    padded = F.pad(x, (0, width)).flatten(-2)
+    columns: Tensor = padded[..., : width * (width + window - 1)].unflatten(-1, (width, -1))
+    return columns[..., window // 2 :][..., :width]
+
+
+def _inside(height: int, width: int, window: int) -> Tensor:
+    """Whether (y, x) plus an offset lies in the picture: (H, W, window, window)."""
+    # On the CPU even where the default device is meta, whose integer arithmetic takes PyTorch seconds to import.
+    offset = torch.arange(window, device="cpu") - window // 2
+    rows, columns = (
+        (place >= 0) & (place < size)
+        for size in (height, width)
+        for place in [torch.arange(size, device="cpu")[:, None] + offset]
+    )
+    return rows[:, None, :, None] & columns[None, :, None, :]

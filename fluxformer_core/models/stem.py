@@ -1,0 +1,110 @@
+"""How clips become tokens: the embeddings in front of stages, and the convolutions by which small nets learn sooner."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from fluxformer_core.models.layers import Grid
+
+
+def half(kernel: Grid) -> Grid:
+    """The padding that keeps the grid."""
+    t, h, w = (k // 2 for k in kernel)
+    return t, h, w
+
+
+def conv_stem(widths: tuple[int, ...], stride: Grid, *, causal: bool = False) -> tuple[nn.Module, int, Grid]:
+    """Convolutions that halve height and width each.
+
+    A small net learns edges and their motion from little data when the stride is taken in several convolutions
+    (Xiao et al. 2021, "Early convolutions help transformers see better"); on CPUs these are also its fastest layers.
+
+    Args:
+        widths: channels of each convolution.
+        stride: of the whole embedding.
+        causal: let no slot of time see a later one.
+
+    Returns:
+        The convolutions, their channels and the stride left to take.
+    """
+    layers: list[nn.Module] = []
+    width = 3
+    t, h, w = stride
+    for i, out in enumerate(widths):
+        time_stride = t if i == len(widths) - 1 else 1
+        # Motion is looked for where the picture is small already: most of the good at a fraction of the cost.
+        kernel: Grid = (1, 3, 3) if i < max(len(widths) - 1, 1) else (3, 3, 3)
+        layers += [
+            conv3d(width, out, kernel, (time_stride, 2, 2), half(kernel), causal=causal),
+            nn.BatchNorm3d(out),
+            nn.GELU(),
+        ]
+        width, h, w = out, h // 2, w // 2
+    return nn.Sequential(*layers), width, (1, h, w)
+
+
+def conv3d(
+    channels: int, out: int, kernel: Grid, stride: Grid, padding: Grid, *, causal: bool = False, bias: bool = False
+) -> nn.Conv3d:
+    """A convolution; a causal one is padded with earlier time alone."""
+    return (CausalConv3d if causal and kernel[0] > 1 else nn.Conv3d)(channels, out, kernel, stride, padding, bias=bias)
+
+
+class CausalConv3d(nn.Conv3d):
+    """A convolution whose result at one time depends on no later slot of that result's own span."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        early = self.kernel_size[0] - self.stride[0]
+        x = nn.functional.pad(x, (0, 0, 0, 0, early, 0))
+        return nn.functional.conv3d(x, self.weight, self.bias, self.stride, (0, *self.padding[1:]))
+
+
+class Embedding(nn.Module):
+    """Cuts (B, C, T, H, W) into patches, embeds and norms each: (B, T', H', W', dim).
+
+    Args:
+        channels: C.
+        dim: channels of a token.
+        kernel: of the embedding; it is padded in time only.
+        stride: from the clip's grid to the tokens'.
+        widths: channels of convolutions that take most of the stride; none: one embedding, as published.
+        causal: let no token see a later slot of time.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        dim: int,
+        kernel: Grid,
+        stride: Grid,
+        widths: tuple[int, ...] = (),
+        *,
+        causal: bool = False,
+    ) -> None:
+        super().__init__()
+        self.conv: nn.Module = nn.Identity()
+        padding: Grid = (kernel[0] // 2, 0, 0)
+        if widths:
+            self.conv, channels, stride = conv_stem(widths, stride, causal=causal)
+            kernel, padding = (3, 3, 3), (1, 1, 1)
+        self.proj = conv3d(channels, dim, kernel, stride, padding, causal=causal, bias=True)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.proj(self.conv(x)).permute(0, 2, 3, 4, 1))  # type: ignore[no-any-return]
+
+
+def channels_first(x: Tensor) -> Tensor:
+    """Tokens (B, T, H, W, C) as convolutions want them, (B, C, T, H, W): a view, channels last in memory."""
+    return x.permute(0, 4, 1, 2, 3)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """The way back."""
+    return x.permute(0, 2, 3, 4, 1)
+
+
+def mean_of_tokens(x: Tensor) -> Tensor:
+    """(B, T, H, W, C) -> (B, C)."""
+    return torch.flatten(x, 1, 3).mean(dim=1)

@@ -1,0 +1,237 @@
+"""Video-FocalNet (Wasim et al. 2023): what surrounds a token, in space and in time, modulates it (SPEC 3).
+
+No attention: convolutions gather context at growing ranges, gates choose among the ranges, and the token's own query is
+multiplied by what they chose. It sees colour only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.models.depthwise import depthwise_conv3d
+from fluxformer_core.models.layers import Grid, Mlp, Prediction, ResidualBranch, clip_problems, initialise
+from fluxformer_core.models.stem import Embedding, channels_first, channels_last, mean_of_tokens
+
+
+@dataclass(frozen=True)
+class VideoFocalNetConfig:
+    """A Video-FocalNet. Each stage after the first doubles channels and halves the grid's height and width.
+
+    Raises:
+        ConfigError: if a field is outside its range or the clip is not divisible by the strides.
+    """
+
+    frames: int = 8
+    size: int = 224  # px
+    depths: tuple[int, ...] = (2, 2, 6, 2)
+    dim: int = 96  # channels of the first stage
+    stem_stride: Grid = (1, 4, 4)
+    stem_widths: tuple[int, ...] = ()  # channels of convolutions before the embedding; none: one, as published
+    kernels: tuple[int, ...] = (3, 5)  # of the levels of context, in space and in time
+    causal: bool = False  # no slot of time is touched by a later one
+    mlp_ratio: int = 4
+    drop_path: float = 0.2  # of the last block, growing linearly from 0
+    layer_scale: float | None = None  # start of a learned scale on what blocks add to the residual path; None: no scale
+    head_dropout: float = 0.0
+    family: Literal["video_focalnet"] = "video_focalnet"
+
+    def __post_init__(self) -> None:
+        wrong = []
+        if not self.depths or min(self.depths) < 1:
+            wrong.append(f"depths must give every stage at least one block, not {self.depths}")
+        if self.dim < 1:
+            wrong.append(f"dim must be positive, not {self.dim}")
+        if not self.kernels or not all(k > 0 and k % 2 for k in self.kernels):
+            wrong.append(f"kernels must be odd, one at least, not {self.kernels}")
+        if self.mlp_ratio < 1:
+            wrong.append(f"mlp_ratio must be at least 1, not {self.mlp_ratio}")
+        if self.layer_scale is not None and not 0 < self.layer_scale <= 1:
+            wrong.append(f"layer_scale must be in (0, 1] or none, not {self.layer_scale}")
+        for name in ("drop_path", "head_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                wrong.append(f"{name} must be in [0, 1), not {getattr(self, name)}")
+        wrong += clip_problems(self.frames, self.size, self.stem_stride, self.stem_widths, len(self.depths))
+        if wrong:
+            raise ConfigError("; ".join(wrong))
+
+    @property
+    def width(self) -> int:
+        """Channels of the embedding."""
+        return self.dim << (len(self.depths) - 1)
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks of all stages."""
+        return sum(self.depths)
+
+    @property
+    def takes_flow(self) -> bool:
+        """Whether flow changes the answer."""
+        return False
+
+    def resized(self, frames: int, size: int) -> VideoFocalNetConfig:
+        """The same net for another clip; no weight depends on the clip."""
+        return replace(self, frames=frames, size=size)
+
+
+class Modulators(NamedTuple):
+    """What multiplies the queries of one block, for pictures; each (B, T, H, W, C)."""
+
+    spatial: Tensor
+    temporal: Tensor
+
+
+class FocalModulation(nn.Module):
+    """Spatio-temporal focal modulation of tokens (B, T, H, W, dim) (SPEC 3.1).
+
+    Args:
+        dim: channels.
+        kernels: of the levels, each applied to the level before it.
+        causal: gather context from the same and earlier slots of time alone.
+    """
+
+    def __init__(self, dim: int, kernels: tuple[int, ...], *, causal: bool = False) -> None:
+        super().__init__()
+        self.dim, self.kernels, self.causal = dim, kernels, causal
+        gates = len(kernels) + 1
+        self.spatial_in = nn.Linear(dim, 2 * dim + gates)  # query, context, gates
+        self.spatial_levels = nn.ParameterList(_kernel(dim, 1, 1, k, k) for k in kernels)
+        self.spatial_out = nn.Linear(dim, dim)
+        self.temporal_in = nn.Linear(dim, dim + gates)  # context, gates
+        self.temporal_levels = nn.ParameterList(_kernel(dim, dim, k) for k in kernels)
+        self.temporal_out = nn.Linear(dim, dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, (spatial, temporal) = self.modulate(x)
+        return self.proj(query * spatial * temporal)  # type: ignore[no-any-return]
+
+    def modulate(self, x: Tensor) -> tuple[Tensor, Modulators]:
+        """The queries and what multiplies them, each (B, T, H, W, dim)."""
+        gates = len(self.kernels) + 1
+        query, context, gate = self.spatial_in(x).split([self.dim, self.dim, gates], dim=-1)
+        spatial = self.spatial_out(self._spatial_context(context, gate))
+        context, gate = self.temporal_in(x).split([self.dim, gates], dim=-1)
+        return query, Modulators(spatial, self.temporal_out(self._temporal_context(context, gate)))
+
+    def _spatial_context(self, context: Tensor, gate: Tensor) -> Tensor:
+        """Context of each frame for itself: levels of growing range, and the whole frame."""
+        gathered = torch.zeros_like(context)
+        for level, weight in enumerate(self.spatial_levels):
+            context = F.gelu(channels_last(depthwise_conv3d(channels_first(context), weight, (1, 1, 1))))
+            gathered = gathered + gate[..., level : level + 1] * context
+        whole = F.gelu(context.mean(dim=(2, 3), keepdim=True))
+        return gathered + gate[..., -1:] * whole
+
+    def _temporal_context(self, context: Tensor, gate: Tensor) -> Tensor:
+        """Context of each place over time; channels mix (SPEC 3.1: spatially point-wise is what the paper means)."""
+        b, t, h, w, c = context.shape
+        context = context.reshape(b, t, h * w, c).permute(0, 3, 1, 2)  # (B, C, T, H*W), channels last in memory
+        gate = gate.reshape(b, t, h * w, -1)
+        gathered = torch.zeros_like(context).permute(0, 2, 3, 1)
+        for level, weight in enumerate(self.temporal_levels):
+            early, late = (k := self.kernels[level]) // 2, k // 2
+            if self.causal:
+                early, late = k - 1, 0
+            context = F.gelu(F.conv2d(F.pad(context, (0, 0, early, late)), weight[..., None]))
+            gathered = gathered + gate[..., level : level + 1] * context.permute(0, 2, 3, 1)
+        whole = F.gelu(self._mean_over_time(context.permute(0, 2, 3, 1)))
+        return (gathered + gate[..., -1:] * whole).reshape(b, t, h, w, c)
+
+    def _mean_over_time(self, x: Tensor) -> Tensor:
+        """Of (B, T, N, C): over all slots, or for each over those that it may see."""
+        if not self.causal:
+            return x.mean(dim=1, keepdim=True)
+        count = torch.arange(1, x.shape[1] + 1, device=x.device, dtype=x.dtype)
+        return x.cumsum(dim=1) / count[:, None, None]
+
+
+def _kernel(*shape: int) -> nn.Parameter:
+    """The weight of a convolution without bias, at the start of training as PyTorch's own."""
+    weight = nn.Parameter(torch.empty(shape))
+    nn.init.kaiming_uniform_(weight, a=5**0.5)
+    return weight
+
+
+class FocalBlock(nn.Module):
+    """Focal modulation and an MLP, each with a residual path."""
+
+    def __init__(self, dim: int, config: VideoFocalNetConfig, drop_path: float) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.modulation = FocalModulation(dim, config.kernels, causal=config.causal)
+        self.mlp = Mlp(dim, dim * config.mlp_ratio)
+        self.modulation_branch = ResidualBranch(dim, drop_path, config.layer_scale)
+        self.mlp_branch = ResidualBranch(dim, drop_path, config.layer_scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.modulation_branch(self.modulation(self.norm1(x)))
+        return x + self.mlp_branch(self.mlp(self.norm2(x)))  # type: ignore[no-any-return]
+
+
+class VideoFocalNet(nn.Module):
+    """Clip in, logits and embedding out.
+
+    Args:
+        config: the architecture.
+        num_classes: labels.
+    """
+
+    def __init__(self, config: VideoFocalNetConfig, num_classes: int) -> None:
+        super().__init__()
+        self.config = config
+        t, h, w = config.stem_stride
+        self.patch_embed = Embedding(
+            3, config.dim, (1, h, w), (t, h, w), config.stem_widths, causal=config.causal
+        )  # fmt: skip
+        self.stages, self.downsamples = nn.ModuleList(), nn.ModuleList()
+        block, dim = 0, config.dim
+        for stage, depth in enumerate(config.depths):
+            if stage:
+                self.downsamples.append(Embedding(dim, 2 * dim, (1, 2, 2), (1, 2, 2)))
+                dim *= 2
+            drops = [config.drop_path * i / max(config.num_blocks - 1, 1) for i in range(block, block + depth)]
+            self.stages.append(nn.Sequential(*[FocalBlock(dim, config, drop) for drop in drops]))
+            block += depth
+        self.norm = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(config.head_dropout)
+        self.head = nn.Linear(dim, num_classes)
+        initialise(self)
+
+    def forward(self, rgb: Tensor, flow: Tensor | None = None) -> Prediction:
+        """Classify clips.
+
+        Args:
+            rgb: (B, 3, T, H, W), normalised as the ClipSpec says.
+            flow: not looked at; every model of this library takes both.
+        """
+        embedding = mean_of_tokens(self.features(rgb))
+        return Prediction(self.head(self.dropout(embedding)), embedding)
+
+    def features(self, rgb: Tensor) -> Tensor:
+        """Tokens of the last stage, normed: (B, T', H', W', width)."""
+        x = self.patch_embed(rgb)
+        for stage, blocks in enumerate(self.stages):
+            if stage:
+                x = self.downsamples[stage - 1](channels_first(x))
+            x = blocks(x)
+        return self.norm(x)  # type: ignore[no-any-return]
+
+    def modulators(self, rgb: Tensor) -> list[Modulators]:
+        """What modulates the tokens of every block, first to last; their size is where the net looks."""
+        found = []
+        x = self.patch_embed(rgb)
+        for stage, blocks in enumerate(self.stages):
+            if stage:
+                x = self.downsamples[stage - 1](channels_first(x))
+            for block in blocks.children():
+                assert isinstance(block, FocalBlock)
+                found.append(block.modulation.modulate(block.norm1(x))[1])
+                x = block(x)
+        return found

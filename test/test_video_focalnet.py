@@ -1,0 +1,177 @@
+"""Video-FocalNet: its size, its formula written out as loops, what its modulators see and what causal ones must not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.models.cost import count_multiply_adds, count_parameters
+from fluxformer_core.models.registry import create_model
+from fluxformer_core.models.video_focalnet import FocalModulation, VideoFocalNet, VideoFocalNetConfig
+
+
+def small(*, seed: int = 0, **changes: object) -> VideoFocalNet:
+    settings = {"frames": 4, "size": 32, "depths": (1, 1), "dim": 8}
+    torch.manual_seed(seed)
+    return VideoFocalNet(VideoFocalNetConfig(**settings | changes), 5).eval()  # type: ignore[arg-type]
+
+
+def clips(batch: int = 2, *, frames: int = 4, size: int = 32, seed: int = 0) -> Tensor:
+    return torch.randn(batch, 3, frames, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(
+    ("name", "millions", "giga"),
+    [
+        ("video_focalnet_t", 49.55, 63.1),
+        ("video_focalnet_s", 88.74, 124.5),
+        ("video_focalnet_b", 157.39, 220.9),
+    ],
+)
+def test_size_and_cost_are_the_published_ones(name, millions, giga):
+    with torch.device("meta"):
+        model = create_model(name, 400).eval()
+    assert count_parameters(model) / 1e6 == pytest.approx(millions, abs=0.006)
+    assert count_multiply_adds(model, (3, 8, 224, 224)) / 1e9 == pytest.approx(giga, rel=0.01)
+
+
+def modulation(*, causal: bool, dim: int = 3, kernels: tuple[int, ...] = (3, 5)) -> FocalModulation:
+    torch.manual_seed(0)
+    layer = FocalModulation(dim, kernels, causal=causal).double()
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter, std=0.4)
+    return layer
+
+
+def gelu(x: float | Tensor) -> Tensor:
+    return F.gelu(torch.as_tensor(x, dtype=torch.float64))
+
+
+def by_loops(layer: FocalModulation, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Output and both modulators of tokens (T, H, W, C), cell by cell and tap by tap (SPEC 3.1)."""
+    t, h, w, c = x.shape
+    levels = len(layer.kernels)
+    cells = [(i, y, z) for i in range(t) for y in range(h) for z in range(w)]
+    query, context, gate = layer.spatial_in(x).split([c, c, levels + 1], dim=-1)
+    gathered = torch.zeros_like(x)
+    for level, kernel in enumerate(layer.kernels):
+        wider = torch.zeros_like(context)
+        weight = layer.spatial_levels[level][:, 0, 0]
+        for i, y, z in cells:
+            for a in range(kernel):
+                for b in range(kernel):
+                    yy, zz = y + a - kernel // 2, z + b - kernel // 2
+                    if 0 <= yy < h and 0 <= zz < w:
+                        wider[i, y, z] += weight[:, a, b] * context[i, yy, zz]
+        context = gelu(wider)
+        for cell in cells:
+            gathered[cell] += gate[cell][level] * context[cell]
+    for i, y, z in cells:
+        gathered[i, y, z] += gate[i, y, z, levels] * gelu(context[i].sum((0, 1)) / (h * w))
+    spatial = layer.spatial_out(gathered)
+
+    context, gate = layer.temporal_in(x).split([c, levels + 1], dim=-1)
+    gathered = torch.zeros_like(x)
+    for level, kernel in enumerate(layer.kernels):
+        wider = torch.zeros_like(context)
+        for i, y, z in cells:
+            for a in range(kernel):
+                j = i + a - (kernel - 1 if layer.causal else kernel // 2)
+                if 0 <= j < t:
+                    wider[i, y, z] += layer.temporal_levels[level][:, :, a] @ context[j, y, z]
+        context = gelu(wider)
+        for cell in cells:
+            gathered[cell] += gate[cell][level] * context[cell]
+    for i, y, z in cells:
+        seen = context[: i + 1, y, z] if layer.causal else context[:, y, z]
+        gathered[i, y, z] += gate[i, y, z, levels] * gelu(seen.mean(0))
+    temporal = layer.temporal_out(gathered)
+    return layer.proj(query * spatial * temporal), spatial, temporal
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@torch.no_grad()
+def test_focal_modulation_is_what_the_formula_says(causal):
+    layer = modulation(causal=causal)
+    x = torch.randn(2, 5, 4, 3, 3, dtype=torch.float64)
+    out, (_, (spatial, temporal)) = layer(x), layer.modulate(x)
+    for sample in range(2):
+        expected = by_loops(layer, x[sample])
+        for ours, theirs in zip((out, spatial, temporal), expected, strict=True):
+            torch.testing.assert_close(ours[sample], theirs, rtol=1e-9, atol=1e-9)
+    exact = layer.float()(x.float())
+    torch.testing.assert_close(exact.double(), out, rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_constant_input_has_constant_modulators_where_no_kernel_meets_the_border():
+    layer = modulation(causal=False)
+    x = torch.randn(3, dtype=torch.float64).expand(1, 9, 9, 9, 3)
+    spatial, temporal = layer.modulate(x)[1]
+    reach = sum(kernel // 2 for kernel in layer.kernels)
+    inner = slice(reach, -reach)
+    for found in (spatial[:, :, inner, inner], temporal[:, inner]):
+        torch.testing.assert_close(found, found[:, :1, :1, :1].expand_as(found))
+        assert found.abs().min() > 1e-6
+
+
+@torch.no_grad()
+def test_modulators_are_returned_on_request_and_are_those_that_are_used():
+    model = small()
+    found = model.modulators(clips())
+    assert [m.spatial.shape for m in found] == [(2, 4, 8, 8, 8), (2, 4, 4, 4, 16)]
+    assert [m.temporal.shape for m in found] == [m.spatial.shape for m in found]
+    block = model.stages[0][0]  # type: ignore[index]
+    normed = block.norm1(model.patch_embed(clips()))
+    query = block.modulation.modulate(normed)[0]
+    torch.testing.assert_close(
+        block.modulation(normed), block.modulation.proj(query * found[0].spatial * found[0].temporal)
+    )
+
+
+@pytest.mark.parametrize("stem", [{}, {"stem_stride": (2, 8, 8), "stem_widths": (4, 6), "frames": 8}])
+@torch.no_grad()
+def test_in_a_causal_net_a_later_frame_changes_nothing_earlier(stem):
+    step = stem.get("stem_stride", (1,))[0]
+    frames, cut = stem.get("frames", 4), 2  # slots of time
+    for causal in (True, False):
+        model = small(causal=causal, **stem)
+        rgb = clips(frames=frames)
+        changed = rgb.clone()
+        changed[:, :, cut * step :] += torch.randn_like(changed[:, :, cut * step :])
+        before, after = model.features(rgb), model.features(changed)
+        assert torch.allclose(before[:, :cut], after[:, :cut], rtol=1e-5, atol=1e-5) is causal
+        for earlier in range(cut, frames // step):
+            assert not torch.allclose(before[:, earlier], after[:, earlier], atol=1e-3)
+
+
+@torch.no_grad()
+def test_flow_is_not_looked_at():
+    model, rgb = small(), clips()
+    assert torch.equal(model(rgb).logits, model(rgb, torch.randn_like(rgb)).logits)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"depths": ()}, "depths"),
+        ({"dim": 0}, "dim"),
+        ({"kernels": (3, 4)}, "kernels"),
+        ({"kernels": ()}, "kernels"),
+        ({"mlp_ratio": 0}, "mlp_ratio"),
+        ({"drop_path": 1.0}, "drop_path"),
+        ({"head_dropout": -0.1}, "head_dropout"),
+        ({"layer_scale": 0.0}, "layer_scale"),
+        ({"size": 36}, "4 frames of 36 px"),
+        ({"frames": 0}, "0 of 32 px"),
+        ({"frames": 10**9}, "1000000000 of 32 px"),
+        ({"stem_widths": (8, 8, 8)}, "stem_widths"),
+        ({"stem_stride": (1, 0, 4)}, "stem_stride"),
+    ],
+)
+def test_a_configuration_that_contradicts_itself_is_refused(changes, named):
+    with pytest.raises(ConfigError, match=named):
+        small(**changes)
