@@ -21,6 +21,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+import unknown_scores
 
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.clip import OTHER, EventKind
@@ -174,6 +175,7 @@ def main() -> None:
         found = measure(watched.moments, stream.truth, bundle, layer)
         print(row(layer.name, found), flush=True)
         figures.append({"layer": layer.name, **asdict(found)})
+    print(f"\n{unknown_scores.table(watched.moments, stream.truth, bundle)}", flush=True)
     compute = np.array([moment.compute for moment in watched.moments]) / 1e6
     print(
         f"\nof a push {np.median(compute):.1f} ms, p99 {np.percentile(compute, 99):.1f} ms; "

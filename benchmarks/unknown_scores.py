@@ -1,0 +1,81 @@
+"""Ways to tell from one window that none of the known actions is seen, compared on the same stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fluxformer_core.bundle import Bundle
+from fluxformer_core.clip import OTHER
+from fluxformer_core.evaluation.intervals import Interval
+from fluxformer_core.evaluation.unknown import unknown_auroc
+from fluxformer_core.evaluation.watching import Moment
+from fluxformer_core.stream.belief import FLATTENED, softmax
+
+Score = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
+"""Of logits (labels,) and embedding (D,): the higher, the more speaks against every known action."""
+
+
+def scores(bundle: Bundle) -> dict[str, Score]:
+    """All that are compared, by name."""
+    known = np.array([label != OTHER for label in bundle.labels])
+    temperature = np.float32(bundle.metadata.temperature)
+
+    def flattened(logits: NDArray[np.float32], _: NDArray[np.float32]) -> float:
+        flat = softmax(logits / temperature) ** FLATTENED
+        return 1.0 - float(flat[known].max() / flat.sum())
+
+    def entropy(logits: NDArray[np.float32], _: NDArray[np.float32]) -> float:
+        p = softmax(logits / temperature)
+        return float(-(p * np.log(p + 1e-12)).sum())
+
+    found: dict[str, Score] = {
+        "what is used: square roots of probabilities, calibrated": flattened,
+        "1 - highest probability, calibrated": lambda z, _: 1.0 - float(softmax(z / temperature)[known].max()),
+        "1 - highest probability at temperature 1": lambda z, _: 1.0 - float(softmax(z)[known].max()),
+        "energy of the known logits": lambda z, _: -float(np.logaddexp.reduce(z[known])),
+        "entropy, calibrated": entropy,
+    }
+    if not known.all():
+        other = int(np.flatnonzero(~known)[0])
+        found["probability of other"] = lambda z, _: float(softmax(z)[other])
+        found["logit of other less the highest known one"] = lambda z, _: float(z[other] - z[known].max())
+    if bundle.statistics is not None:
+        means = bundle.statistics.means[known]
+        middle = means.mean(axis=0)
+        spread = float(np.sqrt(np.trace(bundle.statistics.spread)))
+
+        def distance(_: NDArray[np.float32], embedding: NDArray[np.float32]) -> float:
+            return float(np.linalg.norm(means - embedding, axis=1).min() / spread)
+
+        def turned(_: NDArray[np.float32], embedding: NDArray[np.float32]) -> float:
+            one, many = embedding - middle, means - middle
+            return 1.0 - float((many @ one / np.linalg.norm(many, axis=1)).max() / np.linalg.norm(one))
+
+        found["distance to the nearest mean of an action, Euclidean"] = distance
+        found["the same, cosine seen from the middle of the means"] = turned
+        found["square roots and Euclidean distance, added"] = lambda z, e: flattened(z, e) + distance(z, e)
+    return found
+
+
+def table(moments: Sequence[Moment], truth: Sequence[Interval], bundle: Bundle) -> str:
+    """AUROC of each over the actions performed: of its mean over an action, and of its last value."""
+    asked = [m for m in moments if m.logits is not None and m.embedding is not None]
+    stamps = np.array([m.stamp for m in asked], np.int64)
+    inside = [np.flatnonzero((stamps >= action.start) & (stamps < action.end)) for action in truth]
+    seen = [(action, which) for action, which in zip(truth, inside, strict=True) if len(which)]
+    unknown = np.array([action.label not in bundle.labels for action, _ in seen], dtype=np.bool_)
+    lines = ["| unknown score | AUROC of its mean | of its last value |", "| --- | --- | --- |"]
+    for name, score in scores(bundle).items():
+        values = np.array([score(m.logits, m.embedding) for m in asked])
+        means, lasts = (
+            unknown_auroc(np.array([pick(values[which]) for _, which in seen]), unknown) for pick in (np.mean, _last)
+        )
+        lines.append(f"| {name} | {means:.3f} | {lasts:.3f} |")
+    return "\n".join(lines)
+
+
+def _last(values: NDArray[np.float64]) -> float:
+    return float(values[-1])
