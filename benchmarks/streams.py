@@ -42,6 +42,9 @@ UNKNOWN = ("bowling", "draw_x", "knock", "squat", "tennis_swing")
 """Actions that the model has never seen: of the whole body and of one hand, some much like known ones."""
 
 
+UNSEEN = 2_000_000
+"""Seeds of the actor's performances from here on are nobody's training, nor check of one."""
+
 WAIT = 1.0
 """Seconds of an action that are watched where nothing is decided early."""
 
@@ -141,9 +144,9 @@ def sound(stream: Programme, unknown: Sequence[str]) -> str:
 def main() -> None:
     """Watch, and print everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="list of recordings with subjects, of depth before nothing")
+    parser.add_argument("data", type=Path, nargs="?", help="list of recordings with subjects, of depth before nothing")
     parser.add_argument("--media", help="take the files from this folder beside the list")
-    parser.add_argument("--subjects", nargs="+", required=True, help="who performs")
+    parser.add_argument("--subjects", nargs="+", default=[], help="who performs")
     parser.add_argument(
         "--actor", type=int, default=0, metavar="N", help="let the rendered actor perform N of each, too"
     )
@@ -160,7 +163,7 @@ def main() -> None:
     seen = sorted(set(bundle.labels) & set(arguments.unknown))
     if seen:
         print(f"the model knows {', '.join(seen)}: as unknown actions they mean nothing", flush=True)
-    recordings = [r for r in read_data(arguments.data, media=arguments.media) if r.subject in arguments.subjects]
+    recordings = read_data(arguments.data, media=arguments.media) if arguments.data else []
     performers = [Performer(s, tuple(r for r in recordings if r.subject == s)) for s in arguments.subjects]
     if arguments.actor:
         performers.append(Performer("actor", tuple(_acted(arguments.actor, arguments.seed))))
@@ -201,7 +204,7 @@ def rest(bundle: Bundle, minutes: float, seed: int) -> dict[str, int]:
 
 
 def _acted(count: int, seed: int) -> list[ActorClip]:
-    return [replace(clip, mode="depth") for clip in actor_clips(sorted(ACTIONS), count, seed=seed)]
+    return [replace(clip, mode="depth") for clip in actor_clips(sorted(ACTIONS), count, seed=UNSEEN + seed)]
 
 
 if __name__ == "__main__":
