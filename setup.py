@@ -13,6 +13,7 @@ from pathlib import Path
 from setuptools import setup
 
 MESSAGES = Path(__file__).resolve().parent / "messages"
+OPENVINO = ["openvino>=2025.4"]  # the backend of that name: graphs optimised for processors, about 40 MB
 TRAIN = [
     "jinja2>=3.1,<4",  # the page of `fluxformer evaluate`
     "pytorch-lightning>=2.6.6,<3",  # the loop of `fluxformer train`
@@ -23,8 +24,10 @@ setup(
     extras_require={
         "ros": [] if "ROS_DISTRO" in os.environ else [f"fluxformer-messages @ {MESSAGES.as_uri()}"],
         "train": TRAIN,
+        "openvino": OPENVINO,
         "test": [
             *TRAIN,
+            *OPENVINO,
             "hypothesis>=6.100,<7",
             "mypy>=1.19,<3",
             "pytest>=8,<10",

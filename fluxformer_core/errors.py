@@ -19,3 +19,7 @@ class ImageError(FluxformerError):
 
 class ConfigError(FluxformerError):
     """A setting is outside its range or contradicts another one."""
+
+
+class BackendError(FluxformerError):
+    """A backend cannot be used here, or what it computes is too far from the model."""

@@ -63,6 +63,7 @@ class Health:
     overlays: int = 0  # pictures drawn
     overlays_skipped: int = 0  # images that a newer one replaced before they were drawn
     device: str = ""
+    backend: str = ""  # what runs the model, and in which precision
     model: str = ""
     cpu: float = math.nan  # per cent of one core
     memory: float = math.nan  # MiB, resident
@@ -180,6 +181,7 @@ def _values(health: Health) -> dict[str, str]:
     values = {
         "state": health.state,
         "model": health.model,
+        "backend": health.backend,
         "device": health.device,
         "topic": health.topic,
         "publishers": str(health.publishers),

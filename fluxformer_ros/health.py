@@ -116,6 +116,7 @@ class HealthMonitor:
             overlays=overlay.drawn,
             overlays_skipped=overlay.skipped,
             device=recognizer.device,
+            backend=recognizer.backend,
             model=f"{bundle.name} {bundle.digest}",
             cpu=self._cpu_load(),
             memory=resident_memory(),

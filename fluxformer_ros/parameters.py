@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeAlias
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
+from fluxformer_core.backends.base import DTYPES
+from fluxformer_core.backends.registry import list_backends
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.recognizer import RecognizerConfig
 from fluxformer_core.stream.selectors import SELECTORS
@@ -42,6 +44,7 @@ class NodeConfig:
     enrolled_file: str = ""
     image_transport: str = "raw"
     autostart: bool = True
+    build_only: bool = False
     threads: int = 0
     camera_timeout: float = 2.0  # s
     overlay_rate: float = 10.0  # Hz
@@ -120,6 +123,19 @@ SETTINGS = (
         "overlay_rate", "pictures per second of the camera's time on ~/overlay, if somebody looks", "Hz", (0.1, 60.0)
     ),
     Setting("overlay_height", "height of these pictures, which are 16:9", "px", (120, 2160)),
+    Setting(
+        "recognizer.backend",
+        "what runs the model; auto: the fastest that works here; the first configure builds the engines that it needs",
+        choices=tuple(list_backends()),
+        change="configure",
+    ),
+    Setting(
+        "recognizer.precision",
+        "of the model's arithmetic; in and out it is fp32",
+        choices=tuple(DTYPES),
+        change="configure",
+    ),
+    Setting("build_only", "build the engine at configure and end, without waiting for images", change="start"),
     Setting(
         "recognizer.recognition_rate",
         "recognitions per second of the camera's time; each costs one forward pass",

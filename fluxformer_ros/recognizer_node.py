@@ -38,6 +38,7 @@ from fluxformer_ros import parameters
 from fluxformer_ros.diagnostics import no_image_reason, to_array, to_status
 from fluxformer_ros.enrollment import Enrollment
 from fluxformer_ros.health import Camera, HealthMonitor
+from fluxformer_ros.logs import forward_logs
 from fluxformer_ros.messages import event_to_msg, recognition_to_msg
 from fluxformer_ros.overlay import OverlayTopic
 from fluxformer_ros.process import StopSignals, keep_image_memory, set_threads, spin_until_stopped
@@ -82,6 +83,7 @@ class RecognizerNode(LifecycleNode):
         self._health = HealthMonitor()
         self._enrollment = Enrollment(self, self._publish_labels)
         set_threads(self._config.threads)
+        forward_logs("fluxformer_core", self.get_logger())
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -90,11 +92,18 @@ class RecognizerNode(LifecycleNode):
         self.create_timer(_DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
         self.create_timer(_WATCH_PERIOD, self._watch_camera, clock=steady)
 
+    @property
+    def build_only(self) -> bool:
+        """Whether to end when the engine is built."""
+        return self._config.build_only
+
     def start(self) -> bool:
-        """Configure and activate if `autostart` says so; whether the node is where its parameters want it."""
+        """Configure and activate as far as the parameters say so; whether the node is where they want it."""
+        success = TransitionCallbackReturn.SUCCESS
+        if self.build_only:
+            return bool(self.trigger_configure() == success)
         if not self._config.autostart:
             return True
-        success = TransitionCallbackReturn.SUCCESS
         return bool(self.trigger_configure() == success and self.trigger_activate() == success)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -121,7 +130,10 @@ class RecognizerNode(LifecycleNode):
             self.create_service(Trigger, "~/reset", self._on_reset),
         )
         self._loaded.worker.onlooker = self._loaded.overlay.show
-        self.get_logger().info(f"model {bundle.name} with {len(bundle.labels)} actions from {path}")
+        self.get_logger().info(
+            f"model {bundle.name} with {len(bundle.labels)} actions from {path}, "
+            f"run by {recognizer.backend} on {recognizer.device}"
+        )
         file = Path(self._config.enrolled_file) if self._config.enrolled_file else default_enrolled_file()
         self._enrollment.configure(bundle, recognizer, self._loaded.worker, file)
         return super().on_configure(state)
@@ -318,7 +330,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return 2
     try:
         started = node.start()
-        if started:
+        if started and not node.build_only:
             spin_until_stopped(node, signals)
     finally:
         node.trigger_shutdown()

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from fluxformer_core import __version__
+from fluxformer_core.cli import compile as compile_
 from fluxformer_core.cli import convert, enroll, evaluate, inspect, models, recognize, train
 from fluxformer_core.errors import FluxformerError
 
@@ -43,6 +44,7 @@ COMMANDS: dict[str, Command] = {
     "train": train,
     "evaluate": evaluate,
     "enroll": enroll,
+    "compile": compile_,
     "inspect": inspect,
     "models": models,
 }

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from fluxformer_core.cli import evaluate_bags, evaluate_clips
+from fluxformer_core.cli.backend_arguments import add_backend_arguments
 
 SUMMARY = "Measure models on labelled recordings, or on bags."
 EXAMPLES = """\
@@ -32,6 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--labels", metavar="FILE", type=Path, help="CSV name,label: rename, fold, or drop labels")
     parser.add_argument("--flow", metavar="NAME", default="", help="optical flow (default: as in the model's training)")
+    add_backend_arguments(parser)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write every figure here")
     parser.add_argument("--report", metavar="FILE.html", type=Path, help="write a page with charts here")
     parser.add_argument("--threads", type=int, metavar="N", help="processor threads for the model (of bags: 1)")

@@ -80,7 +80,15 @@ def _evaluate(arguments: Namespace) -> Evaluation:
         if bundle.spec not in stores:
             stores[bundle.spec] = _decode(sources, labels, bundle.spec, arguments)
     models = [
-        measure(bundle, path.name, stores[bundle.spec], restrict=arguments.restrict, flow=arguments.flow)
+        measure(
+            bundle,
+            path.name,
+            stores[bundle.spec],
+            restrict=arguments.restrict,
+            flow=arguments.flow,
+            backend=arguments.backend,
+            precision=arguments.precision,
+        )
         for path, bundle in bundles.items()
     ]
     store = stores[models[0].bundle.spec]

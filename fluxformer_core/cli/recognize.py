@@ -10,6 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from fluxformer_core.cli.backend_arguments import add_backend_arguments
+
 if TYPE_CHECKING:
     from fluxformer_core.clip import ActionEvent, Recognition, Update
     from fluxformer_core.stream.explainer import Explainer
@@ -33,6 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--flow", metavar="NAME", default="", help="dis, farneback, none or gmflow:FILE (default: the model's own)"
     )
+    add_backend_arguments(parser)
     parser.add_argument("--topic", help="the bag's images; needed where it has several image topics")
     parser.add_argument("--rate", type=float, metavar="HZ", help="frames per second of a folder (default: 30)")
     parser.add_argument("--json", metavar="FILE", help="one line for each recognition and event; - prints")
@@ -61,7 +64,9 @@ def run(arguments: Namespace) -> None:
 
     with ExitStack() as stack:
         source = stack.enter_context(open_source(arguments.source, topic=arguments.topic, rate=arguments.rate))
-        config = RecognizerConfig(selection=arguments.selection)
+        config = RecognizerConfig(
+            selection=arguments.selection, backend=arguments.backend, precision=arguments.precision
+        )
         recognizer = Recognizer(Bundle.load(arguments.model or default_bundle_path()), config, flow=arguments.flow)
         _refuse_to_overwrite(arguments.source, arguments.json, arguments.overlay)
         json_file = stack.enter_context(_open_json(arguments.json)) if arguments.json else None

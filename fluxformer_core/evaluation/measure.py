@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fluxformer_core.backends.base import Precision
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.clips import score_clips
@@ -14,6 +15,7 @@ from fluxformer_core.evaluation.result import ModelResult
 from fluxformer_core.evaluation.strips import worst_mistakes
 from fluxformer_core.learn.datasets import ClipStore
 from fluxformer_core.learn.training import predict
+from fluxformer_core.stream.model_engine import open_model
 
 CONFUSIONS = 6
 """Confusions of which a clip is shown."""
@@ -37,7 +39,16 @@ def answers(labels: Sequence[str], data: Sequence[str], file: str, *, restrict: 
     return tuple(label for label in labels if label in data) if restrict else tuple(labels)
 
 
-def measure(bundle: Bundle, file: str, store: ClipStore, *, restrict: bool, flow: str = "") -> ModelResult:
+def measure(
+    bundle: Bundle,
+    file: str,
+    store: ClipStore,
+    *,
+    restrict: bool,
+    flow: str = "",
+    backend: str = "torch",
+    precision: Precision = "fp32",
+) -> ModelResult:
     """Classify every recording once.
 
     Args:
@@ -46,12 +57,16 @@ def measure(bundle: Bundle, file: str, store: ClipStore, *, restrict: bool, flow
         store: the recordings, with their own labels.
         restrict: whether only labels of the recordings may be answers.
         flow: estimator of optical flow, as `create_flow` names it; empty: the one that the model was trained with.
+        backend: what runs the model, one of `list_backends()`.
+        precision: of its arithmetic.
 
     Raises:
         ConfigError: if the model lacks a label of the recordings.
+        BackendError: if the backend cannot be used here.
     """
     labels = answers(bundle.labels, store.labels, file, restrict=restrict)
-    model = bundle.build_model()
+    takes_flow = bundle.spec.flow != "none"  # as `predict` has it
+    model = open_model(bundle, backend, precision, flow=takes_flow)
     logits = predict(model, store, bundle.spec) / bundle.metadata.temperature
     probabilities = logits[:, [bundle.labels.index(label) for label in labels]].softmax(1).numpy()
     truth = np.array([labels.index(label) for label in store.labels], np.intp)[store.classes]

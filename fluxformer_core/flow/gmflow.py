@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fluxformer_core.errors import BundleError
 from fluxformer_core.flow.base import ColourImage, FlowField, GreyImage
@@ -18,6 +19,17 @@ from fluxformer_core.weights_file import check_weights, read_weights_file
 
 SHORTEST_SIDE = 224
 """Pixels to which smaller images are enlarged: one cell of the net is 8 px, and an arm should be wider than that."""
+
+Run = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
+"""Two images, each (1, 3, H, W) float32 on the CPU, to what a net's engine gives: the flow, (1, 2, H, W)."""
+
+Runner = Callable[[nn.Module, str, tuple[int, ...]], Run]
+"""Makes a net, given with a digest of its weights and the shape of an image, ready to run."""
+
+
+def eagerly(net: nn.Module, digest: str, shape: tuple[int, ...]) -> Run:
+    """Run a net where it is, with PyTorch."""
+    return lambda first, second: (net(first, second),)
 
 
 class GMFlowEstimator:
@@ -28,7 +40,8 @@ class GMFlowEstimator:
 
     Args:
         weights: by the published names; the number of layers is what they hold.
-        device: where the net runs.
+        run: makes the net of a size ready to run.
+        digest: of the weights, by which a runner may know them again.
 
     Raises:
         BundleError: if the weights are not those of a GMFlow or UniMatch of scale 1.
@@ -37,14 +50,15 @@ class GMFlowEstimator:
     name = "gmflow"
     colour = True
 
-    def __init__(self, weights: Mapping[str, Tensor], *, device: str = "cpu") -> None:
+    def __init__(self, weights: Mapping[str, Tensor], *, run: Runner = eagerly, digest: str = "") -> None:
         self.layers = _layers(weights)
         check_weights(GMFlow(GMFlowConfig(MULTIPLE, MULTIPLE, self.layers)).state_dict(), weights)
-        self._weights, self._device = weights, device
-        self._net = self._build(SHORTEST_SIDE, SHORTEST_SIDE)
+        self._weights, self._runner, self._digest = weights, run, digest
+        self._size = (0, 0)
+        self._net: Run | None = None
 
     @classmethod
-    def load(cls, path: Path, *, device: str = "cpu") -> GMFlowEstimator:
+    def load(cls, path: Path, *, run: Runner = eagerly) -> GMFlowEstimator:
         """Read a checkpoint as GMFlow and UniMatch publish them, or the same weights as .safetensors.
 
         Raises:
@@ -55,7 +69,8 @@ class GMFlowEstimator:
         if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
             raise BundleError(f"{path} holds no weights by name; wanted is a GMFlow or UniMatch checkpoint of scale 1")
         try:
-            return cls({name: value.float() for name, value in found.items()}, device=device)
+            weights = {name: value.float() for name, value in found.items()}
+            return cls(weights, run=run, digest=hashlib.sha256(path.read_bytes()).hexdigest()[:12])
         except BundleError as error:
             raise BundleError(f"{path} is refused: {error}") from None
 
@@ -63,32 +78,29 @@ class GMFlowEstimator:
     def __call__(self, previous: GreyImage | ColourImage, current: GreyImage | ColourImage) -> FlowField:
         """Displacement of each pixel of `previous` towards `current`; grey images do, too."""
         height, width = previous.shape[:2]
-        self._fit(height, width)
-        config = self._net.config
-        flow = self._net(*(self._tensor(image) for image in (previous, current)))[0].permute(1, 2, 0).cpu().numpy()
+        net = self._fit(height, width)
+        rows, columns = self._size
+        flow = net(*(self._tensor(image) for image in (previous, current)))[0][0].permute(1, 2, 0).numpy()
         if flow.shape[:2] != (height, width):
             flow = cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA)
-        return np.asarray(flow * (width / config.width, height / config.height), dtype=np.float32)
+        return np.asarray(flow * (width / columns, height / rows), dtype=np.float32)
 
-    def _fit(self, height: int, width: int) -> None:
-        """Have a net for images of this size."""
+    def _fit(self, height: int, width: int) -> Run:
+        """The net for images of this size."""
         scale = max(1.0, SHORTEST_SIDE / min(height, width))
-        wanted = tuple(MULTIPLE * max(1, round(scale * length / MULTIPLE)) for length in (height, width))
-        if wanted != (self._net.config.height, self._net.config.width):
-            self._net = self._build(*wanted)
-
-    def _build(self, height: int, width: int) -> GMFlow:
-        net = GMFlow(GMFlowConfig(height, width, self.layers))
-        net.load_state_dict(self._weights)
-        return net.eval().to(self._device)
+        rows, columns = (MULTIPLE * max(1, round(scale * length / MULTIPLE)) for length in (height, width))
+        if self._net is None or self._size != (rows, columns):
+            net = GMFlow(GMFlowConfig(rows, columns, self.layers))
+            net.load_state_dict(self._weights)
+            self._net, self._size = self._runner(net.eval(), self._digest, (1, 3, rows, columns)), (rows, columns)
+        return self._net
 
     def _tensor(self, image: GreyImage | ColourImage) -> Tensor:
         """The image as the net wants it, (1, 3, H, W)."""
         colour = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
-        config = self._net.config
-        if colour.shape[:2] != (config.height, config.width):
-            colour = cv2.resize(colour, (config.width, config.height), interpolation=cv2.INTER_LINEAR)
-        return torch.from_numpy(np.ascontiguousarray(colour)).to(self._device).permute(2, 0, 1)[None].float()
+        if colour.shape[:2] != self._size:
+            colour = cv2.resize(colour, self._size[::-1], interpolation=cv2.INTER_LINEAR)
+        return torch.from_numpy(np.ascontiguousarray(colour)).permute(2, 0, 1)[None].float()
 
 
 def _layers(weights: Mapping[str, Tensor]) -> int:

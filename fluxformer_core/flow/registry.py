@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from fluxformer_core.clip import FlowName
 from fluxformer_core.errors import ConfigError
@@ -11,18 +11,21 @@ from fluxformer_core.flow.base import FlowEstimator
 from fluxformer_core.flow.dis import DisFlow
 from fluxformer_core.flow.farneback import FarnebackFlow
 
+if TYPE_CHECKING:
+    from fluxformer_core.flow.gmflow import Runner
+
 
 def list_flows() -> list[str]:
     """Names that `create_flow` knows."""
     return sorted(get_args(FlowName))
 
 
-def create_flow(name: str, *, device: str = "cpu") -> FlowEstimator | None:
+def create_flow(name: str, *, run: Runner | None = None) -> FlowEstimator | None:
     """A flow estimator.
 
     Args:
         name: one of `list_flows()`; for gmflow with the file of its weights, as in `gmflow:FILE`.
-        device: where an estimator that is a neural net runs.
+        run: makes an estimator that is a neural net ready to run; None: PyTorch does, on the CPU.
 
     Returns:
         None for `none`: the model then gets no flow.
@@ -39,9 +42,9 @@ def create_flow(name: str, *, device: str = "cpu") -> FlowEstimator | None:
             f"{kind} takes no file, but {name!r} names one" if file else "gmflow needs its weights: say gmflow:FILE"
         )
     if kind == "gmflow":
-        from fluxformer_core.flow.gmflow import GMFlowEstimator
+        from fluxformer_core.flow.gmflow import GMFlowEstimator, eagerly
 
-        return GMFlowEstimator.load(Path(file), device=device)
+        return GMFlowEstimator.load(Path(file), run=run or eagerly)
     if kind == "none":
         return None
     return DisFlow() if kind == "dis" else FarnebackFlow()

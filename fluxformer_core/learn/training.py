@@ -169,7 +169,7 @@ def train(
 
 def predict(model: nn.Module, store: ClipStore, spec: ClipSpec, batch: int = CHECK_BATCH, workers: int = 0) -> Tensor:
     """Logits (clips, classes) of whole recordings."""
-    device = next(model.parameters()).device
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))  # an engine has none
     loader = Loader(WholeClips(store, spec), batch, num_workers=workers)
     model.eval()
     with torch.inference_mode():

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fluxformer_core.backends.base import DTYPES, BackendName, Precision
+from fluxformer_core.backends.registry import list_backends
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, Pixels, Recognition, SelectionName, State, Update
 from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.flow.base import FlowEstimator
-from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.stream.activity import Spell
 from fluxformer_core.stream.admission import Admission, Verdict
 from fluxformer_core.stream.belief import softmax
@@ -25,6 +26,7 @@ from fluxformer_core.stream.clip_builder import build_clip
 from fluxformer_core.stream.decision import Decider, DecisionConfig
 from fluxformer_core.stream.enrollment import KnownActions, TaughtActions
 from fluxformer_core.stream.examples import VIEWS, Example, View, describe
+from fluxformer_core.stream.model_engine import open_flow, open_model
 from fluxformer_core.stream.prepare import check_image, prepare
 from fluxformer_core.stream.selection import Choice
 from fluxformer_core.stream.selectors import SELECTORS, Footage
@@ -55,6 +57,8 @@ class RecognizerConfig:
     top_k: int = 5  # scores listed in a recognition
     max_gap: float = 0.5  # s: a longer gap between frames empties the window
     selection: SelectionName | Literal[""] = ""  # how frames are selected; empty: as the model was trained
+    backend: BackendName = "torch"  # what runs the model, from construction on
+    precision: Precision = "fp32"  # of the model's arithmetic, likewise
     decision: DecisionConfig = field(default_factory=DecisionConfig)
 
     def __post_init__(self) -> None:
@@ -67,6 +71,10 @@ class RecognizerConfig:
             wrong.append(f"max_gap must be positive and finite, not {self.max_gap}")
         if self.selection and self.selection not in SELECTORS:
             wrong.append(f"selection must be one of {', '.join(SELECTORS)}, not {self.selection!r}")
+        if self.backend not in list_backends():
+            wrong.append(f"backend must be one of {', '.join(list_backends())}, not {self.backend!r}")
+        if self.precision not in DTYPES:
+            wrong.append(f"precision must be one of {', '.join(DTYPES)}, not {self.precision!r}")
         if wrong:
             raise ConfigError("; ".join(wrong))
 
@@ -119,13 +127,15 @@ class Recognizer:
     Raises:
         ConfigError: if there is no such estimator, or it is a neural net and its file is not named.
         BundleError: if its file cannot be used.
+        BackendError: if the backend that was asked for cannot be used here.
     """
 
     def __init__(self, bundle: Bundle, config: RecognizerConfig | None = None, *, flow: str = "") -> None:
         self.bundle, self.spec = bundle, bundle.spec
         self._config = RecognizerConfig() if config is None else config
-        self._model = bundle.build_model()
-        self._flow = create_flow(flow or bundle.spec.flow, device=self.device)
+        backend, precision = self._config.backend, self._config.precision
+        self._flow = open_flow(flow or bundle.spec.flow, backend, precision)
+        self._model = open_model(bundle, backend, precision, flow=self._flow is not None)
         self._buffer = RollingBuffer(self.spec, self._flow)
         self._admission = Admission(self.spec, self._config.max_gap)
         self._taught = TaughtActions(bundle.enrolled, KnownActions(bundle)) if bundle.enrolled else None
@@ -140,7 +150,7 @@ class Recognizer:
 
     @property
     def config(self) -> RecognizerConfig:
-        """Current settings; assigning others takes effect at the next push."""
+        """Current settings; assigning others takes effect at the next push, a backend's only in a new recogniser."""
         return self._config
 
     @config.setter
@@ -153,8 +163,13 @@ class Recognizer:
 
     @property
     def device(self) -> str:
-        """Where the model runs."""
-        return str(next(self._model.parameters()).device)
+        """Where the model runs, in words."""
+        return self._model.engine.device
+
+    @property
+    def backend(self) -> str:
+        """What runs the model, and in which precision; `auto` has chosen by now."""
+        return f"{self._model.engine.backend} {self._model.engine.precision}"
 
     @property
     def flow(self) -> FlowEstimator | None:

@@ -12,7 +12,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from fluxformer.msg import ActionEvent, Recognition
 from lifecycle_msgs.msg import Transition
-from ros_bench import LABELS, PERIOD, RecognizerProcess, Robot, untrained_bundle
+from ros_bench import LABELS, PATIENCE, PERIOD, RecognizerProcess, Robot, untrained_bundle
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
@@ -327,5 +327,25 @@ def test_a_node_that_cannot_start_says_why_and_ends(ros: None, tmp_path: Path, p
         assert process.process.wait(60) == 2
         assert words in process.said
         assert "Traceback" not in process.said
+    finally:
+        process.close()
+
+
+def test_a_build_only_run_ends_by_itself(ros: None, model: Path, tmp_path: Path) -> None:
+    process = RecognizerProcess(tmp_path / "stderr", model=model, build_only="true", backend="torch", precision="bf16")
+    try:
+        assert process.process.wait(PATIENCE) == 0, process.said
+        assert "torch in bf16 is within" in process.said
+        assert "run by torch bf16 on cpu" in process.said
+        assert "waiting for images" not in process.said
+    finally:
+        process.close()
+
+
+def test_a_backend_that_is_not_there_is_refused_with_its_reason(ros: None, model: Path, tmp_path: Path) -> None:
+    process = RecognizerProcess(tmp_path / "stderr", model=model, backend="tensorrt")
+    try:
+        assert process.process.wait(PATIENCE) == 2
+        assert "backend tensorrt cannot be used in fp32: " in process.said
     finally:
         process.close()

@@ -1,0 +1,151 @@
+"""Engines on disk. They are caches: used when every condition under which they were built still holds, else rebuilt."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from fluxformer_core import __version__
+from fluxformer_core.backends.base import Backend, Order
+
+_RECORD = "key.json"
+_BLOCK = 1 << 20  # bytes
+
+log = logging.getLogger(__name__)
+
+
+def default_cache() -> Path:
+    """Where engines are kept: FLUXFORMER_CACHE, or fluxformer/ in XDG_CACHE_HOME or ~/.cache."""
+    if folder := os.environ.get("FLUXFORMER_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fluxformer"
+
+
+@dataclass(frozen=True)
+class Key:
+    """Every condition under which an engine was built."""
+
+    name: str  # of the net
+    digest: str  # of its weights
+    backend: str
+    precision: str
+    batch: int
+    shapes: tuple[tuple[int, ...], ...]  # of each input at batch 1
+    fluxformer: str  # version
+    platform: Mapping[str, str]  # versions of libraries, and the device
+
+    @property
+    def folder(self) -> str:
+        """Name of the engine's folder: what people look for, then all of the key as a digest."""
+        whole = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+        name = re.sub(r"[^\w.-]", "_", self.name)
+        return f"{name}-{self.digest}-{self.backend}-{self.precision}-b{self.batch}-{whole}"
+
+
+def key_of(backend: Backend, order: Order) -> Key:
+    """The key of an engine that this backend would build here and now."""
+    return Key(
+        order.name,
+        order.digest,
+        backend.name,
+        order.precision,
+        order.batch,
+        order.shapes,
+        __version__,
+        backend.identity(),
+    )
+
+
+class EngineCache:
+    """A folder of engines.
+
+    Args:
+        folder: is made when something is to be kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextmanager
+    def locked(self, key: Key) -> Iterator[Path]:
+        """Where this key's engine lies or is to lie; whoever else wants the same engine waits meanwhile.
+
+        A cache that cannot be written is said, and a temporary folder takes its place.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = FileLock(self.folder / f"{key.folder}.lock")
+            lock.acquire()
+        except OSError as error:
+            log.warning("engines cannot be kept in %s: %s; they are built anew each time", self.folder, error.strerror)
+            with tempfile.TemporaryDirectory(prefix="fluxformer") as aside:
+                yield Path(aside) / key.folder
+            return
+        try:
+            yield self.folder / key.folder
+        finally:
+            lock.release()
+
+    def find(self, place: Path, key: Key) -> Mapping[str, Any] | None:
+        """What is noted of a whole engine with this key; None, with a warning if one is there, otherwise."""
+        if not place.is_dir():
+            return None
+        try:
+            record = json.loads((place / _RECORD).read_text(encoding="utf-8"))
+            if record["key"] != json.loads(json.dumps(asdict(key))):
+                reason = "it was built for something else"
+            elif record["files"] != _digests(place):
+                reason = "its files have changed"
+            else:
+                return dict(record["notes"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            reason = f"it is damaged ({type(error).__name__})"
+        log.warning("the engine in %s is built anew: %s", place, reason)
+        return None
+
+    def store(self, place: Path, key: Key, build: Callable[[Path], Mapping[str, Any]]) -> Path:
+        """Build into a folder aside and put it in its place whole.
+
+        Args:
+            place: as `locked` gave it.
+            key: of the engine.
+            build: fills an empty folder and says what is to be noted.
+
+        Returns:
+            Where the engine lies: `place`, or wherever it could be written.
+        """
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=".building-") as aside:
+            whole = Path(aside) / "engine"
+            whole.mkdir()
+            notes = build(whole)
+            record = {"key": asdict(key), "notes": dict(notes), "files": _digests(whole)}
+            (whole / _RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            shutil.rmtree(place, ignore_errors=True)
+            os.replace(whole, place)
+        return place
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file but the record."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.name != _RECORD:
+            digest = hashlib.sha256()
+            with path.open("rb") as file:
+                while block := file.read(_BLOCK):
+                    digest.update(block)
+            found[path.name] = digest.hexdigest()
+    return found

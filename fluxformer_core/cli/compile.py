@@ -1,0 +1,99 @@
+"""fluxformer compile: build a model's engine now, so that nothing has to wait for it later."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from fluxformer_core.cli.backend_arguments import add_backend_arguments
+
+SUMMARY = "Build a model's engine for a backend, compare it to the model and keep it."
+EXAMPLES = """\
+  fluxformer compile mine.safetensors --backend openvino
+  fluxformer compile mine.safetensors --backend tensorrt --precision fp16 --batch 1..4
+  fluxformer compile mine.safetensors --backend openvino --clips wave.mp4 push.mp4     compared on these
+The recogniser looks for engines of batch 1 in the same cache: FLUXFORMER_CACHE, or ~/.cache/fluxformer."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("model", metavar="BUNDLE", nargs="?", help="model file (default: the shipped one)")
+    add_backend_arguments(parser)
+    parser.set_defaults(backend="auto")
+    parser.add_argument(
+        "--batch", default="1", metavar="1..N", help="clips at once: 1, or any number up to N (default: %(default)s)"
+    )
+    parser.add_argument("--flow", metavar="NAME", default="", help="also build the net of gmflow:FILE; none: no flow")
+    parser.add_argument(
+        "--clips", nargs="+", default=[], metavar="SOURCE", help="recordings to compare on (default: the drawn actor)"
+    )
+    parser.add_argument("--tolerance", type=float, metavar="SHARE", help="how far outputs may be from the model's")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="keep engines here")
+    parser.add_argument("--rebuild", action="store_true", help="build even if there is an engine already")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: Namespace) -> None:
+    """Build, compare, keep, and say how fast it is.
+
+    Raises:
+        FluxformerError: if the model, the backend or a recording cannot be used.
+    """
+    from fluxformer_core.backends.cache import default_cache
+    from fluxformer_core.bundle import Bundle, default_bundle_path
+    from fluxformer_core.errors import ConfigError
+    from fluxformer_core.stream.model_engine import build_flow, open_model
+
+    if arguments.tolerance is not None and not arguments.tolerance > 0:
+        raise ConfigError(f"--tolerance must be positive, not {arguments.tolerance}")
+    batch = _batch(arguments.batch)
+    bundle = Bundle.load(arguments.model or default_bundle_path())
+    begin = time.monotonic()
+
+    def progress(text: str) -> None:
+        sys.stderr.write(f"[{time.monotonic() - begin:5.0f} s] {text}\n")
+        sys.stderr.flush()
+
+    flow = arguments.flow or bundle.spec.flow
+    model = open_model(
+        bundle,
+        arguments.backend,
+        arguments.precision,
+        flow=flow != "none",
+        batch=batch,
+        recordings=arguments.clips,
+        cache=arguments.cache,
+        tolerance=arguments.tolerance,
+        rebuild=arguments.rebuild,
+        progress=progress,
+    )
+    if flow.startswith("gmflow:"):
+        build_flow(flow, bundle.spec, arguments.backend, arguments.precision, cache=arguments.cache, progress=progress)
+    engine = model.engine
+    report = {
+        "model": bundle.name,
+        "digest": bundle.digest,
+        "backend": engine.backend,
+        "precision": engine.precision,
+        "device": engine.device,
+        "batch": engine.most,
+        "cache": str(arguments.cache or default_cache()),
+    }
+    if arguments.json:
+        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    else:
+        sys.stdout.write("{model} {digest}: {backend} {precision} on {device} is ready".format(**report) + "\n")
+
+
+def _batch(text: str) -> int:
+    """The largest number of clips that `1`, `4` or `1..4` names."""
+    from fluxformer_core.errors import ConfigError
+
+    match = re.fullmatch(r"(?:1\.\.)?(\d+)", text)
+    if match is None:
+        raise ConfigError(f"--batch must be a number, or 1..N, not {text!r}")
+    return int(match[1])

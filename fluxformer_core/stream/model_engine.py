@@ -1,0 +1,177 @@
+"""A bundle's model, and its flow network, as engines: the one place where streams meet backends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fluxformer_core.backends.base import Engine, Order, Precision
+from fluxformer_core.backends.opening import Progress, open_engine
+from fluxformer_core.bundle import Bundle
+from fluxformer_core.clip import ClipSpec, Pixels
+from fluxformer_core.flow.base import FlowEstimator
+from fluxformer_core.flow.dis import DisFlow
+from fluxformer_core.flow.registry import create_flow
+from fluxformer_core.learn.actor import rehearse
+from fluxformer_core.models.layers import Prediction
+from fluxformer_core.stream.buffer import RollingBuffer, Window
+from fluxformer_core.stream.clip_builder import build_clip
+from fluxformer_core.stream.examples import read_example
+from fluxformer_core.stream.prepare import prepare
+from fluxformer_core.stream.selectors import SELECTORS
+
+TRIALS = ("wave", "squat", "walk")
+"""Actions that the actor performs where no recordings are given to compare engines on."""
+
+
+class EngineModel(nn.Module):
+    """An engine that is called like the model that it was built from.
+
+    Args:
+        engine: of a model.
+        takes_flow: whether it was built with a second input.
+    """
+
+    def __init__(self, engine: Engine, *, takes_flow: bool) -> None:
+        super().__init__()
+        self.engine, self.takes_flow = engine, takes_flow
+
+    def forward(self, rgb: Tensor, flow: Tensor | None = None) -> Prediction:
+        """Float32 tensors on the CPU, (B, 3, T, S, S) each, to such tensors."""
+        logits, embedding = self.engine(rgb, flow) if self.takes_flow and flow is not None else self.engine(rgb)
+        return Prediction(logits, embedding)
+
+
+def open_model(
+    bundle: Bundle,
+    backend: str,
+    precision: Precision = "fp32",
+    *,
+    flow: bool = True,
+    batch: int = 1,
+    recordings: Sequence[str] = (),
+    cache: Path | None = None,
+    tolerance: float | None = None,
+    rebuild: bool = False,
+    progress: Progress | None = None,
+) -> EngineModel:
+    """The model of a bundle, ready to run.
+
+    Args:
+        bundle: the model.
+        backend: one of `list_backends()`.
+        precision: of the arithmetic.
+        flow: whether the model is given optical flow; it must be given what it was opened for.
+        batch: clips at once, at most; more are worked through in parts.
+        recordings: sources, as `open_source` takes them, on which what is built is held against the model; none: the
+            actor performs.
+        cache: folder of engines; None: the user's.
+        tolerance: of that comparison; None: that of the precision.
+        rebuild: build even if the cache has the engine.
+        progress: told what is being done; None: the log is told.
+
+    Raises:
+        ConfigError: if there is no such backend or precision, or the batch is out of range.
+        BackendError: if the backend does not work here, or computes something else.
+        SourceError: if a recording cannot be used.
+    """
+    spec, spare = bundle.spec, [bundle.build_model()]
+    # A model that ignores flow must not be built with an input that nothing reads.
+    takes_flow = flow and _reads_flow(spare[0])
+    order = Order(
+        bundle.name,
+        bundle.digest,
+        lambda: spare.pop() if spare else bundle.build_model(),  # whoever gets a net may change it
+        ((1, 3, spec.frames, spec.size, spec.size),) * (2 if takes_flow else 1),
+        lambda: _trials(spec, takes_flow, tuple(recordings)),
+        precision,
+        batch,
+    )
+    engine = open_engine(order, backend, cache=cache, tolerance=tolerance, rebuild=rebuild, progress=progress)
+    return EngineModel(engine, takes_flow=takes_flow)
+
+
+def open_flow(
+    name: str,
+    backend: str,
+    precision: Precision = "fp32",
+    *,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> FlowEstimator | None:
+    """An estimator of optical flow; one that is a neural net runs on a backend, an engine for each size of images.
+
+    Args:
+        name: as `create_flow` takes it.
+        backend: one of `list_backends()`.
+        precision: of the net's arithmetic.
+        cache: folder of engines; None: the user's.
+        progress: told what is being done; None: the log is told.
+
+    Raises:
+        ConfigError: if there is no such estimator or backend.
+        BundleError: if its weights cannot be used.
+        BackendError: if the backend cannot be used, at the first image of a size.
+    """
+
+    def run(net: nn.Module, digest: str, shape: tuple[int, ...]) -> Callable[..., tuple[Tensor, ...]]:
+        size = (shape[2], shape[3])
+        order = Order("gmflow", digest, lambda: deepcopy(net), (shape, shape), lambda: [_two_images(size)], precision)
+        return open_engine(order, backend, cache=cache, progress=progress)
+
+    return create_flow(name, run=run)
+
+
+def build_flow(
+    name: str, spec: ClipSpec, backend: str, precision: Precision, *, cache: Path | None, progress: Progress
+) -> None:
+    """Build the engine that `open_flow` would build when the first images arrive.
+
+    Raises:
+        FluxformerError: as `open_flow`, and as its estimator at the first images.
+    """
+    estimator = open_flow(name, backend, precision, cache=cache, progress=progress)
+    if estimator is not None:
+        blank = np.zeros((spec.size, spec.size, 3) if estimator.colour else (spec.size, spec.size), np.uint8)
+        estimator(blank, blank)
+
+
+def _reads_flow(net: nn.Module) -> bool:
+    config = getattr(net, "config", None)
+    return bool(getattr(config, "takes_flow", getattr(net, "num_duplex", 0)))
+
+
+@lru_cache(maxsize=4)
+def _trials(spec: ClipSpec, flow: bool, recordings: tuple[str, ...]) -> list[tuple[Tensor, ...]]:
+    """Clips as a stream would give them to the model."""
+    estimator = DisFlow() if flow else None
+    windows = [read_example(source, spec, estimator) for source in recordings]
+    windows = windows or [_performed(label, spec, estimator) for label in TRIALS]
+    clips: list[tuple[Tensor, ...]] = []
+    for window in windows:
+        chosen = SELECTORS[spec.selection](window, spec.frames).indices
+        rgb, field = build_clip(window.frames[chosen], window.flow[chosen] if flow else None, spec)
+        clips.append((rgb,) if field is None else (rgb, field))
+    return clips
+
+
+def _performed(label: str, spec: ClipSpec, estimator: FlowEstimator | None) -> Window:
+    film = rehearse(label, seed=0, rate=spec.rate, size=(spec.size, spec.size), mode="colour")
+    buffer = RollingBuffer(replace(spec, window=max(len(film), spec.frames)), estimator)
+    for i, (_, image) in enumerate(film):
+        buffer.push(prepare(image, Pixels.RGB, spec), i * spec.period)
+    return buffer.window()
+
+
+def _two_images(size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    film = rehearse("wave", seed=0, size=size, mode="colour")
+    first, second = (film.frame(len(film) // 2 + i) for i in range(2))
+    one, two = (torch.from_numpy(np.ascontiguousarray(x)).permute(2, 0, 1)[None].float() for x in (first, second))
+    return one, two
