@@ -2,10 +2,15 @@
 
 Queries, keys and values are pooled over the token grid by depthwise convolutions, positions enter as decomposed
 relative biases, and the pooled query is added to the result (SPEC 1.6).
+
+The biases of all pairs of tokens would be a matrix as large as the attention itself, added up, padded for the class token
+and read again. Instead they are part of the product of queries and keys: a query carries its bias for each place on each
+axis behind its channels, and a key has a one where its own places are.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +19,9 @@ from torch.nn import functional as F
 
 from fluxformer_core.models.depthwise import depthwise_conv3d
 from fluxformer_core.models.layers import Grid
+
+
+_ROUND = 8  # channels of queries and keys are a multiple of this, as kernels for GPUs ask and for CPUs like
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,8 @@ class PoolingAttention(nn.Module):
             what the flow stream of duplex attention does (SPEC 1.4).
     """
 
+    places: Tensor
+
     def __init__(self, config: AttentionConfig, *, own_value: bool = True) -> None:
         super().__init__()
         self.config, self.own_value = config, own_value
@@ -112,6 +122,8 @@ class PoolingAttention(nn.Module):
         self.rel_h = RelativePosition(qh, kh, d)
         self.rel_w = RelativePosition(qw, kw, d)
         self.proj = nn.Linear(dim, dim)
+        width = -(-(d + kt + kh + kw) // _ROUND) * _ROUND
+        self.register_buffer("places", _places(config.kv_grid, width - d).to(self.proj.weight.device), persistent=False)
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Pooled and normalised queries, keys and values of x (B, 1+N, dim); each (B, heads, 1+N', d)."""
@@ -123,7 +135,13 @@ class PoolingAttention(nn.Module):
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attention of q over (k, v), plus the pooled queries; (B, 1+Nq, dim_out)."""
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=self._bias(q).to(q.dtype))
+        d, more = self.config.head_dim, self.places.shape[1]
+        places = self.places.to(k.dtype).expand(*k.shape[:2], -1, -1)
+        placed_q = torch.cat([q, self._biases(q).to(q.dtype)], dim=3)
+        placed_k = torch.cat([k, places], dim=3)
+        # Values get as wide as queries and keys, which is what fast kernels ask for.
+        wide = F.scaled_dot_product_attention(placed_q, placed_k, F.pad(v, (0, more)), scale=d**-0.5)
+        out = wide[..., :d]
         # Residual pooling; the class token's query is left out of it, as in MViTv2.
         out = torch.cat([out[:, :, :1], out[:, :, 1:] + q[:, :, 1:]], dim=2)
         return self.proj(out.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
@@ -132,13 +150,25 @@ class PoolingAttention(nn.Module):
         heads: Tensor = x.unflatten(2, (self.config.heads, self.config.head_dim))
         return heads.transpose(1, 2)
 
-    def _bias(self, q: Tensor) -> Tensor:
-        (qt, qh, qw), (kt, kh, kw) = self.config.q_grid, self.config.kv_grid
+    def _biases(self, q: Tensor) -> Tensor:
+        """Each query's biases for the places on each axis, side by side: (B, heads, 1+Nq, places' columns)."""
+        (qt, qh, qw), columns = self.config.q_grid, self.places.shape[1]
         batch, heads, _, d = q.shape
         grid = q[:, :, 1:].reshape(batch, heads, qt, qh, qw, d)
-        t = torch.einsum("bnthwd,tkd->bnthwk", grid, self.rel_t())[..., :, None, None]
-        h = torch.einsum("bnthwd,hkd->bnthwk", grid, self.rel_h())[..., None, :, None]
-        w = torch.einsum("bnthwd,wkd->bnthwk", grid, self.rel_w())[..., None, None, :]
-        bias: Tensor = (t + h + w).reshape(batch, heads, qt * qh * qw, kt * kh * kw)
-        # The class token has no position.
-        return F.pad(bias, (1, 0, 1, 0))
+        t = torch.einsum("bnthwd,tkd->bnthwk", grid, self.rel_t())
+        h = torch.einsum("bnthwd,hkd->bnthwk", grid, self.rel_h())
+        w = torch.einsum("bnthwd,wkd->bnthwk", grid, self.rel_w())
+        biases = torch.cat([t, h, w], dim=-1).flatten(2, 4) * d**0.5  # which the attention will divide by
+        # The class token has no position: its row is zero, like its key's places.
+        return F.pad(biases, (0, columns - sum(self.config.kv_grid), 1, 0))
+
+
+def _places(grid: Grid, columns: int) -> Tensor:
+    """Ones where each key is on each axis, (1+Nk, columns); the class token, row 0, is nowhere."""
+    axes = torch.meshgrid(*(torch.arange(n, device="cpu") for n in grid), indexing="ij")
+    places = torch.zeros(1 + math.prod(grid), columns, device="cpu")
+    first = 0
+    for n, place in zip(grid, axes, strict=True):
+        places[torch.arange(1, len(places), device="cpu"), first + place.flatten()] = 1.0
+        first += n
+    return places
