@@ -3,9 +3,9 @@
 Queries, keys and values are pooled over the token grid by depthwise convolutions, positions enter as decomposed
 relative biases, and the pooled query is added to the result (SPEC 1.6).
 
-The biases of all pairs of tokens would be a matrix as large as the attention itself, added up, padded for the class token
-and read again. Instead they are part of the product of queries and keys: a query carries its bias for each place on each
-axis behind its channels, and a key has a one where its own places are.
+The biases of all pairs of tokens would be a matrix as large as the attention itself, added up, padded for the class
+token and read again. Instead they are part of the product of queries and keys: behind its channels, a query carries its
+bias for each place on each axis, and a key has ones where its own places are.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from torch.nn import functional as F
 
 from fluxformer_core.models.depthwise import depthwise_conv3d
 from fluxformer_core.models.layers import Grid
-
 
 _ROUND = 8  # channels of queries and keys are a multiple of this, as kernels for GPUs ask and for CPUs like
 
@@ -124,6 +123,12 @@ class PoolingAttention(nn.Module):
         self.proj = nn.Linear(dim, dim)
         width = -(-(d + kt + kh + kw) // _ROUND) * _ROUND
         self.register_buffer("places", _places(config.kv_grid, width - d).to(self.proj.weight.device), persistent=False)
+
+    @property
+    def detour(self) -> int:
+        """Multiply-adds of one sample that only carrying the biases costs, and adding them up would not."""
+        pairs = (1 + math.prod(self.config.q_grid)) * (1 + math.prod(self.config.kv_grid))
+        return 2 * self.config.heads * pairs * self.places.shape[1]
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Pooled and normalised queries, keys and values of x (B, 1+N, dim); each (B, heads, 1+N', d)."""
