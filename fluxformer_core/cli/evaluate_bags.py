@@ -69,13 +69,15 @@ def _watcher(arguments: Namespace) -> Watcher:
     from fluxformer_core.errors import ConfigError
     from fluxformer_core.evaluation.bags.watch import Watcher
     from fluxformer_core.flow.registry import create_flow
+    from fluxformer_core.stream.recognizer import RecognizerConfig
 
     if len(arguments.model) > 1:
         raise ConfigError("bags are evaluated with one model at a time; compare models with --baseline")
     model = arguments.model[0] if arguments.model else default_bundle_path()
     bundle = Bundle.load(model)  # what is wrong with the model is said here, not by every process
     create_flow(arguments.flow or bundle.spec.flow)
-    return Watcher(model, arguments.flow, threads=arguments.threads or 1)
+    config = RecognizerConfig(backend=arguments.backend, precision=arguments.precision)
+    return Watcher(model, arguments.flow, config, threads=arguments.threads or 1)
 
 
 def _evaluate(arguments: Namespace, watcher: Watcher) -> BagEvaluation:

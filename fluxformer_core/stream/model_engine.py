@@ -82,13 +82,13 @@ def open_model(
         BackendError: if the backend does not work here, or computes something else.
         SourceError: if a recording cannot be used.
     """
-    spec, spare = bundle.spec, [bundle.build_model()]
+    spec = bundle.spec
     # A model that ignores flow must not be built with an input that nothing reads.
-    takes_flow = flow and _reads_flow(spare[0])
+    takes_flow = flow and bundle.metadata.config.takes_flow
     order = Order(
         bundle.name,
         bundle.digest,
-        lambda: spare.pop() if spare else bundle.build_model(),  # whoever gets a net may change it
+        bundle.build_model,
         ((1, 3, spec.frames, spec.size, spec.size),) * (2 if takes_flow else 1),
         lambda: _trials(spec, takes_flow, tuple(recordings)),
         precision,
@@ -141,11 +141,6 @@ def build_flow(
     if estimator is not None:
         blank = np.zeros((spec.size, spec.size, 3) if estimator.colour else (spec.size, spec.size), np.uint8)
         estimator(blank, blank)
-
-
-def _reads_flow(net: nn.Module) -> bool:
-    config = getattr(net, "config", None)
-    return bool(getattr(config, "takes_flow", getattr(net, "num_duplex", 0)))
 
 
 @lru_cache(maxsize=4)
