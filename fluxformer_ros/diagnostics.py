@@ -62,6 +62,7 @@ class Health:
     durations: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # by stage, at PERCENTILES
     overlays: int = 0  # pictures drawn
     overlays_skipped: int = 0  # images that a newer one replaced before they were drawn
+    cpu_seconds: Mapping[str, float] = field(default_factory=dict)  # since the start, by what for; "all" is their sum
     device: str = ""
     backend: str = ""  # what runs the model, and in which precision
     model: str = ""
@@ -209,6 +210,8 @@ def _values(health: Health) -> dict[str, str]:
     for stage, durations in health.durations.items():
         for q, duration in zip(PERCENTILES, durations, strict=True):
             values[f"{stage} p{q} [ms]"] = _number(duration)
+    for part, seconds in health.cpu_seconds.items():
+        values[f"cpu: {part} [s]"] = f"{seconds:.4f}" if math.isfinite(seconds) else ""
     values["cpu [%]"] = _number(health.cpu)
     values["memory [MiB]"] = _number(health.memory)
     return values

@@ -131,21 +131,25 @@ class Graph:
         return self.folder / f"{name}.log"
 
 
-def run_graph(player: Sequence[str], *, model: str | None = None, quiet: bool = False) -> Run:
+def run_graph(
+    player: Sequence[str], *, model: str | None = None, parameters: Sequence[str] = (), quiet: bool = False
+) -> Run:
     """Play sources to a recogniser until their end.
 
     Args:
         player: arguments of player_node.
         model: file of the model; the shipped one if None.
+        parameters: of the recogniser, each as `name:=value`.
         quiet: whether to keep back the events that the listener prints.
 
     Raises:
         GraphError: if a process fails, or if nothing was recognised; with the reason.
     """
     with Graph() as graph:
-        parameters = ["--ros-args", "-p", f"model:={model}"] if model else []
+        values = [*([f"model:={model}"] if model else []), *parameters]
+        arguments = ["--ros-args", *(word for value in values for word in ("-p", value))] if values else []
         log, record = graph.folder / "played.jsonl", graph.folder / "heard.jsonl"
-        graph.start("recognizer", "fluxformer_ros.recognizer_node", *parameters)
+        graph.start("recognizer", "fluxformer_ros.recognizer_node", *arguments)
         graph.start("listener", "fluxformer_ros.listener_node", "--record", str(record), quiet=quiet)
         graph.start(
             "player", "fluxformer_ros.player_node", "--log", str(log), "--wait", str(_START), *player, quiet=quiet

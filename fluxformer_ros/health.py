@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from dataclasses import dataclass
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.stream.timings import RecentValues
+from fluxformer_core.stream.timings import RecentValues, cpu_of_thread
 from fluxformer_ros.diagnostics import PERCENTILES, Health
 from fluxformer_ros.overlay import OverlayTopic
 from fluxformer_ros.process import resident_memory
@@ -78,8 +79,12 @@ class HealthMonitor:
             "recognition": counters.recognitions,
         }
         rates = {f"{name}_rate": self._rates[name].read(now, count) for name, count in counts.items()}
-        timings = recognizer.timings
-        durations = {stage: tuple(timings.percentile(stage, q) for q in PERCENTILES) for stage in timings.STAGES}
+        measured = (worker.timings, recognizer.timings)
+        durations = {
+            stage: tuple(timings.percentile(stage, q) for q in PERCENTILES)
+            for timings in measured
+            for stage in timings.stages
+        }
         durations["stamp to publish"] = tuple(self.latency.percentile(q) for q in PERCENTILES)
         durations["overlay"] = tuple(overlay.durations.percentile(q) for q in PERCENTILES)
         failure, failed_at = worker.last_failure
@@ -113,6 +118,7 @@ class HealthMonitor:
             last_refusal=worker.last_refusal,
             resets={cause.value: count for cause, count in counters.resets.items()},
             durations=durations,
+            cpu_seconds=_shares_of_cpu({stage: cpu for timings in measured for stage, cpu in timings.cpu.items()}),
             overlays=overlay.drawn,
             overlays_skipped=overlay.skipped,
             device=recognizer.device,
@@ -125,3 +131,10 @@ class HealthMonitor:
 
     def _cpu_load(self) -> float:
         return 100 * self._cpu.read(time.monotonic(), time.process_time())
+
+
+def _shares_of_cpu(stages: dict[str, float]) -> dict[str, float]:
+    """Processor time of this process since its start, in seconds, by what it was for: the parts add up to "all"."""
+    spent, receiving = time.process_time(), cpu_of_thread(threading.main_thread())
+    rest = spent - receiving - sum(stages.values())
+    return {"receive": receiving, **stages, "other": rest, "all": spent}

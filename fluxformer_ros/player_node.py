@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import signal
 import sys
 import time
@@ -27,7 +28,7 @@ from fluxformer_ros.images import image_to_compressed, image_to_msg
 from fluxformer_ros.messages import time_to_msg
 from fluxformer_ros.playback import Arrangement, Opener, Prefetched, Shot, arrange
 from fluxformer_ros.process import keep_image_memory
-from fluxformer_ros.rendered import open_drawn_actor
+from fluxformer_ros.rendered import SIZE, open_drawn_actor
 
 _POLL = 0.05  # s
 _EXAMPLE = """example:
@@ -122,7 +123,7 @@ def _wait_for_subscriber(node: PlayerNode, timeout: float) -> None:
 def _opener(spec: str, options: argparse.Namespace) -> Opener:
     if spec == "actor":
         seconds = None if options.duration is None else options.duration * options.rate
-        return partial(open_drawn_actor, depth=options.depth, seed=options.seed, seconds=seconds)
+        return partial(open_drawn_actor, depth=options.depth, seed=options.seed, seconds=seconds, size=options.size)
     return partial(open_source, spec, topic=options.topic, rate=options.folder_rate)
 
 
@@ -144,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--folder-rate", type=float, metavar="HZ", help="at which a folder's images were taken")
     add("--depth", action="store_true", help="render the actor as depth (16UC1)")
     add("--seed", type=int, default=0, help="which actor (default: %(default)s)")
+    add("--size", type=_size, default=SIZE, metavar="WxH", help="of the actor's images (default: 640x480)")
     add("--rate", type=float, default=1.0, help="playback speed (default: %(default)s)")
     add("--loop", action="store_true", help="start again at the end")
     add("--duration", type=float, metavar="S", help="stop after this time")
@@ -164,6 +166,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--log", type=Path, metavar="FILE", help="write one JSON line for every published frame")
     return parser
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Height and width of `640x480`."""
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT")
+    return int(match[2]), int(match[1])
 
 
 def main(args: Sequence[str] | None = None) -> int:

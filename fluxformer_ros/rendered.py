@@ -14,6 +14,9 @@ from fluxformer_core.clip import SECOND, Pixels
 from fluxformer_core.learn.actor import DEMO_SCRIPT, Stage
 from fluxformer_core.stream.sources import SourceFrame
 
+SIZE = (480, 640)
+"""Height and width of the images, px."""
+
 _FAST = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
@@ -24,10 +27,13 @@ class RenderedActor:
         depth: millimetres (uint16) instead of colour.
         seed: of the performances.
         seconds: how much of the script; all of it if None.
+        size: (height, width) of the images.
     """
 
-    def __init__(self, *, depth: bool = False, seed: int = 0, seconds: float | None = None) -> None:
-        self._stage = Stage(DEMO_SCRIPT, seed=seed, mode="depth" if depth else "colour")
+    def __init__(
+        self, *, depth: bool = False, seed: int = 0, seconds: float | None = None, size: tuple[int, int] = SIZE
+    ) -> None:
+        self._stage = Stage(DEMO_SCRIPT, seed=seed, mode="depth" if depth else "colour", size=size)
         rate = self._stage.rate
         self._count = len(self._stage) if seconds is None else min(len(self._stage), math.ceil(seconds * rate))
         self._pixels = Pixels.DEPTH if depth else Pixels.RGB
@@ -44,14 +50,16 @@ class RenderedActor:
 
 
 @contextmanager
-def open_drawn_actor(*, depth: bool = False, seed: int = 0, seconds: float | None = None) -> Iterator[RenderedActor]:
+def open_drawn_actor(
+    *, depth: bool = False, seed: int = 0, seconds: float | None = None, size: tuple[int, int] = SIZE
+) -> Iterator[RenderedActor]:
     """An actor that was drawn ahead, at the first call for the later ones, too."""
-    yield _drawn_actor(depth, seed, seconds)
+    yield _drawn_actor(depth, seed, seconds, size)
 
 
 @lru_cache(maxsize=1)
-def _drawn_actor(depth: bool, seed: int, seconds: float | None) -> RenderedActor:
-    actor = RenderedActor(depth=depth, seed=seed, seconds=seconds)
+def _drawn_actor(depth: bool, seed: int, seconds: float | None, size: tuple[int, int]) -> RenderedActor:
+    actor = RenderedActor(depth=depth, seed=seed, seconds=seconds, size=size)
     actor.draw_ahead()
     return actor
 

@@ -18,6 +18,7 @@ from fluxformer_core.clip import ActionEvent, Pixels, Update
 from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import ImageError
 from fluxformer_core.stream.recognizer import Recognizer, ResetCause
+from fluxformer_core.stream.timings import StageTimings
 from fluxformer_ros.images import image_from_msg
 from fluxformer_ros.mailbox import Mailbox
 from fluxformer_ros.messages import time_from_msg
@@ -41,6 +42,7 @@ class Worker:
         failures: unexpected exceptions.
         last_failure: what the newest of them said, and when, by `time.monotonic`.
         last_push: when the newest image was pushed, by `time.monotonic`.
+        timings: of what goes before and after the recogniser's own stages.
         observer: called after every push, on the worker's thread, which must not wait.
         onlooker: likewise, with the image, how to read it, its stamp (ns) and its frame_id.
     """
@@ -61,6 +63,7 @@ class Worker:
         self.failures = 0
         self.last_failure = ("", -math.inf)
         self.last_push = time.monotonic()
+        self.timings = StageTimings(("convert", "publish"))
         self.observer: Callable[[Recognizer], None] | None = None
         self.onlooker: Callable[[np.ndarray, Pixels, int, str], None] | None = None
         self._recognizer = recognizer
@@ -114,10 +117,13 @@ class Worker:
             stamp = time_from_msg(message.header.stamp)
             if stamp == 0:
                 raise ImageError("image without a stamp: the camera's driver must fill header.stamp")
-            image, pixels = image_from_msg(message)
+            with self.timings.measure("convert"):
+                image, pixels = image_from_msg(message)
             with self._lock:
                 self._frame_id = message.header.frame_id
-                self._publish(self._recognizer.push(image, stamp, pixels), self._frame_id)
+                update = self._recognizer.push(image, stamp, pixels)
+                with self.timings.measure("publish"):
+                    self._publish(update, self._frame_id)
                 if (observer := self.observer) is not None:
                     observer(self._recognizer)
                 if self.onlooker is not None:

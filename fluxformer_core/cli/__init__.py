@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from fluxformer_core import __version__
+from fluxformer_core.cli import bench, convert, enroll, evaluate, inspect, models, recognize, train
 from fluxformer_core.cli import compile as compile_
-from fluxformer_core.cli import convert, enroll, evaluate, inspect, models, recognize, train
 from fluxformer_core.errors import FluxformerError
 
 BAD_INPUT = 2
@@ -45,6 +45,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": evaluate,
     "enroll": enroll,
     "compile": compile_,
+    "bench": bench,
     "inspect": inspect,
     "models": models,
 }

@@ -90,7 +90,7 @@ def open_model(
         bundle.digest,
         bundle.build_model,
         ((1, 3, spec.frames, spec.size, spec.size),) * (2 if takes_flow else 1),
-        lambda: _trials(spec, takes_flow, tuple(recordings)),
+        lambda: trial_clips(spec, flow=takes_flow, recordings=tuple(recordings)),
         precision,
         batch,
     )
@@ -144,8 +144,17 @@ def build_flow(
 
 
 @lru_cache(maxsize=4)
-def _trials(spec: ClipSpec, flow: bool, recordings: tuple[str, ...]) -> list[tuple[Tensor, ...]]:
-    """Clips as a stream would give them to the model."""
+def trial_clips(spec: ClipSpec, *, flow: bool, recordings: tuple[str, ...] = ()) -> list[tuple[Tensor, ...]]:
+    """Clips as a stream would give them to the model, each rgb and, with flow, flow, (1, 3, T, S, S).
+
+    Args:
+        spec: of the model.
+        flow: whether the model is given optical flow.
+        recordings: sources, as `open_source` takes them, to be read; none: the actor performs TRIALS.
+
+    Raises:
+        SourceError: if a recording cannot be used.
+    """
     estimator = DisFlow() if flow else None
     windows = [read_example(source, spec, estimator) for source in recordings]
     windows = windows or [_performed(label, spec, estimator) for label in TRIALS]

@@ -22,7 +22,7 @@ from fluxformer_core.stream.activity import Spell
 from fluxformer_core.stream.admission import Admission, Verdict
 from fluxformer_core.stream.belief import softmax
 from fluxformer_core.stream.buffer import THUMBNAIL, RollingBuffer, Window
-from fluxformer_core.stream.clip_builder import build_clip
+from fluxformer_core.stream.clip_builder import ClipBuffers, build_clip
 from fluxformer_core.stream.decision import Decider, DecisionConfig
 from fluxformer_core.stream.enrollment import KnownActions, TaughtActions
 from fluxformer_core.stream.examples import VIEWS, Example, View, describe
@@ -136,6 +136,7 @@ class Recognizer:
         backend, precision = self._config.backend, self._config.precision
         self._flow = open_flow(flow or bundle.spec.flow, backend, precision)
         self._model = open_model(bundle, backend, precision, flow=self._flow is not None)
+        self._clip = ClipBuffers(self.spec.frames, self.spec.size)
         self._buffer = RollingBuffer(self.spec, self._flow)
         self._admission = Admission(self.spec, self._config.max_gap)
         self._taught = TaughtActions(bundle.enrolled, KnownActions(bundle)) if bundle.enrolled else None
@@ -316,7 +317,7 @@ class Recognizer:
             chosen = choice.indices
             frames, flow, stamps = window.frames[chosen], window.flow[chosen], window.stamps[chosen]
         self.counters.forwards += 1
-        with self.timings.measure("forward"):
+        with self.timings.measure("forward", pool=True):
             self.last_evidence = evidence = self._ask(frames, flow)
         with self.timings.measure("decide"):
             decided, events = self._decider.decide(stamp, self._calibrated(evidence), int(window.stamps[0]))
@@ -353,7 +354,7 @@ class Recognizer:
 
     @torch.inference_mode()
     def _ask(self, frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> Evidence:
-        rgb, motion = build_clip(frames, None if self._flow is None else flow, self.spec)
+        rgb, motion = build_clip(frames, None if self._flow is None else flow, self.spec, self._clip)
         prediction = self._model(rgb, motion)
         return Evidence(prediction.logits[0].numpy(), prediction.embedding[0].numpy())
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -29,20 +30,48 @@ class RecentValues:
 
 
 class StageTimings:
-    """Recent milliseconds of each stage of the recogniser."""
+    """Recent milliseconds of each stage, and the processor time that each has taken in all.
+
+    Args:
+        stages: names; those of the recogniser by default.
+        keep: milliseconds that are remembered of each.
+
+    Attributes:
+        stages: as given.
+        cpu: seconds of processor time since construction, by stage: of the measuring thread, and for stages measured
+            with `pool=True` of all threads but the main one, among which a backend's are.
+    """
 
     STAGES = ("prepare", "flow", "select", "forward", "decide")
 
-    def __init__(self, keep: int = 256) -> None:
-        self._recent = {stage: RecentValues(keep) for stage in self.STAGES}
+    def __init__(self, stages: Sequence[str] = STAGES, keep: int = 256) -> None:
+        self.stages = tuple(stages)
+        self.cpu = dict.fromkeys(self.stages, 0.0)
+        self._recent = {stage: RecentValues(keep) for stage in self.stages}
 
     @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
+    def measure(self, stage: str, *, pool: bool = False) -> Iterator[None]:
         """Time the body of a `with`."""
-        start = time.perf_counter()
+        cpu = _cpu_of_pools if pool else time.thread_time
+        start, cpu_start = time.perf_counter(), cpu()
         yield
+        self.cpu[stage] += cpu() - cpu_start
         self._recent[stage].add((time.perf_counter() - start) * 1e3)
 
     def percentile(self, stage: str, q: float) -> float:
         """The q-th percentile (0..100) of a stage's recent milliseconds; nan before the first."""
         return self._recent[stage].percentile(q)
+
+
+def cpu_of_thread(thread: threading.Thread) -> float:
+    """Processor time that a running thread of this process has taken, in seconds; nan where the system cannot say."""
+    if thread.ident is None or not hasattr(time, "pthread_getcpuclockid") or not thread.is_alive():
+        return math.nan
+    return time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
+
+
+def _cpu_of_pools() -> float:
+    main = threading.main_thread()
+    if threading.current_thread() is main or math.isnan(spent := cpu_of_thread(main)):
+        return time.process_time()
+    return time.process_time() - spent

@@ -11,7 +11,7 @@ from fluxformer_core.errors import SourceError
 from fluxformer_core.learn.actor import Performance
 from fluxformer_ros.clip_check import Clip, judge, read_list
 from fluxformer_ros.graph import PlayedFrame, Run
-from fluxformer_ros.rate_check import account
+from fluxformer_ros.rate_check import account, cpu_table
 from fluxformer_ros.replay import newest
 from fluxformer_ros.script_report import compare, table
 from fluxformer_ros.transcript import Status, Transcript, TranscriptWriter, read_transcript
@@ -87,6 +87,22 @@ def test_every_frame_of_a_rate_check_has_a_fate() -> None:
     assert numbers["frames lost in transport"] == 2
     assert numbers["frames unaccounted"] == 1
     assert numbers["delay p99 [ms]"] == 99
+
+
+def test_processor_time_is_told_for_each_image_and_adds_up() -> None:
+    def status(images: int, **seconds: float) -> Status:
+        values = {"input rate [Hz]": "30", "images received": str(images)}
+        return Status(0, "recognising", values | {f"cpu: {part} [s]": str(cpu) for part, cpu in seconds.items()})
+
+    heard = [
+        Status(0, "inactive", {}),
+        status(10, receive=1.0, flow=0.5, other=0.5, all=2.0),
+        status(30, receive=1.1, flow=0.9, other=0.6, all=2.6),
+        Status(0, "inactive", {"input rate [Hz]": ""}),
+    ]
+    table = cpu_table(Run(frames(1), Transcript(statuses=heard)))
+    assert table == pytest.approx({"receive": 5.0, "flow": 20.0, "other": 5.0, "all": 30.0})
+    assert cpu_table(Run(frames(1), Transcript(statuses=heard[:2]))) == {}
 
 
 def test_a_transcript_is_read_as_it_was_written(tmp_path: Path) -> None:

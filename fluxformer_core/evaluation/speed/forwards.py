@@ -1,0 +1,120 @@
+"""How long one forward pass takes on each backend, in turns with matrix products that meet the same machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from fluxformer_core.backends.base import Engine, Precision
+from fluxformer_core.backends.guard import Deviation, deviation
+from fluxformer_core.bundle import Bundle, Metadata
+from fluxformer_core.errors import BackendError, ConfigError
+from fluxformer_core.evaluation.speed.limits import SIDE, Spread, product_seconds
+from fluxformer_core.models.cost import count_multiply_adds
+from fluxformer_core.models.registry import clip_spec, create_model, model_config
+from fluxformer_core.stream.model_engine import open_model, trial_clips
+
+LABELS = 400
+"""Of models with random weights, as many as Kinetics has."""
+
+
+@dataclass(frozen=True)
+class Forward:
+    """One model on one backend; times are of batch 1, its tensors ready in memory."""
+
+    model: str
+    backend: str
+    precision: Precision
+    device: str = ""
+    reason: str = ""  # why there are no figures
+    multiply_adds: int = 0
+    seconds: Spread | None = None
+    products: float = 0.0  # best forward over best product of SIDE² in float32, measured in turns
+    share: float = 0.0  # of the product's multiply-adds per second; above 1 where less is computed than is counted
+    away: float = 0.0  # of the eager float32 model: see guard.Deviation
+    agreement: float = 0.0
+
+
+def random_bundle(name: str, **changes: object) -> Bundle:
+    """A model with 400 labels and random weights, always the same; every gate on flow stands open.
+
+    Args:
+        name: one of `list_models()`.
+        changes: fields of its configuration to replace.
+
+    Raises:
+        ConfigError: if there is no such model or field.
+    """
+    torch.manual_seed(0)
+    try:
+        config = replace(model_config(name), **changes)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise ConfigError(f"{name}: {error}") from None
+    net = create_model(name, LABELS, config=config).eval()
+    with torch.no_grad():
+        for parameter_name, parameter in net.named_parameters():
+            if parameter_name.endswith(("gamma", "value_gate")):
+                parameter.normal_()  # closed gates would hide the flow stream from the comparison
+    labels = tuple(map(str, range(LABELS)))
+    return Bundle(Metadata(name, config, clip_spec(name), labels), net.state_dict())
+
+
+def time_forwards(
+    bundle: Bundle, backends: Sequence[str], precisions: Sequence[Precision], *, rounds: int, tolerance: float = 1.0
+) -> Iterator[Forward]:
+    """Every backend in every precision, each measured as soon as it is built.
+
+    Args:
+        bundle: the model; one without a digest is built anew each time.
+        backends: names.
+        precisions: of the arithmetic.
+        rounds: forward passes, each after a product.
+        tolerance: how far an engine may be from the model and still be measured; its deviation is told in any case.
+    """
+    spec, takes_flow = bundle.spec, bundle.metadata.config.takes_flow
+    with torch.device("meta"):
+        bare = create_model(bundle.name, len(bundle.labels), config=bundle.metadata.config).eval()
+    needed = count_multiply_adds(bare, (3, spec.frames, spec.size, spec.size))
+    clips = trial_clips(spec, flow=takes_flow)
+    exact = bundle.build_model()
+    for backend in backends:
+        for precision in precisions:
+            try:
+                engine = open_model(bundle, backend, precision, tolerance=tolerance).engine
+            except BackendError as error:
+                yield Forward(bundle.name, backend, precision, reason=str(error))
+                continue
+            seconds, product = _in_turns(engine, clips[0], rounds)
+            found: Deviation = deviation(engine, exact, clips)
+            yield Forward(
+                bundle.name,
+                engine.backend,
+                engine.precision,
+                engine.device,
+                "",
+                needed,
+                seconds,
+                seconds.best / product.best,
+                needed / seconds.best / (SIDE**3 / product.best),
+                found.largest,
+                found.agreement,
+            )
+
+
+def _in_turns(engine: Engine, clip: tuple[torch.Tensor, ...], rounds: int) -> tuple[Spread, Spread]:
+    """Seconds of a forward and of a product."""
+    measure = product_seconds()
+    measure()
+    engine(*clip)
+    engine(*clip)
+    forwards, products = [], []
+    for _ in range(rounds):
+        products.append(min(measure() for _ in range(3)))
+        begin = time.perf_counter()
+        engine(*clip)
+        forwards.append(time.perf_counter() - begin)
+    products.append(min(measure() for _ in range(3)))
+    return Spread.of(forwards), Spread.of(products)
