@@ -6,12 +6,11 @@ import json
 import math
 
 import numpy as np
-from helpers import saved_bundle, small_spec
+from helpers import saved_bundle
 
 from fluxformer_core.cli import main
 from fluxformer_core.evaluation.speed.forwards import random_bundle
-from fluxformer_core.evaluation.speed.limits import Spread, measure_limits
-from fluxformer_core.evaluation.speed.stages import time_stages
+from fluxformer_core.evaluation.speed.limits import Spread
 from fluxformer_core.models.fluxformer import Fluxformer
 
 
@@ -43,6 +42,7 @@ def test_every_figure_is_printed_and_written(tmp_path, monkeypatch, capsys):
     assert math.isfinite(torch["products"])
     assert "cannot be used in fp32" in tensorrt["reason"] or tensorrt["seconds"]
     assert {stage["stage"] for stage in written["stages"]} == {"conversion", "flow", "buffer", "selection", "clip"}
+    assert all(0 < stage["seconds"]["best"] <= stage["seconds"]["middle"] for stage in written["stages"])
     printed = capsys.readouterr().out
     assert "matrix product in bf16" in printed
     assert "depth 1280x720" in printed
@@ -63,11 +63,5 @@ def test_a_model_by_name_has_open_gates_and_the_same_weights_each_time():
     assert net.blocks[0].gamma.std() > 0.5
 
 
-def test_a_copy_and_products_have_rates_and_a_spread_has_its_middle():
-    limits = measure_limits(rounds=1)
-    assert all(rate > 0 for rate in (*limits.product.values(), limits.bandwidth))
+def test_a_spread_has_its_best_and_its_middle():
     assert Spread.of([3.0, 1.0, 2.0]) == Spread(1.0, 2.0, 3)
-
-
-def test_every_stage_takes_some_time():
-    assert all(0 < stage.seconds.best <= stage.seconds.middle for stage in time_stages(small_spec(), rounds=2))
