@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -84,6 +85,23 @@ def test_gmflow_enlarges_small_images_and_gives_their_own_pixels(weights):
     np.testing.assert_allclose(flow.mean(axis=(0, 1)), expected, rtol=1e-3)
     grey = texture(64, 96)
     assert np.array_equal(GMFlowEstimator(weights)(grey, grey), GMFlowEstimator(weights)(rgb(grey), rgb(grey)))
+
+
+def test_gmflow_runs_on_what_it_is_given_an_engine_for_each_size(weights, tmp_path):
+    path, made = tmp_path / "net.pth", []
+    torch.save(weights, path)
+
+    def run(net: GMFlow, digest: str, shape: tuple[int, ...]) -> Callable[..., tuple[torch.Tensor]]:
+        made.append((len(digest), shape))
+        return lambda first, second: (torch.ones_like(first[:, :2]),)
+
+    estimate = create_flow(f"gmflow:{path}", run=run)
+    for size in (112, 112, 224, 448):
+        image = rgb(texture(size, size))
+        flow = estimate(image, image)
+        assert flow.shape == (size, size, 2)
+        np.testing.assert_allclose(flow, min(size / SHORTEST_SIDE, 1.0))
+    assert made == [(12, (1, 3, 224, 224)), (12, (1, 3, 448, 448))]
 
 
 @pytest.mark.parametrize("form", ["training", "bare", "half", "safetensors"])
