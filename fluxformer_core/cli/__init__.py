@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from fluxformer_core import __version__
-from fluxformer_core.cli import bench, convert, enroll, evaluate, inspect, models, recognize, train
+from fluxformer_core.cli import bench, convert, enroll, evaluate, inspect, label, models, recognize, train
 from fluxformer_core.cli import compile as compile_
 from fluxformer_core.errors import FluxformerError
 
@@ -43,6 +43,7 @@ COMMANDS: dict[str, Command] = {
     "convert": convert,
     "train": train,
     "evaluate": evaluate,
+    "label": label,
     "enroll": enroll,
     "compile": compile_,
     "bench": bench,

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from fluxformer_core.clip import SECOND
 from fluxformer_core.evaluation.bags.confusion import pair_up
 from fluxformer_core.evaluation.bags.figures import Judged
+from fluxformer_core.evaluation.bags.outcome import Track
 from fluxformer_core.evaluation.intervals import Interval, PredictedEvent
 from fluxformer_core.evaluation.svg import bar, line, svg, text, ticks
 
@@ -21,6 +22,8 @@ _MOST_ROWS = 12
 _LETTER = 6.6  # px
 _STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600)  # s between two times on the axis
 
+_Bar = tuple[Interval, str]  # what it shows, and its kind: "" as it should be, "mistake", or "strange" to the model
+
 
 def timeline(one: Judged, origin: int, labels: Sequence[str]) -> Markup:
     """What was performed, and below it what was said, row by row; mistakes have a red rim.
@@ -30,28 +33,44 @@ def timeline(one: Judged, origin: int, labels: Sequence[str]) -> Markup:
         origin: ns: stamp that seconds count from.
         labels: decide the colours.
     """
-    first, last = ((int(stamp) - origin) / SECOND for stamp in one.track.stamps[[0, -1]])
+    pairs = ((truth, said) for truth, said, _ in pair_up(one) if truth and said and truth.label == said.label)
+    right = {id(item) for pair in pairs for item in pair}
+    lanes: dict[str, list[_Bar]] = {
+        "truth": [
+            *((action, "" if id(action) in right else "mistake") for action in one.known),
+            *((action, "strange") for action in one.unknown),
+        ],
+        "said": [(event, "" if id(event) in right else "mistake") for event in one.track.events],
+    }
+    return _lanes(lanes, one.track, origin, labels)
+
+
+def proposals(track: Track, origin: int, labels: Sequence[str]) -> Markup:
+    """What moved, and below it what was said."""
+    moved = (Interval(start, max(end, start + 1), "motion") for start, end in track.spells)
+    lanes: dict[str, list[_Bar]] = {
+        "motion": [(spell, "strange") for spell in moved],
+        "said": [(event, "") for event in track.events],
+    }
+    return _lanes(lanes, track, origin, labels)
+
+
+def _lanes(lanes: dict[str, list[_Bar]], track: Track, origin: int, labels: Sequence[str]) -> Markup:
+    first, last = ((int(stamp) - origin) / SECOND for stamp in track.stamps[[0, -1]])
     span = next((s for s in _SPANS if (last - first) / s <= _MOST_ROWS), _SPANS[-1])
     if last - first <= span:
         span = max(1, math.ceil(last - first))
-    pitch = 2 * _LANE + _GAP + 34
-    pairs = pair_up(one)
-    right = {
-        id(item) for truth, said, _ in pairs if truth and said and truth.label == said.label for item in (truth, said)
-    }
-    parts: list[Markup] = []
+    pitch = len(lanes) * (_LANE + _GAP) - _GAP + 34
     rows = max(1, math.ceil((last - first) / span - 1e-9))
+    parts: list[Markup] = []
     for row in range(rows):
         begin = first + row * span
-        top = row * pitch + 4
-        parts += _axis(begin, min(begin + span, last), span, top)
-        for lane, items in enumerate(((*one.known, *one.unknown), one.track.events)):
-            for item in items:
-                strange = lane == 0 and item.label not in labels
-                kind = "strange" if strange else "" if id(item) in right else "mistake"
-                y = top + lane * (_LANE + _GAP)
-                parts += _span(item, origin, begin, min(begin + span, last), span, y, labels, kind)
-    return svg(_LEFT + _WIDE + 24, rows * pitch + 2, parts, "timeline", "timeline", fixed=False)
+        end, top = min(begin + span, last), row * pitch + 4
+        parts += _axis(tuple(lanes), begin, end, span, top)
+        for number, items in enumerate(lanes.values()):
+            for item, kind in items:
+                parts += _span(item, origin, begin, end, span, top + number * (_LANE + _GAP), labels, kind)
+    return svg(_LEFT + _WIDE + 24, rows * pitch + 2, parts, "timeline", "timeline")
 
 
 def earliness(stages: Sequence[float]) -> Markup:
@@ -120,14 +139,13 @@ def delays(seconds: Sequence[float]) -> Markup:
     return svg(left + wide + 22, bottom + 42, parts, "histogram", "histogram of onset delays")
 
 
-def _axis(begin: float, end: float, span: float, top: float) -> Iterator[Markup]:
-    bottom = top + 2 * _LANE + _GAP
+def _axis(names: Sequence[str], begin: float, end: float, span: float, top: float) -> Iterator[Markup]:
+    bottom = top + len(names) * (_LANE + _GAP) - _GAP
     step = next((s for s in _STEPS if span / s <= 20), _STEPS[-1])
-    yield text(_LEFT - 6, top + 14, "truth", "label end")
-    yield text(_LEFT - 6, top + _LANE + _GAP + 14, "said", "label end")
     right = _LEFT + (end - begin) / span * _WIDE
-    for lane in range(2):
+    for lane, name in enumerate(names):
         y = top + lane * (_LANE + _GAP)
+        yield text(_LEFT - 6, y + 14, name, "label end")
         yield Markup('<rect class="lane" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{}"/>').format(
             _LEFT, y, right - _LEFT, _LANE
         )

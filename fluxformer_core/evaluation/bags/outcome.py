@@ -23,6 +23,7 @@ class Track:
     scores: NDArray[np.float32]  # (m, labels), 0 where nothing is said
     unknown: NDArray[np.float32]  # (m,)
     events: tuple[PredictedEvent, ...]
+    spells: tuple[tuple[int, int], ...] = ()  # ns: stretches of motion, whatever it was; of results none
 
     @property
     def seconds(self) -> float:
@@ -91,8 +92,8 @@ class TrackBuilder:
         self._heads.append((recognition.stamp, recognition.state, name, recognition.unknown_score))
         self._rows.append(row)
 
-    def build(self, events: Sequence[PredictedEvent]) -> Track:
-        """What was gathered, with the events of the same time."""
+    def build(self, events: Sequence[PredictedEvent], spells: Sequence[tuple[int, int]] = ()) -> Track:
+        """What was gathered, with the events and the stretches of motion of the same time."""
         stamps, states, names, unknown = zip(*self._heads, strict=True)
         return Track(
             np.array(stamps, np.int64),
@@ -101,6 +102,7 @@ class TrackBuilder:
             np.stack(self._rows),
             np.array(unknown, np.float32),
             tuple(events),
+            tuple(spells),
         )
 
 

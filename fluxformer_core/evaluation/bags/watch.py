@@ -21,6 +21,7 @@ from fluxformer_core.errors import FluxformerError, ImageError
 from fluxformer_core.evaluation.bags.finding import Fault, Job, without_name
 from fluxformer_core.evaluation.bags.outcome import Outcome, Track, TrackBuilder
 from fluxformer_core.evaluation.stream_output import predicted_events
+from fluxformer_core.stream.activity import Spell
 from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig, ResetCause
 from fluxformer_core.stream.sources import bag as bag_source
 from fluxformer_core.stream.sources.bag import BagSource
@@ -73,6 +74,7 @@ class _Watch:
         self._events: list[ActionEvent] = []
         self._tracks: list[Track] = []
         self._faults: list[str] = []
+        self._spells: list[Spell] = []
         self._push: list[float] = []  # ms
         self._refused = 0
         self._origin: int | None = None
@@ -104,6 +106,9 @@ class _Watch:
                 self._push.append(taken * 1e3)
             if said is not None:
                 self._builder.add(said)
+            spell = self._recognizer.spell
+            if spell is not None and not (self._spells and self._spells[-1] is spell):
+                self._spells.append(spell)
             self._newest = frame.stamp
         self._events += self._recognizer.close()
         self._end_track()
@@ -121,8 +126,9 @@ class _Watch:
 
     def _end_track(self) -> None:
         if len(self._builder) > 1:
-            self._tracks.append(self._builder.build(predicted_events(self._events)))
-        self._builder, self._events = TrackBuilder(self._labels), []
+            spells = [(spell.start, spell.last_motion) for spell in self._spells]
+            self._tracks.append(self._builder.build(predicted_events(self._events), spells))
+        self._builder, self._events, self._spells = TrackBuilder(self._labels), [], []
 
     def outcome(self, source: BagSource) -> Outcome:
         counters = self._recognizer.counters
