@@ -35,6 +35,7 @@ class BagContents:
     """What a bag says that it holds."""
 
     images: dict[str, int]  # messages of each image topic
+    compressed: frozenset[str]  # image topics whose images are compressed
     others: dict[str, str]  # type of each other topic
     notes: dict[str, str]  # what whoever recorded it wrote beside it
 
@@ -55,7 +56,8 @@ def bag_contents(path: Path) -> BagContents:
                 images[connection.topic] += connection.msgcount
         others = {c.topic: c.msgtype for c in reader.connections if c.topic not in images}
         notes = getattr(getattr(reader.storage, "metadata", None), "custom", None)
-        return BagContents(dict(sorted(images.items())), dict(sorted(others.items())), dict(notes or {}))
+        compressed = frozenset(c.topic for c in reader.connections if c.msgtype == _COMPRESSED)
+        return BagContents(dict(sorted(images.items())), compressed, dict(sorted(others.items())), dict(notes or {}))
 
 
 class BagSource(Source):
@@ -68,6 +70,7 @@ class BagSource(Source):
         topic: which images to read; may be None if there is one image topic only.
 
     Attributes:
+        topic: of the images.
         skipped: unreadable messages since the last iteration began.
         causes: these, by cause.
         missing: messages that the bag announces and does not hold, known after an iteration.
@@ -82,6 +85,7 @@ class BagSource(Source):
                 reader = resources.enter_context(Reader(path))
             self._connections = _choose(reader.connections, topic, str(path))
             self._resources = resources.pop_all()
+        self.topic = self._connections[0].topic
         super().__init__(str(path), length=sum(c.msgcount for c in self._connections) or None)
         self._reader = reader
         # Image messages have never changed, so a bag's own definitions, absent from older ones, are not needed.
