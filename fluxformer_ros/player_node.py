@@ -31,6 +31,7 @@ from fluxformer_ros.process import keep_image_memory
 from fluxformer_ros.rendered import SIZE, open_drawn_actor
 
 _POLL = 0.05  # s
+_SETTLE = 0.5  # s: who listens to the subscriber must have found it, too
 _EXAMPLE = """example:
   python -m fluxformer_ros.player_node actor --loop
   python -m fluxformer_ros.player_node clip.mp4 --hold-before 1 --ros-args -r image:=/camera/image_raw"""
@@ -116,7 +117,9 @@ def _wait_for_subscriber(node: PlayerNode, timeout: float) -> None:
     end = time.monotonic() + timeout
     while not node.subscribers and time.monotonic() < end:
         time.sleep(_POLL)
-    if timeout > 0 and not node.subscribers:
+    if timeout > 0 and node.subscribers:
+        time.sleep(_SETTLE)
+    elif timeout > 0:
         node.get_logger().warning(f"nobody subscribes to {node.topic}; playing to nobody")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from fluxformer import msg
+from rclpy.event_handler import QoSSubscriptionMatchedInfo, SubscriptionEventCallbacks
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -28,6 +29,9 @@ from fluxformer_core.evaluation.bags.finding import ORIGIN, SOURCE, TOPIC
 from fluxformer_core.stream.sources.bag import BagSource
 from fluxformer_ros.process import StopSignals, spin_until_stopped
 from fluxformer_ros.resources import resource
+
+HEARS = "somebody publishes"
+"""Said in the log with the topic, so that nobody needs to play before the recorder listens."""
 
 _DEPTH = 100  # messages
 _LINGER = 1.0  # s: who stops the recogniser and the recorder at once wants the last events, too
@@ -108,7 +112,12 @@ class RecorderNode(Node):
         def write(data: bytes) -> None:
             self._bag.write(topic, data, int(self.get_clock().now().nanoseconds))
 
-        self.create_subscription(kind, topic, write, qos, raw=True)
+        def matched(info: QoSSubscriptionMatchedInfo) -> None:
+            if info.current_count_change > 0:
+                self.get_logger().info(f"{HEARS} {topic}")
+
+        callbacks = SubscriptionEventCallbacks(matched=matched)
+        self.create_subscription(kind, topic, write, qos, raw=True, event_callbacks=callbacks)
 
 
 def notes_on(bag: Path, topic: str | None) -> dict[str, str]:

@@ -18,6 +18,7 @@ from fluxformer_core.evaluation.bags.processes import watch_streams
 from fluxformer_core.evaluation.bags.recorded import read_results
 from fluxformer_core.evaluation.bags.watch import Watcher
 from fluxformer_ros.graph import Graph, GraphError
+from fluxformer_ros.recorder_node import HEARS
 
 _POLL = 0.1  # s
 _START = 120.0  # s: for the recogniser to subscribe, on the slowest of machines
@@ -43,21 +44,34 @@ def record(job: Job, out: Path, *, model: Path | None = None, rate: float = 1.0)
     clock = ["--ros-args", "-p", "use_sim_time:=true"]
     # Every score, so that figures of frames are whole; no image is lost on the way, only replaced if it comes too late.
     settings = ["-p", "top_k:=1000", "-p", "qos_overrides./image.subscription.reliability:=reliable"]
+    settings += ["-p", "camera_timeout:=60.0"]  # a busy machine is no camera that went away
     named = ["-p", f"model:={model}"] if model else []
     played = [str(job.path), "--topic", job.topic, "--clock", "--reliable", "--rate", str(rate), "--wait", str(_START)]
     with Graph() as graph:
         source = ["--played", str(job.path), "--topic", job.topic]
         graph.start("recorder", "fluxformer_ros.recorder_node", str(out), *source, *clock, quiet=True)
         graph.start("recognizer", "fluxformer_ros.recognizer_node", *clock, *settings, *named)
+        end = time.monotonic() + _START
+        while f"{HEARS} /recognizer/recognition" not in graph.said("recorder") and time.monotonic() < end:
+            _watch(graph)
         graph.start("player", "fluxformer_ros.player_node", *played, quiet=True)
         while graph.running("player"):
-            for name in ("recognizer", "recorder"):
-                if not graph.running(name):
-                    raise GraphError(f"{name} ended early:\n{graph.said(name)}")
-            time.sleep(_POLL)
+            _watch(graph)
         time.sleep(_DRAIN)
         graph.stop("recognizer")
         graph.stop("recorder")
+
+
+def _watch(graph: Graph) -> None:
+    """Wait a moment.
+
+    Raises:
+        GraphError: if a process is gone by then.
+    """
+    for name in ("recognizer", "recorder"):
+        if not graph.running(name):
+            raise GraphError(f"{name} ended early:\n{graph.said(name)}")
+    time.sleep(_POLL)
 
 
 def check(job: Job, out: Path, *, model: Path | None = None, rate: float = 1.0) -> tuple[Agreement, Outcome]:
@@ -114,6 +128,8 @@ def main(args: Sequence[str] | None = None) -> int:
             out = options.keep or Path(folder) / "results"
             agreement, live = check(jobs[0], out, model=options.model, rate=options.rate)
         print(describe(agreement, live.origin))
+        if dropped := sum(live.drops.values()):
+            print(f"{dropped} images came faster than they were recognised: quieten the machine, or lower --rate")
     except FluxformerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -76,9 +76,7 @@ def initialise(module: nn.Module) -> None:
                 nn.init.zeros_(part.bias)
 
 
-def clip_problems(
-    frames: int, size: int, stem_stride: Grid, stem_widths: tuple[int, ...], stages: int
-) -> list[str]:
+def clip_problems(frames: int, size: int, stem_stride: Grid, stem_widths: tuple[int, ...], stages: int) -> list[str]:
     """What is wrong with a clip and the strides by which a net divides it, in words.
 
     Args:

@@ -1,0 +1,142 @@
+"""How fast bags are evaluated, and how much memory that takes: three bags made from recordings.
+
+python benchmarks/bags.py bags/ --colour ut_interaction/index.csv --depth utd_mhad_depth/index.csv --media clips_crop
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import resource
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import cycle
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fluxformer_core.bundle import default_bundle_path
+from fluxformer_core.clip import SECOND, Pixels
+from fluxformer_core.evaluation.bags.document import speed
+from fluxformer_core.evaluation.bags.evaluation import evaluate_bags
+from fluxformer_core.evaluation.bags.processes import usable_cores
+from fluxformer_core.evaluation.bags.text import table
+from fluxformer_core.evaluation.bags.watch import Watcher, peak_memory
+from fluxformer_core.learn.annotations import Recording, read_data
+from fluxformer_core.stream.bag_writer import ImageBag
+from fluxformer_core.stream.prepare import FAR_GREY, NEAR_GREY, to_rgb
+from fluxformer_core.stream.sources import open_source
+
+NEAR, FAR = 0.5, 4.5  # m: what the ends of the brightness of depth recordings stand for
+TOPIC = "/camera/image_raw"
+START = 1_700_000_000 * SECOND
+
+
+def main() -> None:
+    """Write the bags, evaluate them all at once, and print what it took."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="for the bags; those that are there already are used again")
+    parser.add_argument("--colour", type=Path, required=True, help="recordings in colour, as `fluxformer train` takes")
+    parser.add_argument("--depth", type=Path, required=True, help="recordings that show depth as brightness")
+    parser.add_argument("--media", help="folder of the depth recordings, beside their list")
+    parser.add_argument("--subjects", nargs="+", default=[], help="of the depth recordings (default: all)")
+    parser.add_argument("--minutes", type=float, default=5.0, help="of each bag (default: %(default)g)")
+    parser.add_argument("--size", default="640x480", help="of the images (default: %(default)s; raw: 28 MB/s at 30 Hz)")
+    parser.add_argument("--rate", type=float, default=30.0, help="Hz (default: %(default)g)")
+    parser.add_argument("--model", type=Path, default=default_bundle_path(), help="(default: the shipped one)")
+    parser.add_argument("--workers", type=int, default=usable_cores(), help="processes (default: the cores)")
+    options = parser.parse_args()
+    width, height = (int(side) for side in options.size.split("x"))
+    cv2.setNumThreads(1)
+    colour = read_data(options.colour)
+    depth = [
+        replace(recording, pixels="depth")
+        for recording in read_data(options.depth, media=options.media)
+        if not options.subjects or recording.subject in options.subjects
+    ]
+    options.folder.mkdir(parents=True, exist_ok=True)
+    truth = options.folder / "truth.csv"
+    kinds = {"colour_raw": (colour, False), "colour_compressed": (colour, True), "depth": (depth, False)}
+    lines: list[tuple[object, ...]] = []
+    for name, (recordings, compressed) in kinds.items():
+        bag = options.folder / name
+        shots = _shots(recordings, (width, height), options.rate, options.minutes * 60)
+        if not bag.exists():
+            lines += _write(bag, shots, compressed, options.rate)
+            print(f"{name}: {sum(f.stat().st_size for f in bag.iterdir()) / 1e6:.0f} MB", flush=True)
+    if lines:
+        if len({line[0] for line in lines}) < len(kinds):
+            raise SystemExit(f"{options.folder} holds some of the bags already: remove it")
+        with truth.open("w", newline="") as file:
+            csv.writer(file).writerows([("bag", "topic", "start", "end", "label"), *lines])
+    bags = [options.folder / name for name in kinds]
+    evaluation = evaluate_bags(bags, [truth], Watcher(options.model), workers=options.workers)
+    print(table(evaluation))
+    found = speed(evaluation)
+    largest = max(peak_memory(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+    watched = sum(stream.outcome.seconds for stream in evaluation.streams)
+    print(
+        f"\n{watched / 60:.1f} minutes in {found['seconds']:.0f} s: {found['times_real_time']:.2f} times real time, "
+        f"{found['processes']} processes; the largest process had {largest:.0f} MiB in memory"
+    )
+
+
+def _shots(
+    recordings: Sequence[Recording], size: tuple[int, int], rate: float, seconds: float
+) -> Iterator[tuple[np.ndarray, Pixels, str]]:
+    """Recordings one after the other, again and again, with the label of each image."""
+    left = round(seconds * rate)
+    for recording in cycle(recordings):
+        with open_source(recording.path, topic=recording.topic or None) as source:
+            for frame in source:
+                image = _fitted(to_rgb(frame.image, frame.pixels), size)
+                if recording.pixels == "depth":
+                    yield _metres(image[..., 0]), Pixels.DEPTH, recording.label
+                else:
+                    yield image, Pixels.RGB, recording.label
+                left -= 1
+                if not left:
+                    return
+
+
+def _write(
+    bag: Path, shots: Iterator[tuple[np.ndarray, Pixels, str]], compressed: bool, rate: float
+) -> list[tuple[object, ...]]:
+    lines: list[tuple[object, ...]] = []
+    unfinished = bag.with_name(f"{bag.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    topic = f"{TOPIC}/compressed" if compressed else TOPIC
+    label, since, i = "", 0.0, 0
+    with ImageBag(unfinished, compressed=compressed) as writer:
+        for i, (image, pixels, now) in enumerate(shots):
+            writer.write(topic, image, pixels, START + round(i * SECOND / rate))
+            if now != label:
+                if label:
+                    lines.append((bag.name, "", since, i / rate, label))
+                label, since = now, i / rate
+    unfinished.rename(bag)
+    return [*lines, (bag.name, "", since, (i + 1) / rate, label)]
+
+
+def _fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The image as high as wanted, with black at its sides or without what is too wide."""
+    width, height = size
+    scaled = cv2.resize(image, (max(1, round(image.shape[1] * height / image.shape[0])), height))
+    spare = width - scaled.shape[1]
+    if spare >= 0:
+        return cv2.copyMakeBorder(scaled, 0, 0, spare // 2, spare - spare // 2, cv2.BORDER_CONSTANT)
+    left = -spare // 2
+    return np.ascontiguousarray(scaled[:, left : left + width])
+
+
+def _metres(grey: np.ndarray) -> np.ndarray:
+    """Millimetres that are shown as this brightness, 0 for black."""
+    share = (grey.astype(np.float32) - FAR_GREY) / (NEAR_GREY - FAR_GREY)
+    millimetres = 1000 * (FAR - np.clip(share, 0, 1) * (FAR - NEAR))
+    return np.where(grey >= FAR_GREY / 2, millimetres, 0).astype(np.uint16)
+
+
+if __name__ == "__main__":
+    main()
