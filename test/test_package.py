@@ -104,7 +104,7 @@ def prefix(monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.ros
 def test_the_executables_are_where_ros_looks_for_them(prefix: Path) -> None:
     executables = [path for path in (prefix / "lib" / "fluxformer").iterdir() if os.access(path, os.X_OK)]
-    assert sorted(path.name for path in executables) == ["listener", "player", "recognizer"]
+    assert sorted(path.name for path in executables) == ["listener", "player", "recognizer", "recorder"]
 
 
 @pytest.mark.ros
