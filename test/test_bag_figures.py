@@ -92,6 +92,27 @@ def test_whole_actions_are_named_by_their_mean_scores(judged: Judged) -> None:
     assert mean_scores(replace(jog, start=1, end=2), judged.track).tolist() == [0, 0, 0]
 
 
+def test_whole_actions_are_named_as_torchmetrics_says() -> None:
+    import torch
+    from torchmetrics.functional.classification import multiclass_accuracy
+
+    rng = np.random.default_rng(0)
+    labels = tuple(f"label_{k}" for k in range(12))
+    stamps = np.arange(200, dtype=np.int64) * SECOND
+    scores = rng.random((200, 12)).astype(np.float32)
+    flat = np.zeros(200, np.float32)
+    made = Track(stamps, flat.astype(np.uint8), flat.astype(np.int16), scores, flat, ())
+    starts = np.arange(0, 200, 5)
+    truth = rng.integers(12, size=len(starts))
+    lines = tuple(line(labels[k], start, start + 5) for start, k in zip(starts.tolist(), truth, strict=True))
+    found = judge(Outcome(JOB, labels, 0, (made,)), Truth({"run": lines}, ())).figures
+    assert found is not None
+    means = torch.from_numpy(scores.reshape(-1, 5, 12).mean(axis=1))
+    for share, k in ((found.named.top1, 1), (found.named.top5, 5)):
+        expected = multiclass_accuracy(means, torch.from_numpy(truth), 12, average="micro", top_k=k)
+        assert share == pytest.approx(float(expected))
+
+
 def test_labels_have_figures_of_their_own(judged: Judged) -> None:
     clap, jog, wave = by_label([judged], LABELS)
     assert (wave.label, wave.performed, wave.detected, wave.false, wave.delay) == ("wave", 1, 1, 1, 1.5)

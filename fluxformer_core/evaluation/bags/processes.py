@@ -76,16 +76,23 @@ def _pool(
     # Spawned, not forked: torch and OpenCV have threads, and a fork of those may never wake.
     context = multiprocessing.get_context("spawn")
     beats: Queue[int] = context.Queue()
+    pending: dict[Future[Outcome], int] = {}
     with ProcessPoolExecutor(workers, context, _begin, (beats,)) as pool:
-        pending: dict[Future[Outcome], int] = {pool.submit(_watch, watcher, job): i for i, job in jobs.items()}
-        while pending:
-            done, _ = wait(pending, _POLL, FIRST_COMPLETED)
-            for count in _drain(beats):
-                beat(count)
-            for future in done:
-                i = pending.pop(future)
-                with suppress(BrokenProcessPool):
-                    yield i, future.result()
+        with suppress(BrokenProcessPool):  # what could not be asked for is not found, and so is tried again
+            for i, job in jobs.items():
+                pending[pool.submit(_watch, watcher, job)] = i
+        try:
+            while pending:
+                done, _ = wait(pending, _POLL, FIRST_COMPLETED)
+                for count in _drain(beats):
+                    beat(count)
+                for future in done:
+                    i = pending.pop(future)
+                    with suppress(BrokenProcessPool):
+                        yield i, future.result()
+        finally:
+            for future in pending:  # Ctrl-C: nothing new begins
+                future.cancel()
 
 
 def _drain(beats: Queue[int]) -> Iterable[int]:
