@@ -18,6 +18,8 @@ _STOPPING = 3.0  # images overdue: the rates still count what has stopped
 _RECENT = 10.0  # s: a failure counts as present for this long
 _ALL = 10  # images in a row: these are all, not some
 _MANY = 0.1  # lost images, of those received
+_APART = 5.0  # s between an image's stamp and the node's clock: these are different clocks
+_LATE = 500.0  # ms from an image's stamp to its recognition: more spoils a reaction within a second
 _TOO_SLOW = 0.8  # of the rate that the model was trained at
 
 
@@ -49,6 +51,9 @@ class Health:
     last_failure: str = ""
     failure_age: float = math.inf
     input_age: float = math.inf  # since the newest image was received
+    stamp_age: float = math.nan  # the node's time less the newest image's stamp, when it was received
+    sim_time: bool = False  # the node's time comes from /clock
+    clock_runs: bool = True  # ... or would, if anybody published it
     input_rate: float = math.nan
     pushed_rate: float = math.nan
     refused_rate: float = math.nan
@@ -113,9 +118,29 @@ def _warnings(health: Health) -> list[tuple[bytes, str]]:
         found.append(f"no image on {health.topic} for {health.input_age:.1f} s: is the camera still running?")
     elif health.flowing_for > _SETTLED and health.input_age * health.input_rate < _STOPPING:
         found += _pace(health)
+    found += _clocks(health)
     if health.refused_rate > 0:
         found.append(f"some images on {health.topic} cannot be used: {health.last_refusal}")
     return [(DiagnosticStatus.WARN, text) for text in found]
+
+
+def _clocks(health: Health) -> list[str]:
+    if not health.clock_runs:
+        return ["use_sim_time is set but nothing publishes /clock: play the bag with --clock, or unset use_sim_time"]
+    if abs(health.stamp_age) > _APART:
+        direction = "behind" if health.stamp_age > 0 else "ahead of"
+        cure = "publish /clock with the images" if health.sim_time else "for a bag set use_sim_time"
+        return [
+            f"the stamps of the images are {abs(health.stamp_age):.0f} s {direction} this node's clock: {cure}, "
+            "otherwise synchronise the two machines' clocks; recognition goes by the stamps, delays mean nothing"
+        ]
+    delay = health.durations.get("stamp to publish", (0.0, 0.0))[PERCENTILES.index(90)]
+    if delay > _LATE:
+        return [
+            f"every tenth recognition comes {delay:.0f} ms or more after its image: the machine or the way from the "
+            "camera is too slow; see which stage takes the time"
+        ]
+    return []
 
 
 def _pace(health: Health) -> list[str]:
@@ -188,6 +213,8 @@ def _values(health: Health) -> dict[str, str]:
         "publishers": str(health.publishers),
         "input rate [Hz]": _number(health.input_rate),
         "input age [s]": _number(health.input_age),
+        "stamp age [s]": _number(health.stamp_age),
+        "use_sim_time": str(health.sim_time).lower(),
         "recognition rate [Hz]": _number(health.recognition_rate),
         "images received": str(health.received),
         "images lost in transport": str(health.lost),

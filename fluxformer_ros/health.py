@@ -26,6 +26,8 @@ class Camera:
     topic: str
     publishers: int
     timeout: float  # s: without an image for longer, the camera is gone
+    sim_time: bool = False  # the node's time comes from /clock
+    clock_runs: bool = True  # the node's clock has a time
 
 
 class HealthMonitor:
@@ -51,14 +53,16 @@ class HealthMonitor:
         self.incompatible_qos.clear()
         self._activation = time.monotonic()
         self._received_at = self._flowing_since = -math.inf
+        self._stamp_age = math.nan
         self._rates = {name: Rate() for name in ("input", "lost", "pushed", "refused", "stuck", "recognition")}
 
-    def image_received(self) -> None:
-        """An image has just arrived."""
+    def image_received(self, stamp_age: float) -> None:
+        """An image has just arrived; its stamp lies this many seconds before the node's time (nan: it has none)."""
         now = time.monotonic()
         if now - self._received_at > _BREAK:
             self._flowing_since = now
         self._received_at = now
+        self._stamp_age = stamp_age
 
     def idle(self, state: str) -> Health:
         """The health of a node that is not active."""
@@ -113,6 +117,9 @@ class HealthMonitor:
             last_failure=failure,
             failure_age=now - failed_at,
             input_age=now - self._received_at,
+            stamp_age=self._stamp_age,
+            sim_time=camera.sim_time,
+            clock_runs=camera.clock_runs,
             refused=dict(worker.refused),
             refused_in_a_row=worker.refused_in_a_row,
             last_refusal=worker.last_refusal,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -30,16 +31,17 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.clip import Update
+from fluxformer_core.clip import SECOND, Update
 from fluxformer_core.errors import FluxformerError
 from fluxformer_core.stream.enrolled_file import default_enrolled_file
 from fluxformer_core.stream.recognizer import Recognizer, ResetCause
 from fluxformer_ros import parameters
+from fluxformer_ros.debug import DebugTopics
 from fluxformer_ros.diagnostics import no_image_reason, to_array, to_status
 from fluxformer_ros.enrollment import Enrollment
 from fluxformer_ros.health import Camera, HealthMonitor
 from fluxformer_ros.logs import forward_logs
-from fluxformer_ros.messages import event_to_msg, recognition_to_msg
+from fluxformer_ros.messages import event_to_msg, recognition_to_msg, time_from_msg
 from fluxformer_ros.overlay import OverlayTopic
 from fluxformer_ros.process import StopSignals, keep_image_memory, set_threads, spin_until_stopped
 from fluxformer_ros.worker import Worker
@@ -60,6 +62,7 @@ class _Loaded:
     events: LifecyclePublisher[ActionEvent]
     labels: LifecyclePublisher[ActionLabels]
     overlay: OverlayTopic
+    debug: DebugTopics
     reset: Service[Trigger.Request, Trigger.Response]
 
 
@@ -127,6 +130,7 @@ class RecognizerNode(LifecycleNode):
             self.create_lifecycle_publisher(ActionEvent, "~/events", 50),
             self.create_lifecycle_publisher(ActionLabels, "~/labels", latched),
             OverlayTopic(self, recognizer, rate=self._config.overlay_rate, height=self._config.overlay_height),
+            DebugTopics(self, {**recognizer.timings.recent, "stamp to publish": self._health.latency}),
             self.create_service(Trigger, "~/reset", self._on_reset),
         )
         self._loaded.worker.onlooker = self._loaded.overlay.show
@@ -218,6 +222,7 @@ class RecognizerNode(LifecycleNode):
             self._loaded.events,
             self._loaded.labels,
             *self._loaded.overlay.publishers,
+            *self._loaded.debug.publishers,
         ):
             self.destroy_lifecycle_publisher(publisher)
         self.destroy_service(self._loaded.reset)
@@ -225,7 +230,8 @@ class RecognizerNode(LifecycleNode):
         self._loaded = None
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        self._health.image_received()
+        stamp, now = time_from_msg(message.header.stamp), self.get_clock().now().nanoseconds
+        self._health.image_received((now - stamp) / SECOND if stamp and now else math.nan)
         if self._loaded is not None:
             self._loaded.worker.mailbox.put(message)
 
@@ -257,6 +263,7 @@ class RecognizerNode(LifecycleNode):
             self._loaded.recognitions.publish(recognition_to_msg(update.recognition, frame_id))
             delay = self.get_clock().now().nanoseconds - update.recognition.stamp
             self._health.latency.add(delay / 1e6)
+            self._loaded.debug.publish()
 
     def _publish_labels(self) -> None:
         if self._loaded is None:
@@ -274,7 +281,13 @@ class RecognizerNode(LifecycleNode):
 
     def _publish_diagnostics(self) -> None:
         if self._subscription is not None and self._loaded is not None:
-            camera = Camera(self._topic(), self.count_publishers(self._topic()), self._config.camera_timeout)
+            camera = Camera(
+                self._topic(),
+                self.count_publishers(self._topic()),
+                self._config.camera_timeout,
+                sim_time=bool(self.get_parameter("use_sim_time").value),
+                clock_runs=self.get_clock().now().nanoseconds > 0,
+            )
             loaded = self._loaded
             health = self._health.active(loaded.bundle, loaded.recognizer, loaded.worker, camera, loaded.overlay)
         else:

@@ -3,63 +3,68 @@
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
-from launch.conditions import IfCondition
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+CONFIG = Path(get_package_share_directory("fluxformer")) / "config"
+PROFILE = "FASTDDS_DEFAULT_PROFILES_FILE"
+SETTINGS = {
+    "model": (str, "model file (.safetensors)"),
+    "image_transport": (str, "raw, compressed or compressedDepth"),
+    "use_sim_time": (bool, "true: take the time from /clock, for bags"),
+    "autostart": (bool, "true: configure and activate the node at once"),
+    "backend": (str, "what runs the model: auto, torch, cuda, openvino or tensorrt"),
+    "precision": (str, "of the model's arithmetic: fp32, fp16 or bf16"),
+    "build_only": (bool, "true: build the engine of the backend and end"),
+}
+"""Parameters of the node that are arguments here, with their types; empty ones are left to params_file."""
+
+ARGUMENTS = {
+    "namespace": ("", "of the node and its topics"),
+    "name": ("recognizer", "of the node"),
+    "image": ("image", "topic of the raw images; with another image_transport, the name that it is appended to"),
+    "params_file": (str(CONFIG / "recognizer.yaml"), "parameters of the node"),
+    **{name: ("", f"{meaning}; empty: as params_file says") for name, (_, meaning) in SETTINGS.items()},
+    "log_level": ("info", "debug, info, warn, error or fatal"),
+    "large_images": (
+        "true",
+        f"give Fast DDS shared memory for whole images, unless {PROFILE} is set; the camera needs the same profile",
+    ),
+}
+
 
 def generate_launch_description() -> LaunchDescription:
     """The recogniser with its usual arguments; every other parameter is in params_file."""
-    config = Path(get_package_share_directory("fluxformer")) / "config"
-    arguments = {
-        "namespace": ("", "of the node and its topics"),
-        "image": ("image", "topic of the raw images; with another image_transport, the name that it is appended to"),
-        "image_transport": ("raw", "raw, compressed or compressedDepth"),
-        "model": ("", "model file (.safetensors); empty: the one that is shipped"),
-        "params_file": (str(config / "recognizer.yaml"), "parameters; the arguments above and below win over it"),
-        "use_sim_time": ("false", "take the time from /clock, for bags"),
-        "autostart": ("true", "configure and activate the node at once"),
-        "backend": ("torch", "what runs the model: auto, torch, cuda, openvino or tensorrt"),
-        "precision": ("fp32", "of the model's arithmetic: fp32, fp16 or bf16"),
-        "build_only": ("false", "build the engine of the backend and end"),
-        "log_level": ("info", "debug, info, warn, error or fatal"),
-        "large_images": ("true", "give Fast DDS shared memory for whole images; the camera needs the same profile"),
+    choices = {name: ["true", "false", ""] for name, (kind, _) in SETTINGS.items() if kind is bool}
+    choices["large_images"] = ["true", "false"]
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=description, choices=choices.get(name))
+        for name, (default, description) in ARGUMENTS.items()
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=_start)])
+
+
+def _start(context: LaunchContext) -> list[SetEnvironmentVariable | Node]:
+    value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    given = {
+        # ParameterValue, for a model that is called 1 is not a number.
+        name: value[name] == "true" if kind is bool else ParameterValue(value[name], value_type=str)
+        for name, (kind, _) in SETTINGS.items()
+        if value[name] != ""
     }
-    value = {name: LaunchConfiguration(name) for name in arguments}
-    return LaunchDescription(
-        [
-            *(
-                DeclareLaunchArgument(name, default_value=default, description=description)
-                for name, (default, description) in arguments.items()
-            ),
-            SetEnvironmentVariable(
-                "FASTDDS_DEFAULT_PROFILES_FILE",
-                str(config / "fastdds.xml"),
-                condition=IfCondition(value["large_images"]),
-            ),
-            Node(
-                package="fluxformer",
-                executable="recognizer",
-                name="recognizer",
-                namespace=value["namespace"],
-                output="screen",
-                remappings=[("image", value["image"])],
-                arguments=["--ros-args", "--log-level", value["log_level"]],
-                parameters=[
-                    value["params_file"],
-                    {
-                        "model": ParameterValue(value["model"], value_type=str),
-                        "image_transport": value["image_transport"],
-                        "use_sim_time": ParameterValue(value["use_sim_time"], value_type=bool),
-                        "autostart": ParameterValue(value["autostart"], value_type=bool),
-                        "backend": value["backend"],
-                        "precision": value["precision"],
-                        "build_only": ParameterValue(value["build_only"], value_type=bool),
-                    },
-                ],
-            ),
-        ]
+    node = Node(
+        package="fluxformer",
+        executable="recognizer",
+        name=value["name"],
+        namespace=value["namespace"],
+        output="screen",
+        remappings=[("image", value["image"])],
+        arguments=["--ros-args", "--log-level", value["log_level"]],
+        parameters=[value["params_file"], given] if given else [value["params_file"]],
     )
+    if value["large_images"] == "true" and PROFILE not in context.environment:
+        return [SetEnvironmentVariable(PROFILE, str(CONFIG / "fastdds.xml")), node]
+    return [node]

@@ -23,6 +23,16 @@ class RecentValues:
         self._values[self._added % len(self._values)] = value
         self._added += 1
 
+    @property
+    def count(self) -> int:
+        """How many values were ever added."""
+        return self._added
+
+    @property
+    def newest(self) -> float:
+        """The value that was added last; nan before the first."""
+        return float(self._values[(self._added - 1) % len(self._values)])
+
     def percentile(self, q: float) -> float:
         """The q-th percentile (0..100) of the values; nan while there are none."""
         values = self._values[: self._added]
@@ -48,6 +58,11 @@ class StageTimings:
         self.stages = tuple(stages)
         self.cpu = dict.fromkeys(self.stages, 0.0)
         self._recent = {stage: RecentValues(keep) for stage in self.stages}
+
+    @property
+    def recent(self) -> dict[str, RecentValues]:
+        """The recent milliseconds, by stage."""
+        return dict(self._recent)
 
     @contextmanager
     def measure(self, stage: str, *, pool: bool = False) -> Iterator[None]:

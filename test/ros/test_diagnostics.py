@@ -59,6 +59,13 @@ def ill(**changes: object) -> Health:
         (ill(refused_rate=10.0, refused_in_a_row=1, last_refusal="cut short"), WARN, "cannot be used: cut short"),
         (ill(failures=1, last_failure="KeyError: 3", failure_age=2.0), ERROR, "KeyError: 3"),
         (ill(failures=1, last_failure="KeyError: 3", failure_age=60.0), OK, "recognising"),
+        (ill(stamp_age=-90.0), WARN, "90 s ahead of this node's clock: for a bag set use_sim_time"),
+        (ill(stamp_age=1e9), WARN, "1000000000 s behind"),
+        (ill(stamp_age=90.0, sim_time=True), WARN, "publish /clock with the images"),
+        (ill(stamp_age=0.2), OK, "recognising"),
+        (ill(sim_time=True, clock_runs=False), WARN, "nothing publishes /clock"),
+        (ill(durations={"stamp to publish": (90.0, 700.0, 900.0)}), WARN, "comes 700 ms or more after its image"),
+        (ill(durations={"stamp to publish": (90.0, 120.0, 900.0)}), OK, "recognising"),
         (ill(input_age=9.0, failures=1, last_failure="KeyError: 3", failure_age=2.0), ERROR, "KeyError: 3"),
     ],
 )
@@ -112,4 +119,5 @@ def test_recent_values_forget() -> None:
     assert math.isnan(values.percentile(50))
     for value in (100.0, 1.0, 2.0, 3.0, 4.0):
         values.add(value)
+    assert (values.newest, values.count) == (4.0, 5)
     assert (values.percentile(0), values.percentile(50), values.percentile(100)) == (1.0, 2.5, 4.0)

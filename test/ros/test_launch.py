@@ -1,27 +1,38 @@
-"""The launch file, run by ROS's own launch where that can be imported (it is not among the wheels)."""
+"""The launch files, run by ROS's own launch where that can be imported (it is not among the wheels)."""
 
 from __future__ import annotations
 
+import json
+import os
 import runpy
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import rclpy
 from ros_bench import PATIENCE, Robot, untrained_bundle
 
+from fluxformer_core.clip import SECOND
+from fluxformer_core.learn.actor import perform
+from fluxformer_core.stream.recording import VideoRecorder
+
+pytestmark = pytest.mark.slow
 pytest.importorskip("launch_ros.actions", reason="launch_ros comes with ROS 2 itself, not with the wheels")
 
-LAUNCH_FILE = Path(__file__).resolve().parents[2] / "launch" / "recognizer.launch.py"
+FOLDER = Path(__file__).resolve().parents[2] / "launch"
 START = """
 import sys
 from launch import LaunchDescription, LaunchService
 from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.launch_description_sources import AnyLaunchDescriptionSource
 
-source = PythonLaunchDescriptionSource(sys.argv[1])
+source = AnyLaunchDescriptionSource(sys.argv[1])
 arguments = [tuple(argument.split(":=")) for argument in sys.argv[2:]]
 service = LaunchService()
 service.include_launch_description(
@@ -29,27 +40,160 @@ service.include_launch_description(
 )
 sys.exit(service.run())
 """
+DRIVER = """#!{python}
+# Stands in for a camera's driver: writes down what it was started with, and ends.
+import json, sys, yaml
+words = sys.argv[1:]
+files = [words[i + 1] for i, word in enumerate(words) if word == "--params-file"]
+settings = {{}}
+for file in files:
+    text = open(file).read().replace("!!python/tuple", "")  # launch_ros writes so; ROS reads lists
+    (section,) = yaml.safe_load(text).values()
+    settings |= section["ros__parameters"]
+remaps = [words[i + 1] for i, word in enumerate(words) if word == "-r"]
+json.dump({{"settings": settings, "remaps": remaps}}, open({record!r}, "w"))
+"""
 
 
-def test_every_argument_has_a_default_and_says_what_it_is() -> None:
-    description = runpy.run_path(str(LAUNCH_FILE))["generate_launch_description"]()
-    arguments = {argument.name: argument for argument in description.get_launch_arguments()}
-    assert {"namespace", "image", "image_transport", "model", "params_file", "use_sim_time"} <= {*arguments}
-    assert all(argument.default_value is not None and argument.description for argument in arguments.values())
-
-
-def test_launching_starts_the_node_with_its_arguments(ros: None, tmp_path: Path) -> None:
-    model = untrained_bundle(tmp_path / "untrained.safetensors")
-    arguments = ["namespace:=launched", "image:=/launched/image", f"model:={model}"]
-    process = subprocess.Popen([sys.executable, "-c", START, str(LAUNCH_FILE), *arguments])
-    robot = Robot(rclpy.create_node("robot", namespace="launched"))
+@contextmanager
+def launched(name: str, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A launch file at work; asked to end, it ends its nodes, too."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", START, str(FOLDER / name), *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
-        robot.ready()
-        robot.show(10)
-        robot.wait(lambda: robot.recognitions, "a recognition")
-        process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 0
+        yield process
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == 0
     finally:
-        robot.close()
         process.kill()
         process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return untrained_bundle(tmp_path_factory.mktemp("model") / "untrained.safetensors")
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.launch.*")))
+def test_every_argument_has_a_default_and_says_what_it_is(ros: None, name: str) -> None:
+    from launch import LaunchContext
+    from launch.launch_description_sources import AnyLaunchDescriptionSource
+
+    source = AnyLaunchDescriptionSource(str(FOLDER / name))
+    arguments = source.get_launch_description(LaunchContext()).get_launch_arguments()
+    assert arguments
+    assert all(argument.default_value is not None for argument in arguments)
+    assert all(len(argument.description) > 5 for argument in arguments), [a.name for a in arguments]
+
+
+def test_the_recogniser_has_the_usual_arguments() -> None:
+    names = {*runpy.run_path(str(FOLDER / "recognizer.launch.py"))["ARGUMENTS"]}
+    usual = {"namespace", "image", "image_transport", "model", "params_file", "use_sim_time", "autostart", "log_level"}
+    assert usual | {"build_only"} <= names
+
+
+def test_launching_starts_the_node_with_its_arguments(ros: None, model: Path) -> None:
+    with launched("recognizer.launch.py", "namespace:=launched", "image:=/launched/image", f"model:={model}"):
+        robot = Robot(rclpy.create_node("robot", namespace="launched"))
+        try:
+            robot.ready()
+            robot.show(10)
+            robot.wait(lambda: robot.recognitions, "a recognition")
+        finally:
+            robot.close()
+
+
+def test_what_is_not_given_is_left_to_the_parameter_file(ros: None, model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"/**:\n  ros__parameters:\n    model: {model}\n    autostart: false\n    top_k: 1\n")
+    with launched("recognizer.launch.py", "namespace:=filed", f"params_file:={file}"):
+        robot = Robot(rclpy.create_node("robot", namespace="filed"))
+        try:
+            assert robot.fresh_status()[1]["state"] == "unconfigured"
+        finally:
+            robot.close()
+
+
+def test_several_cameras_have_a_recogniser_each(ros: None, model: Path) -> None:
+    with launched("multi_camera.launch.py", "cameras:=left,right", "image:=image", f"model:={model}"):
+        for name in ("left", "right"):
+            robot = Robot(rclpy.create_node("robot", namespace=name))
+            try:
+                robot.ready()
+                robot.show(10)
+                robot.wait(lambda robot=robot: robot.recognitions, "a recognition")
+            finally:
+                robot.close()
+
+
+@pytest.mark.parametrize("cameras", ["front,front", "front,,rear", "rm -r"])
+def test_cameras_must_be_namespaces(ros: None, cameras: str) -> None:
+    with launched("multi_camera.launch.py", f"cameras:={cameras}") as process:
+        assert process.wait(PATIENCE) == 1
+        assert "cameras must be different namespaces" in process.stdout.read()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("demo.launch.xml", []), ("camera.launch.py", ["driver:=player"])],
+)
+def test_what_is_played_is_recognised(ros: None, model: Path, tmp_path: Path, name: str, arguments: list[str]) -> None:
+    with VideoRecorder(tmp_path / "wave.mp4") as video:
+        for index, image in enumerate(perform("wave", 1, mode="colour", size=(96, 128))):
+            video.write(np.ascontiguousarray(image), index * SECOND // 20)
+    played = [*arguments, "namespace:=played", f"source:={tmp_path / 'wave.mp4'}", f"model:={model}"]
+    with launched(name, *played):
+        robot = Robot(rclpy.create_node("robot", namespace="played"))
+        try:
+            robot.wait(lambda: robot.recognitions, "a recognition")
+        finally:
+            robot.close()
+
+
+DRIVERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "usb_cam": ("usb_cam_node_exe", {"video_device": "/dev/video7", "framerate": 25.0, "image_width": 320}),
+    "v4l2_camera": (
+        "v4l2_camera_node",
+        {"video_device": "/dev/video7", "image_size": [320, 480], "time_per_frame": [1, 25]},
+    ),
+    "realsense2_camera": (
+        "realsense2_camera_node",
+        {"enable_color": True, "enable_depth": False, "rgb_camera.color_profile": "320x480x25"},
+    ),
+}
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_cameras_driver_gets_its_settings(ros: None, tmp_path: Path, driver: str) -> None:
+    executable, settings = DRIVERS[driver]
+    record = tmp_path / "record.json"
+    program = tmp_path / "lib" / driver / executable
+    program.parent.mkdir(parents=True)
+    program.write_text(DRIVER.format(python=sys.executable, record=str(record)))
+    program.chmod(0o755)
+    index = tmp_path / "share" / "ament_index" / "resource_index" / "packages" / driver
+    index.parent.mkdir(parents=True)
+    index.touch()
+    prefixes = f"{tmp_path}:{os.environ['AMENT_PREFIX_PATH']}"
+    arguments = [f"driver:={driver}", "device:=/dev/video7", "width:=320", "rate:=25", "autostart:=false"]
+    with launched("camera.launch.py", *arguments, "namespace:=seeing", AMENT_PREFIX_PATH=prefixes):
+        robot = Robot(rclpy.create_node("robot", namespace="seeing"))
+        try:
+            robot.wait(lambda: record.exists() and record.read_text().endswith("}"), "the driver's start")
+        finally:
+            robot.close()
+    given = json.loads(record.read_text())
+    assert settings.items() <= given["settings"].items()
+    assert "__ns:=/seeing" in given["remaps"]
+
+
+def test_a_driver_that_is_not_installed_is_named_with_its_cure(ros: None) -> None:
+    with launched("camera.launch.py", "driver:=usb_cam") as process:
+        assert process.wait(PATIENCE) == 1
+        assert "apt install ros-$ROS_DISTRO-usb-cam" in process.stdout.read()

@@ -14,6 +14,7 @@ from fluxformer.msg import ActionEvent, Recognition
 from lifecycle_msgs.msg import Transition
 from ros_bench import LABELS, PATIENCE, PERIOD, RecognizerProcess, Robot, untrained_bundle
 from sensor_msgs.msg import Image
+from std_msgs.msg import Float32
 from std_srvs.srv import Trigger
 
 from fluxformer_core.clip import SECOND, Pixels
@@ -260,6 +261,31 @@ def test_the_overlay_is_drawn_for_whoever_looks_and_for_nobody_else(robot: Robot
     robot.show(10)
     robot.let_it_finish()
     assert robot.counts()["overlay pictures"] <= counts["overlay pictures"] + 1
+
+
+def test_times_of_the_stages_are_sent_for_plotting(robot: Robot) -> None:
+    names = ("prepare", "flow", "select", "forward", "decide", "stamp_to_publish")
+    heard: dict[str, list[float]] = {name: [] for name in names}
+    plots = [
+        robot.node.create_subscription(
+            Float32, f"recognizer/debug/{name}_ms", lambda message, name=name: heard[name].append(message.data), 100
+        )
+        for name in names
+    ]
+    robot.wait(lambda: all(plot.get_publisher_count() for plot in plots), "the topics")
+    robot.act_until_an_event_is_open()
+    robot.wait(lambda: all(heard.values()), "a value of each")
+    assert all(value > 0 for values in heard.values() for value in values)
+    for plot in plots:
+        robot.node.destroy_subscription(plot)
+
+
+def test_stamps_of_another_clock_are_named(robot: Robot) -> None:
+    robot.show(10)
+    robot.let_it_finish()
+    status, values = robot.fresh_status()
+    assert float(values["stamp age [s]"]) > 1e6  # the bench counts from 1970
+    assert "behind this node's clock: for a bag set use_sim_time" in status.message
 
 
 def test_compressed_images_after_a_new_configuration(robot: Robot) -> None:

@@ -1,0 +1,132 @@
+"""Starts a camera and the recogniser: ros2 launch fluxformer camera.launch.py driver:=usb_cam device:=/dev/video0."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, SetEnvironmentVariable
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+SHARE = Path(get_package_share_directory("fluxformer"))
+PROFILE = "FASTDDS_DEFAULT_PROFILES_FILE"
+ARGUMENTS = {
+    "driver": (
+        "usb_cam",
+        "usb_cam, v4l2_camera, realsense2_camera, or player: a file or the rendered actor as a camera",
+    ),
+    "device": ("/dev/video0", "of usb_cam and v4l2_camera; serial number of a RealSense, /dev/…: the only one"),
+    "source": ("actor", "of the player: a video, folder, bag, camera number, or actor; it starts again at the end"),
+    "width": ("640", "of the image in px"),
+    "height": ("480", "of the image in px"),
+    "rate": ("30", "images per second; the model needs 20 or more"),
+    "stream": ("color", "of a RealSense or the rendered actor: color or depth"),
+    "namespace": ("", "of both nodes and their topics"),
+}
+CHOICES = {"driver": ["usb_cam", "v4l2_camera", "realsense2_camera", "player"], "stream": ["color", "depth"]}
+
+
+def usb_cam(value: dict[str, str]) -> Node:
+    """V4L2 cameras of all kinds."""
+    settings = {
+        "video_device": value["device"],
+        "image_width": int(value["width"]),
+        "image_height": int(value["height"]),
+        "framerate": float(value["rate"]),
+    }
+    return Node(
+        package="usb_cam",
+        executable="usb_cam_node_exe",
+        name="camera",
+        namespace=value["namespace"],
+        parameters=[settings],
+    )
+
+
+def v4l2_camera(value: dict[str, str]) -> Node:
+    """V4L2 cameras, the Raspberry Pi's among them."""
+    settings = {
+        "video_device": value["device"],
+        "image_size": [int(value["width"]), int(value["height"])],
+        "time_per_frame": [1, round(float(value["rate"]))],
+    }
+    return Node(
+        package="v4l2_camera",
+        executable="v4l2_camera_node",
+        name="camera",
+        namespace=value["namespace"],
+        parameters=[settings],
+    )
+
+
+def realsense2_camera(value: dict[str, str]) -> Node:
+    """Intel RealSense: one stream, colour or depth."""
+    colour = value["stream"] == "color"
+    profile = f"{value['width']}x{value['height']}x{value['rate']}"
+    settings = {
+        "serial_no": "" if value["device"].startswith("/dev/") else value["device"],
+        "enable_color": colour,
+        "enable_depth": not colour,
+        "rgb_camera.color_profile": profile,
+        "depth_module.depth_profile": profile,
+    }
+    topic = "color/image_raw" if colour else "depth/image_rect_raw"
+    return Node(
+        package="realsense2_camera",
+        executable="realsense2_camera_node",
+        name="camera",
+        namespace=value["namespace"],
+        parameters=[settings],
+        remappings=[(f"~/{topic}", "image_raw")],
+    )
+
+
+def player(value: dict[str, str]) -> Node:
+    """What was recorded or drawn, played as a camera would."""
+    arguments = [value["source"], "--loop", *(["--depth"] if value["stream"] == "depth" else [])]
+    return Node(
+        package="fluxformer",
+        executable="player",
+        name="camera",
+        namespace=value["namespace"],
+        arguments=arguments,
+        remappings=[("image", "image_raw")],
+    )
+
+
+DRIVERS: dict[str, Callable[[dict[str, str]], Node]] = {
+    "usb_cam": usb_cam,
+    "v4l2_camera": v4l2_camera,
+    "realsense2_camera": realsense2_camera,
+    "player": player,
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    """A camera on `image_raw` and a recogniser of its images; arguments of recognizer.launch.py are passed on."""
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=description, choices=CHOICES.get(name))
+        for name, (default, description) in ARGUMENTS.items()
+    ]
+    recognizer = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(SHARE / "launch" / "recognizer.launch.py")),
+        launch_arguments={"image": "image_raw"}.items(),
+    )
+    return LaunchDescription([*declared, OpaqueFunction(function=_start_camera), recognizer])
+
+
+def _start_camera(context: LaunchContext) -> list[SetEnvironmentVariable | Node]:
+    value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    package = "fluxformer" if value["driver"] == "player" else value["driver"]
+    try:
+        get_package_prefix(package)
+    except PackageNotFoundError as error:
+        name = f"ros-$ROS_DISTRO-{package.replace('_', '-')}"
+        raise RuntimeError(f"the driver {package} is not installed: apt install {name}") from error
+    # The camera needs it as much as the recogniser: without it images are larger than the shared memory.
+    profile = (
+        [] if PROFILE in context.environment else [SetEnvironmentVariable(PROFILE, str(SHARE / "config/fastdds.xml"))]
+    )
+    return [*profile, DRIVERS[value["driver"]](value)]
