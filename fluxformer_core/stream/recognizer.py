@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
@@ -109,6 +110,16 @@ class Selection:
 
 
 @dataclass(frozen=True)
+class Question:
+    """A clip that waits for the model, and what is to be said of it then."""
+
+    stamp: int  # ns: of the newest frame
+    selection: Selection
+    motion: float  # frame heights per second
+    frames_in_window: int
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What the model said of the newest clip."""
 
@@ -137,17 +148,27 @@ class Recognizer:
         self._flow = open_flow(flow or bundle.spec.flow, backend, precision)
         self._model = open_model(bundle, backend, precision, flow=self._flow is not None)
         self._clip = ClipBuffers(self.spec.frames, self.spec.size)
+        self._taught = TaughtActions(bundle.enrolled, KnownActions(bundle)) if bundle.enrolled else None
+        self.timings = StageTimings()
+        self._start_stream()
+
+    def _start_stream(self) -> None:
+        """Everything that belongs to one stream of frames, as opposed to the model."""
         self._buffer = RollingBuffer(self.spec, self._flow)
         self._admission = Admission(self.spec, self._config.max_gap)
-        self._taught = TaughtActions(bundle.enrolled, KnownActions(bundle)) if bundle.enrolled else None
         self._decider = Decider(self.labels, self._config.decision)
         self._format: tuple[tuple[int, ...], Pixels] | None = None
         self._newest = 0
         self._next_recognition: int | None = None
         self.counters = Counters()
-        self.timings = StageTimings()
         self.last_selection: Selection | None = None
         self.last_evidence: Evidence | None = None
+
+    def fork(self) -> Recognizer:
+        """A recogniser of another stream that shares the model, the flow estimator, taught actions and timings."""
+        other = copy(self)
+        other._start_stream()
+        return other
 
     @property
     def config(self) -> RecognizerConfig:
@@ -206,7 +227,7 @@ class Recognizer:
         """Run the model on zeros, so that the first recognition is as fast as the rest."""
         size = (self.spec.frames, self.spec.size, self.spec.size)
         for _ in range(forwards):
-            self._ask(np.zeros((*size, 3), np.uint8), np.zeros((*size, 2), np.float32))
+            self._ask([(np.zeros((*size, 3), np.uint8), np.zeros((*size, 2), np.float32))])
 
     def push(self, image: NDArray[np.generic], stamp: int, pixels: Pixels = Pixels.RGB) -> Update:
         """Take in one camera frame.
@@ -222,26 +243,76 @@ class Recognizer:
         Raises:
             ImageError: if the image's shape or type contradicts `pixels`; the frame then counts for nothing else.
         """
+        update, question = self.begin(image, stamp, pixels)
+        if question is None:
+            return update
+        (evidence,) = self.ask([question])
+        return self.conclude(update, question, evidence)
+
+    def begin(
+        self, image: NDArray[np.generic], stamp: int, pixels: Pixels, camera: tuple[int, ...] | None = None
+    ) -> tuple[Update, Question | None]:
+        """The first half of `push`, for who asks the model about several streams at once.
+
+        Args:
+            image: as `pixels` says; not kept.
+            stamp: ns, the camera's.
+            pixels: how to read the image.
+            camera: shape of the camera's whole image, of which a part is pushed; None: it is all of it.
+
+        Returns:
+            What can be said without the model, and the question to `ask` it and to `conclude` from, if there is one.
+
+        Raises:
+            ImageError: as `push` does.
+        """
         check_image(image, pixels)
         self.counters.frames += 1
         events: tuple[ActionEvent, ...] = ()
-        if self._format is not None and self._format != (image.shape, pixels):
+        format = (camera or image.shape, pixels)
+        if self._format is not None and self._format != format:
             events = self.reset(ResetCause.SIZE_CHANGE)
-        self._format = (image.shape, pixels)
+        self._format = format
         verdict = self._admission.judge(stamp)
         if verdict in (Verdict.SKIP, Verdict.DUPLICATE, Verdict.LATE):
             self._count_drop(verdict)
-            return Update(events=events)
+            return Update(events=events), None
         if verdict in (Verdict.GAP, Verdict.TIME_JUMP):
             events += self._empty(ResetCause(verdict.value))
         self._admit(image, stamp, pixels)
         with self.timings.measure("decide"):
             events += self._observe(stamp)
-        recognition = None
-        if self._next_recognition is None or stamp >= self._next_recognition:
-            recognition, more = self._recognise(stamp)
-            events += more
-        return Update(recognition, events)
+        if self._next_recognition is not None and stamp < self._next_recognition:
+            return Update(events=events), None
+        recognition, question = self._recognise(stamp)
+        return Update(recognition, events), question
+
+    def ask(self, questions: Sequence[Question]) -> list[Evidence]:
+        """What the model says to all questions, in one forward pass; they may come from several forks."""
+        self.counters.forwards += 1
+        with self.timings.measure("forward", pool=True):
+            return self._ask([(question.selection.frames, question.selection.flow) for question in questions])
+
+    def conclude(self, update: Update, question: Question, evidence: Evidence) -> Update:
+        """The second half of `push`: add what follows from the model's answer to what `begin` said."""
+        stamp, selection = question.stamp, question.selection
+        self.last_selection, self.last_evidence = selection, evidence
+        with self.timings.measure("decide"):
+            window_start = int(selection.window_stamps[0])
+            decided, events = self._decider.decide(stamp, self._calibrated(evidence), window_start)
+        recognition = Recognition(
+            stamp=stamp,
+            window_start=int(selection.stamps[0]),
+            window_end=int(selection.stamps[-1]),
+            state=decided.state,
+            label=decided.label,
+            score=decided.score,
+            scores=self._best(decided.probabilities),
+            unknown_score=decided.unknown_score,
+            motion=question.motion,
+            frames_in_window=question.frames_in_window,
+        )
+        return Update(recognition, (*update.events, *events))
 
     def reset(self, cause: ResetCause = ResetCause.REQUESTED) -> tuple[ActionEvent, ...]:
         """Empty the window and end open events."""
@@ -299,7 +370,8 @@ class Recognizer:
         window = self._buffer.window()
         return self._decider.observe(stamp, float(window.stir[-1]), window.descriptors[-1, : THUMBNAIL**2])
 
-    def _recognise(self, stamp: int) -> tuple[Recognition, tuple[ActionEvent, ...]]:
+    def _recognise(self, stamp: int) -> tuple[Recognition | None, Question | None]:
+        """A recognition if there is nothing to ask the model, else the question."""
         self.counters.recognitions += 1
         self._schedule(stamp)
         window = self._buffer.window()
@@ -308,42 +380,24 @@ class Recognizer:
         if spell is None or len(window) < self.spec.frames:
             state = State.WARMING_UP if len(window) < self.spec.frames else State.IDLE
             start = int(window.stamps[0])
-            return Recognition(stamp, start, stamp, state, motion=motion, frames_in_window=len(window)), ()
+            return Recognition(stamp, start, stamp, state, motion=motion, frames_in_window=len(window)), None
         first = int(np.searchsorted(window.stamps, spell.start - round(LEAD * SECOND)))
         with self.timings.measure("select"):
             choice = SELECTORS[self._config.selection or self.spec.selection](
                 window.since(first), self.spec.frames
             ).after(first)
             chosen = choice.indices
-            frames, flow, stamps = window.frames[chosen], window.flow[chosen], window.stamps[chosen]
-        self.counters.forwards += 1
-        with self.timings.measure("forward", pool=True):
-            self.last_evidence = evidence = self._ask(frames, flow)
-        with self.timings.measure("decide"):
-            decided, events = self._decider.decide(stamp, self._calibrated(evidence), int(window.stamps[0]))
-        self.last_selection = Selection(
-            stamps,
-            frames,
-            flow,
-            window.stamps.copy(),
-            window.stir.copy(),
-            choice,
-            spell.start,
-            self._decider.activity.thresholds,
-        )
-        recognition = Recognition(
-            stamp=stamp,
-            window_start=int(stamps[0]),
-            window_end=int(stamps[-1]),
-            state=decided.state,
-            label=decided.label,
-            score=decided.score,
-            scores=self._best(decided.probabilities),
-            unknown_score=decided.unknown_score,
-            motion=motion,
-            frames_in_window=len(window),
-        )
-        return recognition, events
+            selection = Selection(
+                window.stamps[chosen],
+                window.frames[chosen],
+                window.flow[chosen],
+                window.stamps.copy(),
+                window.stir.copy(),
+                choice,
+                spell.start,
+                self._decider.activity.thresholds,
+            )
+        return None, Question(stamp, selection, motion, len(window))
 
     def _schedule(self, stamp: int) -> None:
         period = round(SECOND / self._config.recognition_rate)
@@ -353,10 +407,17 @@ class Recognizer:
         self._next_recognition = base + period - (self.spec.period // 2 if due is None else 0)
 
     @torch.inference_mode()
-    def _ask(self, frames: NDArray[np.uint8], flow: NDArray[np.float32]) -> Evidence:
-        rgb, motion = build_clip(frames, None if self._flow is None else flow, self.spec, self._clip)
+    def _ask(self, clips: Sequence[tuple[NDArray[np.uint8], NDArray[np.float32]]]) -> list[Evidence]:
+        known = self._flow is not None
+        if len(clips) == 1:
+            rgb, motion = build_clip(clips[0][0], clips[0][1] if known else None, self.spec, self._clip)
+        else:
+            built = [build_clip(frames, flow if known else None, self.spec) for frames, flow in clips]
+            rgb = torch.cat([colour for colour, _ in built])
+            motion = torch.cat([field for _, field in built if field is not None]) if known else None
         prediction = self._model(rgb, motion)
-        return Evidence(prediction.logits[0].numpy(), prediction.embedding[0].numpy())
+        logits, embeddings = prediction.logits.numpy(), prediction.embedding.numpy()
+        return [Evidence(*pair) for pair in zip(logits, embeddings, strict=True)]
 
     def _calibrated(self, evidence: Evidence) -> NDArray[np.float32]:
         logits = evidence.logits / np.float32(self.bundle.metadata.temperature)

@@ -1,0 +1,244 @@
+"""People apart: every tracked person is a stream of their own, cut out of the same images, and one model serves all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fluxformer_core.clip import SECOND, ActionEvent, Pixels, Update
+from fluxformer_core.enrolled import EnrolledAction
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.stream.admission import Admission, Verdict
+from fluxformer_core.stream.prepare import check_image
+from fluxformer_core.stream.recognizer import Counters, Question, Recognizer, RecognizerConfig, ResetCause
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom in px of the camera's image."""
+
+_LEASH = 0.12  # of the square's side: a person may move so far from its middle before it follows
+_SLACK = 0.25  # of its side: a person may grow or shrink so much before it does
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody whom a detector sees and a tracker knows again."""
+
+    id: str
+    box: Box
+
+
+@dataclass(frozen=True)
+class PeopleConfig:
+    """Settings of the streams of people.
+
+    Raises:
+        ConfigError: if a field is outside its range.
+    """
+
+    most: int = 4  # people at once; the nearest, which are the tallest, are taken
+    expiry: float = 1.0  # s: who is not detected for longer is forgotten
+    margin: float = 0.2  # around a person, of the longer side of the box
+
+    def __post_init__(self) -> None:
+        wrong = []
+        if self.most < 1:
+            wrong.append(f"most must be at least 1, not {self.most}")
+        if not 0 < self.expiry < float("inf"):
+            wrong.append(f"expiry must be positive and finite, not {self.expiry}")
+        if not 0 <= self.margin <= 2:
+            wrong.append(f"margin must be within 0 .. 2, not {self.margin}")
+        if wrong:
+            raise ConfigError("; ".join(wrong))
+
+
+class Square:
+    """The part of the image in which a person is looked at.
+
+    Boxes of detectors tremble, and a square that trembled with them would make everything move. So it stays where it is
+    until the person leaves its middle, follows no farther than it must, and lies within the image as far as that goes.
+
+    Args:
+        box: where the person is first seen.
+        margin: as in `PeopleConfig`.
+    """
+
+    def __init__(self, box: Box, margin: float) -> None:
+        self._margin = margin
+        self._x, self._y, self._side = self._fit(box)
+
+    def follow(self, box: Box) -> None:
+        """Take in where the person is now."""
+        x, y, side = self._fit(box)
+        self._side = min(max(self._side, side / (1 + _SLACK)), side * (1 + _SLACK))
+        leash = _LEASH * self._side
+        self._x = min(max(self._x, x - leash), x + leash)
+        self._y = min(max(self._y, y - leash), y + leash)
+
+    def cut(self, image: NDArray[np.generic]) -> NDArray[np.generic]:
+        """The square of an image: a view, moved inwards or shrunk where it would reach beyond the edges."""
+        height, width = image.shape[:2]
+        side = max(1, min(round(self._side), height, width))
+        left = min(max(0, round(self._x - side / 2)), width - side)
+        top = min(max(0, round(self._y - side / 2)), height - side)
+        return image[top : top + side, left : left + side]
+
+    def _fit(self, box: Box) -> tuple[float, float, float]:
+        left, top, right, bottom = box
+        longer = max(right - left, bottom - top)
+        return (left + right) / 2, (top + bottom) / 2, longer * (1 + 2 * self._margin)
+
+
+@dataclass
+class _Track:
+    stream: Recognizer
+    square: Square
+    seen: int  # ns: stamp of the newest image in which the person was detected
+    instances: dict[int, int] = field(default_factory=dict)  # the stream's number of an action -> everybody's
+
+
+class PeopleRecognizer:
+    """Recognises what each of several people does. Not thread-safe: one thread pushes.
+
+    Args:
+        recognizer: its model, settings and taught actions serve everybody; it sees no image itself.
+        config: settings; may be replaced at any time.
+
+    Attributes:
+        counters: frames are images here, whoever is in them; recognitions, forward passes and flow fields are of all
+            people together, and a forward pass may be for several people.
+        forgotten: people who were not detected any more.
+        ignored: detections that were left out because there were more people than `most`.
+    """
+
+    def __init__(self, recognizer: Recognizer, config: PeopleConfig | None = None) -> None:
+        self.config = PeopleConfig() if config is None else config
+        self.counters = Counters()
+        self.forgotten = 0
+        self.ignored = 0
+        self._recognizer = recognizer
+        self._admission = Admission(recognizer.spec, recognizer.config.max_gap)
+        self._tracks: dict[str, _Track] = {}
+        self._instances = 0
+        self._format: tuple[tuple[int, ...], Pixels] | None = None
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Who is followed now."""
+        return tuple(self._tracks)
+
+    def configure(self, config: RecognizerConfig) -> None:
+        """Settings of everybody's recognition from the next push on."""
+        self._recognizer.config = config
+        self._admission.set_max_gap(config.max_gap)
+        for track in self._tracks.values():
+            track.stream.config = config
+
+    def push(
+        self, image: NDArray[np.generic], stamp: int, pixels: Pixels, people: Sequence[Person] | None
+    ) -> list[Update]:
+        """Take in one camera frame.
+
+        Args:
+            image: as `pixels` says; not kept.
+            stamp: ns, the camera's.
+            pixels: how to read the image.
+            people: who is where; None: nobody has looked yet, everybody stays where they were.
+
+        Returns:
+            What is to be said, each of one person, with their id.
+
+        Raises:
+            ImageError: if the image's shape or type contradicts `pixels`.
+        """
+        check_image(image, pixels)
+        self.counters.frames += 1
+        updates: list[Update] = []
+        if self._format is not None and self._format != (image.shape, pixels):
+            updates += self.reset(ResetCause.SIZE_CHANGE)
+        self._format = (image.shape, pixels)
+        verdict = self._admission.judge(stamp)
+        if verdict in (Verdict.SKIP, Verdict.DUPLICATE, Verdict.LATE):
+            counted = {Verdict.SKIP: "skipped", Verdict.DUPLICATE: "duplicates", Verdict.LATE: "late"}[verdict]
+            setattr(self.counters, counted, getattr(self.counters, counted) + 1)
+            return updates
+        if verdict in (Verdict.GAP, Verdict.TIME_JUMP):
+            updates += self.reset(ResetCause(verdict.value))
+        self.counters.admitted += 1
+        if people is not None:
+            self._follow(people, stamp)
+        updates += self._forget(stamp)
+        return updates + self._look(image, stamp, pixels)
+
+    def reset(self, cause: ResetCause = ResetCause.REQUESTED) -> list[Update]:
+        """Forget everybody and end open events."""
+        self.counters.resets[cause] += 1
+        if cause not in (ResetCause.GAP, ResetCause.TIME_JUMP):  # these have already taken in the new frame
+            self._admission.reset()
+            self._format = None
+        return [self._leave(person) for person in list(self._tracks)]
+
+    def enroll(self, actions: Sequence[EnrolledAction]) -> list[Update]:
+        """Recognise these taught actions from now on, and no others; ends open events."""
+        self._recognizer.enroll(actions)
+        return [
+            self._said(person, track, Update(events=track.stream.enroll(actions)))
+            for person, track in self._tracks.items()
+        ]
+
+    def _follow(self, people: Sequence[Person], stamp: int) -> None:
+        tallest = sorted(people, key=lambda person: person.box[1] - person.box[3])
+        known = [person for person in tallest if person.id in self._tracks]
+        room = self.config.most - len(self._tracks)
+        new = [person for person in tallest if person.id not in self._tracks]
+        self.ignored += max(0, len(new) - max(0, room))
+        for person in known:
+            track = self._tracks[person.id]
+            track.square.follow(person.box)
+            track.seen = stamp
+        for person in new[: max(0, room)]:
+            square = Square(person.box, self.config.margin)
+            self._tracks[person.id] = _Track(self._recognizer.fork(), square, stamp)
+
+    def _forget(self, stamp: int) -> list[Update]:
+        expiry = round(self.config.expiry * SECOND)
+        gone = [person for person, track in self._tracks.items() if stamp - track.seen > expiry]
+        self.forgotten += len(gone)
+        return [self._leave(person) for person in gone]
+
+    def _look(self, image: NDArray[np.generic], stamp: int, pixels: Pixels) -> list[Update]:
+        updates: list[Update] = []
+        asked: list[tuple[str, _Track, Update, Question]] = []
+        for person, track in self._tracks.items():
+            before = track.stream.counters.flows, track.stream.counters.recognitions
+            update, question = track.stream.begin(track.square.cut(image), stamp, pixels, image.shape)
+            self.counters.flows += track.stream.counters.flows - before[0]
+            self.counters.recognitions += track.stream.counters.recognitions - before[1]
+            if question is None:
+                updates.append(self._said(person, track, update))
+            else:
+                asked.append((person, track, update, question))
+        if asked:
+            self.counters.forwards += 1
+            answers = self._recognizer.ask([question for *_, question in asked])
+            for (person, track, update, question), evidence in zip(asked, answers, strict=True):
+                updates.append(self._said(person, track, track.stream.conclude(update, question, evidence)))
+            self._recognizer.last_selection = asked[0][3].selection  # for pictures
+        return updates
+
+    def _leave(self, person: str) -> Update:
+        track = self._tracks.pop(person)
+        return self._said(person, track, Update(events=track.stream.close()))
+
+    def _said(self, person: str, track: _Track, update: Update) -> Update:
+        """What a stream says, in the person's name."""
+        recognition = update.recognition and replace(update.recognition, person_id=person)
+        return Update(recognition, tuple(self._named(person, track, event) for event in update.events))
+
+    def _named(self, person: str, track: _Track, event: ActionEvent) -> ActionEvent:
+        if event.instance not in track.instances:
+            self._instances += 1
+            track.instances = {event.instance: self._instances}  # one action is open at a time
+        return replace(event, person_id=person, instance=track.instances[event.instance])
