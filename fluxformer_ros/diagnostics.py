@@ -65,6 +65,11 @@ class Health:
     last_refusal: str = ""
     resets: Mapping[str, int] = field(default_factory=dict)  # by cause
     durations: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # by stage, at PERCENTILES
+    people: tuple[str, ...] | None = None  # who is followed; None: people are not told apart
+    people_ignored: int = 0
+    detections: int = -1  # messages; -1: nobody listens for them
+    detections_outdated: int = 0
+    detections_unusable: int = 0
     overlays: int = 0  # pictures drawn
     overlays_skipped: int = 0  # images that a newer one replaced before they were drawn
     cpu_seconds: Mapping[str, float] = field(default_factory=dict)  # since the start, by what for; "all" is their sum
@@ -119,6 +124,13 @@ def _warnings(health: Health) -> list[tuple[bytes, str]]:
     elif health.flowing_for > _SETTLED and health.input_age * health.input_rate < _STOPPING:
         found += _pace(health)
     found += _clocks(health)
+    if health.people is not None and health.active_for > _SETTLED and not health.people:
+        if health.detections == 0:
+            found.append("no detections arrive: start a person detector with a tracker, or remap `detections` to it")
+        elif health.detections == health.detections_outdated:
+            found.append("the stamps of detections and images differ: the detector must copy the image's header")
+        elif health.detections_unusable:
+            found.append("detections have no id: run a tracker behind the detector, so that people are known again")
     if health.refused_rate > 0:
         found.append(f"some images on {health.topic} cannot be used: {health.last_refusal}")
     return [(DiagnosticStatus.WARN, text) for text in found]
@@ -232,6 +244,12 @@ def _values(health: Health) -> dict[str, str]:
         "overlay pictures": str(health.overlays),
         "overlay pictures skipped": str(health.overlays_skipped),
     }
+    if health.people is not None:
+        values["people"] = ", ".join(health.people)
+        values["people ignored"] = str(health.people_ignored)
+        values["detection messages"] = str(health.detections)
+        values["detection messages outdated"] = str(health.detections_outdated)
+        values["detections unusable"] = str(health.detections_unusable)
     values |= {f"refused: {cause}": str(count) for cause, count in health.refused.items()}
     values |= {f"resets: {cause}": str(count) for cause, count in health.resets.items()}
     for stage, durations in health.durations.items():

@@ -130,6 +130,8 @@ class Enrollment:
         """Why this goal cannot even be begun; empty if it can."""
         if self._model is None or not self._active:
             return "the recogniser is not active; activate it first"
+        if self._model.worker.people is not None:
+            return "people are told apart, and which of them teaches is not known; set people to false to teach"
         if self._session is not None:
             return f"{self._session.goal.request.label} is being taught; wait for its end, or cancel it"
         if request.examples > MOST_EXAMPLES:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.timings import RecentValues, cpu_of_thread
+from fluxformer_ros.detections import Detections
 from fluxformer_ros.diagnostics import PERCENTILES, Health
 from fluxformer_ros.overlay import OverlayTopic
 from fluxformer_ros.process import resident_memory
@@ -69,11 +70,17 @@ class HealthMonitor:
         return Health(state=state, complaint=self.complaint, cpu=self._cpu_load(), memory=resident_memory())
 
     def active(
-        self, bundle: Bundle, recognizer: Recognizer, worker: Worker, camera: Camera, overlay: OverlayTopic
+        self,
+        bundle: Bundle,
+        recognizer: Recognizer,
+        worker: Worker,
+        camera: Camera,
+        overlay: OverlayTopic,
+        detections: Detections | None,
     ) -> Health:
         """The health of an active node; to be called about once a second, for the rates."""
         now = time.monotonic()
-        counters, mailbox = recognizer.counters, worker.mailbox
+        counters, mailbox = worker.counters, worker.mailbox
         counts = {
             "input": mailbox.received,
             "lost": self.lost,
@@ -126,6 +133,11 @@ class HealthMonitor:
             resets={cause.value: count for cause, count in counters.resets.items()},
             durations=durations,
             cpu_seconds=_shares_of_cpu({stage: cpu for timings in measured for stage, cpu in timings.cpu.items()}),
+            people=None if worker.people is None else worker.people.people,
+            detections=-1 if detections is None else detections.received,
+            detections_outdated=0 if detections is None else detections.outdated,
+            detections_unusable=0 if detections is None else detections.unusable,
+            people_ignored=0 if worker.people is None else worker.people.ignored,
             overlays=overlay.drawn,
             overlays_skipped=overlay.skipped,
             device=recognizer.device,

@@ -18,6 +18,7 @@ from rclpy.node import Node
 from fluxformer_core.backends.base import DTYPES
 from fluxformer_core.backends.registry import list_backends
 from fluxformer_core.errors import ConfigError
+from fluxformer_core.stream.people import PeopleConfig
 from fluxformer_core.stream.recognizer import RecognizerConfig
 from fluxformer_core.stream.selectors import SELECTORS
 
@@ -47,6 +48,10 @@ class NodeConfig:
     build_only: bool = False
     threads: int = 0
     camera_timeout: float = 2.0  # s
+    people: bool = False
+    person_class: str = ""
+    most_people: int = PeopleConfig.most
+    person_expiry: float = PeopleConfig.expiry  # s
     overlay_rate: float = 10.0  # Hz
     overlay_height: int = 480  # px
     recognizer: RecognizerConfig = field(default_factory=RecognizerConfig)

@@ -34,9 +34,12 @@ from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.clip import SECOND, Update
 from fluxformer_core.errors import FluxformerError
 from fluxformer_core.stream.enrolled_file import default_enrolled_file
+from fluxformer_core.stream.people import PeopleConfig, PeopleRecognizer
 from fluxformer_core.stream.recognizer import Recognizer, ResetCause
 from fluxformer_ros import parameters
+from fluxformer_ros.adapters import Adapters, installed
 from fluxformer_ros.debug import DebugTopics
+from fluxformer_ros.detections import Detections, detection_type
 from fluxformer_ros.diagnostics import no_image_reason, to_array, to_status
 from fluxformer_ros.enrollment import Enrollment
 from fluxformer_ros.health import Camera, HealthMonitor
@@ -63,6 +66,7 @@ class _Loaded:
     labels: LifecyclePublisher[ActionLabels]
     overlay: OverlayTopic
     debug: DebugTopics
+    adapters: Adapters
     reset: Service[Trigger.Request, Trigger.Response]
 
 
@@ -82,6 +86,8 @@ class RecognizerNode(LifecycleNode):
         self._config = parameters.read(self)
         self._loaded: _Loaded | None = None
         self._subscription: Subscription[Image] | Subscription[CompressedImage] | None = None
+        self._detections: Detections | None = None
+        self._detection_subscription: Subscription[Any] | None = None
         self._camera_gone = False
         self._health = HealthMonitor()
         self._enrollment = Enrollment(self, self._publish_labels)
@@ -115,6 +121,7 @@ class RecognizerNode(LifecycleNode):
             self._config = parameters.read(self)
             path = self._config.model or default_bundle_path()
             bundle = Bundle.load(path)
+            detection = detection_type() if self._config.people else None
             recognizer = Recognizer(bundle, self._config.recognizer, flow=self._config.flow)
         except FluxformerError as error:
             self._health.complaint = str(error)
@@ -131,8 +138,11 @@ class RecognizerNode(LifecycleNode):
             self.create_lifecycle_publisher(ActionLabels, "~/labels", latched),
             OverlayTopic(self, recognizer, rate=self._config.overlay_rate, height=self._config.overlay_height),
             DebugTopics(self, {**recognizer.timings.recent, "stamp to publish": self._health.latency}),
+            Adapters(self, installed("vision_msgs"), installed("hri_msgs")),
             self.create_service(Trigger, "~/reset", self._on_reset),
         )
+        if detection is not None:
+            self._tell_people_apart(self._loaded, detection)
         self._loaded.worker.onlooker = self._loaded.overlay.show
         self.get_logger().info(
             f"model {bundle.name} with {len(bundle.labels)} actions from {path}, "
@@ -141,6 +151,15 @@ class RecognizerNode(LifecycleNode):
         file = Path(self._config.enrolled_file) if self._config.enrolled_file else default_enrolled_file()
         self._enrollment.configure(bundle, recognizer, self._loaded.worker, file)
         return super().on_configure(state)
+
+    def _tell_people_apart(self, loaded: _Loaded, detection: Any) -> None:
+        config = PeopleConfig(most=self._config.most_people, expiry=self._config.person_expiry)
+        self._detections = Detections(self._config.person_class, config.expiry)
+        loaded.worker.people = PeopleRecognizer(loaded.recognizer, config)
+        loaded.worker.detected = self._detections.people_at
+        self._detection_subscription = self.create_subscription(
+            detection, "detections", self._detections.put, qos_profile_sensor_data
+        )
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Warm the model up, say what it knows, and subscribe."""
@@ -217,15 +236,20 @@ class RecognizerNode(LifecycleNode):
         if self._loaded is None:
             return
         self._enrollment.cleanup()
+        self._loaded.adapters.close()
         for publisher in (
             self._loaded.recognitions,
             self._loaded.events,
             self._loaded.labels,
             *self._loaded.overlay.publishers,
             *self._loaded.debug.publishers,
+            *self._loaded.adapters.publishers,
         ):
             self.destroy_lifecycle_publisher(publisher)
         self.destroy_service(self._loaded.reset)
+        if self._detection_subscription is not None:
+            self.destroy_subscription(self._detection_subscription)
+        self._detections = self._detection_subscription = None
         self._loaded.recognizer.close()
         self._loaded = None
 
@@ -257,6 +281,7 @@ class RecognizerNode(LifecycleNode):
         if self._loaded is None:
             return
         self._loaded.overlay.update(update)
+        self._loaded.adapters.publish(update, frame_id)
         for event in update.events:
             self._loaded.events.publish(event_to_msg(event, frame_id))
         if update.recognition is not None:
@@ -278,6 +303,8 @@ class RecognizerNode(LifecycleNode):
         )
         message.header.stamp = self.get_clock().now().to_msg()
         self._loaded.labels.publish(message)
+        threshold = self._config.recognizer.decision.start_score
+        self._loaded.adapters.announce(labels, threshold, self.get_clock().now().nanoseconds)
 
     def _publish_diagnostics(self) -> None:
         if self._subscription is not None and self._loaded is not None:
@@ -289,7 +316,9 @@ class RecognizerNode(LifecycleNode):
                 clock_runs=self.get_clock().now().nanoseconds > 0,
             )
             loaded = self._loaded
-            health = self._health.active(loaded.bundle, loaded.recognizer, loaded.worker, camera, loaded.overlay)
+            health = self._health.active(
+                loaded.bundle, loaded.recognizer, loaded.worker, camera, loaded.overlay, self._detections
+            )
         else:
             health = self._health.idle("unconfigured" if self._loaded is None else "inactive")
         status = to_status(health, self.get_fully_qualified_name())
@@ -320,7 +349,7 @@ class RecognizerNode(LifecycleNode):
     def _apply_parameters(self, _changes: list[Parameter[Any]]) -> None:
         self._config = parameters.read(self)
         if self._loaded is not None:
-            self._loaded.recognizer.config = self._config.recognizer
+            self._loaded.worker.configure(self._config.recognizer)
             self._loaded.overlay.rate = self._config.overlay_rate
             self._loaded.overlay.height = self._config.overlay_height
             self._publish_labels()

@@ -14,10 +14,11 @@ import numpy as np
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import CompressedImage, Image
 
-from fluxformer_core.clip import ActionEvent, Pixels, Update
+from fluxformer_core.clip import Pixels, Update
 from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import ImageError
-from fluxformer_core.stream.recognizer import Recognizer, ResetCause
+from fluxformer_core.stream.people import PeopleRecognizer, Person
+from fluxformer_core.stream.recognizer import Counters, Recognizer, RecognizerConfig, ResetCause
 from fluxformer_core.stream.timings import StageTimings
 from fluxformer_ros.images import image_from_msg
 from fluxformer_ros.mailbox import Mailbox
@@ -44,7 +45,9 @@ class Worker:
         last_push: when the newest image was pushed, by `time.monotonic`.
         timings: of what goes before and after the recogniser's own stages.
         observer: called after every push, on the worker's thread, which must not wait.
-        onlooker: likewise, with the image, how to read it, its stamp (ns) and its frame_id.
+        people: who recognises people apart; None: the whole image is one scene.
+        detected: who is where at a stamp (ns), None if nobody has looked; for `people`.
+        onlooker: called like the observer, with the image, how to read it, its stamp (ns) and its frame_id.
     """
 
     def __init__(self, recognizer: Recognizer, publish: Callable[[Update, str], None], logger: RcutilsLogger) -> None:
@@ -65,6 +68,8 @@ class Worker:
         self.last_push = time.monotonic()
         self.timings = StageTimings(("convert", "publish"))
         self.observer: Callable[[Recognizer], None] | None = None
+        self.people: PeopleRecognizer | None = None
+        self.detected: Callable[[int], Sequence[Person] | None] = lambda _stamp: None
         self.onlooker: Callable[[np.ndarray, Pixels, int, str], None] | None = None
         self._recognizer = recognizer
         self._publish = publish
@@ -95,12 +100,31 @@ class Worker:
     def reset(self, cause: ResetCause) -> None:
         """Clear the window and end the open events; from any thread."""
         with self._lock:
-            self._hand_on(self._recognizer.reset(cause))
+            if self.people is None:
+                self._hand_on(Update(events=self._recognizer.reset(cause)))
+            else:
+                self._hand_on(*self.people.reset(cause))
 
     def enroll(self, actions: Sequence[EnrolledAction]) -> None:
         """Recognise these taught actions from now on, and no others; ends the open events; from any thread."""
         with self._lock:
-            self._hand_on(self._recognizer.enroll(actions))
+            if self.people is None:
+                self._hand_on(Update(events=self._recognizer.enroll(actions)))
+            else:
+                self._hand_on(*self.people.enroll(actions))
+
+    def configure(self, config: RecognizerConfig) -> None:
+        """Change the settings of the recognition; from any thread."""
+        with self._lock:
+            if self.people is None:
+                self._recognizer.config = config
+            else:
+                self.people.configure(config)
+
+    @property
+    def counters(self) -> Counters:
+        """What became of the images that were pushed."""
+        return self._recognizer.counters if self.people is None else self.people.counters
 
     def _run(self) -> None:
         try:
@@ -121,9 +145,13 @@ class Worker:
                 image, pixels = image_from_msg(message)
             with self._lock:
                 self._frame_id = message.header.frame_id
-                update = self._recognizer.push(image, stamp, pixels)
+                if self.people is None:
+                    updates = [self._recognizer.push(image, stamp, pixels)]
+                else:
+                    updates = self.people.push(image, stamp, pixels, self.detected(stamp))
                 with self.timings.measure("publish"):
-                    self._publish(update, self._frame_id)
+                    for update in updates:
+                        self._publish(update, self._frame_id)
                 if (observer := self.observer) is not None:
                     observer(self._recognizer)
                 if self.onlooker is not None:
@@ -137,9 +165,10 @@ class Worker:
             # Whatever went wrong with one image must not silence the robot; it is counted, logged and diagnosed.
             self._fail()
 
-    def _hand_on(self, events: Sequence[ActionEvent]) -> None:
-        if events:
-            self._publish(Update(events=tuple(events)), self._frame_id)
+    def _hand_on(self, *updates: Update) -> None:
+        for update in updates:
+            if update.events:
+                self._publish(update, self._frame_id)
 
     def _refuse(self, error: ImageError) -> None:
         cause = re.split(r"[:;]", str(error), maxsplit=1)[0]

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ def launched(name: str, *arguments: str, **environment: str) -> Iterator[subproc
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # so that its nodes can be ended with it, whatever happens
     )
     try:
         yield process
@@ -70,7 +71,8 @@ def launched(name: str, *arguments: str, **environment: str) -> Iterator[subproc
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE) == 0
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()
 

@@ -1,0 +1,184 @@
+"""Detections in, other packages' messages out; stand-ins take the place of packages that are not among the wheels."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from rclpy.logging import get_logger
+from ros_bench import LABELS, PATIENCE, untrained_bundle
+
+from fluxformer_core.bundle import Bundle
+from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, EventKind, Pixels, Recognition, State, Update
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.stream.people import PeopleRecognizer
+from fluxformer_core.stream.recognizer import Recognizer, ResetCause
+from fluxformer_ros import detections as module
+from fluxformer_ros.adapters import Adapters
+from fluxformer_ros.detections import Detections, detection_type
+from fluxformer_ros.images import image_to_msg
+from fluxformer_ros.messages import time_to_msg
+from fluxformer_ros.worker import Worker
+
+
+class Message(SimpleNamespace):
+    WAVING = 6
+
+
+VISION = SimpleNamespace(Classification=Message, LabelInfo=Message, VisionClass=Message, ObjectHypothesis=Message)
+HRI = SimpleNamespace(Gesture=Message)
+
+
+class Topics:
+    """A node that keeps what is published, by topic."""
+
+    def __init__(self) -> None:
+        self.heard: dict[str, list[Any]] = defaultdict(list)
+        self.destroyed: list[Any] = []
+
+    def create_publisher(self, _kind: Any, topic: str, _qos: Any) -> Any:
+        return SimpleNamespace(publish=self.heard[topic].append)
+
+    create_lifecycle_publisher = create_publisher
+
+    def destroy_publisher(self, publisher: Any) -> None:
+        self.destroyed.append(publisher)
+
+
+def detections(*people: Any, stamp: int = 10 * SECOND) -> Any:
+    return SimpleNamespace(header=SimpleNamespace(stamp=time_to_msg(stamp)), detections=list(people))
+
+
+def detection(id: str = "7", x: float = 50.0, height: float = 40.0, class_id: str = "person") -> Any:
+    centre = SimpleNamespace(position=SimpleNamespace(x=x, y=30.0), theta=0.0)
+    box = SimpleNamespace(center=centre, size_x=20.0, size_y=height)
+    return SimpleNamespace(id=id, bbox=box, results=[SimpleNamespace(hypothesis=SimpleNamespace(class_id=class_id))])
+
+
+def test_boxes_are_told_by_their_edges() -> None:
+    newest = Detections("", 1.0)
+    newest.put(detections(detection()))
+    (person,) = newest.people_at(10 * SECOND)
+    assert (person.id, person.box) == ("7", (40.0, 10.0, 60.0, 50.0))
+
+
+def test_detections_are_used_once_and_only_near_their_time() -> None:
+    newest = Detections("", 1.0)
+    assert newest.people_at(10 * SECOND) is None
+    newest.put(detections(detection()))
+    assert newest.people_at(10 * SECOND + SECOND // 2) is not None
+    assert newest.people_at(10 * SECOND + SECOND // 2) is None
+    newest.put(detections(detection()))
+    assert newest.people_at(20 * SECOND) is None
+    assert (newest.received, newest.outdated) == (2, 1)
+
+
+def test_what_is_no_person_or_no_box_is_left_out() -> None:
+    newest = Detections("person", 1.0)
+    newest.put(
+        detections(
+            detection(class_id="dog"), detection(id=""), detection(x=math.nan), detection(height=0.0), detection("9")
+        )
+    )
+    assert [person.id for person in newest.people_at(10 * SECOND)] == ["9"]
+    assert newest.unusable == 3
+
+
+def test_a_centre_without_position_is_understood() -> None:
+    old = detection()
+    old.bbox.center = SimpleNamespace(x=50.0, y=30.0, theta=0.0)
+    newest = Detections("", 1.0)
+    newest.put(detections(old))
+    assert newest.people_at(10 * SECOND)[0].box == (40.0, 10.0, 60.0, 50.0)
+
+
+def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_name: str) -> Any:
+        raise ModuleNotFoundError
+
+    monkeypatch.setattr(module.importlib, "import_module", missing)
+    with pytest.raises(ConfigError, match=r"apt install ros-\$ROS_DISTRO-vision-msgs"):
+        detection_type()
+
+
+SCORES = (ActionScore("clap", 0.7), ActionScore("wave", 0.2))
+ACTION = Recognition(SECOND, 0, SECOND, State.ACTION, "clap", 0.7, SCORES)
+
+
+def test_recognitions_are_classifications_whose_numbers_are_explained() -> None:
+    topics = Topics()
+    adapters = Adapters(topics, VISION, None)
+    adapters.announce(("wave", "clap"), 0.5, SECOND)
+    (info,) = topics.heard["~/label_info"]
+    assert [(entry.class_id, entry.class_name) for entry in info.class_map] == [(0, "wave"), (1, "clap")]
+    assert info.threshold == 0.5
+    adapters.publish(Update(ACTION), "eye")
+    adapters.publish(Update(Recognition(SECOND, 0, SECOND, State.UNKNOWN, scores=SCORES)), "eye")
+    action, unknown = topics.heard["~/classification"]
+    assert [(result.class_id, result.score) for result in action.results] == [("1", 0.7), ("0", 0.2)]
+    assert action.header.frame_id == "eye"
+    assert not hasattr(unknown, "results")
+    assert len(adapters.publishers) == 2
+
+
+def started(label: str, person: str, kind: EventKind = EventKind.STARTED) -> Update:
+    return Update(events=(ActionEvent(SECOND, kind, label, 1, SECOND, person_id=person),))
+
+
+def test_gestures_go_to_the_body_that_makes_them() -> None:
+    topics = Topics()
+    adapters = Adapters(topics, None, HRI)
+    for update in (started("wave", "b7"), started("wave", "b7", EventKind.ENDED), started("squat", "b7")):
+        adapters.publish(update, "eye")
+    adapters.publish(started("wave", ""), "eye")
+    adapters.publish(started("wave", "../x"), "eye")
+    assert {topic: [m.gesture for m in messages] for topic, messages in topics.heard.items()} == {
+        "/humans/bodies/b7/gesture": [6]
+    }
+    for number in range(40):
+        adapters.publish(started("wave", f"b{number}"), "eye")
+    adapters.close()
+    assert len(topics.destroyed) == len(topics.heard) == 40
+
+
+def test_without_the_packages_nothing_is_published() -> None:
+    topics = Topics()
+    adapters = Adapters(topics, None, None)
+    adapters.announce(LABELS, 0.5, SECOND)
+    adapters.publish(Update(ACTION, started("wave", "b7").events), "eye")
+    assert (dict(topics.heard), adapters.publishers) == ({}, [])
+
+
+@pytest.fixture
+def worker(tmp_path: Any) -> Iterator[tuple[Worker, list[Update]]]:
+    recognizer, updates = Recognizer(Bundle.load(untrained_bundle(tmp_path / "untrained.safetensors"))), []
+    worker = Worker(recognizer, lambda update, _frame: updates.append(update), get_logger("people_test"))
+    worker.people = PeopleRecognizer(recognizer)
+    worker.start()
+    yield worker, updates
+    worker.stop()
+
+
+def test_a_worker_recognises_whoever_is_detected(worker: tuple[Worker, list[Update]]) -> None:
+    worker, updates = worker
+    newest = Detections("", 1.0)
+    worker.detected = newest.people_at
+    for index in range(5):
+        stamp = 10 * SECOND + index * SECOND // 20
+        newest.put(detections(detection("ann", 20.0), detection("bob", 70.0), stamp=stamp))
+        worker.mailbox.put(image_to_msg(np.zeros((60, 90, 3), np.uint8), Pixels.RGB, stamp, "eye"))
+        end = time.monotonic() + PATIENCE
+        while worker.pushed <= index:
+            assert time.monotonic() < end
+            time.sleep(0.001)
+    said = {update.recognition.person_id for update in updates if update.recognition}
+    assert said == {"ann", "bob"}
+    assert (worker.counters.frames, worker.counters.admitted) == (5, 5)
+    worker.reset(ResetCause.REQUESTED)
+    assert worker.people.people == ()
