@@ -111,6 +111,10 @@ class Graph:
             raise GraphError(f"{name} ended with exit code {code}:\n{self.said(name)}")
         return code is None
 
+    def pid(self, name: str) -> int:
+        """The process's number."""
+        return self._children[name].pid
+
     def stop(self, name: str) -> None:
         """Interrupt a process and wait for its end.
 
@@ -163,14 +167,15 @@ def run_graph(
         graph.stop("recognizer")
         time.sleep(_DRAIN)
         graph.stop("listener")
-        run = Run(_read_log(log), read_transcript(record))
+        run = Run(read_log(log), read_transcript(record))
         if not run.transcript.recognitions:
             status = run.transcript.statuses[-1].message if run.transcript.statuses else "it published no diagnostics"
             raise GraphError(f"nothing was recognised; the recogniser says: {status}\n{graph.said('recognizer')}")
         return run
 
 
-def _read_log(path: Path) -> list[PlayedFrame]:
+def read_log(path: Path) -> list[PlayedFrame]:
+    """What a player wrote with `--log`."""
     return [PlayedFrame(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
 
 

@@ -111,7 +111,7 @@ def decode_image(
     """
     layout = _LAYOUTS.get(encoding)
     if layout is None:
-        raise ImageError(f"image encoding {encoding!r} is not supported; publish one of: {', '.join(ENCODINGS)}")
+        raise ImageError(f"image encoding {encoding[:40]!r} is not supported; publish one of: {', '.join(ENCODINGS)}")
     buffer = memoryview(data)
     dtype = np.dtype(layout.dtype).newbyteorder(">" if is_bigendian else "<")
     pixel, row = dtype.itemsize * layout.channels, dtype.itemsize * layout.channels * width

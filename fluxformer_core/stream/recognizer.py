@@ -17,7 +17,7 @@ from fluxformer_core.backends.registry import list_backends
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, Pixels, Recognition, SelectionName, State, Update
 from fluxformer_core.enrolled import EnrolledAction
-from fluxformer_core.errors import ConfigError
+from fluxformer_core.errors import BackendError, ConfigError
 from fluxformer_core.flow.base import FlowEstimator
 from fluxformer_core.stream.activity import Spell
 from fluxformer_core.stream.admission import Admission, Verdict
@@ -417,6 +417,8 @@ class Recognizer:
             motion = torch.cat([field for _, field in built if field is not None]) if known else None
         prediction = self._model(rgb, motion)
         logits, embeddings = prediction.logits.numpy(), prediction.embedding.numpy()
+        if not np.isfinite(logits).all():
+            raise BackendError(f"{self.backend} on {self.device} answers with values that are no numbers")
         return [Evidence(*pair) for pair in zip(logits, embeddings, strict=True)]
 
     def _calibrated(self, evidence: Evidence) -> NDArray[np.float32]:

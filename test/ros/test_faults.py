@@ -1,0 +1,159 @@
+"""Faults of cameras and backends, storms of requests, and the soak: nothing stops the node, and nothing grows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import rclpy
+from lifecycle_msgs.msg import Transition
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.qos import qos_profile_sensor_data
+from ros_bench import RecognizerProcess, Robot, untrained_bundle
+from sensor_msgs.msg import Image
+
+from fluxformer_core.bundle import Bundle
+from fluxformer_ros import fault_check, soak
+from fluxformer_ros.fault_check import FAULTS, Subject, check, table
+from fluxformer_ros.soak import Sample, faults, growth, look
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return untrained_bundle(tmp_path_factory.mktemp("model") / "untrained.safetensors")
+
+
+@pytest.fixture(scope="module")
+def subject(model: Path) -> Iterator[Subject]:
+    with Subject(Bundle.load(model)).at_work() as subject:
+        yield subject
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_is_counted_and_the_next_images_are_recognised(subject: Subject, fault: fault_check.Fault) -> None:
+    outcome = check(fault, subject)
+    assert outcome.as_expected, outcome
+    if fault.counted in ("refused", "failed"):
+        assert 0 < len(outcome.said) < 500
+    assert fault.name in table([outcome])
+
+
+def test_answers_that_are_no_numbers_are_never_published(subject: Subject) -> None:
+    (fault,) = (fault for fault in FAULTS if "NaN" in fault.name and fault.counted == "failed")
+    subject.updates.clear()
+    assert "values that are no numbers" in check(fault, subject).said
+    scores = [entry.score for update in subject.updates if update.recognition for entry in update.recognition.scores]
+    assert all(0 <= score <= 1 for score in scores)
+
+
+def test_the_check_prints_its_table(
+    model: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fault_check, "FAULTS", FAULTS[:2])
+    assert fault_check.main(["--model", str(model)]) == 0
+    assert "| data cut short | 1 refused |" in capsys.readouterr().out
+    assert fault_check.main(["--model", "/no/such/file"]) == 2
+    monkeypatch.setattr(fault_check, "FAULTS", [fault_check.Fault("nothing", lambda _subject: None, "refused")])
+    assert fault_check.main(["--model", str(model)]) == 1
+
+
+def samples(memory: list[float], threads: int = 9) -> list[Sample]:
+    return [Sample(value, threads, 30) for value in memory]
+
+
+def test_growth_is_told_from_warm_up() -> None:
+    steady = growth(samples([100.0, 300.0, *[400.0] * 18]), warm_up=0.2)
+    assert steady["memory growth [%]"] == 0
+    assert not faults({**steady, "frames unaccounted": 0})
+    leak = growth(samples([400.0 + minute for minute in range(20)]), warm_up=0.0)
+    assert faults({**leak, "frames unaccounted": 3}) == [
+        "memory grew by more than 1 %",
+        "not every image is accounted for",
+    ]
+    threads = growth([*samples([400.0] * 10), *samples([400.0] * 10, threads=10)], warm_up=0.0)
+    assert faults({**threads, "frames unaccounted": 0}) == ["thread growth is not 0"]
+    with pytest.raises(ValueError, match="too few"):
+        growth(samples([1.0] * 4), warm_up=0.5)
+
+
+def test_a_look_at_a_process_sees_what_it_holds(tmp_path: Path) -> None:
+    import os
+
+    before = look(os.getpid())
+    with (tmp_path / "file").open("w"):
+        assert look(os.getpid()).descriptors == before.descriptors + 1
+    assert before.memory > 50
+    assert before.threads >= 1
+
+
+@pytest.mark.slow
+def test_a_short_soak_accounts_for_every_image(ros: None, model: Path, capsys: pytest.CaptureFixture) -> None:
+    soak.main(["--minutes", "0.2", "--model", str(model), "--json"])
+    numbers = json.loads(capsys.readouterr().out)
+    assert numbers["frames unaccounted"] == 0
+    assert (numbers["thread growth"], numbers["file descriptor growth"]) == (0, 0)
+    assert 100 < numbers["memory after warm-up [MiB]"] < 4000
+    assert numbers["frames published"] == 360
+
+
+@pytest.mark.slow
+def test_storms_and_restarts_leave_the_node_as_it_was(ros: None, tmp_path: Path) -> None:
+    file = untrained_bundle(tmp_path / "model.safetensors")
+    process = RecognizerProcess(tmp_path / "stderr", namespace="storm", model=file)
+    robot = Robot(rclpy.create_node("robot", namespace="storm"))
+    try:
+        robot.ready()
+        robot.show(10)
+        robot.wait(lambda: robot.recognitions, "a recognition")
+        for number in range(40):
+            assert robot.set(start_score=0.4 + number / 100, smoothing=number / 50).successful
+            assert not robot.set(keep_score=1.0, recognition_rate=1000.0).successful
+        before = look(process.process.pid)
+        for _ in range(6):
+            assert robot.change_state(Transition.TRANSITION_DEACTIVATE)
+            assert robot.change_state(Transition.TRANSITION_ACTIVATE)
+        for _ in range(3):  # the camera's driver comes and goes
+            robot.node.destroy_publisher(robot.images)
+            robot.images = robot.node.create_publisher(
+                Image,
+                "image",
+                qos_profile_sensor_data,
+                event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
+            )
+            robot.ready()
+            robot.show(3)
+        file.write_bytes(b"somebody copies another model over it")
+        robot.recognitions.clear()
+        robot.show(10)
+        robot.wait(lambda: robot.recognitions, "a recognition")
+        assert look(process.process.pid).threads <= before.threads
+        assert robot.change_state(Transition.TRANSITION_DEACTIVATE)
+        assert robot.change_state(Transition.TRANSITION_CLEANUP)
+        assert not robot.change_state(Transition.TRANSITION_CONFIGURE)
+        status, _ = robot.fresh_status()
+        assert "is not a safetensors file, or is damaged" in status.message
+        untrained_bundle(file)
+        assert robot.change_state(Transition.TRANSITION_CONFIGURE)
+        assert "Traceback" not in process.said
+    finally:
+        process.close()
+        robot.close()
+
+
+@pytest.mark.slow
+def test_a_home_that_cannot_be_written_is_no_obstacle(
+    ros: None, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "ROS_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, "/dev/null/nowhere")
+    process = RecognizerProcess(tmp_path / "stderr", namespace="poor", model=model)
+    robot = Robot(rclpy.create_node("robot", namespace="poor"))
+    try:
+        robot.ready()
+        robot.show(10)
+        robot.wait(lambda: robot.recognitions, "a recognition")
+    finally:
+        process.close()
+        robot.close()
