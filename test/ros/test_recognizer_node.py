@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -286,6 +287,22 @@ def test_stamps_of_another_clock_are_named(robot: Robot) -> None:
     status, values = robot.fresh_status()
     assert float(values["stamp age [s]"]) > 1e6  # the bench counts from 1970
     assert "behind this node's clock: for a bag set use_sim_time" in status.message
+
+
+def test_the_security_policy_allows_what_the_node_does(robot: Robot) -> None:
+    policy = ET.parse(Path(__file__).resolve().parents[2] / "config" / "sros2_policy.xml").getroot()
+
+    def allowed(kind: str) -> set[str]:
+        names = [(entry.text or "").replace("~/", "/recognizer/") for entry in policy.iterfind(f".//{kind}")]
+        return {name if name.startswith("/") else f"/{name}" for name in names}
+
+    node, where = robot.node, ("recognizer", "/")
+    topics = [*node.get_publisher_names_and_types_by_node(*where), *node.get_subscriber_names_and_types_by_node(*where)]
+    services = node.get_service_names_and_types_by_node(*where)
+    assert len(topics) > 15
+    enrolling = next(iter(allowed("action")))
+    assert {name for name, _ in topics if not name.startswith(enrolling)} <= allowed("topic")
+    assert {name for name, _ in services if not name.startswith(enrolling)} <= allowed("service")
 
 
 def test_compressed_images_after_a_new_configuration(robot: Robot) -> None:
