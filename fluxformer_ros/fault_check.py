@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from rclpy.logging import LoggingSeverity, get_logger
+from rclpy.impl.logging_severity import LoggingSeverity
+from rclpy.logging import get_logger
 from sensor_msgs.msg import CompressedImage, Image
 
 from fluxformer_core.bundle import Bundle, default_bundle_path
@@ -27,7 +28,6 @@ from fluxformer_ros.worker import Worker
 _PERIOD = SECOND // 30
 _PATIENCE = 60.0  # s: for one image
 _SIZE = (48, 64)
-Message = Image | CompressedImage
 
 
 class Subject:
@@ -51,7 +51,7 @@ class Subject:
         finally:
             self.worker.stop()
 
-    def give(self, message: Message, *, after: int = _PERIOD, stamp: int | None = None) -> None:
+    def give(self, message: Image | CompressedImage, *, after: int = _PERIOD, stamp: int | None = None) -> None:
         """Leave a message in the mailbox, `after` ns by stamp behind the one before, and wait for its fate.
 
         Raises:

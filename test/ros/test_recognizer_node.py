@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -361,6 +362,11 @@ def test_a_signal_ends_the_action_and_the_process_in_peace(
         ({"top_k": 0}, "top_k"),
         ({"recognition_rate": "fast"}, "recognition_rate"),
         ({"keep_score": 0.9}, "keep_score <= start_score"),
+        pytest.param(
+            {"people": True},
+            "apt install ros-$ROS_DISTRO-vision-msgs",
+            marks=pytest.mark.skipif(find_spec("vision_msgs") is not None, reason="vision_msgs is installed"),
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
