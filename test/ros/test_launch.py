@@ -90,7 +90,8 @@ def test_every_argument_has_a_default_and_says_what_it_is(ros: None, name: str) 
     source = AnyLaunchDescriptionSource(str(FOLDER / name))
     arguments = source.get_launch_description(LaunchContext()).get_launch_arguments()
     assert arguments
-    assert all(argument.default_value is not None for argument in arguments)
+    required = {argument.name for argument in arguments if argument.default_value is None}
+    assert required <= {"bag"}  # which bag to replay is for nobody to guess
     assert all(len(argument.description) > 5 for argument in arguments), [a.name for a in arguments]
 
 
