@@ -198,9 +198,10 @@ def test_a_request_to_reset_ends_the_action(robot: Robot) -> None:
 
 
 def test_a_camera_that_goes_ends_the_action_and_may_come_back(robot: Robot, recognizer: RecognizerProcess) -> None:
-    assert robot.set(camera_timeout=0.6).successful
     robot.act_until_an_event_is_open()
     newest = robot.stamp - PERIOD
+    # Only now, for on a busy machine the images themselves may be that far apart.
+    assert robot.set(camera_timeout=0.6).successful
     robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
     assert time_from_msg(robot.events[-1].end) <= newest
     status, values = robot.fresh_status()
