@@ -196,9 +196,6 @@ class Emim(nn.Module):
         self.dropout = nn.Dropout(config.head_dropout)
         self.head = nn.Linear(config.width, num_classes)
         initialise(self)
-        for part in self.modules():
-            if isinstance(part, MotionMining):
-                part.start()
 
     def forward(self, rgb: Tensor, flow: Tensor | None = None) -> Prediction:
         """Classify clips.

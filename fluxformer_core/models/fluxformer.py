@@ -17,6 +17,7 @@ from fluxformer_core.errors import ConfigError
 from fluxformer_core.models.clustering import ClusteringTokens
 from fluxformer_core.models.duplex import DuplexBlock, DuplexMode
 from fluxformer_core.models.layers import Grid, Mlp, Prediction, ResidualBranch, initialise, sample_mask
+from fluxformer_core.models.mining import MinedMotion
 from fluxformer_core.models.mvit import Block, MViTConfig, PatchEmbed
 
 LOUDEST_GATE = 100.0
@@ -34,7 +35,7 @@ class FluxformerConfig:
     trunk: MViTConfig
     duplex: DuplexMode | Literal["off"] = "cross"
     duplex_stages: tuple[int, ...] = (1,)  # counted from 1, without gaps
-    gate: float = 0.0  # start of the learned gate on flow: 0 starts as the plain trunk, 1 suits training from scratch
+    gate: float = 0.0  # start of the learned gate on motion: 0 starts as the plain trunk, 1 suits training from scratch
     clusters: int = 16  # support tokens; 0 leaves clustering and the final self-attention out
     cluster_rounds: int = 3
     hard_clusters: bool = False  # each tubelet belongs to one cluster alone, instead of to all by degrees
@@ -44,6 +45,8 @@ class FluxformerConfig:
     flow_dropout: float = 0.15  # share of training samples that see no flow, so that the net works without it
     readout: Literal["cls", "mean"] = "cls"  # what is classified: the class token, or all tokens' mean (learns sooner)
     head_dropout: float = 0.5
+    mined_stages: tuple[int, ...] = ()  # after whose first block motion is mined from colour, counted from 1
+    mining_window: int = 7  # tokens, odd: how far it is looked for
     family: Literal["fluxformer"] = "fluxformer"
 
     def __post_init__(self) -> None:
@@ -58,6 +61,8 @@ class FluxformerConfig:
             wrong.append(f"clusters must not be negative, not {self.clusters}")
         if self.clusters:
             wrong += self._clustering_problems()
+        if self.mined_stages:
+            wrong += self._mining_problems()
         if not abs(self.gate) <= LOUDEST_GATE:
             wrong.append(f"gate must be within {LOUDEST_GATE:g} of 0, not {self.gate}")
         for name in ("flow_dropout", "head_dropout"):
@@ -65,6 +70,14 @@ class FluxformerConfig:
                 wrong.append(f"{name} must be in [0, 1), not {getattr(self, name)}")
         if wrong:
             raise ConfigError("; ".join(wrong))
+
+    def _mining_problems(self) -> list[str]:
+        wrong, stages = [], range(1, len(self.trunk.depths) + 1)
+        if len(set(self.mined_stages)) < len(self.mined_stages) or not set(self.mined_stages) <= set(stages):
+            wrong.append(f"mined_stages must be some of the trunk's 1 to {len(stages)}, not {self.mined_stages}")
+        if self.mining_window < 1 or not self.mining_window % 2:
+            wrong.append(f"mining_window must be odd, not {self.mining_window}")
+        return wrong
 
     @property
     def frames(self) -> int:
@@ -156,6 +169,13 @@ class Fluxformer(nn.Module):
                 self.blocks.append(Block(attention, trunk, drop))
         if self.num_duplex:
             self.flow_embed = PatchEmbed(trunk)
+        self.mined = nn.ModuleDict()
+        for stage in config.mined_stages:
+            first = sum(trunk.depths[: stage - 1])
+            shape = blocks[first]
+            self.mined[str(first)] = MinedMotion(
+                shape.dim_out, shape.heads, shape.q_grid, config.mining_window, gate=config.gate
+            )
         dim = trunk.dim_out
         if config.clusters:
             clip = (trunk.frames, trunk.size, trunk.size)
@@ -182,17 +202,21 @@ class Fluxformer(nn.Module):
         if flow is not None and self.num_duplex:
             f = self._tokens(self.flow_embed, flow)
             keep = sample_mask(x, self.config.flow_dropout) if self.training and self.config.flow_dropout else None
-            for block in self.blocks[: self.num_duplex]:
+            for i, block in enumerate(self.blocks[: self.num_duplex]):
                 x, f = block.forward_duplex(x, f, keep)  # type: ignore[operator]
+                x = self._mine(i, x)
         else:
-            for block in self.blocks[: self.num_duplex]:
-                x = block(x)
-        for block in self.blocks[self.num_duplex :]:
-            x = block(x)
+            for i, block in enumerate(self.blocks[: self.num_duplex]):
+                x = self._mine(i, block(x))
+        for i, block in enumerate(self.blocks[self.num_duplex :], start=self.num_duplex):
+            x = self._mine(i, block(x))
         if self.config.clusters:
             x = self.final(torch.cat([x, self.clustering(rgb)], dim=1))
         embedding = self.norm(x)[:, 0] if self.config.readout == "cls" else self.norm(x).mean(dim=1)
         return Prediction(self.head(self.dropout(embedding)), embedding)
+
+    def _mine(self, block: int, x: Tensor) -> Tensor:
+        return self.mined[str(block)](x) if str(block) in self.mined else x
 
     def _tokens(self, embed: PatchEmbed, clip: Tensor) -> Tensor:
         x = embed(clip)

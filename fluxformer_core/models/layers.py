@@ -68,12 +68,18 @@ class Mlp(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """Linear layers at the start of training, scaled by their width: 0.02, usual at 768 channels, mutes narrow ones."""
+    """Linear layers at the start of training, scaled by their width: 0.02, usual at 768 channels, mutes narrow ones.
+
+    Parts that start in a way of their own have a method `start`.
+    """
     for part in module.modules():
         if isinstance(part, nn.Linear):
             nn.init.xavier_uniform_(part.weight)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
+    for part in module.modules():
+        if callable(start := getattr(part, "start", None)):
+            start()
 
 
 def clip_problems(frames: int, size: int, stem_stride: Grid, stem_widths: tuple[int, ...], stages: int) -> list[str]:

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fluxformer_core.models.layers import Grid
+
 Pairing = Literal["next", "causal"]
 """Which frame a frame is compared with: the one that follows, as published, or the one before it, as a stream needs."""
 
@@ -55,7 +57,7 @@ class MotionMining(nn.Module):
         self.motion1, self.motion2 = nn.Linear(window**2, 4 * window**2), nn.Linear(4 * window**2, dim // heads)
         inside = _inside(*grid, window).to(self.position_bias.device)
         self.register_buffer("inside", inside, persistent=False)
-        self.start()
+        self.start()  # models that are initialised as a whole do so again
 
     def start(self) -> None:
         """Begin as attention alone: nothing is known of motion yet."""
@@ -113,6 +115,31 @@ class MotionMining(nn.Module):
         reach, height = self.window // 2, x.shape[-3]
         padded = F.pad(x, (0, 0, 0, 0, reach, reach))
         return torch.stack([padded[..., i : i + height, :, :] for i in range(self.window)], dim=-3).flatten(-3, -2)
+
+
+class MinedMotion(nn.Module):
+    """What mining finds, added through a learned gate to tokens (B, 1+N, dim) of a trunk that has no eye for motion.
+
+    The class token, row 0, is left as it is.
+
+    Args:
+        dim: channels.
+        heads: of the attention.
+        grid: tokens along time, height and width.
+        window: as in MotionMining; pairs of frames are causal.
+        gate: start of the learned gate: 0 starts as the plain trunk.
+    """
+
+    def __init__(self, dim: int, heads: int, grid: Grid, window: int, *, gate: float) -> None:
+        super().__init__()
+        self.grid = grid
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.mining = MotionMining(dim, heads, grid[1:], window, pairing="causal")
+        self.gamma = nn.Parameter(torch.full((dim,), gate))
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = self.mining(self.norm(x[:, 1:]).unflatten(1, self.grid)).flatten(1, 3)
+        return torch.cat([x[:, :1], x[:, 1:] + self.gamma * found], dim=1)
 
 
 def _own_offsets(x: Tensor, window: int) -> Tensor:

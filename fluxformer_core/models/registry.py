@@ -80,6 +80,7 @@ def _video_focalnet_nano() -> VideoFocalNetConfig:
 
 _CONFIGS: dict[str, Callable[[], ModelConfig]] = {
     "fluxformer_nano": _fluxformer_nano,
+    "fluxformer_nano_mined": lambda: replace(_fluxformer_nano(), duplex="off", mined_stages=(1,)),
     "fluxformer_s": lambda: FluxformerConfig(_SMALL),
     "fluxformer_b": lambda: FluxformerConfig(_BASE),
     "mvit_s": lambda: FluxformerConfig(_SMALL, duplex="off", clusters=0),
