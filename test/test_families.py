@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from helpers import small_config
 from torch import Tensor, nn
 
 from fluxformer_core.errors import ConfigError
@@ -17,6 +18,7 @@ NEW = {
     "emim_nano": model_config("emim_nano"),
     "emim_s": EmimConfig(frames=4, size=64, depths=(1, 1, 2, 1), dims=(8, 8, 16, 16), head_dim=8, drop_path=0.0),
     "emim_b": EmimConfig(frames=3, size=32, depths=(1, 2), dims=(8, 16), head_dim=8, conv_stages=1, border="pad"),
+    "fluxformer_nano_mined": small_config(duplex="off", mined_stages=(1, 2), mining_window=3, trunk={"drop_path": 0.0}),
     "video_focalnet_nano": model_config("video_focalnet_nano"),
     "video_focalnet_t": VideoFocalNetConfig(frames=4, size=32, depths=(1, 1), dim=8, drop_path=0.0),
     "video_focalnet_s": VideoFocalNetConfig(frames=3, size=32, depths=(1, 1), dim=8, causal=True, kernels=(3,)),
@@ -59,8 +61,8 @@ def test_every_parameter_learns(name):
     nn.functional.cross_entropy(model(rgb).logits, torch.tensor([0, 1])).backward()
     strength = {n: 0.0 if p.grad is None else p.grad.norm().item() for n, p in model.named_parameters()}
     assert all(math.isfinite(s) for s in strength.values())
-    # What is added to all channels' means is taken away again by a batch norm right behind it, in theory.
-    assert [n for n, s in strength.items() if s < 1e-8] == []
+    # A constant added to all keys changes no attention: the bias of their norm cannot learn, in theory.
+    assert [n for n, s in strength.items() if s < 1e-8 and not n.endswith("norm_k.bias")] == []
 
 
 @pytest.mark.parametrize("name", [n for n in NEW if n.startswith("emim")])
@@ -101,7 +103,7 @@ def test_the_exported_graph_computes_the_same_for_any_batch(name):
             torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", [n for n in NEW if not n.startswith("fluxformer")])  # which has tables of positions
 @torch.no_grad()
 def test_the_same_weights_take_clips_of_other_lengths_and_sizes(name):
     config = NEW[name]
