@@ -1,4 +1,4 @@
-"""fluxformer convert: a public MViTv2 checkpoint to a model file."""
+"""fluxformer convert: a public checkpoint to a model file."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-SUMMARY = "Make a model file from a public MViTv2 checkpoint (PySlowFast's or torchvision's)."
+SUMMARY = "Make a model file from a public checkpoint of MViTv2, UniFormer or Video-FocalNet."
 EXAMPLES = """\
   fluxformer convert torchvision:mvit_v2_s --out kinetics.safetensors
   fluxformer convert MViTv2_B_32x3_k400_f304025456.pyth --frames 16 --out kinetics_b.safetensors
   fluxformer convert torchvision:mvit_v2_s --model fluxformer_s --labels wave clap throw --out start.safetensors
+  fluxformer convert uniformer_small_k400_16x4.pth --model emim_s --labels wave clap --out start.safetensors
+  fluxformer convert video-focalnet_tiny_k400.pth --out kinetics.safetensors
 
 known names:
   torchvision:mvit_v2_s
