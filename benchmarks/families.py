@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -153,8 +152,13 @@ def _use(entry: Entry, store: ClipStore, threads: int) -> tuple[float, float, fl
     model = create_model(entry.model, len(store.labels), **entry.changes).eval()
     latency = measure_latency(model, store, entry.spec)
     flow = latency.percentile("flow", 50) if "flow" in latency.milliseconds else 0.0
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return latency.percentile("forward", 50), flow, memory
+    return latency.percentile("forward", 50), flow, _peak_memory()
+
+
+def _peak_memory() -> float:
+    """MiB that this program has held at most; what getrusage tells includes the process that started it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
 if __name__ == "__main__":
