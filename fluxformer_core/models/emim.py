@@ -54,9 +54,14 @@ class EmimConfig:
             wrong.append(f"dims of stages that attend must be multiples of head_dim {self.head_dim}, not {self.dims}")
         if not 0 <= self.conv_stages <= len(self.depths):
             wrong.append(f"conv_stages must be 0 to {len(self.depths)}, not {self.conv_stages}")
-        if self.conv_kernel < 1 or not self.conv_kernel % 2 or min(self.stem_kernel) < 1:
+        if self.conv_kernel < 1 or not self.conv_kernel % 2:
+            wrong.append(f"conv_kernel must be odd, not {self.conv_kernel}")
+        # Patches lie side by side: others would leave a grid that is not the clip's divided by the stride.
+        slots = self.stem_kernel[0]
+        if not self.stem_widths and (slots < 1 or not slots % 2 or self.stem_kernel[1:] != self.stem_stride[1:]):
             wrong.append(
-                f"conv_kernel must be odd, stem_kernel positive, not {self.conv_kernel} and {self.stem_kernel}"
+                f"stem_kernel must be odd in time and as wide and high as stem_stride {self.stem_stride}, "
+                f"not {self.stem_kernel}"
             )
         if self.window < 0 or (self.window and not self.window % 2):
             wrong.append(f"window must be odd, or 0 for none, not {self.window}")
