@@ -364,7 +364,7 @@ def test_a_signal_ends_the_action_and_the_process_in_peace(
         ({"recognition_rate": "fast"}, "recognition_rate"),
         ({"keep_score": 0.9}, "keep_score <= start_score"),
         pytest.param(
-            {"people": True},
+            {"people": "true"},
             "apt install ros-$ROS_DISTRO-vision-msgs",
             marks=pytest.mark.skipif(find_spec("vision_msgs") is not None, reason="vision_msgs is installed"),
         ),
@@ -381,8 +381,9 @@ def test_a_node_that_cannot_start_says_why_and_ends(ros: None, tmp_path: Path, p
         process.close()
 
 
-def test_a_build_only_run_ends_by_itself(ros: None, model: Path, tmp_path: Path) -> None:
-    process = RecognizerProcess(tmp_path / "stderr", model=model, build_only="true", backend="torch", precision="bf16")
+def test_a_build_only_run_ends_by_itself(ros: None, tmp_path: Path) -> None:
+    # The shipped weights: of random ones the answers hardly differ, and rounding is large beside their differences.
+    process = RecognizerProcess(tmp_path / "stderr", build_only="true", backend="torch", precision="bf16")
     try:
         assert process.process.wait(PATIENCE) == 0, process.said
         assert "torch in bf16 is within" in process.said
