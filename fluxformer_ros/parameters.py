@@ -124,6 +124,10 @@ SETTINGS = (
         "s",
         (0.1, 3600.0),
     ),
+    Setting("people", "tell people apart by what a detector says on `detections`", change="configure"),
+    Setting("person_class", "class of detections that are people; empty: all", change="configure"),
+    Setting("most_people", "people followed at once", range=(1, 64), change="configure"),
+    Setting("person_expiry", "who is not detected for this long is gone", "s", (0.05, 3600.0), change="configure"),
     Setting(
         "overlay_rate", "pictures per second of the camera's time on ~/overlay, if somebody looks", "Hz", (0.1, 60.0)
     ),

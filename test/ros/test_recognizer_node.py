@@ -366,10 +366,7 @@ def test_a_signal_ends_the_action_and_the_process_in_peace(
         pytest.param(
             {"people": "true"},
             "apt install ros-$ROS_DISTRO-vision-msgs",
-            marks=[
-                pytest.mark.skipif(find_spec("vision_msgs") is not None, reason="vision_msgs is installed"),
-                pytest.mark.xfail(reason="the parameters for people apart are missing in the table of parameters"),
-            ],
+            marks=pytest.mark.skipif(find_spec("vision_msgs") is not None, reason="vision_msgs is installed"),
         ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
