@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -108,6 +110,29 @@ def test_openvino_computes_what_the_net_computes_in_batches_of_any_size(batch, t
             expected = net(*given)
         for ours, theirs in zip(engine(*given), expected, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+AFTERWARDS = """
+import faulthandler, os, signal, sys, threading
+
+faulthandler.enable()  # gives the thread a stack for signals, which OpenVINO replaces
+sys.path.insert(0, sys.argv[1])
+from test_backends import open_engine, order
+
+engines = [open_engine(order(digest=""), "openvino")]
+thread = threading.Thread(target=engines.clear)
+thread.start()
+thread.join()
+signal.signal(signal.SIGCHLD, lambda *_: print("heard"))
+os.kill(os.getpid(), signal.SIGCHLD)
+"""
+
+
+def test_a_process_survives_signals_after_another_thread_let_go_of_the_last_engine():
+    openvino()
+    command = [sys.executable, "-c", AFTERWARDS, str(Path(__file__).parent)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
 
 
 def test_openvino_answers_several_threads_and_keeps_what_it_said():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -39,7 +40,7 @@ class OpenVinoBackend(Backend):
             return str(error)
         try:
             x = ops.parameter([4], np.float32)
-            core = openvino.Core()
+            core = _core()
             compiled = core.compile_model(openvino.Model([ops.add(x, x)], [x]), _DEVICE)
             if compiled(np.ones(4, np.float32))[0].tolist() != [2.0] * 4:
                 return "OpenVINO adds wrongly here"
@@ -81,8 +82,6 @@ class OpenVinoBackend(Backend):
         Raises:
             BackendError: if the graph cannot be read.
         """
-        import openvino
-
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
@@ -92,7 +91,7 @@ class OpenVinoBackend(Backend):
             "ENABLE_CPU_PINNING": False,
         }
         try:
-            compiled = openvino.Core().compile_model(folder / _GRAPH, _DEVICE, settings)
+            compiled = _core().compile_model(folder / _GRAPH, _DEVICE, settings)
         except RuntimeError as error:
             raise BackendError(f"OpenVINO cannot load it: {str(error).strip().partition(chr(10))[0]}") from error
         return _OpenVinoEngine(self.name, order, compiled)
@@ -110,7 +109,17 @@ class _OpenVinoEngine(Engine):
         return tuple(torch.from_numpy(np.array(results[i])) for i in range(len(results)))
 
 
-def _processor() -> str:
+@cache
+def _core() -> Any:
+    """The one Core of the process, kept to its end.
+
+    Its CPU plugin gives the thread that loads it a stack for signals, and takes that away with the last engine. If
+    another thread lets go of that engine, the first one keeps a stack that is no more, and dies of its next signal.
+    """
     import openvino
 
-    return str(openvino.Core().get_property(_DEVICE, "FULL_DEVICE_NAME")).strip()
+    return openvino.Core()
+
+
+def _processor() -> str:
+    return str(_core().get_property(_DEVICE, "FULL_DEVICE_NAME")).strip()
