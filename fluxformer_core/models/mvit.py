@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.models.attention import AttentionConfig, PoolingAttention
 from fluxformer_core.models.layers import Grid, Mlp, ResidualBranch
-from fluxformer_core.models.stem import conv_stem, half
+from fluxformer_core.models.stem import conv3d, conv_stem, half
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,12 @@ class PatchEmbed(nn.Module):
         if config.stem_widths:
             self.conv, width, stride = conv_stem(config.stem_widths, config.stem_stride)
             self.proj: nn.Module = nn.Sequential(
-                nn.Conv3d(width, config.dim, 3, stride, 1, bias=False), nn.BatchNorm3d(config.dim)
+                conv3d(width, config.dim, (3, 3, 3), stride, (1, 1, 1)), nn.BatchNorm3d(config.dim)
             )
         else:
             self.conv = nn.Identity()
-            self.proj = nn.Conv3d(3, config.dim, config.stem_kernel, config.stem_stride, half(config.stem_kernel))
+            padding = half(config.stem_kernel)
+            self.proj = conv3d(3, config.dim, config.stem_kernel, config.stem_stride, padding, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.proj(self.conv(x)).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]

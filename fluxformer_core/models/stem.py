@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -48,7 +50,17 @@ def conv3d(
     channels: int, out: int, kernel: Grid, stride: Grid, padding: Grid, *, causal: bool = False, bias: bool = False
 ) -> nn.Conv3d:
     """A convolution; a causal one is padded with earlier time alone."""
-    return (CausalConv3d if causal and kernel[0] > 1 else nn.Conv3d)(channels, out, kernel, stride, padding, bias=bias)
+    return (CausalConv3d if causal and kernel[0] > 1 else Conv3d)(channels, out, kernel, stride, padding, bias=bias)
+
+
+class Conv3d(nn.Conv3d):
+    """A convolution that is fast for a clip alone, too.
+
+    For a single small input PyTorch takes another implementation than for a batch, which takes twice as long.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _convolve(self, x, self.padding)
 
 
 class CausalConv3d(nn.Conv3d):
@@ -56,8 +68,15 @@ class CausalConv3d(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         early = self.kernel_size[0] - self.stride[0]
-        x = nn.functional.pad(x, (0, 0, 0, 0, early, 0))
-        return nn.functional.conv3d(x, self.weight, self.bias, self.stride, (0, *self.padding[1:]))
+        return _convolve(self, nn.functional.pad(x, (0, 0, 0, 0, early, 0)), (0, *self.padding[1:]))
+
+
+def _convolve(conv: nn.Conv3d, x: Tensor, padding: Any) -> Tensor:
+    w, b = conv.weight, conv.bias
+    plain = x.device.type == "cpu" and x.dtype == w.dtype == torch.float32 and not torch.compiler.is_compiling()
+    if plain and not torch.is_grad_enabled() and torch.backends.mkldnn.is_available():
+        return torch.mkldnn_convolution(x, w, b, padding, conv.stride, conv.dilation, conv.groups)
+    return nn.functional.conv3d(x, w, b, conv.stride, padding, conv.dilation, conv.groups)
 
 
 class Embedding(nn.Module):
