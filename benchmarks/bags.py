@@ -10,7 +10,7 @@ import csv
 import resource
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from fluxformer_core.bundle import default_bundle_path
+from fluxformer_core.cli.backend_arguments import add_backend_arguments
 from fluxformer_core.clip import SECOND, Pixels
 from fluxformer_core.evaluation.bags.document import speed
 from fluxformer_core.evaluation.bags.evaluation import evaluate_bags
@@ -27,11 +28,22 @@ from fluxformer_core.evaluation.bags.watch import Watcher, peak_memory
 from fluxformer_core.learn.annotations import Recording, read_data
 from fluxformer_core.stream.bag_writer import ImageBag
 from fluxformer_core.stream.prepare import FAR_GREY, NEAR_GREY, to_rgb
+from fluxformer_core.stream.recognizer import RecognizerConfig
 from fluxformer_core.stream.sources import open_source
 
 NEAR, FAR = 0.5, 4.5  # m: what the ends of the brightness of depth recordings stand for
 TOPIC = "/camera/image_raw"
 START = 1_700_000_000 * SECOND
+
+
+@dataclass(frozen=True)
+class Shot:
+    """An image of a recording."""
+
+    image: np.ndarray
+    pixels: Pixels
+    label: str
+    number: int  # of the recording in the bag
 
 
 def main() -> None:
@@ -47,6 +59,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=30.0, help="Hz (default: %(default)g)")
     parser.add_argument("--model", type=Path, default=default_bundle_path(), help="(default: the shipped one)")
     parser.add_argument("--workers", type=int, default=usable_cores(), help="processes (default: the cores)")
+    add_backend_arguments(parser)
     options = parser.parse_args()
     width, height = (int(side) for side in options.size.split("x"))
     cv2.setNumThreads(1)
@@ -72,7 +85,8 @@ def main() -> None:
         with truth.open("w", newline="") as file:
             csv.writer(file).writerows([("bag", "topic", "start", "end", "label"), *lines])
     bags = [options.folder / name for name in kinds]
-    evaluation = evaluate_bags(bags, [truth], Watcher(options.model), workers=options.workers)
+    watcher = Watcher(options.model, config=RecognizerConfig(backend=options.backend, precision=options.precision))
+    evaluation = evaluate_bags(bags, [truth], watcher, workers=options.workers)
     print(table(evaluation))
     found = speed(evaluation)
     largest = max(peak_memory(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
@@ -85,37 +99,37 @@ def main() -> None:
 
 def _shots(
     recordings: Sequence[Recording], size: tuple[int, int], rate: float, seconds: float
-) -> Iterator[tuple[np.ndarray, Pixels, str]]:
-    """Recordings one after the other, again and again, with the label of each image."""
+) -> Iterator[Shot]:
+    """Recordings one after the other, again and again."""
     left = round(seconds * rate)
-    for recording in cycle(recordings):
+    for number, recording in enumerate(cycle(recordings)):
         with open_source(recording.path, topic=recording.topic or None) as source:
             for frame in source:
                 image = _fitted(to_rgb(frame.image, frame.pixels), size)
                 if recording.pixels == "depth":
-                    yield _metres(image[..., 0]), Pixels.DEPTH, recording.label
+                    yield Shot(_metres(image[..., 0]), Pixels.DEPTH, recording.label, number)
                 else:
-                    yield image, Pixels.RGB, recording.label
+                    yield Shot(image, Pixels.RGB, recording.label, number)
                 left -= 1
                 if not left:
                     return
 
 
 def _write(
-    bag: Path, shots: Iterator[tuple[np.ndarray, Pixels, str]], compressed: bool, rate: float
+    bag: Path, shots: Iterator[Shot], compressed: bool, rate: float
 ) -> list[tuple[object, ...]]:
     lines: list[tuple[object, ...]] = []
     unfinished = bag.with_name(f"{bag.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     topic = f"{TOPIC}/compressed" if compressed else TOPIC
-    label, since, i = "", 0.0, 0
+    label, number, since, i = "", 0, 0.0, 0
     with ImageBag(unfinished, compressed=compressed) as writer:
-        for i, (image, pixels, now) in enumerate(shots):
-            writer.write(topic, image, pixels, START + round(i * SECOND / rate))
-            if now != label:
-                if label:
-                    lines.append((bag.name, "", since, i / rate, label))
-                label, since = now, i / rate
+        for i, shot in enumerate(shots):
+            writer.write(topic, shot.image, shot.pixels, START + round(i * SECOND / rate))
+            if shot.number != number:
+                lines.append((bag.name, "", since, i / rate, label))
+                since = i / rate
+            label, number = shot.label, shot.number
     unfinished.rename(bag)
     return [*lines, (bag.name, "", since, (i + 1) / rate, label)]
 

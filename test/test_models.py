@@ -17,6 +17,7 @@ from fluxformer_core.models.clustering import ClusteringTokens
 from fluxformer_core.models.fluxformer import Fluxformer, FluxformerConfig
 from fluxformer_core.models.mvit import MViTConfig
 from fluxformer_core.models.registry import clip_spec, create_model, list_models, model_config
+from fluxformer_core.models.stem import conv3d
 
 DUPLEX = ["cross", "self", "bidirectional"]
 
@@ -471,3 +472,19 @@ def test_plain_configurations_ignore_what_they_do_not_use():
         MViTConfig(frames=4, size=32, depths=(1, 1), dim=16), duplex="off", clusters=0, final_heads=7
     )
     assert config.trunk.dim_out == 32
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize(("kernel", "stride"), [((1, 3, 3), (1, 2, 2)), ((3, 3, 3), (2, 2, 2)), ((2, 4, 4), (2, 4, 4))])
+def test_convolutions_compute_the_same_whether_or_not_they_may_learn(kernel, stride, causal, bias):
+    torch.manual_seed(0)
+    padding = (kernel[0] // 2, 1, 1)
+    conv = conv3d(3, 8, kernel, stride, padding, causal=causal, bias=bias)
+    x, _ = clips(1)
+    learning = conv(x)
+    with torch.inference_mode():
+        torch.testing.assert_close(conv(x), learning.detach(), rtol=1e-5, atol=1e-5)
+    learning.square().mean().backward()
+    assert conv.weight.grad is not None
+    assert conv.weight.grad.abs().max() > 0
