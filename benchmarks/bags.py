@@ -97,9 +97,7 @@ def main() -> None:
     )
 
 
-def _shots(
-    recordings: Sequence[Recording], size: tuple[int, int], rate: float, seconds: float
-) -> Iterator[Shot]:
+def _shots(recordings: Sequence[Recording], size: tuple[int, int], rate: float, seconds: float) -> Iterator[Shot]:
     """Recordings one after the other, again and again."""
     left = round(seconds * rate)
     for number, recording in enumerate(cycle(recordings)):
@@ -115,9 +113,7 @@ def _shots(
                     return
 
 
-def _write(
-    bag: Path, shots: Iterator[Shot], compressed: bool, rate: float
-) -> list[tuple[object, ...]]:
+def _write(bag: Path, shots: Iterator[Shot], compressed: bool, rate: float) -> list[tuple[object, ...]]:
     lines: list[tuple[object, ...]] = []
     unfinished = bag.with_name(f"{bag.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
