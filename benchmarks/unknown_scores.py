@@ -17,6 +17,9 @@ from fluxformer_core.stream.belief import FLATTENED, softmax
 Score = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
 """Of logits (labels,) and embedding (D,): the higher, the more speaks against every known action."""
 
+SHRUNK = 0.1
+"""How far the covariance of the embedding is drawn towards a sphere, for it comes from few clips."""
+
 
 def scores(bundle: Bundle) -> dict[str, Score]:
     """All that are compared, by name."""
@@ -54,9 +57,18 @@ def scores(bundle: Bundle) -> dict[str, Score]:
             one, many = embedding - middle, means - middle
             return 1.0 - float((many @ one / np.linalg.norm(many, axis=1)).max() / np.linalg.norm(one))
 
+        ridge = SHRUNK * np.trace(bundle.statistics.spread) / len(middle) * np.eye(len(middle), dtype=np.float32)
+        factor = np.linalg.cholesky(np.linalg.inv((1 - SHRUNK) * bundle.statistics.spread + ridge))
+
+        def mahalanobis(_: NDArray[np.float32], embedding: NDArray[np.float32]) -> float:
+            return float(np.linalg.norm((means - embedding) @ factor, axis=1).min() / np.sqrt(len(middle)))
+
         found["distance to the nearest mean of an action, Euclidean"] = distance
+        found["the same, Mahalanobis"] = mahalanobis
         found["the same, cosine seen from the middle of the means"] = turned
         found["square roots and Euclidean distance, added"] = lambda z, e: flattened(z, e) + distance(z, e)
+        found["entropy and Euclidean distance, added"] = lambda z, e: entropy(z, e) + distance(z, e)
+        found["entropy and Mahalanobis distance, added"] = lambda z, e: entropy(z, e) + mahalanobis(z, e)
     return found
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.models.depthwise import depthwise_conv3d
-from fluxformer_core.models.layers import Grid, Mlp, Prediction, ResidualBranch, clip_problems, initialise
+from fluxformer_core.models.layers import Grid, Mlp, Prediction, ResidualBranch, clip_problems, drop_rates, initialise
 from fluxformer_core.models.mining import Border, MotionMining, Pairing
 from fluxformer_core.models.stem import Embedding, channels_first, channels_last, mean_of_tokens
 
@@ -187,16 +187,17 @@ class Emim(nn.Module):
         super().__init__()
         self.config = config
         self.embeds, self.stages = nn.ModuleList(), nn.ModuleList()
-        block, channels = 0, 3
-        for stage, (depth, dim) in enumerate(zip(config.depths, config.dims, strict=True)):
+        channels = 3
+        for stage, (dim, drops) in enumerate(
+            zip(config.dims, drop_rates(config.drop_path, config.depths), strict=True)
+        ):
             self.embeds.append(
                 Embedding(channels, dim, (1, 2, 2), (1, 2, 2))
                 if stage
                 else Embedding(channels, dim, config.stem_kernel, config.stem_stride, config.stem_widths)
             )
-            drops = [config.drop_path * i / max(config.num_blocks - 1, 1) for i in range(block, block + depth)]
             self.stages.append(nn.Sequential(*[_block(config, stage, i, drop) for i, drop in enumerate(drops)]))
-            block, channels = block + depth, dim
+            channels = dim
         self.norm = TokenBatchNorm(config.width)
         self.dropout = nn.Dropout(config.head_dropout)
         self.head = nn.Linear(config.width, num_classes)

@@ -8,6 +8,7 @@ and the class token is classified.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Literal
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.models.clustering import ClusteringTokens
 from fluxformer_core.models.duplex import DuplexBlock, DuplexMode
-from fluxformer_core.models.layers import Grid, Mlp, Prediction, ResidualBranch, initialise, sample_mask
+from fluxformer_core.models.layers import Grid, Mlp, Prediction, ResidualBranch, drop_rates, initialise, sample_mask
 from fluxformer_core.models.mining import MinedMotion
 from fluxformer_core.models.mvit import Block, MViTConfig, PatchEmbed
 
@@ -161,8 +162,8 @@ class Fluxformer(nn.Module):
         self.patch_embed = PatchEmbed(trunk)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, trunk.dim))
         self.blocks = nn.ModuleList()
-        for i, attention in enumerate(blocks):
-            drop = trunk.drop_path * i / max(len(blocks) - 1, 1)
+        drops = chain.from_iterable(drop_rates(trunk.drop_path, trunk.depths))
+        for i, (attention, drop) in enumerate(zip(blocks, drops, strict=True)):
             if config.duplex != "off" and i < self.num_duplex:
                 self.blocks.append(DuplexBlock(attention, trunk, drop, mode=config.duplex, gate=config.gate))
             else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -47,6 +49,12 @@ class ResidualBranch(nn.Module):
 
     def extra_repr(self) -> str:
         return f"drop={self.drop:.3f}"
+
+
+def drop_rates(most: float, depths: Sequence[int]) -> list[list[float]]:
+    """Shares of `ResidualBranch.drop`, stage by stage: 0 in the first block of all, `most` in the last."""
+    rates = iter([most * i / max(sum(depths) - 1, 1) for i in range(sum(depths))])
+    return [list(islice(rates, depth)) for depth in depths]
 
 
 def sample_mask(x: Tensor, drop: float) -> Tensor:

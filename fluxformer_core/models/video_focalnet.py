@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.models.depthwise import depthwise_conv3d
-from fluxformer_core.models.layers import Grid, Mlp, Prediction, ResidualBranch, clip_problems, initialise
+from fluxformer_core.models.layers import Grid, Mlp, Prediction, ResidualBranch, clip_problems, drop_rates, initialise
 from fluxformer_core.models.stem import Embedding, channels_first, channels_last, mean_of_tokens
 
 
@@ -191,14 +191,12 @@ class VideoFocalNet(nn.Module):
             3, config.dim, (1, h, w), (t, h, w), config.stem_widths, causal=config.causal
         )  # fmt: skip
         self.stages, self.downsamples = nn.ModuleList(), nn.ModuleList()
-        block, dim = 0, config.dim
-        for stage, depth in enumerate(config.depths):
+        dim = config.dim
+        for stage, drops in enumerate(drop_rates(config.drop_path, config.depths)):
             if stage:
                 self.downsamples.append(Embedding(dim, 2 * dim, (1, 2, 2), (1, 2, 2)))
                 dim *= 2
-            drops = [config.drop_path * i / max(config.num_blocks - 1, 1) for i in range(block, block + depth)]
             self.stages.append(nn.Sequential(*[FocalBlock(dim, config, drop) for drop in drops]))
-            block += depth
         self.norm = nn.LayerNorm(dim)
         self.dropout = nn.Dropout(config.head_dropout)
         self.head = nn.Linear(dim, num_classes)
