@@ -7,6 +7,9 @@ import logging
 import multiprocessing
 import shutil
 import subprocess
+import sys
+import time
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -244,6 +247,47 @@ def test_a_process_that_is_killed_takes_nobody_with_it() -> None:
     assert [bool(outcome.faults) for outcome in found] == [False, True, False, False]
     assert "was killed" in found[1].faults[0].text
     assert not multiprocessing.active_children()
+
+
+ENDLESS = """
+import sys
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[1])
+from treacherous import EndlessWatcher
+from fluxformer_core.evaluation.bags.finding import Job
+from fluxformer_core.evaluation.bags.processes import watch_streams
+
+if __name__ == "__main__":
+    watch_streams(EndlessWatcher(), [Job(path, "/image", Path(path), length=1) for path in sys.argv[2:]], 2, quiet=True)
+"""
+
+
+def test_nobody_goes_on_for_a_process_that_was_killed(tmp_path: Path) -> None:
+    script, notes = tmp_path / "endless.py", [tmp_path / "a", tmp_path / "b"]
+    script.write_text(ENDLESS)
+    main_process = subprocess.Popen([sys.executable, script, Path(__file__).parent, *notes])
+    try:
+        wait_until(lambda: all(note.exists() and note.read_text() for note in notes))
+    finally:
+        main_process.kill()
+        main_process.wait()
+    wait_until(lambda: not any(_runs(int(note.read_text())) for note in notes))
+
+
+def _runs(number: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{number}/stat").read_text()  # Z: over, but nobody has asked how it ended
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until(true: Callable[[], bool], patience: float = 60.0) -> None:
+    """Look again and again."""
+    end = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.05)
 
 
 def test_bags_of_one_name_are_told_apart(tmp_path: Path) -> None:

@@ -108,4 +108,12 @@ def _begin(beats: Queue[int]) -> None:
 
 
 def _watch(watcher: Watcher, job: Job) -> Outcome:
-    return watcher.watch(job, _beats.put if _beats is not None else lambda count: None)
+    return watcher.watch(job, _beat)
+
+
+def _beat(count: int) -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)  # who asked was killed: nobody wants the rest of a long bag
+    if _beats is not None:
+        _beats.put(count)
