@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
 import shutil
 import subprocess
-import sys
-import time
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,14 +15,12 @@ import numpy as np
 import pytest
 from bag_bench import RATE, START, TOPIC, moving, opinionated_bundle, storage_file, write_bag, write_truth
 from rosbags.typesys import get_types_from_msg
-from treacherous import TreacherousWatcher
 
 from fluxformer_core.cli import BAD_INPUT, main
 from fluxformer_core.cli.evaluate_bags import INCOMPLETE, WORSE
 from fluxformer_core.clip import SECOND, ClipSpec, Pixels
 from fluxformer_core.evaluation.bags.document import MEASURED_HERE
-from fluxformer_core.evaluation.bags.finding import Job, find_bags, find_streams
-from fluxformer_core.evaluation.bags.processes import watch_streams
+from fluxformer_core.evaluation.bags.finding import find_bags, find_streams
 from fluxformer_core.evaluation.bags.thumbnails import HEIGHT, Stretch, strips
 from fluxformer_core.stream.bag_writer import ImageBag
 from fluxformer_core.stream.sources.bag import BagSource
@@ -238,56 +232,6 @@ def test_bad_input_is_refused_in_one_line(
     shown = capsys.readouterr()
     assert complaint in shown.err
     assert (shown.err.count("\n"), shown.out) == (1, "")
-
-
-def test_a_process_that_is_killed_takes_nobody_with_it() -> None:
-    jobs = [Job(name, TOPIC, Path(name), length=k) for k, name in enumerate(("a", "crash", "b", "c"))]
-    found = watch_streams(TreacherousWatcher(), jobs, 2, quiet=True)  # type: ignore[arg-type]
-    assert [outcome.job.bag for outcome in found] == ["a", "crash", "b", "c"]
-    assert [bool(outcome.faults) for outcome in found] == [False, True, False, False]
-    assert "was killed" in found[1].faults[0].text
-    assert not multiprocessing.active_children()
-
-
-ENDLESS = """
-import sys
-from pathlib import Path
-
-sys.path.insert(0, sys.argv[1])
-from treacherous import EndlessWatcher
-from fluxformer_core.evaluation.bags.finding import Job
-from fluxformer_core.evaluation.bags.processes import watch_streams
-
-if __name__ == "__main__":
-    watch_streams(EndlessWatcher(), [Job(path, "/image", Path(path), length=1) for path in sys.argv[2:]], 2, quiet=True)
-"""
-
-
-def test_nobody_goes_on_for_a_process_that_was_killed(tmp_path: Path) -> None:
-    script, notes = tmp_path / "endless.py", [tmp_path / "a", tmp_path / "b"]
-    script.write_text(ENDLESS)
-    main_process = subprocess.Popen([sys.executable, script, Path(__file__).parent, *notes])
-    try:
-        wait_until(lambda: all(note.exists() and note.read_text() for note in notes))
-    finally:
-        main_process.kill()
-        main_process.wait()
-    wait_until(lambda: not any(_runs(int(note.read_text())) for note in notes))
-
-
-def _runs(number: int) -> bool:
-    try:
-        return ") Z " not in Path(f"/proc/{number}/stat").read_text()  # Z: over, but nobody has asked how it ended
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def wait_until(true: Callable[[], bool], patience: float = 60.0) -> None:
-    """Look again and again."""
-    end = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.05)
 
 
 def test_bags_of_one_name_are_told_apart(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def conv3d(
 class Conv3d(nn.Conv3d):
     """A convolution that is fast for a clip alone, too.
 
-    For a single small input PyTorch takes another implementation than for a batch, which takes twice as long.
+    For a single small input PyTorch takes a slower implementation than for a batch.
     """
 
     def forward(self, x: Tensor) -> Tensor:
