@@ -82,6 +82,13 @@ def test_scores_are_bars_of_their_length() -> None:
     np.testing.assert_allclose(np.array(lengths) / 242, (0.75, 0.2, 0.1), atol=0.01)
 
 
+def test_the_bar_of_the_name_is_lit_though_another_scores_more() -> None:
+    kept = dataclasses.replace(ACTION, label="draw_circle_cw", score=0.2)
+    picture = draw_overlay(CAMERA, recognition=kept, event=None)
+    lengths = [area(picture[row : row + 1, 542:790], GREEN) for row in (134, 161)]
+    np.testing.assert_allclose(np.array(lengths) / 242, (0.0, 0.2), atol=0.01)
+
+
 def test_scores_outside_their_range_stay_in_their_bars() -> None:
     wild = dataclasses.replace(ACTION, scores=(ActionScore("wave", 1.7), ActionScore("clap", -0.5)))
     tame = dataclasses.replace(ACTION, scores=(ActionScore("wave", 1.0), ActionScore("clap", 0.0)))

@@ -133,19 +133,21 @@ def _draw_event(page: Page, recognition: Recognition | None, event: ActionEvent 
 
 
 def _draw_scores(page: Page, recognition: Recognition, colour: Colour) -> None:
-    rows = [(readable(entry.label), entry.score, _BAR) for entry in recognition.scores[:_BARS]]
-    if rows and recognition.state is State.ACTION:
-        rows[0] = (*rows[0][:2], colour)
+    entries = recognition.scores[:_BARS]
+    # An action keeps its name for a while after another scores more: it is the name that is marked.
+    named = recognition.label if recognition.state is State.ACTION else None
+    lit = named or next((entry.label for entry in entries), None)
+    rows = [(readable(e.label), e.score, colour if e.label == named else _BAR, e.label == lit) for e in entries]
     if rows:
-        rows.append(("none of these", recognition.unknown_score, STATE_COLOURS[State.UNKNOWN]))
+        rows.append(("none of these", recognition.unknown_score, STATE_COLOURS[State.UNKNOWN], False))
     left, _, right, _ = _PANEL
     start, end = left + 146, right - 52
-    for row, (name, score, bar) in enumerate(rows):
+    for row, (name, score, bar, bright) in enumerate(rows):
         y = _BAR_TOP + row * _BAR_PITCH
-        page.text((start - 12, y + 5.5), name, 16, INK if row == 0 else QUIET, "rs", room=start - 12 - left)
+        page.text((start - 12, y + 5.5), name, 16, INK if bright else QUIET, "rs", room=start - 12 - left)
         page.fill((start, y - 7, end, y + 7), HOLLOW)
         page.fill((start, y - 7, start + (end - start) * min(max(score, 0.0), 1.0), y + 7), bar)
-        page.text((right, y + 5.5), _percent(score), 16, INK if row == 0 else QUIET, "rs")
+        page.text((right, y + 5.5), _percent(score), 16, INK if bright else QUIET, "rs")
 
 
 def _draw_motion(page: Page, recognition: Recognition, selection: Selection, colour: Colour) -> None:
