@@ -128,6 +128,21 @@ def test_after_a_reset_any_stamp_is_the_first():
         assert judged.judge(stamp) is Verdict.ADMIT
 
 
+@settings(max_examples=200)
+@given(
+    rate=st.sampled_from([10.0, 15.0, 20.0, 24.0, 25.0, 30.0, 50.0, 60.0]),
+    jitter=st.floats(0, 0.05),
+    seed=st.integers(0, 1000),
+    lost=st.sets(st.integers(1, 59), max_size=40),
+)
+def test_a_stream_that_lost_frames_is_soon_read_as_the_whole_one_is(rate, jitter, seed, lost):
+    stamps = camera(rate, 100 / rate, jitter, seed)
+    kept = [stamp for index, stamp in enumerate(stamps) if index not in lost]
+    later = stamps[60] + SECOND // 4
+    whole, rest = ([stamp for stamp in admitted(part) if stamp >= later] for part in (stamps, kept))
+    assert rest == whole
+
+
 def test_frames_that_a_slow_camera_did_not_send_are_not_made_up_for():
     slow, fast = camera(10, 5), [stamp + 5 * SECOND for stamp in camera(60, 5)]
     entered = [stamp for stamp in admitted(slow + fast) if stamp >= fast[0]]

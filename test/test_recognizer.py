@@ -200,6 +200,18 @@ def test_a_camera_that_jitters_does_not_miss_its_turn(bundle):
     assert gaps == pytest.approx(0.1, abs=0.02)
 
 
+@pytest.mark.parametrize("lost", [range(61, 62), range(61, 64), range(61, 69), range(61, 76), range(60, 79)])
+def test_lost_frames_do_not_shift_later_recognitions(bundle, lost):
+    """The last two are gaps that empty the window."""
+    frames = stamped(still(180), rate=30)
+    kept = [frame for index, frame in enumerate(frames) if index not in lost]
+    whole, rest = (
+        [r.stamp for r in recognitions_of(push_all(Recognizer(bundle), part)) if r.stamp >= frames[82][1]]
+        for part in (frames, kept)
+    )
+    assert rest == whole
+
+
 @settings(max_examples=30)
 @given(
     steps=st.lists(

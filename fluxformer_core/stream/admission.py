@@ -18,6 +18,20 @@ class Verdict(Enum):
     TIME_JUMP = "time_jump"  # admit after a reset: much older than the newest frame, as when a bag starts again
 
 
+def next_turn(due: int, stamp: int, period: int) -> int:
+    """The turn after the one that was taken at `stamp`, in ns.
+
+    Turns that were missed are left out, not made up for, and the rhythm keeps its phase: a stream that lost frames is
+    soon read at the same stamps again as the whole stream is.
+
+    Args:
+        due: ns: the turn that was taken, on time, late or a little early.
+        stamp: ns: when it was.
+        period: ns, between turns.
+    """
+    return due + max((stamp - due) // period + 1, 1) * period
+
+
 class Admission:
     """Admits frames at `spec.rate` or, from a slower camera, all of them.
 
@@ -51,22 +65,24 @@ class Admission:
             stamp: ns.
         """
         if self._newest is None:
-            return self._admit(stamp, Verdict.ADMIT, first=True)
+            self._due = stamp
+            return self._admit(stamp, Verdict.ADMIT)
         step = stamp - self._newest
         if step == 0:
             return Verdict.DUPLICATE
         if step < 0:
-            return Verdict.LATE if -step <= self._max_gap else self._admit(stamp, Verdict.TIME_JUMP, first=True)
+            if -step <= self._max_gap:
+                return Verdict.LATE
+            self._due = stamp
+            return self._admit(stamp, Verdict.TIME_JUMP)
         if step > self._max_gap:
-            return self._admit(stamp, Verdict.GAP, first=True)
+            return self._admit(stamp, Verdict.GAP)
         self._newest = stamp
         if stamp < max(self._due - self._early, self._admitted + self._closest):
             return Verdict.SKIP
-        return self._admit(stamp, Verdict.ADMIT, first=False)
+        return self._admit(stamp, Verdict.ADMIT)
 
-    def _admit(self, stamp: int, verdict: Verdict, *, first: bool) -> Verdict:
+    def _admit(self, stamp: int, verdict: Verdict) -> Verdict:
         self._newest = self._admitted = stamp
-        # The grid keeps its phase unless the camera has fallen behind it.
-        on_time = not first and stamp - self._due < self._period
-        self._due = (self._due if on_time else stamp) + self._period
+        self._due = next_turn(self._due, stamp, self._period)
         return verdict

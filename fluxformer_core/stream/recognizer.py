@@ -20,7 +20,7 @@ from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import BackendError, ConfigError
 from fluxformer_core.flow.base import FlowEstimator
 from fluxformer_core.stream.activity import Spell
-from fluxformer_core.stream.admission import Admission, Verdict
+from fluxformer_core.stream.admission import Admission, Verdict, next_turn
 from fluxformer_core.stream.belief import softmax
 from fluxformer_core.stream.buffer import THUMBNAIL, RollingBuffer, Window
 from fluxformer_core.stream.clip_builder import ClipBuffers, build_clip
@@ -353,7 +353,8 @@ class Recognizer:
     def _empty(self, cause: ResetCause) -> tuple[ActionEvent, ...]:
         self.counters.resets[cause] += 1
         self._buffer.clear()
-        self._next_recognition = None
+        if cause is not ResetCause.GAP:
+            self._next_recognition = None
         self.last_selection = None
         return self._decider.reset(self._newest)
 
@@ -401,10 +402,9 @@ class Recognizer:
 
     def _schedule(self, stamp: int) -> None:
         period = round(SECOND / self._config.recognition_rate)
-        due = self._next_recognition
         # Half a frame early is on time: the frame rate need not divide by the recognition rate.
-        base = stamp if due is None or stamp - due > period else due
-        self._next_recognition = base + period - (self.spec.period // 2 if due is None else 0)
+        due = stamp - self.spec.period // 2 if self._next_recognition is None else self._next_recognition
+        self._next_recognition = next_turn(due, stamp, period)
 
     @torch.inference_mode()
     def _ask(self, clips: Sequence[tuple[NDArray[np.uint8], NDArray[np.float32]]]) -> list[Evidence]:
