@@ -1,17 +1,18 @@
-"""A place for one message: the subscription leaves the newest there, the worker takes it when it is free."""
+"""Where messages wait: the subscription leaves the newest there, the worker takes the oldest when it is free."""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class Mailbox(Generic[T]):
-    """Holds the latest item only, so that a slow reader is late by one item and never by a queue of them.
+    """Holds the latest few items in their order, so that a slow reader is late by no more than those.
 
-    Every item is accounted for: `received == taken + replaced + discarded`, plus one while an item waits.
+    Every item is accounted for: `received == taken + replaced + discarded`, plus those that wait.
 
     Attributes:
         received: items put so far.
@@ -20,9 +21,14 @@ class Mailbox(Generic[T]):
         discarded: items that were put after, or still waited at, `close`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = 1) -> None:
+        """An open mailbox.
+
+        Args:
+            size: items that may wait.
+        """
         self._changed = threading.Condition()
-        self._item: T | None = None
+        self._items: deque[T] = deque(maxlen=size)
         self._closed = False
         self.received = 0
         self.taken = 0
@@ -36,19 +42,19 @@ class Mailbox(Generic[T]):
             if self._closed:
                 self.discarded += 1
                 return
-            if self._item is not None:
+            if len(self._items) == self._items.maxlen:
                 self.replaced += 1
-            self._item = item
+            self._items.append(item)
             self._changed.notify()
 
     def take(self) -> T | None:
         """Wait for an item and remove it; None once the mailbox is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._item is not None)
-            item, self._item = self._item, None
-            if item is not None:
-                self.taken += 1
-            return item
+            self._changed.wait_for(lambda: self._closed or self._items)
+            if not self._items:
+                return None
+            self.taken += 1
+            return self._items.popleft()
 
     def open(self) -> None:
         """Accept items again after `close`."""
@@ -59,7 +65,6 @@ class Mailbox(Generic[T]):
         """Drop what waits and release the reader."""
         with self._changed:
             self._closed = True
-            if self._item is not None:
-                self._item = None
-                self.discarded += 1
+            self.discarded += len(self._items)
+            self._items.clear()
             self._changed.notify_all()

@@ -44,6 +44,7 @@ class NodeConfig:
     flow: str = ""
     enrolled_file: str = ""
     image_transport: str = "raw"
+    queue_size: int = 3
     autostart: bool = True
     build_only: bool = False
     threads: int = 0
@@ -114,6 +115,12 @@ SETTINGS = (
         "image_transport",
         "raw: subscribe to `image`; otherwise to `image/<image_transport>` (sensor_msgs/CompressedImage)",
         choices=IMAGE_TRANSPORTS,
+        change="configure",
+    ),
+    Setting(
+        "queue_size",
+        "images that may wait while the model is busy; more are replaced by the newest. 1: least delay of a slow model",
+        range=(1, 100),
         change="configure",
     ),
     Setting("autostart", "configure and activate without being asked", change="start"),

@@ -132,7 +132,7 @@ class RecognizerNode(LifecycleNode):
         self._loaded = _Loaded(
             bundle,
             recognizer,
-            Worker(recognizer, self._publish, self.get_logger()),
+            Worker(recognizer, self._publish, self.get_logger(), self._config.queue_size),
             self.create_lifecycle_publisher(Recognition, "~/recognition", 10),
             self.create_lifecycle_publisher(ActionEvent, "~/events", 50),
             self.create_lifecycle_publisher(ActionLabels, "~/labels", latched),

@@ -1,4 +1,4 @@
-"""The one thread that recognises: it takes the newest image, decodes it, pushes it and hands on what follows."""
+"""The one thread that recognises: it takes an image, decodes it, pushes it and hands on what follows."""
 
 from __future__ import annotations
 
@@ -50,15 +50,22 @@ class Worker:
         onlooker: called like the observer, with the image, how to read it, its stamp (ns) and its frame_id.
     """
 
-    def __init__(self, recognizer: Recognizer, publish: Callable[[Update, str], None], logger: RcutilsLogger) -> None:
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        publish: Callable[[Update, str], None],
+        logger: RcutilsLogger,
+        queue_size: int = 1,
+    ) -> None:
         """Prepare; nothing runs before `start`.
 
         Args:
             recognizer: used from the worker's thread only, but for `reset` and `enroll`.
             publish: called with what an image led to and the frame_id of the image; from any thread.
             logger: for images that cannot be used and for failures.
+            queue_size: images that may wait; more are replaced by the newest.
         """
-        self.mailbox: Mailbox[Image | CompressedImage] = Mailbox()
+        self.mailbox: Mailbox[Image | CompressedImage] = Mailbox(queue_size)
         self.pushed = 0
         self.refused: Counter[str] = Counter()
         self.refused_in_a_row = 0

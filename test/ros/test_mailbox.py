@@ -1,4 +1,4 @@
-"""The mailbox: the latest item wins, and every item has a fate."""
+"""The mailbox: the latest items win, they come in order, and every item has a fate."""
 
 from __future__ import annotations
 
@@ -20,6 +20,14 @@ def test_the_latest_item_replaces_the_one_that_waits() -> None:
         mailbox.put(item)
     assert mailbox.take() == 3
     assert (mailbox.received, mailbox.taken, mailbox.replaced, mailbox.discarded) == (3, 1, 2, 0)
+
+
+def test_several_may_wait_and_come_in_their_order() -> None:
+    mailbox: Mailbox[int] = Mailbox(3)
+    for item in range(5):
+        mailbox.put(item)
+    assert [mailbox.take() for _ in range(3)] == [2, 3, 4]
+    assert (mailbox.received, mailbox.taken, mailbox.replaced, mailbox.discarded) == (5, 3, 2, 0)
 
 
 def test_closing_releases_a_reader_that_waits() -> None:
@@ -44,17 +52,17 @@ def test_a_closed_mailbox_discards_until_it_is_opened_again() -> None:
     assert mailbox.take() == 3
 
 
-@given(st.lists(st.sampled_from(["put", "take", "close", "open"]), max_size=40))
-def test_every_item_is_accounted_for(steps: list[str]) -> None:
-    mailbox: Mailbox[int] = Mailbox()
+@given(st.integers(1, 4), st.lists(st.sampled_from(["put", "take", "close", "open"]), max_size=40))
+def test_every_item_is_accounted_for(size: int, steps: list[str]) -> None:
+    mailbox: Mailbox[int] = Mailbox(size)
     waiting, is_open = 0, True
     for step in steps:
         if step == "put":
             mailbox.put(1)
-            waiting = int(is_open)
+            waiting = min(waiting + 1, size) if is_open else 0
         elif step == "take" and waiting:
             assert mailbox.take() == 1
-            waiting = 0
+            waiting -= 1
         elif step == "close":
             mailbox.close()
             waiting, is_open = 0, False
@@ -65,7 +73,7 @@ def test_every_item_is_accounted_for(steps: list[str]) -> None:
 
 
 def test_two_threads_lose_nothing() -> None:
-    mailbox: Mailbox[int] = Mailbox()
+    mailbox: Mailbox[int] = Mailbox(3)
     taken: list[int] = []
 
     def read() -> None:
