@@ -94,11 +94,16 @@ class RecorderNode(Node):
     Args:
         recognizer: name of the node to record.
         bag: where to.
+        signals: told to stop when the bag cannot be written any more, as on a full disk.
+
+    Attributes:
+        failure: why it cannot; empty: it can.
     """
 
-    def __init__(self, recognizer: str, bag: ResultsBag) -> None:
+    def __init__(self, recognizer: str, bag: ResultsBag, signals: StopSignals) -> None:
         super().__init__("recorder")
-        self._bag = bag
+        self.failure = ""
+        self._bag, self._signals = bag, signals
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._record(msg.Recognition, "fluxformer/msg/Recognition", f"{recognizer}/recognition", _DEPTH)
         self._record(msg.ActionEvent, "fluxformer/msg/ActionEvent", f"{recognizer}/events", _DEPTH)
@@ -110,7 +115,13 @@ class RecorderNode(Node):
         self._bag.add(topic, name)
 
         def write(data: bytes) -> None:
-            self._bag.write(topic, data, int(self.get_clock().now().nanoseconds))
+            if self.failure:
+                return
+            try:
+                self._bag.write(topic, data, int(self.get_clock().now().nanoseconds))
+            except OSError as error:
+                self.failure = error.strerror or str(error)
+                self._signals.stopped = True
 
         def matched(info: QoSSubscriptionMatchedInfo) -> None:
             if info.current_count_change > 0:
@@ -159,14 +170,24 @@ def main(args: Sequence[str] | None = None) -> int:
         return 2
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     signals = StopSignals()
-    node = RecorderNode(options.node, bag)
+    node = RecorderNode(options.node, bag, signals)
     try:
         spin_until_stopped(node, signals)
-        _linger(node)
+        if not node.failure:
+            _linger(node)
     finally:
-        bag.close()
+        try:
+            bag.close()
+        except OSError as error:
+            node.failure = node.failure or error.strerror or str(error)
         node.destroy_node()
         rclpy.shutdown()
+    if node.failure:
+        print(
+            f"recorder: {options.out} cannot be written on: {node.failure}; mend the bag with 'mcap recover'",
+            file=sys.stderr,
+        )
+        return 2
     print(f"{bag.count} messages recorded in {options.out}", flush=True)
     return 0
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import rclpy
 from bag_bench import START, TOPIC, opinionated_bundle, write_bag, write_truth
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from fluxformer_core.cli import main
 from fluxformer_core.clip import SECOND
@@ -58,6 +62,33 @@ def test_what_arrives_before_the_clock_is_kept_for_its_first_moment(tmp_path: Pa
     with Reader(tmp_path / "results") as reader:
         found = [(received - START, bytes(data)) for _, received, data in reader.messages()]
     assert found == [(0, b"a"), (0, b"b"), (0, b"c"), (1, b"d")]
+
+
+@pytest.mark.slow
+def test_a_recorder_whose_disk_is_full_says_so_and_how_the_bag_is_mended(ros: None, tmp_path: Path) -> None:
+    limit = 8 << 20  # above what the middleware shares in memory, which is files, too
+    out, log = tmp_path / "results", tmp_path / "stderr"
+    with log.open("wb") as stderr:
+        command = ["-m", "fluxformer_ros.recorder_node", str(out), "--ros-args", "-r", "__ns:=/full"]
+        recorder = subprocess.Popen([sys.executable, *command], stderr=stderr)
+    resource.prlimit(recorder.pid, resource.RLIMIT_FSIZE, (limit, limit))
+    node = rclpy.create_node("robot", namespace="full")
+    publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+    message = DiagnosticArray(status=[DiagnosticStatus(message="x" * 200_000)])
+    try:
+        end = time.monotonic() + 60
+        while recorder.poll() is None and time.monotonic() < end:
+            publisher.publish(message)
+            time.sleep(0.02)
+        assert recorder.poll() == 2
+    finally:
+        recorder.kill()
+        recorder.wait()
+        node.destroy_node()
+    said = log.read_text()
+    assert f"{out} cannot be written on: File too large; mend the bag with 'mcap recover'" in said
+    assert "Traceback" not in said
+    assert (out / "results.mcap").stat().st_size > 4 << 20
 
 
 @pytest.mark.slow
