@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,9 @@ from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
-from fluxformer_core.clip import SECOND, ActionEvent, Pixels, Recognition, Update
+from fluxformer_core.clip import SECOND, ActionEvent, Pixels, Recognition, State, Update
 from fluxformer_core.stream.overlay import draw_overlay, visible
+from fluxformer_core.stream.people import PeopleRecognizer, PersonView
 from fluxformer_core.stream.recognizer import Recognizer, Selection
 from fluxformer_core.stream.timings import RecentValues
 from fluxformer_ros.images import image_to_compressed, image_to_msg
@@ -34,6 +36,7 @@ class _Scene:
     recognition: Recognition | None
     event: ActionEvent | None
     selection: Selection | None
+    people: Sequence[PersonView] | None
 
 
 class OverlayTopic:
@@ -102,7 +105,14 @@ class OverlayTopic:
         if update.recognition is not None:
             self._recognition = update.recognition
 
-    def show(self, image: np.ndarray, pixels: Pixels, stamp: int, frame_id: str) -> None:
+    def show(
+        self,
+        image: np.ndarray,
+        pixels: Pixels,
+        stamp: int,
+        frame_id: str,
+        people: PeopleRecognizer | None = None,
+    ) -> None:
         """Draw this image if somebody looks and a picture is due; called by the worker after each push.
 
         Args:
@@ -110,6 +120,8 @@ class OverlayTopic:
             pixels: how to read the image.
             stamp: ns.
             frame_id: of the camera.
+            people: who recognises people apart, if they are: beside the image is told of one who does something, if
+                anybody does.
         """
         if not self._raw.get_subscription_count() and not self._jpeg.get_subscription_count():
             return
@@ -118,8 +130,13 @@ class OverlayTopic:
         if early < self._due - stamp <= period:  # a stamp that jumped back is due
             return
         self._due = stamp + period
-        selection = self._recognizer.last_selection
-        self._mailbox.put(_Scene(image, pixels, stamp, frame_id, self._recognition, self._event, selection))
+        recognition, event, selection = self._recognition, self._event, self._recognizer.last_selection
+        views = None if people is None else people.views
+        if views is not None:
+            busy = [view for view in views if view.recognition and view.recognition.state is State.ACTION]
+            told = next(iter([*busy, *views]), None)
+            recognition, event, selection = (told.recognition, told.event, told.selection) if told else (None,) * 3
+        self._mailbox.put(_Scene(image, pixels, stamp, frame_id, recognition, event, selection, views))
 
     def _run(self) -> None:
         while (scene := self._mailbox.take()) is not None:
@@ -138,6 +155,7 @@ class OverlayTopic:
             recognition=scene.recognition,
             event=scene.event,
             selection=scene.selection,
+            people=scene.people,
             height=self.height,
         )
         if self._raw.get_subscription_count():

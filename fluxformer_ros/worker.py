@@ -47,7 +47,8 @@ class Worker:
         observer: called after every push, on the worker's thread, which must not wait.
         people: who recognises people apart; None: the whole image is one scene.
         detected: who is where at a stamp (ns), None if nobody has looked; for `people`.
-        onlooker: called like the observer, with the image, how to read it, its stamp (ns) and its frame_id.
+        onlooker: called like the observer, with the image, how to read it, its stamp (ns), its frame_id, and
+            `people`.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Worker:
         self.observer: Callable[[Recognizer], None] | None = None
         self.people: PeopleRecognizer | None = None
         self.detected: Callable[[int], Sequence[Person] | None] = lambda _stamp: None
-        self.onlooker: Callable[[np.ndarray, Pixels, int, str], None] | None = None
+        self.onlooker: Callable[[np.ndarray, Pixels, int, str, PeopleRecognizer | None], None] | None = None
         self._recognizer = recognizer
         self._publish = publish
         self._logger = logger
@@ -162,7 +163,7 @@ class Worker:
                 if (observer := self.observer) is not None:
                     observer(self._recognizer)
                 if self.onlooker is not None:
-                    self.onlooker(image, pixels, stamp, self._frame_id)
+                    self.onlooker(image, pixels, stamp, self._frame_id, self.people)
             self.pushed += 1
             self.refused_in_a_row = 0
             self.last_push = time.monotonic()

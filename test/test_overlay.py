@@ -12,6 +12,7 @@ from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, EventKind, Pi
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.overlay import draw_overlay, readable, visible
 from fluxformer_core.stream.page import Page
+from fluxformer_core.stream.people import PersonView
 from fluxformer_core.stream.recognizer import Selection
 from fluxformer_core.stream.recording import VideoRecorder
 from fluxformer_core.stream.selection import Choice
@@ -121,6 +122,22 @@ def test_motion_curve_rises_with_the_motion() -> None:
 def test_a_still_scene_has_a_flat_curve() -> None:
     picture = draw_overlay(CAMERA, recognition=ACTION, event=None, selection=selection(fastest=0.0))
     assert area(picture[314:340], GREY) == 0
+
+
+def test_people_who_are_followed_are_framed_in_their_states_colour() -> None:
+    idle = dataclasses.replace(ACTION, state=State.IDLE, label="")
+    people = [
+        PersonView("ann", (0, 0, 120, 120), ACTION, None, None),
+        PersonView("bob", (160, 0, 220, 60), idle, None, None),
+        PersonView("new", (160, 120, 220, 180), None, None, None),
+    ]
+    without, picture = (
+        draw_overlay(CAMERA, recognition=None, event=None, people=some, height=960) for some in ((), people)
+    )
+    for colour in (GREEN, BLUE, GREY):
+        assert area(picture, colour) > area(without, colour) + 300
+    scene = draw_overlay(CAMERA, recognition=None, event=None, height=960)
+    assert changed(scene, without, (820, 30, 1690, 200)) == (True, False)  # "nobody in view"
 
 
 def changed(first: np.ndarray, second: np.ndarray, box: tuple[int, int, int, int]) -> tuple[bool, bool]:

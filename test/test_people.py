@@ -49,6 +49,26 @@ def events(updates: list[Update], person: str) -> list:
     return [event for update in updates for event in update.events if event.person_id == person]
 
 
+def test_views_tell_where_everybody_is_and_what_was_said_of_them() -> None:
+    people = crowd()
+    assert people.views == ()
+    updates = show(people, range(40), LEFT, seen=(LEFT, RIGHT))
+    ann, bob = people.views
+    assert (ann.id, bob.id) == ("ann", "bob")
+    for view, person in ((ann, LEFT), (bob, RIGHT)):
+        assert view.recognition == recognitions(updates, person.id)[-1]
+        left, top, right, bottom = view.box
+        assert 0 <= left < right <= WIDTH
+        assert 0 <= top < bottom <= HEIGHT
+        assert right - left == bottom - top
+        assert left <= (person.box[0] + person.box[2]) / 2 <= right
+    assert (ann.event, bob.event) == (events(updates, "ann")[-1], None)
+    assert ann.selection is not None
+    assert bob.selection is None
+    people.reset()
+    assert people.views == ()
+
+
 def test_only_who_moves_acts() -> None:
     people = crowd()
     updates = show(people, range(40), LEFT, seen=(LEFT, RIGHT))

@@ -13,6 +13,9 @@ from fluxformer_core.stream.page import Box, Colour, Page
 from fluxformer_core.stream.prepare import depth_to_grey, to_rgb
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fluxformer_core.stream.people import PersonView
     from fluxformer_core.stream.recognizer import Selection
 
 # The layout, in units; draw_overlay scales them to the height asked for.
@@ -51,6 +54,7 @@ def draw_overlay(
     recognition: Recognition | None,
     event: ActionEvent | None,
     selection: Selection | None = None,
+    people: Sequence[PersonView] | None = None,
     height: int = 480,
 ) -> np.ndarray:
     """Draw the camera's image, what was recognised, and the clip that it was recognised from.
@@ -60,6 +64,7 @@ def draw_overlay(
         recognition: the newest one; None before the first.
         event: the newest one; None before the first.
         selection: the frames that the recognition looked at; None leaves their place empty.
+        people: who is followed in the image, if people are told apart; their squares are drawn.
         height: px of the picture, even; it is 16:9 whatever the camera's shape.
 
     Returns:
@@ -67,8 +72,10 @@ def draw_overlay(
     """
     page = Page(_PAGE, height, BACKGROUND)
     colour = STATE_COLOURS[recognition.state if recognition else None]
-    page.frame(page.picture(frame, _CAMERA), colour, 3)
-    _draw_state(page, recognition, colour)
+    camera = page.picture(frame, _CAMERA)
+    page.frame(camera, colour, 3)
+    _draw_people(page, people or (), camera, frame.shape[1])
+    _draw_state(page, recognition, colour, _STATE_NAMES[None] if people is None or people else "nobody in view")
     _draw_event(page, recognition, event)
     if recognition is not None:
         _draw_scores(page, recognition, colour)
@@ -100,11 +107,23 @@ def _seconds(nanoseconds: int) -> str:
     return f"{nanoseconds / SECOND:.1f} s"
 
 
-def _draw_state(page: Page, recognition: Recognition | None, colour: Colour) -> None:
+def _draw_people(page: Page, people: Sequence[PersonView], camera: Box, width: int) -> None:
+    scale = (camera[2] - camera[0]) / width
+    for person in people:
+        left, top, right, bottom = (camera[i % 2] + side * scale for i, side in enumerate(person.box))
+        said = person.recognition
+        state = said.state if said else None
+        colour = STATE_COLOURS[state]
+        page.frame((left + 2, top + 2, right - 2, bottom - 2), colour, 2)
+        words = readable(said.label) if said and state is State.ACTION else _STATE_NAMES[state]
+        page.text((left + 7, top + 18), f"{person.id}: {words}", 14, colour, room=right - left - 12)
+
+
+def _draw_state(page: Page, recognition: Recognition | None, colour: Colour, nothing: str) -> None:
     left, _, right, _ = _PANEL
     state = recognition.state if recognition else None
     action = recognition is not None and state is State.ACTION
-    headline = readable(recognition.label) if recognition and action else _STATE_NAMES[state]
+    headline = nothing if recognition is None else readable(recognition.label) if action else _STATE_NAMES[state]
     page.fill((left, 17, left + 6, 75), colour)
     left += 20
     score = _percent(recognition.score) if recognition and action else ""

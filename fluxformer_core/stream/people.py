@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.clip import SECOND, ActionEvent, Pixels, Update
+from fluxformer_core.clip import SECOND, ActionEvent, Pixels, Recognition, Update
 from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.admission import Admission, Verdict
 from fluxformer_core.stream.prepare import check_image
-from fluxformer_core.stream.recognizer import Counters, Question, Recognizer, RecognizerConfig, ResetCause
+from fluxformer_core.stream.recognizer import Counters, Question, Recognizer, RecognizerConfig, ResetCause, Selection
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom in px of the camera's image."""
@@ -28,6 +28,17 @@ class Person:
 
     id: str
     box: Box
+
+
+@dataclass(frozen=True)
+class PersonView:
+    """Somebody who is followed, for pictures: where they are looked at, and what was said of them last."""
+
+    id: str
+    box: Box
+    recognition: Recognition | None
+    event: ActionEvent | None
+    selection: Selection | None
 
 
 @dataclass(frozen=True)
@@ -77,13 +88,18 @@ class Square:
         self._x = min(max(self._x, x - leash), x + leash)
         self._y = min(max(self._y, y - leash), y + leash)
 
-    def cut(self, image: NDArray[np.generic]) -> NDArray[np.generic]:
-        """The square of an image: a view, moved inwards or shrunk where it would reach beyond the edges."""
-        height, width = image.shape[:2]
+    def within(self, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom in an image of a shape: moved inwards or shrunk if it would reach beyond."""
+        height, width = shape[:2]
         side = max(1, min(round(self._side), height, width))
         left = min(max(0, round(self._x - side / 2)), width - side)
         top = min(max(0, round(self._y - side / 2)), height - side)
-        return image[top : top + side, left : left + side]
+        return left, top, left + side, top + side
+
+    def cut(self, image: NDArray[np.generic]) -> NDArray[np.generic]:
+        """The square of an image: a view."""
+        left, top, right, bottom = self.within(image.shape)
+        return image[top:bottom, left:right]
 
     def _fit(self, box: Box) -> tuple[float, float, float]:
         left, top, right, bottom = box
@@ -96,6 +112,8 @@ class _Track:
     stream: Recognizer
     square: Square
     seen: int  # ns: stamp of the newest image in which the person was detected
+    recognition: Recognition | None = None
+    event: ActionEvent | None = None
     instances: dict[int, int] = field(default_factory=dict)  # the stream's number of an action -> everybody's
 
 
@@ -128,6 +146,17 @@ class PeopleRecognizer:
     def people(self) -> tuple[str, ...]:
         """Who is followed now."""
         return tuple(self._tracks)
+
+    @property
+    def views(self) -> tuple[PersonView, ...]:
+        """Who is followed now, where in the newest image, and what was said of each."""
+        if self._format is None:
+            return ()
+        shape, _ = self._format
+        return tuple(
+            PersonView(person, track.square.within(shape), track.recognition, track.event, track.stream.last_selection)
+            for person, track in self._tracks.items()
+        )
 
     def configure(self, config: RecognizerConfig) -> None:
         """Settings of everybody's recognition from the next push on."""
@@ -225,7 +254,6 @@ class PeopleRecognizer:
             answers = self._recognizer.ask([question for *_, question in asked])
             for (person, track, update, question), evidence in zip(asked, answers, strict=True):
                 updates.append(self._said(person, track, track.stream.conclude(update, question, evidence)))
-            self._recognizer.last_selection = asked[0][3].selection  # for pictures
         return updates
 
     def _leave(self, person: str) -> Update:
@@ -235,7 +263,10 @@ class PeopleRecognizer:
     def _said(self, person: str, track: _Track, update: Update) -> Update:
         """What a stream says, in the person's name."""
         recognition = update.recognition and replace(update.recognition, person_id=person)
-        return Update(recognition, tuple(self._named(person, track, event) for event in update.events))
+        events = tuple(self._named(person, track, event) for event in update.events)
+        track.recognition = recognition or track.recognition
+        track.event = events[-1] if events else track.event
+        return Update(recognition, events)
 
     def _named(self, person: str, track: _Track, event: ActionEvent) -> ActionEvent:
         if event.instance not in track.instances:

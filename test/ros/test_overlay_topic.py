@@ -16,6 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.clip import SECOND, Pixels, Recognition, State, Update
+from fluxformer_core.stream.people import PersonView
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_ros.overlay import OverlayTopic
 
@@ -148,3 +149,17 @@ def test_a_picture_that_fails_is_told_and_the_next_one_is_drawn(
     bench.wait(lambda: bench.raw.seen)
     assert "no overlay" in capfd.readouterr().err
     assert bench.overlay.drawn == len(bench.raw.seen)
+
+
+def test_with_people_apart_one_who_acts_is_told_of(bench: Bench) -> None:
+    ann, bob = (
+        PersonView(name, (0, 0, 20, 20), Recognition(SECOND, 0, SECOND, state, label), None, None)
+        for name, state, label in (("ann", State.IDLE, ""), ("bob", State.ACTION, "wave"))
+    )
+    people: Any = SimpleNamespace(views=(ann, bob))
+    bench.raw.lookers = 1
+    bench.overlay.update(Update(ann.recognition))
+    bench.overlay.show(PICTURE, Pixels.RGB, SECOND, "eye", people)
+    bench.wait(lambda: bench.raw.seen)
+    picture = np.frombuffer(bench.raw.seen[0].data, np.uint8).reshape(120, 214, 3)
+    assert (picture == (52, 211, 153)).all(axis=-1).sum() > 50  # the green of an action
