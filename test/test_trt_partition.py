@@ -13,6 +13,7 @@ import pytest
 from fluxformer_core.backends.base import DTYPES
 from fluxformer_core.models.registry import list_models
 
+CHANGED = ("video_focalnet_nano, causal", "emim_nano, next and padded")
 SCRIPT = Path(__file__).parent / "trt" / "partition.py"
 INTERPRETER = "FLUXFORMER_TRT_PYTHON"
 
@@ -39,7 +40,7 @@ def reports(case: str, precision: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("precision", list(DTYPES))
-@pytest.mark.parametrize("name", [*list_models(), "gmflow"])
+@pytest.mark.parametrize("name", [*list_models(), *CHANGED, "gmflow"])
 def test_every_net_becomes_one_engine(name, precision):
     for report in reports(name, precision):
         assert report["left_to_torch"] == []
