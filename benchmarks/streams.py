@@ -31,7 +31,7 @@ from fluxformer_core.evaluation.stillness import stillness
 from fluxformer_core.evaluation.streams import StreamReport, score_streams
 from fluxformer_core.evaluation.test_bed import IDLE, Performer, Programme, compose, programme
 from fluxformer_core.evaluation.watching import Moment, as_stream, decide, unknown_by_action, unknown_by_moment, watch
-from fluxformer_core.learn.actor import ACTIONS
+from fluxformer_core.learn.actor import ACTIONS, ActorStyle
 from fluxformer_core.learn.annotations import read_data
 from fluxformer_core.learn.datasets import actor_clips
 from fluxformer_core.learn.decoding import ActorClip
@@ -204,7 +204,13 @@ def rest(bundle: Bundle, minutes: float, seed: int) -> dict[str, int]:
 
 
 def _acted(count: int, seed: int) -> list[ActorClip]:
-    return [replace(clip, mode="depth") for clip in actor_clips(sorted(ACTIONS), count, seed=UNSEEN + seed)]
+    """Performances in depth, as many of each label, before nothing: every fourth would show the wall behind."""
+    clips: dict[str, list[ActorClip]] = {label: [] for label in ACTIONS}
+    for clip in actor_clips(sorted(ACTIONS), 8 * count, seed=UNSEEN + seed):
+        alone = ActorStyle.sample_recording(clip.seed).depth_background == "none"
+        if alone and len(clips[clip.label]) < count:
+            clips[clip.label].append(replace(clip, mode="depth"))
+    return [clip for some in clips.values() for clip in some]
 
 
 if __name__ == "__main__":
