@@ -38,13 +38,15 @@ class Results:
             self._path.write_text(json.dumps({"setting": self._setting, "shares": self._shares}, indent=1) + "\n")
 
     def table(self, columns: Sequence[str], notes: dict[str, str] | None = None) -> str:
-        """Rows with their columns, mean, standard deviation and, perhaps, a note each."""
+        """Rows with their columns, mean, standard deviation and, perhaps, a note each; what is missing is a dash."""
         wide = max(map(len, self._shares)) + 2
         lines = [" " * wide + "".join(f"{column:>9}" for column in columns) + f"{'mean':>9}{'sd':>8}"]
         for row, cells in self._shares.items():
-            values = [cells[column] for column in columns]
-            spread = f"{stdev(values):8.1%}" if len(values) > 1 else " " * 8
+            values = [cells[column] for column in columns if column in cells]
+            whole = len(values) == len(columns)
+            average = f"{mean(values):9.1%}" if whole else f"{'-':>9}"
+            spread = f"{stdev(values):8.1%}" if whole and len(values) > 1 else " " * 8
             note = "  " + notes[row] if notes and row in notes else ""
-            shown = "".join(f"{value:9.1%}" for value in values)
-            lines.append(f"{row:<{wide}}{shown}{mean(values):9.1%}{spread}{note}")
+            shown = "".join(f"{cells[column]:9.1%}" if column in cells else f"{'-':>9}" for column in columns)
+            lines.append(f"{row:<{wide}}{shown}{average}{spread}{note}")
         return "\n".join(lines)
