@@ -38,7 +38,7 @@ class Subject:
         self.recognizer = Recognizer(bundle)
         logger = get_logger("fault_check")
         logger.set_level(LoggingSeverity.FATAL)  # what is refused is what is asked for
-        self.worker = Worker(self.recognizer, lambda update, _frame: self.updates.append(update), logger)
+        self.worker = Worker(self.recognizer, lambda update, _frame: self.updates.append(update), logger, 1)
         self.stamp = 1000 * SECOND
         self._count = 0
 

@@ -56,7 +56,7 @@ class Worker:
         recognizer: Recognizer,
         publish: Callable[[Update, str], None],
         logger: RcutilsLogger,
-        queue_size: int = 1,
+        queue_size: int,
     ) -> None:
         """Prepare; nothing runs before `start`.
 

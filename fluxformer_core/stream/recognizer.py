@@ -353,7 +353,7 @@ class Recognizer:
     def _empty(self, cause: ResetCause) -> tuple[ActionEvent, ...]:
         self.counters.resets[cause] += 1
         self._buffer.clear()
-        if cause is not ResetCause.GAP:
+        if cause is not ResetCause.GAP:  # a gap is a loss of frames, through which the rhythm goes on
             self._next_recognition = None
         self.last_selection = None
         return self._decider.reset(self._newest)

@@ -158,7 +158,7 @@ def test_without_the_packages_nothing_is_published() -> None:
 @pytest.fixture
 def worker(tmp_path: Any) -> Iterator[tuple[Worker, list[Update]]]:
     recognizer, updates = Recognizer(Bundle.load(untrained_bundle(tmp_path / "untrained.safetensors"))), []
-    worker = Worker(recognizer, lambda update, _frame: updates.append(update), get_logger("people_test"))
+    worker = Worker(recognizer, lambda update, _frame: updates.append(update), get_logger("people_test"), 1)
     worker.people = PeopleRecognizer(recognizer)
     worker.start()
     yield worker, updates

@@ -33,7 +33,7 @@ class Bench:
     def __init__(self, bundle: Bundle) -> None:
         self.updates: list[tuple[Update, str]] = []
         self.worker = Worker(
-            FragileRecognizer(bundle), lambda *update: self.updates.append(update), get_logger("worker_test")
+            FragileRecognizer(bundle), lambda *update: self.updates.append(update), get_logger("worker_test"), 1
         )
         self.stamp = SECOND
         self.worker.start()
