@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fluxformer_core.flow.dis import DisFlow
 from fluxformer_core.learn.backgrounds import ROOM, backgrounds, structure
 from fluxformer_core.learn.camera import STRAIGHT, expose, exposure, flicker, grain, monochrome, soften, wander
 from fluxformer_core.learn.datasets import FLOW_STEP, Sample
 from fluxformer_core.learn.dressing import alone, dress, silhouette, spread
+from fluxformer_core.learn.turning import turn
 from fluxformer_core.stream.selectors import Selector, flow_guided
 
 MOVING = 0.25
@@ -34,6 +36,9 @@ class AugmentConfig:
     aspect: float = 0.1  # relative
     shift: float = 0.12  # of the image side
     rotation: float = 8.0  # degrees
+    turned: float = 0.5  # share of clips, of those in depth before nothing, that are seen from another side
+    turn: float = 20.0  # degrees to the left or right, at most, and half of it from above or below
+    relief: tuple[float, float] = (0.2, 0.5)  # frame heights that the range of a recording's depth stands for
     tempo: tuple[float, float] = (0.7, 1.4)  # factor on the flow: the same action, slower or faster
     flip: float = 0.5  # share of clips mirrored; direction-sensitive labels change to their partner
     crossing: float = 0.4  # share of clips of a gait in which the person goes through the picture, not on the spot
@@ -91,7 +96,10 @@ def training_clip(
     if gait and rng.random() < config.crossing and _on_the_spot(sample):
         frames, flow = _on_the_way(sample, count, config, rng, selector, flip=flip)
     else:
-        frames, flow = film(take(sample, _choose(sample, count, config, rng, selector)), config, rng, flip=flip)
+        chosen = _choose(sample, count, config, rng, selector)
+        around = rng.random() < config.turned and sample.depth and alone(sample.frames[..., 0])
+        shot = _from_another_side(sample, chosen, config, rng) if around else take(sample, chosen)
+        frames, flow = film(shot, config, rng, flip=flip)
     label = partner.get(sample.label, sample.label) if flip else sample.label
     return frames, flow, label
 
@@ -108,6 +116,19 @@ def take(sample: Sample, chosen: NDArray[np.intp]) -> Take:
     """These frames of a recording."""
     flow = sample.flow[chosen].astype(np.float32) * np.float32(FLOW_STEP)
     return Take(np.asarray(sample.frames[chosen]), flow, chosen / RATE, sample.depth)
+
+
+def _from_another_side(
+    sample: Sample, chosen: NDArray[np.intp], config: AugmentConfig, rng: np.random.Generator
+) -> Take:
+    """These frames as a camera beside the one that was there would have seen them, and their flow."""
+    view = rng.uniform(-1, 1) * config.turn, rng.uniform(-0.5, 0.5) * config.turn, rng.uniform(*config.relief)
+    wanted, place = np.unique(np.concatenate([chosen, np.maximum(chosen - 1, 0)]), return_inverse=True)
+    turned = turn(np.ascontiguousarray(sample.frames[wanted, :, :, 0]), *view)
+    here, before = turned[place].reshape(2, len(chosen), *turned.shape[1:])
+    estimate = DisFlow()
+    flow = np.stack([estimate(*pair) for pair in zip(before, here, strict=True)])
+    return Take(np.repeat(here[..., None], 3, axis=3), flow * np.float32(RATE / here.shape[1]), chosen / RATE, True)
 
 
 def _on_the_spot(sample: Sample) -> bool:
