@@ -16,6 +16,7 @@ from fluxformer_core.learn.datasets import FLOW_STEP, Sample
 
 PLAIN = AugmentConfig(
     partial=0.0,
+    turned=0.0,
     dropped=0.0,
     scale=(1.0, 1.0),
     aspect=0.0,
@@ -230,3 +231,26 @@ def test_depth_stays_grey():
     for seed in range(10):
         frames, _, _ = training_clip(person(), 4, {}, replace(config, noise=0.0), rng(seed))
         assert np.ptp(frames, axis=3).max() < 1e-5
+
+
+def test_who_is_seen_from_another_side_is_seen_in_frames_and_flow_alike():
+    # A hand that comes nearer moves sideways for a camera beside the one that recorded it.
+    sample = person(speed=0.0)
+    for i, picture in enumerate(sample.frames):
+        picture[26:34, 20:28] = 150 + 10 * i
+    aside = replace(PLAIN, turned=1.0, turn=25.0, relief=(0.5, 0.5))
+    moved = []
+    for seed in range(6):
+        frames, flow, label = training_clip(sample, 10, {}, aside, rng(seed))
+        assert label == sample.label
+        assert not np.allclose(frames, sample.frames / np.float32(255))
+        moved.append(np.abs(flow[2:, 24:36, 14:34, 0]).max())
+    assert max(moved) > 0.1, "although nothing moved across the picture before"
+
+
+def test_only_depth_before_nothing_can_be_seen_from_another_side():
+    aside = replace(PLAIN, turned=1.0)
+    colour = panned()
+    assert np.allclose(training_clip(colour, 10, {}, aside, rng())[0], colour.frames / np.float32(255))
+    wall = replace(person(), frames=np.maximum(person().frames, 100))
+    assert np.allclose(training_clip(wall, 10, {}, aside, rng())[0], wall.frames / np.float32(255))

@@ -13,7 +13,10 @@ Planes = NDArray[np.float32]
 Cutout = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 """RGB times opacity (T, S, S, 3), and opacity (T, S, S)."""
 
-_ABSENT, _SOLID = 12, 56  # depth grey: below the first is nobody, from the second on somebody; between lie soft edges
+SOLID = 56
+"""Depth grey from which a pixel is somebody; below lie soft edges, and then nobody."""
+
+_ABSENT = 12  # depth grey, below which is nobody
 _CLOTH = 64  # px: side of the picture that is wrapped around a body
 _BODY_COLUMN = 0.05  # of the image side: half the width of the strip that holds head and trunk but no raised arm
 
@@ -64,7 +67,7 @@ def spread(depth: NDArray[np.uint8], low: float, high: float) -> NDArray[np.uint
     Cameras and recordings differ in the range of depth that black to white stands for.
     """
     sparse = depth[::3, ::2, ::2]
-    seen = sparse[sparse >= _SOLID]
+    seen = sparse[sparse >= SOLID]
     if len(seen) < 20:
         return depth
     far, near = (float(value) for value in np.percentile(seen, (2.0, 99.5)))
@@ -74,7 +77,7 @@ def spread(depth: NDArray[np.uint8], low: float, high: float) -> NDArray[np.uint
 
 
 def _share(depth: NDArray[np.uint8]) -> Planes:
-    share = (depth.astype(np.float32) - _ABSENT) * np.float32(1 / (_SOLID - _ABSENT))
+    share = (depth.astype(np.float32) - _ABSENT) * np.float32(1 / (SOLID - _ABSENT))
     return np.asarray(np.clip(share, 0, 1), dtype=np.float32)
 
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SOLID = 56
-"""Depth grey from which a pixel is somebody's whole: below lie soft edges, which belong nowhere in space."""
+from fluxformer_core.learn.dressing import SOLID
+
 _DEEPEST = 191.0  # grey levels between the nearest and the farthest of a recording
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
@@ -61,7 +61,7 @@ def _surface(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _mend(picture: NDArray[np.uint8]) -> None:
     """Close, in place, what was torn, and soften the edges as a resized picture's are."""
-    seen = cv2.min(picture, 1)
+    seen = np.minimum(picture, np.uint8(1))
     torn = cv2.subtract(cv2.morphologyEx(seen, cv2.MORPH_CLOSE, _NEIGHBOURS), seen)
     farthest = cv2.erode(np.where(seen > 0, picture, np.uint8(255)), _NEIGHBOURS)
     np.copyto(picture, farthest, where=torn > 0)

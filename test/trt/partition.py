@@ -45,9 +45,7 @@ class Report:
     convertible: int
     engines: int
     left_to_torch: list[str]  # operators without a converter
-    difference: (
-        float | None
-    )  # of the fp32 graph to eager, both run in fp64, relative to the greatest output
+    difference: float | None  # of the fp32 graph to eager, both run in fp64, relative to the greatest output
 
 
 class BatchedProduct(nn.Module):
