@@ -22,7 +22,7 @@ from results import Results
 
 from fluxformer_core.clip import SelectionName
 from fluxformer_core.learn.annotations import read_data
-from fluxformer_core.learn.augment import AugmentConfig
+from fluxformer_core.learn.augment_config import AugmentConfig
 from fluxformer_core.learn.datasets import ClipStore
 from fluxformer_core.learn.labels import mirrored
 from fluxformer_core.learn.training import TrainConfig, accuracy, train

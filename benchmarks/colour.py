@@ -22,8 +22,10 @@ from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.clip import OTHER
 from fluxformer_core.learn.actor import ACTIONS
 from fluxformer_core.learn.annotations import chosen, read_data
-from fluxformer_core.learn.augment import AugmentConfig, film, take, whole_clip
+from fluxformer_core.learn.augment import take, whole_clip
+from fluxformer_core.learn.augment_config import AugmentConfig
 from fluxformer_core.learn.datasets import ActorClip, ClipStore, Sample
+from fluxformer_core.learn.filming import film
 from fluxformer_core.learn.other import Clip
 from fluxformer_core.stream.clip_builder import encode_flow, normalise_rgb
 from fluxformer_core.stream.selectors import SELECTORS

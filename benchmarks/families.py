@@ -28,7 +28,7 @@ from fluxformer_core.clip import ClipSpec
 from fluxformer_core.evaluation.latency import measure_latency
 from fluxformer_core.evaluation.machine import this_machine
 from fluxformer_core.learn.annotations import chosen, read_data
-from fluxformer_core.learn.augment import AugmentConfig
+from fluxformer_core.learn.augment_config import AugmentConfig
 from fluxformer_core.learn.datasets import ClipStore
 from fluxformer_core.learn.labels import mirrored
 from fluxformer_core.learn.training import TrainConfig, accuracy, train

@@ -21,7 +21,8 @@ from fluxformer_core.clip import OTHER, ClipSpec
 from fluxformer_core.flow.encoding import flow_colours
 from fluxformer_core.learn.actor import ACTIONS
 from fluxformer_core.learn.assembly import Selection, build_stores, read_sources
-from fluxformer_core.learn.augment import AugmentConfig, training_clip
+from fluxformer_core.learn.augment import training_clip
+from fluxformer_core.learn.augment_config import AugmentConfig
 from fluxformer_core.learn.datasets import ClipStore
 from fluxformer_core.learn.labels import mirrored
 from fluxformer_core.learn.other import OtherClips

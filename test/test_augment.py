@@ -11,7 +11,8 @@ import pytest
 from helpers import rgb, texture, view
 
 from fluxformer_core.flow.dis import DisFlow
-from fluxformer_core.learn.augment import AugmentConfig, training_clip, whole_clip
+from fluxformer_core.learn.augment import training_clip, whole_clip
+from fluxformer_core.learn.augment_config import AugmentConfig
 from fluxformer_core.learn.datasets import FLOW_STEP, Sample
 
 PLAIN = AugmentConfig(

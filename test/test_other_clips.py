@@ -15,9 +15,11 @@ from fluxformer_core.clip import OTHER
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.flow.dis import DisFlow
 from fluxformer_core.learn.actor import ACTIONS, FLIPPED
-from fluxformer_core.learn.augment import RATE, AugmentConfig, training_clip
+from fluxformer_core.learn.augment import training_clip
+from fluxformer_core.learn.augment_config import AugmentConfig
 from fluxformer_core.learn.datasets import FLOW_STEP, ActorClip, ClipStore
 from fluxformer_core.learn.dressing import alone
+from fluxformer_core.learn.filming import RATE
 from fluxformer_core.learn.other import GAITS, ONE_WAY, OtherClips
 
 LABELS = ("other", "squat", "throw", "walk", "wave")

@@ -15,7 +15,7 @@ from test_augment import PLAIN
 from torch import Tensor, nn
 
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.learn.augment import AugmentConfig
+from fluxformer_core.learn.augment_config import AugmentConfig
 from fluxformer_core.learn.datasets import ClipStore, actor_clips
 from fluxformer_core.learn.loading import Draw, Loader, TrainingClips
 from fluxformer_core.learn.training import TrainConfig, accuracy, fastest_precision, predict, train

@@ -210,7 +210,7 @@ def _config(arguments: Namespace) -> TrainConfig:
     from dataclasses import fields, replace
 
     from fluxformer_core.errors import ConfigError
-    from fluxformer_core.learn.augment import AugmentConfig
+    from fluxformer_core.learn.augment_config import AugmentConfig
     from fluxformer_core.learn.training import TrainConfig
 
     given = {f.name: getattr(arguments, f.name, None) for f in fields(TrainConfig)}
@@ -232,7 +232,7 @@ def _augment(given: list[str]) -> dict[str, Any]:
     from dataclasses import fields
 
     from fluxformer_core.errors import ConfigError
-    from fluxformer_core.learn.augment import AugmentConfig
+    from fluxformer_core.learn.augment_config import AugmentConfig
 
     known = [f.name for f in fields(AugmentConfig) if isinstance(f.default, float)]
     try:

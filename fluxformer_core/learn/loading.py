@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fluxformer_core.clip import OTHER, ClipSpec
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.learn.augment import AugmentConfig, training_clip, whole_clip
+from fluxformer_core.learn.augment import training_clip, whole_clip
+from fluxformer_core.learn.augment_config import AugmentConfig
 from fluxformer_core.learn.datasets import ClipStore
 from fluxformer_core.learn.other import GAITS, OtherClips
 from fluxformer_core.stream.clip_builder import encode_flow, normalise_rgb

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from fluxformer_core.clip import OTHER
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.flow.dis import DisFlow
-from fluxformer_core.learn.augment import MOVING, RATE, AugmentConfig, Take, crossing, crossing_pace, film
+from fluxformer_core.learn.augment import MOVING, crossing, crossing_pace
+from fluxformer_core.learn.augment_config import AugmentConfig
 from fluxformer_core.learn.datasets import FLOW_STEP, ClipStore, Sample
 from fluxformer_core.learn.dressing import alone
+from fluxformer_core.learn.filming import RATE, Take, film
 from fluxformer_core.stream.selection import select, uniform
 
 ONE_WAY = frozenset({"basketball_shoot", "bowling", "pickup_and_throw", "tennis_serve", "throw"})

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fluxformer_core.clip import ClipSpec
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.learn.augment import AugmentConfig
+from fluxformer_core.learn.augment_config import AugmentConfig
 from fluxformer_core.learn.datasets import ClipStore
 from fluxformer_core.learn.loading import Draw, Loader, Share, TrainingClips, WholeClips, expected_draws
 
