@@ -36,7 +36,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", type=Path, nargs="+", help="folder of class folders, or list of clips")
     parser.add_argument("--out", metavar="BUNDLE", type=Path, required=True, help="where to write the model")
     parser.add_argument("--model", default="fluxformer_nano", help="architecture (default: %(default)s)")
-    parser.add_argument("--from", dest="start", metavar="BUNDLE", type=Path, help="go on from this model instead")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        metavar="BUNDLE",
+        nargs="+",
+        type=Path,
+        default=[],
+        help="go on from this model instead, or from the mean of these",
+    )
     parser.add_argument("--keep-labels", action="store_true", help="keep labels of that model that the data lacks")
     parser.add_argument("--train", choices=("all", "head"), default="all", help="what learns (default: %(default)s)")
     data = parser.add_argument_group("data")
@@ -112,7 +120,7 @@ def run(arguments: Namespace) -> None:
     from fluxformer_core.learn.calibration import fit_temperature
     from fluxformer_core.learn.labels import LabelMap, mirrored
     from fluxformer_core.learn.training import predict, train
-    from fluxformer_core.learn.transfer import start_from
+    from fluxformer_core.learn.transfer import mean_of, start_from
     from fluxformer_core.models.registry import clip_spec, create_model, model_config
 
     logging.getLogger("fluxformer_core").setLevel(logging.INFO)
@@ -127,7 +135,7 @@ def run(arguments: Namespace) -> None:
     labels = tuple(sorted(own))
     if arguments.other and OTHER not in labels:
         labels = (*labels, OTHER)
-    start = Bundle.load(arguments.start) if arguments.start else None
+    start = mean_of([Bundle.load(path) for path in arguments.start]) if arguments.start else None
     if start is None:
         name, spec, architecture = arguments.model, clip_spec(arguments.model), model_config(arguments.model)
         model = create_model(name, len(labels), config=architecture)
@@ -269,7 +277,8 @@ def _provenance(
         "seed": config.seed,
     }
     if start is not None:
-        provenance["started_from"] = {"bundle": start.digest, **start.metadata.provenance}
+        own = {"bundle": start.digest} if start.digest else {}  # a mean of several is in no file
+        provenance["started_from"] = {**own, **start.metadata.provenance}
     return provenance
 
 
