@@ -10,12 +10,13 @@ Example:
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fluxformer_core.bundle import Bundle, default_bundle_path
@@ -32,6 +33,9 @@ from fluxformer_core.stream.selectors import SELECTORS
 
 UNSEEN = 1_000_000
 """Seeds of performances from here on are nobody's training."""
+
+SHOWN = 6
+"""Labels that are named with how they fare."""
 
 AS_FILMED = replace(
     AugmentConfig(), scale=(1.0, 1.0), aspect=0.0, shift=0.0, rotation=0.0, tempo=(1.0, 1.0), dressed=1.0
@@ -64,12 +68,13 @@ def main() -> None:
             for k, label in enumerate(known)
         ]
         store = ClipStore.build(clips, bundle.labels, bundle.spec, **build)
-        print(f"  {mode:<8}{_top1(bundle, store, _whole(bundle)):6.1%}")
+        right = _right(bundle, store, _whole(bundle))
+        print(f"  {mode:<8}{right.mean():6.1%}  (least known: {_least(store, right)})")
     if arguments.data:
         recordings = chosen(read_data(arguments.data, media=arguments.media), splits=arguments.splits, subjects=[])
         store = ClipStore.build(recordings, bundle.labels, bundle.spec, depth=True, **build)
-        print(f"{len(store)} recordings:\n  depth   {_top1(bundle, store, _whole(bundle)):6.1%}")
-        tops = [_top1(bundle, store, _dressed(bundle, seed)) for seed in range(arguments.seeds)]
+        print(f"{len(store)} recordings:\n  depth   {_right(bundle, store, _whole(bundle)).mean():6.1%}")
+        tops = [_right(bundle, store, _dressed(bundle, seed)).mean() for seed in range(arguments.seeds)]
         print(f"  dressed {np.mean(tops):6.1%}  ({min(tops):.1%} to {max(tops):.1%} in {len(tops)} changes of clothes)")
 
 
@@ -89,15 +94,21 @@ def _dressed(bundle: Bundle, seed: int) -> Callable[[int, Sample], Clip]:
 
 
 @torch.inference_mode()
-def _top1(bundle: Bundle, store: ClipStore, clip: Callable[[int, Sample], Clip]) -> float:
+def _right(bundle: Bundle, store: ClipStore, clip: Callable[[int, Sample], Clip]) -> NDArray[np.bool_]:
     model = bundle.build_model()
     answers: list[int] = []
     for i in tqdm(range(len(store)), unit="clip", leave=False, disable=None):
         frames, flow = (torch.from_numpy(part) for part in clip(i, store[i]))
         logits = model(normalise_rgb(frames, bundle.spec)[None], encode_flow(flow, bundle.spec)[None]).logits
         answers.append(int(logits.argmax()))
-    truth: Sequence[int] = store.classes.tolist()
-    return sum(a == t for a, t in zip(answers, truth, strict=True)) / len(store)
+    return np.asarray(np.array(answers) == store.classes)
+
+
+def _least(store: ClipStore, right: NDArray[np.bool_]) -> str:
+    """The labels that are missed most, with how many of their performances are named."""
+    of_label = {label: right[store.classes == label] for label in np.unique(store.classes).tolist()}
+    worst = sorted(of_label, key=lambda label: float(of_label[label].mean()))[:SHOWN]
+    return ", ".join(f"{store.labels[label]} {of_label[label].sum()} of {len(of_label[label])}" for label in worst)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxformer_core.learn.dressing import SOLID
+from fluxformer_core.stream.prepare import FAR_GREY, NEAR_GREY
 
-_DEEPEST = 191.0  # grey levels between the nearest and the farthest of a recording
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
@@ -28,13 +28,13 @@ def turn(depth: NDArray[np.uint8], yaw: float, pitch: float, relief: float) -> N
     if len(frame) == 0:
         return depth
     grey = np.stack([_surface(picture) for picture in depth])[frame, row, column]
-    unit = np.float32(side * relief / _DEEPEST)  # px that a grey level stands for
+    unit = np.float32(side * relief / (NEAR_GREY - FAR_GREY))  # px that a grey level stands for
     # The same middle in all frames: a step forward stays one.
     places = np.stack([column, row, grey * unit]).astype(np.float32)
     middle = np.median(places, axis=1, keepdims=True)
     turned_places = _rotation(yaw, pitch) @ (places - middle) + middle
     columns, rows = np.rint(turned_places[:2]).astype(np.intp)
-    shown = np.clip(turned_places[2] / unit, SOLID + 8, 255).astype(np.uint8)
+    shown = np.clip(turned_places[2] / unit, FAR_GREY, NEAR_GREY).astype(np.uint8)
     # Farthest first: the last to be written into a pixel is the nearest.
     order = np.argsort(shown, kind="stable")
     turned = np.zeros_like(depth)
@@ -60,7 +60,10 @@ def _surface(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _mend(picture: NDArray[np.uint8]) -> None:
-    """Close, in place, what was torn, and soften the edges as a resized picture's are."""
+    """Close, in place, what was torn, and soften the edges as a resized picture's are.
+
+    A gap as narrow as a tear, as between legs that stand together, is closed with it.
+    """
     seen = np.minimum(picture, np.uint8(1))
     torn = cv2.subtract(cv2.morphologyEx(seen, cv2.MORPH_CLOSE, _NEIGHBOURS), seen)
     farthest = cv2.erode(np.where(seen > 0, picture, np.uint8(255)), _NEIGHBOURS)
