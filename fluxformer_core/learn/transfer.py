@@ -17,7 +17,7 @@ def mean_of(bundles: Sequence[Bundle]) -> Bundle:
     """One model whose weights are the mean of several that came from the same one ("model soup", Wortsman et al. 2022).
 
     Models that went on from a common ancestor by different data or seeds often lie so close that their mean is better
-    than each. Running statistics of norms are averaged with the weights. What holds for none but themselves is left out:
+    than each. Running statistics of norms are averaged, too. What holds for none but themselves is left out:
     temperature, statistics of embeddings, enrolled actions.
 
     Args:
