@@ -27,7 +27,7 @@ def training_clip(
     rng: np.random.Generator,
     selector: Selector = flow_guided,
     *,
-    gait: bool = False,
+    gait: tuple[float, float] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
     """A random clip of a recording.
 
@@ -38,14 +38,15 @@ def training_clip(
         config: how far to stray.
         rng: source of randomness.
         selector: what selects the frames.
-        gait: whether the action is one that may as well be seen on the way through the picture.
+        gait: body heights per second, from and to, at which the action takes people through the picture, if it is
+            one that may as well be seen on the way.
 
     Returns:
         Frames (T, S, S, 3) in 0..1, flow (T, S, S, 2) in frame heights per second, class.
     """
     flip = rng.random() < config.flip
-    if gait and rng.random() < config.crossing and _on_the_spot(sample):
-        frames, flow = _on_the_way(sample, count, config, rng, selector, flip=flip)
+    if gait is not None and rng.random() < config.crossing and _on_the_spot(sample):
+        frames, flow = _on_the_way(sample, count, gait, config, rng, selector, flip=flip)
     else:
         chosen = _choose(sample, count, config, rng, selector)
         around = rng.random() < config.turned and sample.depth and alone(sample.frames[..., 0])
@@ -92,26 +93,28 @@ def _on_the_spot(sample: Sample) -> bool:
 
 
 def _on_the_way(
-    sample: Sample, count: int, config: AugmentConfig, rng: np.random.Generator, selector: Selector, *, flip: bool
+    sample: Sample,
+    count: int,
+    gait: tuple[float, float],
+    config: AugmentConfig,
+    rng: np.random.Generator,
+    selector: Selector,
+    *,
+    flip: bool,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """A clip of somebody who walks on the spot, as if they went through the picture: while they are in it."""
     n, size = len(sample.motion), rng.uniform(0.55, 1.1)
-    pace = crossing_pace(size, rng)
+    pace = size * rng.uniform(*gait)
     length = min(n, max(count, int((1 + 0.4 * size) / pace * RATE)))
     span = int(rng.integers(n - length + 1)) + np.arange(length)
     shot = take(sample, span[selector(sample.at(span), count).indices])
     return film(shot, config, rng, flip=flip, path=crossing(shot.times, pace, rng), scale=(size, size))
 
 
-def crossing_pace(size: float, rng: np.random.Generator) -> float:
-    """Frame heights per second at which somebody walks who is `size` frame heights tall: 0.7 to 1.7 m/s."""
-    return size * float(rng.uniform(0.4, 1.0))
-
-
 def crossing(
     times: NDArray[np.float64], pace: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where somebody who walks through the picture is at these times (T,), and how fast, as `film` takes it."""
+    """Where somebody who goes through the picture is at these times (T,), and how fast, as `film` takes it."""
     velocity = np.array([rng.choice((-1.0, 1.0)) * pace, rng.uniform(-0.1, 0.1)])
     middle = times[0] + rng.uniform(0.3, 0.7) * np.ptp(times)
     return (times - middle)[:, None] * velocity, np.tile(velocity, (len(times), 1))

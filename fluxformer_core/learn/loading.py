@@ -68,7 +68,7 @@ class TrainingClips(Dataset[Item]):
         labels = stores[0].labels
         self._other = labels.index(OTHER) if OTHER in labels else None
         self._others = OtherClips(stores)
-        self._gaits = frozenset(number for number, label in enumerate(labels) if label in GAITS)
+        self._gaits = {number: GAITS[label] for number, label in enumerate(labels) if label in GAITS}
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -84,7 +84,7 @@ class TrainingClips(Dataset[Item]):
         sample = store[clip - int(self._ends[which]) + len(store)]
         augment = replace(self.augment, flip=0.0) if sample.label in self.fixed else self.augment
         selector = SELECTORS[self.spec.selection]
-        gait = sample.label in self._gaits
+        gait = self._gaits.get(sample.label)
         drawn = training_clip(sample, self.spec.frames, self.partner, augment, rng, selector, gait=gait)
         return _tensors(*drawn, self.spec)
 

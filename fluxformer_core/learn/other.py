@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fluxformer_core.clip import OTHER
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.flow.dis import DisFlow
-from fluxformer_core.learn.augment import MOVING, crossing, crossing_pace
+from fluxformer_core.learn.augment import MOVING, crossing
 from fluxformer_core.learn.augment_config import AugmentConfig
 from fluxformer_core.learn.datasets import FLOW_STEP, ClipStore, Sample
 from fluxformer_core.learn.dressing import alone
@@ -22,8 +22,8 @@ from fluxformer_core.stream.selection import select, uniform
 ONE_WAY = frozenset({"basketball_shoot", "bowling", "pickup_and_throw", "tennis_serve", "throw"})
 """Actions that are none backwards, in pieces, or given up early. All others are left alone: a swipe, a circle and
 sitting down become their partners, and waving, walking, pushing or squatting look the same from both ends."""
-GAITS = frozenset({"jog", "walk"})
-"""Ways to walk: what is seen on the spot or on the way through the picture alike."""
+GAITS = {"walk": (0.4, 1.0), "jog": (1.1, 2.2)}
+"""What is seen on the spot or on the way through the picture alike, and its pace there in body heights per second."""
 
 CLOSE = 1.5, 2.8
 """Picture heights of passers-by who are too close for anybody to say how they walk; whoever is seen whole, walks."""
@@ -138,7 +138,7 @@ class OtherClips:
         chosen = int(rng.integers(n - length + 1)) + uniform(length, count)
         shot = self.along(sample, np.arange(n), chosen)
         size = rng.uniform(*CLOSE)
-        place, velocity = crossing(shot.times, crossing_pace(size, rng), rng)
+        place, velocity = crossing(shot.times, size * rng.uniform(*GAITS["walk"]), rng)
         place[:, 1] += rng.uniform(0.1, 0.35) * size - 0.1
         return film(shot, config, rng, flip=rng.random() < 0.5, path=(place, velocity), scale=(size, size))
 

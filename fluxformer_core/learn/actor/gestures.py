@@ -44,7 +44,7 @@ def swipe_right(v: Variation) -> Motion:
 
 def wave(v: Variation) -> Motion:
     """The right hand beside the head, forearm swinging from side to side; some wave both arms, or over the head."""
-    if v.seconds is None and v.chance(0.25):
+    if v.seconds is None and v.chance(0.35):
         return _wave_widely(v)
     a = v.amplitude
     period = v.uniform(0.32, 0.52)
@@ -66,10 +66,10 @@ def wave(v: Variation) -> Motion:
 
 
 def _wave_widely(v: Variation) -> Motion:
-    """Stretched arms, one or both, swinging between the side and overhead."""
-    period = v.uniform(0.5, 1.1)
+    """Stretched arms, one or both, swinging between the side, or all the way down, and overhead."""
+    period = v.uniform(0.5, 2.2)
     times = v.repetitions(2, 4, period, 1.2)
-    low, high = v.uniform(-0.3, 0.5), v.uniform(0.75, 0.95)
+    low, high = v.uniform(-0.85, 0.5), v.uniform(0.75, 0.95)
     outside, inside = ((1 - low * low) ** 0.5 * 0.95, low, 0.12), (v.uniform(-0.15, 0.4), high, 0.15)
     hands = ("right_hand", "left_hand") if v.chance(0.7) else ("right_hand",)
     m = Motion(v)
@@ -86,15 +86,15 @@ def _wave_widely(v: Variation) -> Motion:
 
 
 def clap(v: Variation) -> Motion:
-    """Both hands meet before the chest or the face again and again, mostly from close by."""
+    """Both hands meet before the chest or the face again and again, from close by or with a swing of the arms."""
     period = v.uniform(0.26, 0.42)
     times = v.repetitions(2, 5, period, 1.15)
     height, ahead = v.uniform(-0.16, 0.3), v.uniform(0.42, 0.6)
-    wide = v.seconds is None and v.chance(0.25)
-    gap = (v.uniform(0.3, 0.7) if wide else v.uniform(0.06, 0.2)) * v.amplitude
+    wide = v.seconds is None and v.chance(0.4)
+    gap = (v.uniform(0.3, 0.95) if wide else v.uniform(0.06, 0.2)) * v.amplitude
     if wide:
-        period *= 1.4
-    together, apart = (-0.215, height, ahead), (-0.215 + gap, height + 0.02, ahead - 0.05)
+        period *= v.uniform(1.2, 2.4)
+    together, apart = (-0.215, height, ahead), (-0.215 + gap, height + 0.02, ahead - 0.05 - 0.25 * gap * wide)
     m = Motion(v)
     m.both(0.28, (v.uniform(0.04, 0.3), -0.62, 0.45)).both(0.56, apart, precise=True)
     clock = 0.56

@@ -8,6 +8,8 @@ from fluxformer_core.learn.actor.appearance import ActorStyle
 from fluxformer_core.learn.actor.film import Film, Frame, Mode
 from fluxformer_core.learn.actor.script import Performance, cast_clip, cast_script
 
+_ROAMING = ("walk", "jog")  # cut to all of their way, most of these people would be tiny
+
 
 class Stage(Film):
     """A camera before which a script is performed."""
@@ -67,7 +69,7 @@ def rehearse(
     Raises:
         ConfigError: if no action has this label, or an argument is out of range.
     """
-    style = style or ActorStyle.sample_recording(seed)
+    style = style or ActorStyle.sample_recording(seed, cut=0.3 if label in _ROAMING else 0.7)
     cast, duration = cast_clip(label, style, seed)
     return Film(cast, duration, style=style, seed=seed, rate=rate, size=size, mode=mode)
 
