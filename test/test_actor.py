@@ -199,6 +199,14 @@ def test_people_also_go_through_the_picture_both_ways(label):
     assert (np.abs(ways) < 0.1).sum() >= 10, "and on the spot"
 
 
+def test_who_roams_is_mostly_not_shrunk_until_all_of_the_way_fits():
+    cut = {
+        label: sum(rehearse(label, seed, size=(32, 32)).style.cropped for seed in range(40))
+        for label in ("jog", "wave")
+    }
+    assert 4 < cut["jog"] < 20 < cut["wave"] < 36
+
+
 def test_nobody_is_too_far_for_a_depth_camera():
     for seed in range(30):
         image = rehearse("wave", seed, size=(64, 64)).frame(0)

@@ -128,16 +128,17 @@ class ActorStyle:
         )
 
     @classmethod
-    def sample_recording(cls, seed: int, *, cut: float = 0.7) -> ActorStyle:
+    def sample_recording(cls, seed: int, *, roaming: bool = False) -> ActorStyle:
         """A person drawn by seed, filmed like a clip of a data set.
 
-        A share, `cut`, is cut so that all movement is inside, near the middle; the others stand before a camera that
-        does not move, from which they may walk away. Some are turned to the side, up to 45 degrees.
+        Most are cut so that all movement is inside, near the middle; the others, who are most of those that are
+        roaming, stand before a camera that does not move, from which they may walk away. Some are turned to the side,
+        up to 45 degrees.
         """
         rng = np.random.default_rng([seed, 0x5E7])
         aside = rng.random() < 0.3
         person = cls.sample(seed)
-        if rng.random() < 1 - cut:
+        if rng.random() < (0.7 if roaming else 0.3):
             return replace(
                 person,
                 # So wide a lens that nobody is farther away than a depth camera sees.

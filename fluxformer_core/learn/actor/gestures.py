@@ -92,9 +92,11 @@ def clap(v: Variation) -> Motion:
     height, ahead = v.uniform(-0.16, 0.3), v.uniform(0.42, 0.6)
     wide = v.seconds is None and v.chance(0.4)
     gap = (v.uniform(0.3, 0.95) if wide else v.uniform(0.06, 0.2)) * v.amplitude
+    back = 0.05
     if wide:
         period *= v.uniform(1.2, 2.4)
-    together, apart = (-0.215, height, ahead), (-0.215 + gap, height + 0.02, ahead - 0.05 - 0.25 * gap * wide)
+        back += 0.25 * gap
+    together, apart = (-0.215, height, ahead), (-0.215 + gap, height + 0.02, ahead - back)
     m = Motion(v)
     m.both(0.28, (v.uniform(0.04, 0.3), -0.62, 0.45)).both(0.56, apart, precise=True)
     clock = 0.56

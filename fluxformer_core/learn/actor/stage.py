@@ -69,7 +69,7 @@ def rehearse(
     Raises:
         ConfigError: if no action has this label, or an argument is out of range.
     """
-    style = style or ActorStyle.sample_recording(seed, cut=0.3 if label in _ROAMING else 0.7)
+    style = style or ActorStyle.sample_recording(seed, roaming=label in _ROAMING)
     cast, duration = cast_clip(label, style, seed)
     return Film(cast, duration, style=style, seed=seed, rate=rate, size=size, mode=mode)
 
