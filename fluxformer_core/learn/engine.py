@@ -210,13 +210,11 @@ def _trainer(lesson: Lesson, pace: Pace, folder: Path, *, checked: bool) -> pl.T
     config = lesson.config
     assert config.precision != "auto"  # `train` has decided
     settings: dict[str, Any] = {"save_top_k": 1, "enable_version_counter": False, "dirpath": folder}
-    callbacks: list[Callback] = [
-        RunningMean(config.average),
-        pace,
-        ModelCheckpoint(filename=LAST, save_on_train_epoch_end=True, **settings),
-    ]
+    callbacks: list[Callback] = [RunningMean(config.average), pace]
     if checked:
         callbacks.append(ModelCheckpoint(filename=BEST, monitor="check_rank", mode="max", **settings))
+    # After the best: what is continued must know of it, or an epoch that was worse takes its place.
+    callbacks.append(ModelCheckpoint(filename=LAST, save_on_train_epoch_end=True, **settings))
     watched = sys.stderr.isatty()
     if watched:
         callbacks.append(TQDMProgressBar(leave=False))
