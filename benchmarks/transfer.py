@@ -24,7 +24,7 @@ from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.clip import ClipSpec, FramingName
 from fluxformer_core.learn.annotations import Recording, chosen, read_data
 from fluxformer_core.learn.datasets import ClipStore
-from fluxformer_core.learn.labels import mirrored
+from fluxformer_core.learn.labels import LabelMap, mirrored
 from fluxformer_core.learn.training import TrainConfig, accuracy, train
 from fluxformer_core.learn.transfer import start_from
 from fluxformer_core.models.registry import create_model
@@ -38,6 +38,9 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder or list of recordings")
     parser.add_argument("--media", help="take the files from this folder beside the list")
     parser.add_argument("--depth", action="store_true", help="the recordings show depth as grey")
+    parser.add_argument(
+        "--labels", type=Path, help="CSV name,label: names of the starting model, whose part of its head is then kept"
+    )
     parser.add_argument("--from", dest="start", type=Path, help="model to start from (default: the shipped one)")
     parser.add_argument(
         "--framing", choices=get_args(FramingName), help="see the centre square, or all (default: as the model)"
@@ -59,6 +62,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     recordings = read_data(arguments.data, media=arguments.media)
+    if arguments.labels:
+        recordings = LabelMap.read(arguments.labels).apply(recordings)
     start = Bundle.load(arguments.start or default_bundle_path())
     recipe = TrainConfig(epochs=arguments.epochs, mixup=0.3)
     spec = replace(
@@ -67,7 +72,7 @@ def main() -> None:
         brighten=arguments.brighten or start.spec.brighten,
     )
     setting = {"from": start.digest, "recipe": asdict(recipe), "backbone_rate": arguments.backbone_rate}
-    setting |= {"framing": spec.framing, "brighten": spec.brighten}
+    setting |= {"framing": spec.framing, "brighten": spec.brighten, "labels": sorted({r.label for r in recordings})}
     results = Results(arguments.json, setting)
     recipe = replace(recipe, workers=arguments.workers)
     columns = []

@@ -173,7 +173,7 @@ def test_the_default_person_stands_in_the_picture_as_the_style_says():
 
 @pytest.mark.parametrize("label", ["walk", "lunge", "throw", "pickup_and_throw", "basketball_shoot", "tennis_serve"])
 def test_a_recording_is_cut_so_that_nobody_leaves_it(label):
-    styles = [(seed, ActorStyle.sample_recording(seed)) for seed in range(12)]
+    styles = [(seed, ActorStyle.sample_recording(seed)) for seed in range(24)]
     cut = [(seed, style) for seed, style in styles if style.cropped]
     assert len(styles) > len(cut) > 5
     for seed, style in cut[:6]:
@@ -204,7 +204,7 @@ def test_who_roams_is_mostly_not_shrunk_until_all_of_the_way_fits():
         label: sum(rehearse(label, seed, size=(32, 32)).style.cropped for seed in range(40))
         for label in ("jog", "wave")
     }
-    assert 4 < cut["jog"] < 20 < cut["wave"] < 36
+    assert 4 < cut["jog"] < cut["wave"] - 4 < 28
 
 
 def test_nobody_is_too_far_for_a_depth_camera():

@@ -11,12 +11,14 @@ import pytest
 from helpers import rgb, texture, view
 
 from fluxformer_core.flow.dis import DisFlow
-from fluxformer_core.learn.augment import training_clip, whole_clip
+from fluxformer_core.learn.augment import MIDST, training_clip, whole_clip
 from fluxformer_core.learn.augment_config import AugmentConfig
 from fluxformer_core.learn.datasets import FLOW_STEP, Sample
+from fluxformer_core.stream.selectors import evenly
 
 PLAIN = AugmentConfig(
     partial=0.0,
+    midway=0.0,
     turned=0.0,
     dropped=0.0,
     scale=(1.0, 1.0),
@@ -128,6 +130,31 @@ def test_partial_clips_end_early_but_show_some_of_the_action():
         ends.append(shown[-1])
     assert min(ends) < 35
     assert max(ends) > 45
+
+
+def test_what_is_repeated_is_also_seen_from_its_midst():
+    n, onset, offset = 120, 20, 100
+    motion = np.where((np.arange(n) >= onset) & (np.arange(n) < offset), 1.0, 0.0).astype(np.float32)
+    frames = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, SIDE, SIDE, 3))
+    still, nothing = np.zeros((n, SIDE, SIDE, 2), np.int8), np.zeros(n, np.float32)
+    sample = Sample(0, frames, still, motion, nothing, nothing[:, None], depth=False)
+    config = replace(PLAIN, midway=1.0)
+    spans = []
+    for seed in range(30):
+        frames, _, _ = training_clip(sample, 8, {}, config, rng(seed), evenly, repeated=True)
+        shown = np.rint(frames[:, 0, 0, 0] * 255)
+        assert (np.diff(shown) > 0).all()
+        spans.append((shown[0], shown[-1]))
+    first, last = np.array(spans).T
+    assert first.min() >= onset
+    assert last.max() < offset
+    assert (last - first).min() >= MIDST - 2
+    assert (last - first).max() <= offset - onset - MIDST
+    assert np.ptp(first) > 20
+    assert np.ptp(last - first) > 20
+    frames, _, _ = training_clip(sample, 8, {}, config, rng(), evenly)
+    whole = np.rint(255 * frames[[0, -1], 0, 0, 0])
+    assert whole[0] < onset < offset < whole[1], "done once, it is seen from beginning to end"
 
 
 @pytest.mark.parametrize("n", [1, 3, 10])

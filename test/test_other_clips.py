@@ -15,12 +15,12 @@ from fluxformer_core.clip import OTHER
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.flow.dis import DisFlow
 from fluxformer_core.learn.actor import ACTIONS, FLIPPED
-from fluxformer_core.learn.augment import training_clip
+from fluxformer_core.learn.augment import _on_the_spot, training_clip
 from fluxformer_core.learn.augment_config import AugmentConfig
 from fluxformer_core.learn.datasets import FLOW_STEP, ActorClip, ClipStore
 from fluxformer_core.learn.dressing import alone
 from fluxformer_core.learn.filming import RATE
-from fluxformer_core.learn.other import GAITS, ONE_WAY, OtherClips
+from fluxformer_core.learn.other import GAITS, ONE_WAY, REPEATED, OtherClips
 
 LABELS = ("other", "squat", "throw", "walk", "wave")
 COUNT, SIDE = 16, 48
@@ -43,7 +43,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def test_no_action_is_cut_up_that_would_still_be_one():
-    assert set(ACTIONS) >= ONE_WAY | GAITS.keys()
+    assert set(ACTIONS) >= ONE_WAY | REPEATED | GAITS.keys()
     assert not ONE_WAY & {*FLIPPED, "sit_to_stand", "stand_to_sit"}, "backwards they are their partners"
     same_from_both_ends = {"wave", "clap", "boxing", "jog", "walk", "knock", "push", "squat", "lunge", "arm_curl"}
     assert not ONE_WAY & {*same_from_both_ends, "arm_cross"}
@@ -140,7 +140,7 @@ def test_who_walks_on_the_spot_is_also_shown_on_the_way_through_the_picture(tmp_
         frames, flow, label = training_clip(sample, COUNT, {}, replace(PLAIN, crossing=1.0), rng(), gait=GAITS["walk"])
         where = middles(frames.max(axis=3))
         assert label == LABELS.index("walk")
-        assert reach(where) > 0.25 * SIDE, "on the way, by themselves or made so"
+        assert reach(where) > 0.2 * SIDE, "on the way, by themselves or made so"
         lit = frames.max(axis=3) > 0.1
         assert np.sign(np.nanmedian(np.diff(where))) == np.sign(np.median(flow[lit][:, 0])), "the flow says where to"
         ways[on_the_spot] += 1
@@ -151,7 +151,7 @@ def test_who_walks_on_the_spot_is_also_shown_on_the_way_through_the_picture(tmp_
 
 
 def test_joggers_go_through_the_picture_faster_than_walkers(store):
-    spot = next(store[i] for i in range(len(store)) if LABELS[store[i].label] == "squat")  # carried as if by their legs
+    spot = next(s for s in (store[i] for i in range(len(store))) if _on_the_spot(s))  # carried as if by their legs
     pace_seen = {}
     for name, pace in GAITS.items():
         rushes = []

@@ -58,7 +58,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     data.add_argument("--subjects", nargs="+", metavar="SUBJECT", default=[], help="train on these only (default: all)")
     data.add_argument("--check-splits", nargs="+", metavar="SPLIT", default=[], help="never train on these, but check")
     data.add_argument("--check-subjects", nargs="+", metavar="SUBJECT", default=[], help="likewise")
-    data.add_argument("--actor", type=int, default=0, metavar="N", help="rendered clips per label to add")
+    data.add_argument(
+        "--actor", type=int, default=0, metavar="N", help="rendered clips to add per label (3 N of other)"
+    )
     data.add_argument("--check-actor", type=int, default=0, metavar="N", help="rendered clips per label to check on")
     data.add_argument(
         "--other", type=float, metavar="SHARE", help="also learn what is no action, from this share of clips (e.g. 0.1)"
@@ -90,7 +92,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--keep", choices=("best", "last"), help="weights to keep when there are checks (default: best)"
     )
     recipe.add_argument(
-        "--augment", metavar="NAME=VALUE", nargs="+", default=[], help="how far clips stray, e.g. dressed=0 least=0.3"
+        "--augment",
+        metavar="NAME=VALUE",
+        nargs="+",
+        default=[],
+        help="how far clips stray: dressed=0 scale=0.6:1.2",
     )
     recipe.add_argument("--seed", type=int)
     machine = parser.add_argument_group("machine")
@@ -242,14 +248,19 @@ def _augment(given: list[str]) -> dict[str, Any]:
     from fluxformer_core.errors import ConfigError
     from fluxformer_core.learn.augment_config import AugmentConfig
 
-    known = [f.name for f in fields(AugmentConfig) if isinstance(f.default, float)]
-    try:
-        values = {name: float(value) for name, value in (item.split("=") for item in given)}
-    except ValueError:
-        raise ConfigError(f"--augment takes NAME=VALUE, such as dressed=0, not {' '.join(given)}") from None
-    unknown = sorted(values.keys() - set(known))
-    if unknown:
-        raise ConfigError(f"--augment does not know {', '.join(unknown)}; known are {', '.join(known)}")
+    ranges = {f.name: isinstance(f.default, tuple) for f in fields(AugmentConfig) if f.default != ()}
+    values: dict[str, Any] = {}
+    for name, _, value in (item.partition("=") for item in given):
+        if name not in ranges:
+            raise ConfigError(f"--augment does not know {name}; known are {', '.join(ranges)}")
+        try:
+            low, high = (float(v) for v in (value.split(":") if ranges[name] else (value, value)))
+            if low > high:
+                raise ValueError
+        except ValueError:
+            form = "LOW:HIGH, such as scale=0.6:1.2" if ranges[name] else "VALUE, such as dressed=0"
+            raise ConfigError(f"--augment takes NAME={form}, not {name}={value}") from None
+        values[name] = (low, high) if ranges[name] else low
     return values
 
 

@@ -17,6 +17,8 @@ from fluxformer_core.stream.selectors import Selector, flow_guided
 
 MOVING = 0.25
 """Frame heights per second from which a frame counts as part of the action, for cutting partial ones."""
+MIDST = 16
+"""Frames from the midst of an action that are enough to tell it, and that are left out at least before or behind."""
 
 
 def training_clip(
@@ -28,6 +30,7 @@ def training_clip(
     selector: Selector = flow_guided,
     *,
     gait: tuple[float, float] | None = None,
+    repeated: bool = False,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
     """A random clip of a recording.
 
@@ -40,6 +43,7 @@ def training_clip(
         selector: what selects the frames.
         gait: body heights per second, from and to, at which the action takes people through the picture, if it is
             one that may as well be seen on the way.
+        repeated: whether it is done again and again, so that the midst of it tells what it is.
 
     Returns:
         Frames (T, S, S, 3) in 0..1, flow (T, S, S, 2) in frame heights per second, class.
@@ -48,7 +52,7 @@ def training_clip(
     if gait is not None and rng.random() < config.crossing and _on_the_spot(sample):
         frames, flow = _on_the_way(sample, count, gait, config, rng, selector, flip=flip)
     else:
-        chosen = _choose(sample, count, config, rng, selector)
+        chosen = _choose(sample, count, config, rng, selector, repeated=repeated)
         around = rng.random() < config.turned and sample.depth and alone(sample.frames[..., 0])
         shot = _from_another_side(sample, chosen, config, rng) if around else take(sample, chosen)
         frames, flow = film(shot, config, rng, flip=flip)
@@ -103,7 +107,7 @@ def _on_the_way(
     flip: bool,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """A clip of somebody who walks on the spot, as if they went through the picture: while they are in it."""
-    n, size = len(sample.motion), rng.uniform(0.55, 1.1)
+    n, size = len(sample.motion), rng.uniform(0.4, 1.1)
     pace = size * rng.uniform(*gait)
     length = min(n, max(count, int((1 + 0.4 * size) / pace * RATE)))
     span = int(rng.integers(n - length + 1)) + np.arange(length)
@@ -121,13 +125,18 @@ def crossing(
 
 
 def _choose(
-    sample: Sample, count: int, config: AugmentConfig, rng: np.random.Generator, selector: Selector
+    sample: Sample, count: int, config: AugmentConfig, rng: np.random.Generator, selector: Selector, *, repeated: bool
 ) -> NDArray[np.intp]:
     n = len(sample.motion)
     first, last = 0, n
     moving = np.flatnonzero(sample.motion > MOVING)
-    if len(moving) and rng.random() < config.partial:
-        onset, offset = int(moving[0]), int(moving[-1])
+    onset, offset = (int(moving[0]), int(moving[-1])) if len(moving) else (0, 0)
+    if repeated and offset - onset > 2 * MIDST and rng.random() < config.midway:
+        # What somebody watches who comes along, and what most recordings of it show.
+        length = int(rng.integers(MIDST, offset - onset - MIDST + 1))
+        first = int(rng.integers(onset, offset - length + 1))
+        last = first + length
+    elif len(moving) and rng.random() < config.partial:
         last = int(rng.uniform(onset + config.least * (offset - onset), n)) + 1
         first = int(rng.uniform(0, max(min(onset, last - count), 0) + 1))
     kept = first + np.flatnonzero(rng.random(last - first) >= rng.uniform(0, config.dropped))

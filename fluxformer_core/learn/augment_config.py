@@ -11,6 +11,7 @@ class AugmentConfig:
 
     partial: float = 0.5  # share of clips that end before the action does
     least: float = 0.45  # of the action that a partial clip shows
+    midway: float = 0.4  # share of clips of what is done again and again that begin and end in the midst of it
     dropped: float = 0.4  # up to this share of frames is dropped before selection, as by a slow camera
     scale: tuple[float, float] = (0.72, 1.18)
     aspect: float = 0.1  # relative

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
-from fluxformer_core.clip import SECOND, ClipSpec
+from fluxformer_core.clip import OTHER, SECOND, ClipSpec
 from fluxformer_core.errors import ConfigError, SourceError
 from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.learn.annotations import Recording, read_index
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 120.0
 """Seconds without a single image after which a decoder counts as hanging."""
+_OF_OTHER = 3  # performances of `other` for each of an action
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,10 @@ class Sample:
 
 
 def actor_clips(labels: Sequence[str], per_label: int, *, seed: int) -> list[ActorClip]:
-    """Clips for the rendered actor to perform, half in colour and half in depth."""
-    return [
-        ActorClip(label, seed + i * len(labels) + k, ("depth", "colour")[i % 2])
-        for i in range(per_label)
-        for k, label in enumerate(labels)
-    ]
+    """Clips for the rendered actor to perform, half in colour and half in depth; more of `other`, which is much."""
+    rounds = [(i, label) for i in range(per_label) for label in labels]
+    rounds += [(i, label) for i in range(per_label, _OF_OTHER * per_label) for label in labels if label == OTHER]
+    return [ActorClip(label, seed + k, ("depth", "colour")[i % 2]) for k, (i, label) in enumerate(rounds)]
 
 
 class ClipStore:

@@ -18,7 +18,7 @@ from fluxformer_core.errors import ConfigError
 from fluxformer_core.learn.augment import training_clip, whole_clip
 from fluxformer_core.learn.augment_config import AugmentConfig
 from fluxformer_core.learn.datasets import ClipStore
-from fluxformer_core.learn.other import GAITS, OtherClips
+from fluxformer_core.learn.other import GAITS, REPEATED, OtherClips
 from fluxformer_core.stream.clip_builder import encode_flow, normalise_rgb
 from fluxformer_core.stream.selectors import SELECTORS
 
@@ -69,6 +69,7 @@ class TrainingClips(Dataset[Item]):
         self._other = labels.index(OTHER) if OTHER in labels else None
         self._others = OtherClips(stores)
         self._gaits = {number: GAITS[label] for number, label in enumerate(labels) if label in GAITS}
+        self._repeated = frozenset(number for number, label in enumerate(labels) if label in REPEATED)
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -84,8 +85,9 @@ class TrainingClips(Dataset[Item]):
         sample = store[clip - int(self._ends[which]) + len(store)]
         augment = replace(self.augment, flip=0.0) if sample.label in self.fixed else self.augment
         selector = SELECTORS[self.spec.selection]
-        gait = self._gaits.get(sample.label)
-        drawn = training_clip(sample, self.spec.frames, self.partner, augment, rng, selector, gait=gait)
+        gait, repeated = self._gaits.get(sample.label), sample.label in self._repeated
+        count = self.spec.frames
+        drawn = training_clip(sample, count, self.partner, augment, rng, selector, gait=gait, repeated=repeated)
         return _tensors(*drawn, self.spec)
 
 

@@ -25,6 +25,9 @@ sitting down become their partners, and waving, walking, pushing or squatting lo
 GAITS = {"walk": (0.4, 1.0), "jog": (1.1, 2.2)}
 """What is seen on the spot or on the way through the picture alike, and its pace there in body heights per second."""
 
+REPEATED = frozenset({"boxing", "clap", *GAITS, "wave"})
+"""What goes on for as long as one likes: any second of it tells what it is."""
+
 CLOSE = 1.5, 2.8
 """Picture heights of passers-by who are too close for anybody to say how they walk; whoever is seen whole, walks."""
 

@@ -138,12 +138,12 @@ class ActorStyle:
         rng = np.random.default_rng([seed, 0x5E7])
         aside = rng.random() < 0.3
         person = cls.sample(seed)
-        if rng.random() < (0.7 if roaming else 0.3):
+        if rng.random() < (0.7 if roaming else 0.45):
             return replace(
                 person,
                 # So wide a lens that nobody is farther away than a depth camera sees.
                 fov=float(rng.uniform(50.0, 62.0)),
-                fill=float(rng.uniform(0.5, 0.95)),
+                fill=float(rng.uniform(0.4, 0.95)),
                 yaw=float(rng.uniform(-45.0, 45.0)) if aside else person.yaw,
             )
         return replace(

@@ -62,7 +62,7 @@ def walk(v: Variation) -> Motion:
     )
     m = gait.motion(v)
     if on_the_spot:
-        _turn(m)
+        m.perhaps_aside(0.35)
     else:
         _travel(m, (gait.steps - 1) * gait.stride)
     return m
@@ -87,7 +87,7 @@ def jog(v: Variation) -> Motion:
     for clock in (0.95 * step, (gait.steps - 1.05) * step):
         m.at(clock, right_elbow=(0.5, -1.0, -0.9), left_elbow=(-0.5, -1.0, -0.9), pitch=lean)
     if on_the_spot:
-        _turn(m)
+        m.perhaps_aside(0.35)
     else:
         # Between two steps of a run nobody touches the ground.
         _travel(m, v.uniform(1.2, 1.5) * (gait.steps - 1) * gait.stride)
@@ -109,15 +109,8 @@ def _travel(m: Motion, distance: float) -> None:
     m.walks(heading, distance)
 
 
-def _turn(m: Motion) -> None:
-    """Be seen from the side, perhaps: what the whole body does can be told from there as well."""
-    v = m.variation
-    if v.travels and v.chance(0.35):
-        m.faces((1.0 if v.chance(0.5) else -1.0) * v.uniform(25.0, 100.0))
-
-
 def squat(v: Variation) -> Motion:
-    """Arms to the front or up, hips down to the knees, perhaps staying there, and up again."""
+    """Hips down to the knees, perhaps staying there, and up again; the arms to the front or up, or where they were."""
     times = v.repetitions(1, 1, 1.7, 1.5)
     crouch = v.seconds is None and v.chance(0.4)
     depth = v.uniform(0.24, 0.33) if crouch else v.uniform(0.19, 0.28)
@@ -126,8 +119,12 @@ def squat(v: Variation) -> Motion:
     up, low = (aside, rise, reach), (aside, min(rise, 0.0), reach)
     if crouch and v.chance(0.6):  # hands on the knees, or between them
         up = low = (v.uniform(-0.2, 0.1), v.uniform(-0.85, -0.6), v.uniform(0.25, 0.5))
+    quiet = v.seconds is None and v.chance(0.35)
+    if quiet:  # hanging, on the hips, or before the chest
+        hanging, hips, chest = (0.1, -0.96, 0.08), (0.05, -0.62, 0.12), (-0.2, -0.25, 0.4)
+        up = low = (hanging, hips, chest)[int(v.rng.integers(3))]
     m = Motion(v)
-    if v.chance(0.5):
+    if not quiet and v.chance(0.5):
         m.both(0.34, (0.62, -0.62, 0.2))
     m.both(0.85, up)
     m.at(0.85, right_elbow=(0.7, -0.8, 0.0), left_elbow=(-0.7, -0.8, 0.0))
@@ -145,8 +142,10 @@ def squat(v: Variation) -> Motion:
     m.at(0.9, right_foot=(spread, 0.0, 0.0), left_foot=(-spread, 0.0, 0.0))
     m.at(clock, right_foot=(spread, 0.0, 0.0), left_foot=(-spread, 0.0, 0.0))
     m.at(clock, right_elbow=(0.7, -0.8, 0.0), left_elbow=(-0.7, -0.8, 0.0))
-    m.both(clock + 0.12, up).both(clock + 0.45, (0.12, -0.5, 0.5))
-    _turn(m)
+    m.both(clock + 0.12, up)
+    if not quiet:
+        m.both(clock + 0.45, (0.12, -0.5, 0.5))
+    m.perhaps_aside(0.5)
     return m.lasts(clock + 0.85)
 
 
@@ -166,7 +165,7 @@ def lunge(v: Variation) -> Motion:
     m.at(1.60 + hold, left_foot=(0.02, 0.0, reach), root=(0.0, -0.35 * low, 0.48 * reach), right_heel=12.0)
     m.at(1.60 + hold, right_foot=(0.0, 0.012, 0.01))
     m.at(1.98 + hold, left_foot=(0.01, 0.055, 0.4 * reach), left_heel=6.0, root=(0.0, -0.01, 0.15 * reach))
-    _turn(m)
+    m.perhaps_aside(0.35)
     return m.lasts(2.36 + hold)
 
 

@@ -47,21 +47,27 @@ def wave(v: Variation) -> Motion:
     if v.seconds is None and v.chance(0.35):
         return _wave_widely(v)
     a = v.amplitude
-    period = v.uniform(0.32, 0.52)
-    times = v.repetitions(2, 4, period, 1.2)
+    both = v.seconds is None and v.chance(0.2)
+    leisurely = v.seconds is None and v.chance(0.25)
+    period = v.uniform(0.52, 1.1) if leisurely else v.uniform(0.32, 0.52)
+    times = v.repetitions(2, 4 if leisurely else 7, period, 1.2)
     height = v.uniform(0.65, 0.85) if v.chance(0.25) else v.uniform(0.06, 0.45)
     outside = (v.uniform(0.08, 0.42) * a, height, 0.48)
     inside = (v.uniform(-0.42, -0.12), height - 0.04, 0.52)
     m = Motion(v)
-    m.at(0.28, right_hand=(0.38, -0.42, 0.5))
-    clock = 0.52
-    m.at(clock, right_hand=outside, right_elbow=(0.3, -1.0, 0.0))
-    for _ in range(times):
-        m.at(clock + 0.5 * period, right_hand=inside)
-        m.at(clock + period, right_hand=outside)
-        clock += period
-    m.at(clock, right_elbow=(0.3, -1.0, 0.0), roll=0.0)
-    m.at(clock + 0.28, right_hand=(0.3, -0.45, 0.52))
+    for side in ("right", "left") if both else ("right",):
+        placed = mirrored if side == "left" else tuple
+        m.key(f"{side}_hand", 0.28, placed((0.38, -0.42, 0.5)))
+        clock = 0.52
+        m.key(f"{side}_hand", clock, placed(outside))
+        m.key(f"{side}_elbow", clock, placed((0.3, -1.0, 0.0)))
+        for _ in range(times):
+            m.key(f"{side}_hand", clock + 0.5 * period, placed(inside))
+            m.key(f"{side}_hand", clock + period, placed(outside))
+            clock += period
+        m.key(f"{side}_elbow", clock, placed((0.3, -1.0, 0.0)))
+        m.key(f"{side}_hand", clock + 0.28, placed((0.3, -0.45, 0.52)))
+    m.at(clock, roll=0.0)
     return m.lasts(clock + 0.6)
 
 
@@ -88,7 +94,7 @@ def _wave_widely(v: Variation) -> Motion:
 def clap(v: Variation) -> Motion:
     """Both hands meet before the chest or the face again and again, from close by or with a swing of the arms."""
     period = v.uniform(0.26, 0.42)
-    times = v.repetitions(2, 5, period, 1.15)
+    times = v.repetitions(2, 9, period, 1.15)
     height, ahead = v.uniform(-0.16, 0.3), v.uniform(0.42, 0.6)
     wide = v.seconds is None and v.chance(0.4)
     gap = (v.uniform(0.3, 0.95) if wide else v.uniform(0.06, 0.2)) * v.amplitude

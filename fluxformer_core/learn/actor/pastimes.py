@@ -11,7 +11,7 @@ def pastime(v: Variation) -> Motion:
     """One of them by chance."""
     kinds: tuple[Callable[[Variation], Motion], ...] = (
         _fidget, _fidget, _look_about, _touch_head, _hands_on_hips, _point, _bow, _stretch, _kick, _hop, _turn_away,
-        _shift,
+        _sway, _sway,
     )  # fmt: skip
     return kinds[int(v.rng.integers(len(kinds)))](v)
 
@@ -137,12 +137,13 @@ def _turn_away(v: Variation) -> Motion:
     return m.lasts(length)
 
 
-def _shift(v: Variation) -> Motion:
-    """The weight goes from one leg to the other, perhaps with a small step."""
+def _sway(v: Variation) -> Motion:
+    """The weight goes from one leg to the other and back again, the trunk with it; the feet stay where they are."""
     m = Motion(v)
-    clock, side = 0.0, float(v.rng.choice((-1.0, 1.0)))
-    for _ in range(int(v.rng.integers(1, 4))):
-        clock += v.uniform(0.5, 1.1)
-        m.at(clock, root=(side * v.uniform(0.02, 0.05), -0.005, 0.0), roll=side * v.uniform(0.0, 5.0))
+    clock, side, wide = 0.0, float(v.rng.choice((-1.0, 1.0))), v.uniform(0.02, 0.09)
+    for _ in range(int(v.rng.integers(1, 6))):
+        clock += v.uniform(0.4, 1.1)
+        m.at(clock, root=(side * wide * v.uniform(0.7, 1.0), -0.1 * wide, 0.0))
+        m.at(clock, roll=side * wide * v.uniform(-20.0, 90.0))
         side = -side
     return m.lasts(clock + v.uniform(0.5, 0.9))
