@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from multiprocessing import Pipe
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,11 @@ from treacherous import treacherous
 from fluxformer_core.clip import SECOND, Pixels
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.flow.dis import DisFlow
+from fluxformer_core.learn import isolation
 from fluxformer_core.learn.actor import perform
 from fluxformer_core.learn.annotations import Recording
 from fluxformer_core.learn.datasets import FLOW_STEP, ActorClip, ClipStore, actor_clips
+from fluxformer_core.learn.decoding import Job, Part, decode
 from fluxformer_core.learn.isolation import Failure, spread
 from fluxformer_core.stream.buffer import RollingBuffer
 from fluxformer_core.stream.prepare import prepare
@@ -77,6 +81,21 @@ def test_a_mended_file_is_tried_again(tmp_path):
     assert len(ClipStore.build(clips, LABELS, SPEC, tmp_path / "cache")) == 1
     record(path)
     assert len(ClipStore.build(clips, LABELS, SPEC, tmp_path / "cache")) == 2
+
+
+def test_a_decoder_whose_training_was_killed_blames_no_recording(tmp_path, monkeypatch):
+    monkeypatch.setattr(isolation, "_BEAT_PERIOD", 0.0)
+    ours, theirs = Pipe()
+    target = tmp_path / "cache" / "clip.safetensors"
+
+    def work(job: Job, beat: Callable[[], None]) -> list[str]:
+        ours.close()  # as when the process that waits is gone
+        return decode(job, beat)
+
+    ours.send(Job(ActorClip("wave", 1, "depth"), (Part(None, None, target),), SPEC, "none"))
+    with pytest.raises(SystemExit):
+        isolation._serve(theirs, work)
+    assert list(tmp_path.rglob("*")) == [], "no clip, and nothing that says it cannot be read"
 
 
 def test_a_decoder_that_crashes_or_hangs_loses_nothing_else():

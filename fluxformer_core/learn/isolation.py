@@ -121,7 +121,11 @@ def _serve(pipe: Connection, work: Work[Item, Result]) -> None:
         nonlocal last
         if time.monotonic() - last > _BEAT_PERIOD:
             last = time.monotonic()
-            pipe.send(_ALIVE)
+            try:
+                pipe.send(_ALIVE)
+            except ConnectionError:
+                # Nobody wants the work any more. An exception would be taken for a fault of the item.
+                raise SystemExit from None
 
     try:
         pipe.send(_ALIVE)
