@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,21 @@ def test_bad_input_is_refused_in_one_line(
     assert complaint in shown.err
     assert (shown.err.count("\n"), shown.err[:12], shown.out) == (1, "fluxformer: ", "")
     assert video.read_bytes() == before
+
+
+def test_inspect_tells_of_every_ancestor_once(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = {"bundle": "aaa", "seed": 1}
+    parents = [{"bundle": name, "seed": 2, "started_from": first} for name in ("bbb", "ccc")]
+    model = Bundle.load(bundle)
+    provenance = {"minutes": 3, "started_from": {"mean_of": parents}}
+    Bundle(replace(model.metadata, provenance=provenance), model.weights).save(tmp_path / "mean.safetensors")
+    assert main(["inspect", str(tmp_path / "mean.safetensors")]) == 0
+    shown = capsys.readouterr().out
+    assert "mean_of  bbb, ccc" in shown
+    lines = [line.strip() for line in shown.splitlines()]
+    assert [line for line in lines if line in ("aaa", "bbb", "ccc")] == ["bbb", "aaa", "ccc"]
+    assert shown.count("started_from  aaa") == 2
+    assert [line.split()[1] for line in lines if line.startswith("seed ")] == ["2", "1", "2"]
 
 
 def test_inspect_tells_what_is_in_a_bundle(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

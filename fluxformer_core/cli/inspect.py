@@ -46,8 +46,36 @@ def run(arguments: Namespace) -> None:
         "temperature": bundle.metadata.temperature,
         "provenance": bundle.metadata.provenance,
     }
-    text = json.dumps(content, indent=2) if arguments.json else "\n".join(_lines(content))
+    text = json.dumps(content, indent=2) if arguments.json else "\n".join(_lines(_unfolded(content)))
     sys.stdout.write(text + "\n")
+
+
+def _unfolded(content: dict[str, Any]) -> dict[str, Any]:
+    """Every ancestor told once: a mean's parents have most of theirs in common, and each tells all of its own."""
+    ancestors: dict[str, Any] = {}
+
+    def told(account: Any) -> Any:
+        if not isinstance(account, dict):
+            return account
+        own = {}
+        for key, value in account.items():
+            if key == "started_from" and isinstance(value, dict):
+                own[key] = told(value) if "mean_of" in value else named(value)
+            elif key == "mean_of" and isinstance(value, list):
+                own[key] = [named(parent) for parent in value]
+            else:
+                own[key] = value
+        return own
+
+    def named(parent: dict[str, Any]) -> str:
+        digest = str(parent.get("bundle", "unknown"))
+        if digest not in ancestors:
+            ancestors[digest] = {}  # keeps its place before its own ancestors
+            ancestors[digest] = told({key: value for key, value in parent.items() if key != "bundle"})
+        return digest
+
+    unfolded = {**content, "provenance": told(content["provenance"])}
+    return {**unfolded, "ancestors": ancestors} if ancestors else unfolded
 
 
 def _lines(content: dict[str, Any], indent: str = "") -> Iterator[str]:
