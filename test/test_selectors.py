@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from helpers import rgb, small_spec, texture, view
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.selection import SEQUENCES, Sequence, share_before_cut, share_inside
@@ -45,6 +45,7 @@ def footage(n: int, *, seed: int = 0, step: float = 0.5) -> Window:
 
 @pytest.mark.parametrize("way", WAYS)
 @settings(max_examples=15)
+@example(n=2, count=1, step=0.7)
 @given(n=st.integers(1, 40), count=st.integers(1, 20), step=st.sampled_from([0.0, 0.7]))
 def test_every_way_gives_exactly_t_sorted_indices_of_any_footage(way: str, n: int, count: int, step: float) -> None:
     window = footage(n, step=step)

@@ -66,8 +66,8 @@ def colour_sums(flow: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.
 
 
 def _scene(sums: NDArray[np.int64]) -> tuple[slice, tuple[int, ...]]:
-    # Equal sums have one place in the scripts, the first: then both cuts are the same.
-    smallest, second = np.sort(sums)[:2]
+    # Equal sums have one place in the scripts, the first: then both cuts are the same, as with two frames' only sum.
+    smallest, second = np.sort(sums)[[0, min(1, len(sums) - 1)]]
     places = [int(np.flatnonzero(sums == value)[0]) for value in (smallest, second)]
     first, last = min(places), max(places)
     stop = len(sums) + 1 if last - first < CLOSE else last + 1
