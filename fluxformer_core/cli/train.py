@@ -75,6 +75,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     data.add_argument("--epoch-clips", type=int, metavar="N", help="clips of an epoch (default: as many as there are)")
     data.add_argument("--cache", type=Path, default=Path(".cache/clips"), help="decoded clips (default: %(default)s)")
     recipe = parser.add_argument_group("recipe")
+    recipe.add_argument("--size", type=int, metavar="PX", help="side of the model's clip (default: the model's own)")
     recipe.add_argument(
         "--selection", choices=get_args(SelectionName), help="how a clip's frames are selected (default: flow_guided)"
     )
@@ -122,6 +123,7 @@ def run(arguments: Namespace) -> None:
 
     from fluxformer_core.bundle import Bundle, Metadata
     from fluxformer_core.clip import OTHER
+    from fluxformer_core.errors import ConfigError
     from fluxformer_core.learn.assembly import Selection, build_stores, read_sources, with_known
     from fluxformer_core.learn.calibration import fit_temperature
     from fluxformer_core.learn.labels import LabelMap, mirrored
@@ -141,9 +143,14 @@ def run(arguments: Namespace) -> None:
     labels = tuple(sorted(own))
     if arguments.other and OTHER not in labels:
         labels = (*labels, OTHER)
+    if arguments.start and arguments.size:
+        raise ConfigError("--size is of a new model; one to go on from, as --from does, keeps its own")
     start = mean_of([Bundle.load(path) for path in arguments.start]) if arguments.start else None
     if start is None:
         name, spec, architecture = arguments.model, clip_spec(arguments.model), model_config(arguments.model)
+        if arguments.size:
+            architecture = architecture.resized(spec.frames, arguments.size)
+            spec = replace(spec, size=arguments.size)
         model = create_model(name, len(labels), config=architecture)
     else:
         name, spec, architecture = start.name, start.spec, start.metadata.config
@@ -199,7 +206,7 @@ def run(arguments: Namespace) -> None:
         provenance["top1"] = round(top1, 4)
     metadata = Metadata(name, architecture, spec, labels, temperature, provenance=provenance)
     statistics = _statistics(trained.model, stores, spec, config)
-    bundle = Bundle(metadata, trained.model.state_dict(), statistics=statistics).save(arguments.out)
+    bundle = Bundle(metadata, trained.model.cpu().state_dict(), statistics=statistics).save(arguments.out)
     for checkpoint in folder.glob("*.ckpt"):
         checkpoint.unlink()
     if trained.clips_per_second:

@@ -186,7 +186,7 @@ def rate(step: int, steps: int, config: TrainConfig) -> float:
     return min(1.0, warm) * (0.5 + 0.5 * math.cos(math.pi * min(step / steps, 1.0)))
 
 
-def fit(lesson: Lesson, loader: Loader, check: Loader | None, folder: Path) -> Pace:
+def fit(lesson: Lesson, loader: Loader, check: Loader | None, folder: Path) -> tuple[Pace, torch.device]:
     """Train, continuing what the folder holds.
 
     Args:
@@ -194,6 +194,9 @@ def fit(lesson: Lesson, loader: Loader, check: Loader | None, folder: Path) -> P
         loader: training clips.
         check: clips that are only checked on.
         folder: gets the checkpoints and logs.
+
+    Returns:
+        How fast it went, and on which device; the lesson itself is back on the processor.
     """
     last, pace = folder / f"{LAST}.ckpt", Pace(loader)
     lesson.train()  # Lightning leaves the mode as it finds it
@@ -203,7 +206,7 @@ def fit(lesson: Lesson, loader: Loader, check: Loader | None, folder: Path) -> P
             trainer.fit(lesson, loader, check, ckpt_path=str(last) if last.exists() else None, weights_only=True)
         except SystemExit:
             raise KeyboardInterrupt from None  # Lightning leaves in its own way when it is interrupted
-    return pace
+    return pace, trainer.strategy.root_device
 
 
 def _trainer(lesson: Lesson, pace: Pace, folder: Path, *, checked: bool) -> pl.Trainer:

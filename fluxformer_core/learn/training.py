@@ -94,7 +94,7 @@ def fastest_precision(accelerator: str = "auto") -> Precision:
 class Trained:
     """What a training gave."""
 
-    model: nn.Module  # with the weights that were kept, in evaluation mode
+    model: nn.Module  # with the weights that were kept, in evaluation mode, where it was trained
     kept: str  # which these are
     epochs: int  # trained by this call; fewer than the recipe's if it continued
     clips_per_second: float  # 0 if this call had nothing left to do
@@ -152,12 +152,12 @@ def train(
     with tempfile.TemporaryDirectory() as scratch:
         place = folder or Path(scratch)
         _check_resumable(place / f"{engine.LAST}.ckpt", identity)
-        pace = engine.fit(lesson, loader, checks, place)
+        pace, device = engine.fit(lesson, loader, checks, place)
         best = place / f"{engine.BEST}.ckpt"
         kept = best if check is not None and config.keep == "best" else place / f"{engine.LAST}.ckpt"
         lesson.load_state_dict(_load(kept)["state_dict"])
     return Trained(
-        model.requires_grad_(True).eval(),
+        model.requires_grad_(True).eval().to(device),
         f"{'best' if kept == best else 'last'} running mean of the weights",
         pace.epochs,
         pace.clips / pace.seconds if pace.seconds else 0.0,

@@ -156,14 +156,27 @@ def trial_clips(spec: ClipSpec, *, flow: bool, recordings: tuple[str, ...] = ())
         SourceError: if a recording cannot be used.
     """
     estimator = DisFlow() if flow else None
-    windows = [read_example(source, spec, estimator) for source in recordings]
-    windows = windows or [_performed(label, spec, estimator) for label in TRIALS]
-    clips: list[tuple[Tensor, ...]] = []
-    for window in windows:
-        chosen = SELECTORS[spec.selection](window, spec.frames).indices
-        rgb, field = build_clip(window.frames[chosen], window.flow[chosen] if flow else None, spec)
-        clips.append((rgb,) if field is None else (rgb, field))
-    return clips
+    if recordings:
+        return [_clip_of(read_example(source, spec, estimator), spec, flow=flow) for source in recordings]
+    return [_clip_of(_performed(label, spec, estimator), spec, flow=flow) for label in TRIALS]
+
+
+def performed(label: str, spec: ClipSpec, *, flow: bool) -> tuple[Tensor, ...]:
+    """What the actor does, in colour, as a stream would give it to the model.
+
+    Returns:
+        rgb and, with flow, flow, (1, 3, T, S, S).
+
+    Raises:
+        ConfigError: if the actor cannot do it.
+    """
+    return _clip_of(_performed(label, spec, DisFlow() if flow else None), spec, flow=flow)
+
+
+def _clip_of(window: Window, spec: ClipSpec, *, flow: bool) -> tuple[Tensor, ...]:
+    chosen = SELECTORS[spec.selection](window, spec.frames).indices
+    rgb, field = build_clip(window.frames[chosen], window.flow[chosen] if flow else None, spec)
+    return (rgb,) if field is None else (rgb, field)
 
 
 def _performed(label: str, spec: ClipSpec, estimator: FlowEstimator | None) -> Window:

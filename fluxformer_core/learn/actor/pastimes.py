@@ -1,4 +1,4 @@
-"""What people do that is none of the actions: standing about, fidgeting, reaching for things, walking off."""
+"""What people do that is none of the actions: standing about, fidgeting, walking off, and movements without a name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def pastime(v: Variation) -> Motion:
     """One of them by chance."""
     kinds: tuple[Callable[[Variation], Motion], ...] = (
         _fidget, _fidget, _look_about, _touch_head, _hands_on_hips, _point, _bow, _stretch, _kick, _hop, _turn_away,
-        _sway, _sway,
+        _sway, _sway, _made_up, _made_up, _made_up, _made_up, _made_up, _made_up,
     )  # fmt: skip
     return kinds[int(v.rng.integers(len(kinds)))](v)
 
@@ -147,3 +147,50 @@ def _sway(v: Variation) -> Motion:
         m.at(clock, roll=side * wide * v.uniform(-20.0, 90.0))
         side = -side
     return m.lasts(clock + v.uniform(0.5, 0.9))
+
+
+def _made_up(v: Variation) -> Motion:
+    """A movement that has no name: hands, trunk and feet go through places drawn by chance, perhaps over and over.
+
+    There are more such movements than anybody could list; a model that has met many of them gives fewer of the others
+    the name of an action.
+    """
+    m = Motion(v)
+    times = int(v.rng.integers(2, 5)) if v.chance(0.3) else 1
+    # Both arms alike, over and over, would be one way or another to wave or to clap.
+    arms, body, leg = int(v.rng.integers(3 if times == 1 else 2)), v.chance(0.5), v.chance(0.3)
+    side, foot = _side(v), _side(v)
+    beats = [_beat(v) for _ in range(int(v.rng.integers(2, 5)))]
+    clock = v.uniform(0.1, 0.4)
+    for _ in range(times):
+        for pause, hand, hand_too, channels, step in beats:
+            clock += pause
+            if arms == 0:  # one, or each as it likes, or both alike
+                _to(m, side, clock, hand)
+            else:
+                m.key("right_hand", clock, hand)
+                m.key("left_hand", clock, mirrored(hand_too if arms == 1 else hand))
+            if body:
+                m.at(clock, **channels)
+            if leg:
+                m.key(f"{foot}_foot", clock, step)
+    return m.lasts(clock + v.uniform(0.5, 1.0))
+
+
+Place = tuple[float, float, float]
+Beat = tuple[float, Place, Place, dict[str, float | Place], Place]
+"""Seconds since the one before, where one hand and another go, what the trunk does, and where a foot goes."""
+
+
+def _beat(v: Variation) -> Beat:
+    def hand() -> Place:
+        return (v.uniform(-0.5, 0.8), v.uniform(-0.9, 0.9), v.uniform(0.05, 0.75))
+
+    channels: dict[str, float | Place] = {
+        "twist": v.uniform(-35.0, 35.0),
+        "pitch": v.uniform(-8.0, 40.0),
+        "roll": v.uniform(-12.0, 12.0),
+        "root": (v.uniform(-0.05, 0.05), v.uniform(-0.14, 0.0), v.uniform(-0.04, 0.04)),
+    }
+    step = (v.uniform(-0.12, 0.12), v.uniform(0.0, 0.15), v.uniform(-0.1, 0.25))
+    return v.uniform(0.2, 0.7), hand(), hand(), channels, step
