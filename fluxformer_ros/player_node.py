@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import rclpy
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
@@ -31,6 +32,7 @@ from fluxformer_ros.process import keep_image_memory
 from fluxformer_ros.rendered import SIZE, open_drawn_actor
 
 _POLL = 0.05  # s
+_ARRIVAL = 30.0  # s: for the last images to reach reliable subscribers
 _SETTLE = 0.5  # s: who listens to the subscriber must have found it, too
 _EXAMPLE = """example:
   python -m fluxformer_ros.player_node actor --loop
@@ -77,6 +79,17 @@ class PlayerNode(Node):
             self._time_topic.publish(Clock(clock=time_to_msg(stamp)))
         self._images.publish(self._to_msg(shot.image, shot.pixels, stamp, self._frame_id))
         return stamp
+
+    def wait_for_arrival(self, seconds: float) -> bool:
+        """Wait until reliable subscribers have all images: what is under way when a publisher goes is lost.
+
+        Args:
+            seconds: at most.
+
+        Returns:
+            Whether they have.
+        """
+        return bool(self._images.wait_for_all_acked(Duration(seconds=seconds)))
 
 
 def play(node: PlayerNode, options: argparse.Namespace) -> int:
@@ -195,6 +208,8 @@ def main(args: Sequence[str] | None = None) -> int:
     )
     try:
         count = play(node, options)
+        if not node.wait_for_arrival(_ARRIVAL):
+            node.get_logger().warning(f"not everybody had got all images {_ARRIVAL:g} s after the last")
         print(f"{count} frames published on {node.topic}")
     except FluxformerError as error:
         node.get_logger().fatal(str(error))

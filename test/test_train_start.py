@@ -50,6 +50,18 @@ def test_training_starts_from_a_bundle(index, tmp_path):
     assert torch.equal(after.weights[weight].isfinite(), torch.ones_like(after.weights[weight], dtype=torch.bool))
 
 
+def test_a_new_model_may_have_another_size_and_one_that_is_there_keeps_its_own(index, tmp_path, capsys):
+    out = tmp_path / "out.safetensors"
+    arguments = ["train", str(index), "--out", str(out), "--epochs", "1", "--cache", str(tmp_path / "cache")]
+    assert main([*arguments, "--size", "32"]) == 0
+    bundle = Bundle.load(out)
+    assert (bundle.spec.size, bundle.metadata.config.size) == (32, 32)
+    assert main(["recognize", str(tmp_path / "0.mp4"), "--model", str(out), "--quiet"]) == 0
+    capsys.readouterr()
+    assert main([*arguments, "--size", "32", "--from", str(saved_bundle(tmp_path))]) == 2
+    assert "--size is of a new model" in capsys.readouterr().err
+
+
 def test_new_labels_start_anew_and_known_ones_keep_their_part_of_the_head(index, tmp_path):
     index.write_text(index.read_text().replace(f",{LABELS[1]}", ",juggle"))
     start, out = saved_bundle(tmp_path), tmp_path / "out.safetensors"

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from itertools import islice, pairwise
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -99,3 +105,43 @@ def test_leaving_early_ends_the_thread_even_while_it_waits_for_room() -> None:
     with Prefetched(arrange([clip(200)], Arrangement(loop=True))) as shots:
         next(iter(shots))
     assert not any(thread.name == "prefetch" for thread in threading.enumerate())
+
+
+_LISTENER = """
+import sys
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import Image
+rclpy.init()
+node = rclpy.create_node("listener")
+node.create_subscription(Image, "image", lambda m: print(m.header.stamp.sec, m.header.stamp.nanosec, flush=True), 10)
+executor = SingleThreadedExecutor()
+executor.add_node(node)
+executor.spin()
+"""
+
+
+@pytest.mark.slow
+def test_a_player_stays_until_its_last_image_has_arrived(ros: None, tmp_path: Path) -> None:
+    for number in range(12):
+        assert cv2.imwrite(str(tmp_path / f"{number:02}.png"), np.full((32, 32), number, np.uint8))
+    log, space = tmp_path / "log", ["--ros-args", "-r", "__ns:=/lasting"]
+    listener = subprocess.Popen([sys.executable, "-c", _LISTENER, *space], stdout=subprocess.PIPE, text=True)
+    played = ["--folder-rate", "4", "--reliable", "--wait", "60", "--log", str(log)]
+    command = [sys.executable, "-m", "fluxformer_ros.player_node", str(tmp_path), *played, *space]
+    player = subprocess.Popen(command)
+    try:
+        assert listener.stdout is not None
+        seen = [listener.stdout.readline() for _ in range(8)]
+        listener.send_signal(signal.SIGSTOP)  # as on a machine that is too busy to listen
+        with pytest.raises(subprocess.TimeoutExpired):
+            player.wait(4.0)
+        listener.send_signal(signal.SIGCONT)
+        assert player.wait(30.0) == 0
+        seen += [listener.stdout.readline() for _ in range(4)]
+        published = [json.loads(line)["stamp"] for line in log.read_text().splitlines()]
+        assert [int(s) * SECOND + int(ns) for s, ns in (line.split() for line in seen)] == published
+    finally:
+        for process in (player, listener):
+            process.kill()
+            process.communicate()
