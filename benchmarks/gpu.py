@@ -29,7 +29,6 @@ from fluxformer_core.backends.base import DTYPES, Engine, Order, Precision, tens
 from fluxformer_core.backends.guard import deviation
 from fluxformer_core.backends.opening import open_engine
 from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.clip import ClipSpec
 from fluxformer_core.errors import BackendError
 from fluxformer_core.evaluation.speed.forwards import random_bundle
 from fluxformer_core.models.cost import count_multiply_adds
@@ -97,11 +96,8 @@ def nets(names: Sequence[str]) -> Iterator[tuple[str, Callable[[], nn.Module], l
             continue
         shipped = name == "fluxformer_nano"
         bundle = Bundle.load(default_bundle_path()) if shipped else random_bundle(name)
-        yield name, bundle.build_model, _clips(bundle.spec), _multiply_adds(bundle)
-
-
-def _clips(spec: ClipSpec) -> list[Inputs]:
-    return [performed(label, spec, flow=True) for label in ACTIONS]
+        clips = [performed(label, bundle.spec, flow=bundle.metadata.config.takes_flow) for label in ACTIONS]
+        yield name, bundle.build_model, clips, _multiply_adds(bundle)
 
 
 def _multiply_adds(bundle: Bundle) -> float:
