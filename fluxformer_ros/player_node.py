@@ -89,7 +89,11 @@ class PlayerNode(Node):
         Returns:
             Whether they have.
         """
-        return bool(self._images.wait_for_all_acked(Duration(seconds=seconds)))
+        end = time.monotonic() + seconds
+        while not self._images.wait_for_all_acked(Duration(seconds=_POLL)):  # in short waits: Ctrl-C is heard between
+            if time.monotonic() >= end:
+                return False
+        return True
 
 
 def play(node: PlayerNode, options: argparse.Namespace) -> int:

@@ -155,10 +155,10 @@ def trial_clips(spec: ClipSpec, *, flow: bool, recordings: tuple[str, ...] = ())
     Raises:
         SourceError: if a recording cannot be used.
     """
+    if not recordings:
+        return [performed(label, spec, flow=flow) for label in TRIALS]
     estimator = DisFlow() if flow else None
-    if recordings:
-        return [_clip_of(read_example(source, spec, estimator), spec, flow=flow) for source in recordings]
-    return [_clip_of(_performed(label, spec, estimator), spec, flow=flow) for label in TRIALS]
+    return [_clip_of(read_example(source, spec, estimator), spec, flow=flow) for source in recordings]
 
 
 def performed(label: str, spec: ClipSpec, *, flow: bool) -> tuple[Tensor, ...]:
@@ -170,21 +170,17 @@ def performed(label: str, spec: ClipSpec, *, flow: bool) -> tuple[Tensor, ...]:
     Raises:
         ConfigError: if the actor cannot do it.
     """
-    return _clip_of(_performed(label, spec, DisFlow() if flow else None), spec, flow=flow)
+    film = rehearse(label, seed=0, rate=spec.rate, size=(spec.size, spec.size), mode="colour")
+    buffer = RollingBuffer(replace(spec, window=max(len(film), spec.frames)), DisFlow() if flow else None)
+    for i, (_, image) in enumerate(film):
+        buffer.push(prepare(image, Pixels.RGB, spec), i * spec.period)
+    return _clip_of(buffer.window(), spec, flow=flow)
 
 
 def _clip_of(window: Window, spec: ClipSpec, *, flow: bool) -> tuple[Tensor, ...]:
     chosen = SELECTORS[spec.selection](window, spec.frames).indices
     rgb, field = build_clip(window.frames[chosen], window.flow[chosen] if flow else None, spec)
     return (rgb,) if field is None else (rgb, field)
-
-
-def _performed(label: str, spec: ClipSpec, estimator: FlowEstimator | None) -> Window:
-    film = rehearse(label, seed=0, rate=spec.rate, size=(spec.size, spec.size), mode="colour")
-    buffer = RollingBuffer(replace(spec, window=max(len(film), spec.frames)), estimator)
-    for i, (_, image) in enumerate(film):
-        buffer.push(prepare(image, Pixels.RGB, spec), i * spec.period)
-    return buffer.window()
 
 
 def _two_images(size: tuple[int, int]) -> tuple[Tensor, Tensor]:

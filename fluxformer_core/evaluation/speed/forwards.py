@@ -62,6 +62,14 @@ def random_bundle(name: str, **changes: object) -> Bundle:
     return Bundle(Metadata(name, config, clip_spec(name), labels), net.state_dict())
 
 
+def multiply_adds(bundle: Bundle) -> int:
+    """Of one forward pass of a bundle's model on one clip."""
+    spec = bundle.spec
+    with torch.device("meta"):
+        bare = create_model(bundle.name, len(bundle.labels), config=bundle.metadata.config).eval()
+    return count_multiply_adds(bare, (3, spec.frames, spec.size, spec.size))
+
+
 def time_forwards(
     bundle: Bundle, backends: Sequence[str], precisions: Sequence[Precision], *, rounds: int, tolerance: float = 1.0
 ) -> Iterator[Forward]:
@@ -75,9 +83,7 @@ def time_forwards(
         tolerance: how far an engine may be from the model and still be measured; its deviation is told in any case.
     """
     spec, takes_flow = bundle.spec, bundle.metadata.config.takes_flow
-    with torch.device("meta"):
-        bare = create_model(bundle.name, len(bundle.labels), config=bundle.metadata.config).eval()
-    needed = count_multiply_adds(bare, (3, spec.frames, spec.size, spec.size))
+    needed = multiply_adds(bundle)
     clips = trial_clips(spec, flow=takes_flow)
     exact = bundle.build_model()
     for backend in backends:
