@@ -19,6 +19,7 @@ class Gait:
     bob: float  # that the pelvis sinks at each contact
     front: tuple[float, float, float]  # arm lengths: the right hand when it is ahead
     back: tuple[float, float, float]
+    kick: float = 0.0  # how high a foot is thrown up behind when it leaves the ground, as in running
 
     def motion(self, v: Variation) -> Motion:
         """Steps in turn, each foot lifted for one step and carried back for the next; arms swing against them."""
@@ -30,6 +31,9 @@ class Gait:
             lift_off, contact = (number + 0.45) * self.step, (number + 0.95) * self.step
             last = number == self.steps - 1  # closes to the standing place
             forward = 0.0 if last else half * min(1.0, 0.75 + number)
+            if self.kick > 0 and number > 0:
+                m.key(f"{swing}_foot", (number + 0.2) * self.step, (0.0, self.kick, -0.8 * half))
+                m.key(f"{swing}_heel", (number + 0.2) * self.step, 50.0)
             m.key(f"{swing}_foot", lift_off, (0.0, self.lift, 0.25 * forward + 2.0 * self.march * self.lift))
             m.key(f"{swing}_heel", lift_off, 12.0 + 14.0 * slide)
             m.key(f"{swing}_foot", contact, (0.0, 0.0, forward))
@@ -81,6 +85,7 @@ def jog(v: Variation) -> Motion:
         bob=0.025,
         front=(-0.3, -0.3, 0.52 * v.uniform(0.8, 1.15)),
         back=(0.12, -0.5, 0.0),
+        kick=v.uniform(0.04, 0.3) if v.travels and v.chance(0.8) else 0.0,
     )
     m = gait.motion(v)
     lean = 5.0 if on_the_spot else v.uniform(4.0, 14.0)

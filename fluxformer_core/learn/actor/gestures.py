@@ -68,6 +68,7 @@ def wave(v: Variation) -> Motion:
         m.key(f"{side}_elbow", clock, placed((0.3, -1.0, 0.0)))
         m.key(f"{side}_hand", clock + 0.28, placed((0.3, -0.45, 0.52)))
     m.at(clock, roll=0.0)
+    m.perhaps_aside(0.2)
     return m.lasts(clock + 0.6)
 
 
@@ -102,7 +103,10 @@ def clap(v: Variation) -> Motion:
     if wide:
         period *= v.uniform(1.2, 2.4)
         back += 0.25 * gap
-    together, apart = (-0.215, height, ahead), (-0.215 + gap, height + 0.02, ahead - back)
+    rise = 0.02
+    if wide and v.chance(0.6):  # in an arc that begins beside the hips, or above the head
+        height, rise = v.uniform(-0.5, 0.2), v.uniform(-0.55, 0.45)
+    together, apart = (-0.215, height, ahead), (-0.215 + gap, height + rise, ahead - back)
     m = Motion(v)
     m.both(0.28, (v.uniform(0.04, 0.3), -0.62, 0.45)).both(0.56, apart, precise=True)
     clock = 0.56
@@ -114,6 +118,7 @@ def clap(v: Variation) -> Motion:
     m.at(0.56, right_elbow=(out, -1.0, -0.2), left_elbow=(-out, -1.0, -0.2))
     m.at(clock, right_elbow=(out, -1.0, -0.2), left_elbow=(-out, -1.0, -0.2))
     m.both(clock + 0.3, (0.12, -0.62, 0.5))
+    m.perhaps_aside(0.2)
     return m.lasts(clock + 0.62)
 
 

@@ -50,7 +50,7 @@ def pickup_and_throw(v: Variation) -> Motion:
 
 def boxing(v: Variation) -> Motion:
     """Fists before the chin, punching to the front in turn."""
-    period = v.uniform(0.25, 0.38)
+    period = v.uniform(0.4, 0.75) if v.seconds is None and v.chance(0.3) else v.uniform(0.25, 0.38)
     times = v.repetitions(3, 10, period, 1.2)
     a = v.amplitude
     guard = (-0.16, -0.02, 0.38)
@@ -72,7 +72,7 @@ def boxing(v: Variation) -> Motion:
         side = -side
     m.both(clock, guard).at(clock, twist=0.0, right_elbow=(0.5, -1.0, 0.0), left_elbow=(-0.5, -1.0, 0.0))
     m.both(clock + 0.3, (0.06, -0.55, 0.45))
-    m.perhaps_aside(0.3)
+    m.perhaps_aside(0.45)
     return m.lasts(clock + 0.62)
 
 
