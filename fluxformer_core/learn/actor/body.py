@@ -10,7 +10,7 @@ import numpy.typing as npt
 from fluxformer_core.learn.actor.appearance import ActorStyle
 from fluxformer_core.learn.actor.pose import Array
 from fluxformer_core.learn.actor.render import SHADES, Part
-from fluxformer_core.learn.actor.skeleton import Joints, place
+from fluxformer_core.learn.actor.skeleton import Joints, place, rotation
 
 SKIN, SHIRT, ACCENT, TROUSERS, SHOES, HAIR, EYES, WHITES, LIPS, STOOL = range(10)
 LIMB_ENDS = ("right_fingers", "left_fingers", "right_toes", "left_toes", "right_heel", "left_heel", "head")
@@ -103,15 +103,22 @@ def outfit(style: ActorStyle) -> list[Part]:
     return parts
 
 
-def stool(style: ActorStyle, place_z: float) -> tuple[dict[str, Array], list[Part]]:
-    """A low stool behind the actor's standing place: its points (1, 3) in body heights and its parts."""
+def stool(style: ActorStyle, place_z: float, heading: float) -> tuple[dict[str, Array], list[Part]]:
+    """A low stool behind the actor's standing place: its points (1, 3) in body heights and its parts.
+
+    Args:
+        style: whose; says how thick its parts are.
+        place_z: of its middle, ahead of the standing place.
+        heading: of who sits on it, degrees as in `Motion.faces`.
+    """
+    turned = rotation(np.array([heading]), np.zeros(1), np.zeros(1))[0]
     points: dict[str, Array] = {}
     parts: list[Part] = []
     seat, half = 0.205, 0.085
     corners = {"fr": (half, half), "fl": (-half, half), "br": (half, -half), "bl": (-half, -half)}
     for name, (x, z) in corners.items():
-        points[f"seat_{name}"] = np.array([[x, seat, place_z + z]])
-        points[f"leg_{name}"] = np.array([[1.15 * x, 0.0, place_z + 1.15 * z]])
+        points[f"seat_{name}"] = np.array([[x, seat, place_z + z]]) @ turned.T
+        points[f"leg_{name}"] = np.array([[1.15 * x, 0.0, place_z + 1.15 * z]]) @ turned.T
         parts.append(Part(f"seat_{name}", f"leg_{name}", 0.014 * style.stature, 0.012 * style.stature, STOOL))
     for a, b in (("fr", "fl"), ("br", "bl"), ("fr", "br"), ("fl", "bl"), ("fr", "bl"), ("fl", "br")):
         parts.append(Part(f"seat_{a}", f"seat_{b}", 0.024 * style.stature, 0.024 * style.stature, STOOL))

@@ -14,7 +14,7 @@ from fluxformer_core.errors import ConfigError
 from fluxformer_core.learn.actor import scene
 from fluxformer_core.learn.actor.appearance import ActorStyle
 from fluxformer_core.learn.actor.body import LIMB_ENDS, flesh, outfit, palette, stool
-from fluxformer_core.learn.actor.pose import SEATED, Array
+from fluxformer_core.learn.actor.pose import REST, SEATED, Array
 from fluxformer_core.learn.actor.render import FAR, Camera, Part, ZBuffer
 from fluxformer_core.learn.actor.script import Cast, poses
 from fluxformer_core.learn.actor.skeleton import Joints, solve
@@ -66,8 +66,9 @@ class Film:
         joints = solve(poses(cast, self.times, style, seed), style.proportions)
         points = flesh(joints, style)
         self.parts = outfit(style)
-        if any(performance.label in ("sit_to_stand", "stand_to_sit") for performance in self.script):
-            seat, legs = stool(style, SEATED["root"][2])
+        seated = [motion for performance, motion in cast if performance.label in ("sit_to_stand", "stand_to_sit")]
+        if seated:
+            seat, legs = stool(style, SEATED["root"][2], heading=seated[0].start.get("turn", REST["turn"])[0])
             points |= {name: np.repeat(place, len(self.times), axis=0) for name, place in seat.items()}
             self.parts += legs
         yaw = np.radians(style.yaw)

@@ -1,4 +1,4 @@
-"""Actions of the whole body: walking, jogging, squatting, lunging, sitting down and getting up."""
+"""Actions of the whole body: walking, jogging, squatting, lunging, sitting down and getting up, jumping, turning."""
 
 from __future__ import annotations
 
@@ -183,6 +183,7 @@ def stand_to_sit(v: Variation) -> Motion:
     m.at(0.55 * slow, root=(0.0, -0.10, -0.13), pitch=bend, right_hand=hands, left_hand=(-hands[0], hands[1], hands[2]))
     m.at(0.95 * slow, root=(0.0, -0.245, -0.2), pitch=0.8 * bend, nod=8.0)
     m.at(1.10 * slow, root=SEATED["root"])
+    m.perhaps_aside(0.5, 180.0)
     return m.lasts(1.60 * slow)
 
 
@@ -195,4 +196,46 @@ def sit_to_stand(v: Variation) -> Motion:
     m.at(0.62 * slow, root=(0.0, -0.235, -0.15), right_hand=(0.02, -0.76, 0.45), left_hand=(-0.02, -0.76, 0.45))
     m.at(1.00 * slow, root=(0.0, -0.07, -0.03), pitch=0.55 * bend)
     m.at(1.30 * slow, root=REST["root"])
+    m.perhaps_aside(0.5, 180.0)
     return m.lasts(1.60 * slow)
+
+
+def jump(v: Variation) -> Motion:
+    """Jumps on the spot: small ones, or as high as one can, crouching before and throwing up the arms."""
+    m = Motion(v)
+    high = v.chance(0.6)
+    clock = 0.0
+    for _ in range(int(v.rng.integers(1, 3) if high else v.rng.integers(1, 5))):
+        crouch = v.uniform(0.06, 0.16) if high else 0.06
+        height = v.uniform(0.06, 0.2) if high else v.uniform(0.04, 0.14)
+        ready = clock + (v.uniform(0.3, 0.5) if high else 0.18)
+        m.at(
+            ready, root=(0.0, -crouch, -0.02), right_foot=(0.0, 0.0, 0.0), left_foot=(0.0, 0.0, 0.0), pitch=160 * crouch
+        )
+        aloft = ready + 0.24
+        up = (0.0, height, 0.0)
+        m.at(aloft, root=up, right_foot=up, left_foot=up, right_heel=25.0, left_heel=25.0, pitch=0.0)
+        if high:
+            m.both(ready, (v.uniform(0.1, 0.3), -0.85, -0.3))
+            m.both(aloft, (v.uniform(0.1, 0.5), v.uniform(-0.4, 0.8), v.uniform(0.15, 0.5)))
+        landed = aloft + 0.2
+        m.at(landed, root=(0.0, -0.7 * crouch, -0.02), right_foot=(0.0, 0.0, 0.0), left_foot=(0.0, 0.0, 0.0))
+        m.at(landed, right_heel=0.0, left_heel=0.0, pitch=90 * crouch)
+        clock = landed
+    m.perhaps_aside(0.4, 180.0)
+    return m.lasts(clock + 0.4)
+
+
+def turn(v: Variation) -> Motion:
+    """A turn to the side or right round, in small steps, from wherever one faces."""
+    m = Motion(v)
+    if v.travels:
+        m.faces(v.uniform(-180.0, 180.0))
+    angle = float(v.rng.choice((-1.0, 1.0))) * v.uniform(60.0, 180.0)
+    m.end["turn"] = (m.start.get("turn", REST["turn"])[0] + angle,)
+    length = v.uniform(0.9, 1.8)
+    for step, foot in enumerate(("right", "left", "right", "left")):
+        lifted = (step + 0.5) * length / 5
+        m.key(f"{foot}_foot", lifted, (0.0, 0.04, 0.03))
+        m.key(f"{foot}_foot", lifted + 0.6 * length / 5, (0.0, 0.0, 0.0))
+    return m.lasts(length)

@@ -37,6 +37,8 @@ _MOTIONS: dict[str, Callable[[Variation], Motion]] = {
     "stand_to_sit": footwork.stand_to_sit,
     "lunge": footwork.lunge,
     "squat": footwork.squat,
+    "jump": footwork.jump,
+    "turn": footwork.turn,
 }
 ACTIONS: tuple[str, ...] = tuple(_MOTIONS)
 """Every action the actor can perform; standing idle is `stand`, and any pastime that is none of them `other`."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fluxformer_core.learn.actor.footwork import jump, turn
 from fluxformer_core.learn.actor.pose import REST, Motion, Variation, mirrored
 
 
 def pastime(v: Variation) -> Motion:
     """One of them by chance."""
     kinds: tuple[Callable[[Variation], Motion], ...] = (
-        _fidget, _fidget, _look_about, _touch_head, _hands_on_hips, _point, _bow, _stretch, _kick, _hop, _turn_away,
+        _fidget, _fidget, _look_about, _touch_head, _hands_on_hips, _point, _bow, _stretch, _kick, jump, turn,
         _sway, _sway, _made_up, _made_up, _made_up, _made_up, _made_up, _made_up,
     )  # fmt: skip
     return kinds[int(v.rng.integers(len(kinds)))](v)
@@ -107,34 +108,6 @@ def _kick(v: Variation) -> Motion:
     m.key(f"{foot}_foot", 0.55, (0.0, v.uniform(0.12, 0.35), v.uniform(0.35, 0.5)))
     m.at(0.55, pitch=-8.0)
     return m.lasts(v.uniform(1.0, 1.4))
-
-
-def _hop(v: Variation) -> Motion:
-    """Jumps on the spot."""
-    m = Motion(v)
-    clock = 0.0
-    for _ in range(int(v.rng.integers(1, 5))):
-        height = v.uniform(0.04, 0.14)
-        m.at(clock + 0.18, root=(0.0, -0.06, -0.02), right_foot=(0.0, 0.0, 0.0), left_foot=(0.0, 0.0, 0.0), pitch=10.0)
-        up = (0.0, height, 0.0)
-        m.at(clock + 0.42, root=up, right_foot=up, left_foot=up, right_heel=25.0, left_heel=25.0, pitch=0.0)
-        m.at(clock + 0.62, root=(0.0, -0.04, -0.02), right_foot=(0.0, 0.0, 0.0), left_foot=(0.0, 0.0, 0.0))
-        m.at(clock + 0.62, right_heel=0.0, left_heel=0.0)
-        clock += 0.62
-    return m.lasts(clock + 0.4)
-
-
-def _turn_away(v: Variation) -> Motion:
-    """A turn to the side or right round, in small steps."""
-    m = Motion(v)
-    angle = float(v.rng.choice((-1.0, 1.0))) * v.uniform(60.0, 180.0)
-    m.end["turn"] = (angle,)
-    length = v.uniform(0.9, 1.8)
-    for step, foot in enumerate(("right", "left", "right", "left")):
-        lifted = (step + 0.5) * length / 5
-        m.key(f"{foot}_foot", lifted, (0.0, 0.04, 0.03))
-        m.key(f"{foot}_foot", lifted + 0.6 * length / 5, (0.0, 0.0, 0.0))
-    return m.lasts(length)
 
 
 def _sway(v: Variation) -> Motion:

@@ -178,11 +178,16 @@ class Motion:
         """Do all of it turned to one side: degrees, positive to the image's right."""
         self.start["turn"] = self.end["turn"] = (heading,)
 
-    def perhaps_aside(self, share: float) -> None:
-        """Do it seen from the side in this share of the performances that may be: it can be told from there as well."""
+    def perhaps_aside(self, share: float, farthest: float = 100.0) -> None:
+        """Do it seen from the side in this share of the performances that may be: it can be told from there as well.
+
+        Args:
+            share: 0 .. 1.
+            farthest: degrees from the camera; 180 for what can be told from behind, too.
+        """
         v = self.variation
         if v.travels and v.chance(share):
-            self.faces((1.0 if v.chance(0.5) else -1.0) * v.uniform(25.0, 100.0))
+            self.faces((1.0 if v.chance(0.5) else -1.0) * v.uniform(25.0, farthest))
 
     def walks(self, heading: float, distance: float) -> None:
         """Face a heading all the time and walk straight ahead, past the middle of the stage."""
