@@ -225,6 +225,35 @@ def test_some_stay_down_in_a_squat():
     assert max(low) > 1.0
 
 
+def test_whoever_sits_sits_on_the_stool_seen_from_whatever_side():
+    ahead = []
+    for seed in range(30):
+        film = rehearse("stand_to_sit", seed, style=STILL, size=(64, 64))
+        hips, seat = (
+            film.capsules[-1, [part.a.endswith(end) or part.a.startswith(end) for part in film.parts], 0]
+            for end in ("_hip", "seat_")
+        )
+        assert seat.min() < hips.mean() < seat.max()
+        toes, heel = (film.limbs[-1, LIMB_ENDS.index(name)] for name in ("right_toes", "right_heel"))
+        ahead.append(np.degrees(np.arctan2(toes[0] - heel[0], toes[2] - heel[2])))
+    ahead = np.array(ahead)
+    assert (np.abs(ahead) < 30).sum() > 5
+    assert (ahead > 60).any()
+    assert (ahead < -60).any()
+    assert (np.abs(ahead) > 110).any(), "from behind"
+
+
+def test_a_jump_leaves_the_floor_and_a_turn_ends_facing_elsewhere():
+    feet = [LIMB_ENDS.index(f"{side}_{end}") for side in ("right", "left") for end in ("toes", "heel")]
+    for seed in range(10):
+        height = rehearse("jump", seed, style=STILL, size=(32, 32)).limbs[:, feet, 1]
+        assert (height - height[0]).min(axis=1).max() > 0.01
+        turned = rehearse("turn", seed, style=STILL, size=(32, 32)).limbs
+        soles = turned[:, feet[0]] - turned[:, feet[1]]
+        first, last = (np.degrees(np.arctan2(sole[0], sole[2])) for sole in (soles[0], soles[-1]))
+        assert abs((last - first + 180) % 360 - 180) > 55
+
+
 def test_pastimes_are_no_actions_but_can_be_filmed():
     assert OTHER not in ACTIONS
     clips = [rehearse(OTHER, seed, style=STILL, size=(32, 32)) for seed in range(30)]
