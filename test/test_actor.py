@@ -254,6 +254,19 @@ def test_a_jump_leaves_the_floor_and_a_turn_ends_facing_elsewhere():
         assert abs((last - first + 180) % 360 - 180) > 55
 
 
+def test_scripts_go_on_from_a_turn_without_a_snap_and_repeat_jumps_to_fill_the_time():
+    feet = [LIMB_ENDS.index(f"{side}_{end}") for side in ("right", "left") for end in ("toes", "heel")]
+    for seed in range(5):
+        script = [Performance("turn", 0.5, 2.5), Performance("wave", 3.5, 6.0), Performance("jump", 7.0, 11.0)]
+        stage = Stage(script, seed=seed, style=STILL, size=(32, 32))
+        speed = speeds(stage.limbs, stage.rate)
+        assert speed[round(2.6 * stage.rate) : round(3.4 * stage.rate)].max() < 1e-6
+        assert speed[round(3.4 * stage.rate) : round(3.6 * stage.rate)].max() < 5  # m/s; a snap would be 10 and more
+        height = stage.limbs[:, feet, 1]
+        aloft = (height - height[0]).min(axis=1) > 0.005
+        assert np.count_nonzero(np.diff(aloft.astype(int)) > 0) >= 3
+
+
 def test_pastimes_are_no_actions_but_can_be_filmed():
     assert OTHER not in ACTIONS
     clips = [rehearse(OTHER, seed, style=STILL, size=(32, 32)) for seed in range(30)]
@@ -314,6 +327,13 @@ def test_unusable_arguments_are_refused():
         perform("wave", 0, rate=0)
     with pytest.raises(ConfigError, match="size"):
         perform("wave", 0, size=(8, 8))
+
+
+def test_a_slope_of_next_to_nothing_is_none():
+    curve = smooth_curve(
+        np.array([0.0, 1.0, 3.0]), np.array([[0.0], [np.finfo(float).tiny], [1.0]]), np.linspace(0, 3, 7)
+    )
+    assert 0 <= curve.min() <= curve.max() <= 1
 
 
 @settings(max_examples=60, deadline=None)

@@ -67,7 +67,7 @@ class Film:
         points = flesh(joints, style)
         self.parts = outfit(style)
         seated = [motion for performance, motion in cast if performance.label in ("sit_to_stand", "stand_to_sit")]
-        if seated:
+        if seated:  # one stool: in scripts everybody sits facing the camera, and a clip has one performance
             seat, legs = stool(style, SEATED["root"][2], heading=seated[0].start.get("turn", REST["turn"])[0])
             points |= {name: np.repeat(place, len(self.times), axis=0) for name, place in seat.items()}
             self.parts += legs

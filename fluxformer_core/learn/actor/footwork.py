@@ -205,7 +205,7 @@ def jump(v: Variation) -> Motion:
     m = Motion(v)
     high = v.chance(0.6)
     clock = 0.0
-    for _ in range(int(v.rng.integers(1, 3) if high else v.rng.integers(1, 5))):
+    for _ in range(v.repetitions(1, 2, 0.84, 0.4) if high else v.repetitions(1, 4, 0.62, 0.4)):
         crouch = v.uniform(0.06, 0.16) if high else 0.06
         height = v.uniform(0.06, 0.2) if high else v.uniform(0.04, 0.14)
         ready = clock + (v.uniform(0.3, 0.5) if high else 0.18)
@@ -231,7 +231,8 @@ def turn(v: Variation) -> Motion:
     m = Motion(v)
     if v.travels:
         m.faces(v.uniform(-180.0, 180.0))
-    angle = float(v.rng.choice((-1.0, 1.0))) * v.uniform(60.0, 180.0)
+    # Who stays on the stage of a script goes right round, for what comes next begins facing the camera.
+    angle = float(v.rng.choice((-1.0, 1.0))) * (v.uniform(60.0, 180.0) if v.travels else 360.0)
     m.end["turn"] = (m.start.get("turn", REST["turn"])[0] + angle,)
     length = v.uniform(0.9, 1.8)
     for step, foot in enumerate(("right", "left", "right", "left")):

@@ -70,7 +70,7 @@ def smooth_curve(times: Array, values: Array, at: Array) -> Array:
         before, after = rises[:-1], rises[1:]
         weight_before = (spans[:-1] + 2 * spans[1:])[:, None]
         weight_after = (2 * spans[:-1] + spans[1:])[:, None]
-        onwards = before * after > 0
+        onwards = before * after > 1e-300  # less would overflow below, and is no slope
         harmonic = (weight_before + weight_after) / (
             weight_before / np.where(onwards, after, 1.0) + weight_after / np.where(onwards, before, 1.0)
         )
