@@ -21,6 +21,13 @@ def test_unseen_performances_of_the_actor_can_be_checked_on(tmp_path: Path) -> N
     assert none is None
 
 
+@pytest.mark.parametrize(("modes", "depth"), [(("depth",), {True}), (("colour",), {False})])
+def test_the_actor_is_seen_by_the_cameras_asked_for(tmp_path: Path, modes: tuple[str, ...], depth: set[bool]) -> None:
+    (train,), check = build_stores([], ("clap",), small_spec(), tmp_path, actor=2, check_actor=2, actor_modes=modes)
+    assert check is not None
+    assert {store[i].depth for store in (train, check) for i in range(len(store))} == depth
+
+
 def test_the_actor_must_know_a_label_to_be_checked_on(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="actor knows none"):
         build_stores([], ("juggle",), small_spec(), tmp_path, check_actor=1)

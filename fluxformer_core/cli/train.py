@@ -63,6 +63,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     data.add_argument("--check-actor", type=int, default=0, metavar="N", help="rendered clips per label to check on")
     data.add_argument(
+        "--actor-modes",
+        choices=("depth", "colour"),
+        nargs="+",
+        default=["depth", "colour"],
+        help="how the actor is rendered (default: half and half)",
+    )
+    data.add_argument(
         "--other", type=float, metavar="SHARE", help="also learn what is no action, from this share of clips (e.g. 0.1)"
     )
     data.add_argument(
@@ -89,6 +96,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     recipe.add_argument("--backbone-rate", type=float, metavar="FACTOR", help="on the rate of all but the head")
     recipe.add_argument("--mixup", type=float, metavar="ALPHA", help="0: none")
     recipe.add_argument("--cutmix", type=float, metavar="ALPHA", help="0: none")
+    recipe.add_argument(
+        "--label-smoothing", type=float, metavar="SHARE", help="of each label's probability that all get (default: 0.1)"
+    )
     recipe.add_argument(
         "--keep", choices=("best", "last"), help="weights to keep when there are checks (default: best)"
     )
@@ -172,6 +182,7 @@ def run(arguments: Namespace) -> None:
         flow=arguments.flow,
         actor=arguments.actor,
         check_actor=arguments.check_actor,
+        actor_modes=arguments.actor_modes,
         seed=config.seed,
         workers=config.workers,
     )
@@ -281,12 +292,13 @@ def _provenance(
         "data": {name: sum(len(s) for s in stores if s.name == name) for name in {store.name: 0 for store in stores}},
         "media": [Path(folder).name for folder in arguments.media],
         "depth": [source.name for source in sources if source.depth],
+        "actor_modes": arguments.actor_modes if arguments.actor else [],
         "skipped": sum(len(store.skipped) for store in stores),
         "splits": arguments.splits or ["all"],
         "subjects": arguments.subjects or ["all"],
         "recipe": {
             name: getattr(config, name)
-            for name in ("epochs", "batch", "learning_rate", "backbone_rate", "train", "mixup", "cutmix")
+            for name in ("epochs", "batch", "learning_rate", "backbone_rate", "train", "label_smoothing", "mixup", "cutmix")
         },
         "shares": config.shares,
         "augment": _augment(arguments.augment),

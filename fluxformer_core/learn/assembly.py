@@ -97,6 +97,7 @@ def build_stores(
     flow: str = "",
     actor: int = 0,
     check_actor: int = 0,
+    actor_modes: Sequence[str] = ("depth", "colour"),
     seed: int = 0,
     workers: int = 0,
 ) -> tuple[list[ClipStore], ClipStore | None]:
@@ -124,7 +125,8 @@ def build_stores(
                 )
     for count, first, into in ((actor, seed, stores), (check_actor, seed + _UNSEEN, checks)):
         if count:
-            clips = actor_clips([label for label in labels if label in (*ACTIONS, OTHER)], count, seed=first)
+            performed = [label for label in labels if label in (*ACTIONS, OTHER)]
+            clips = actor_clips(performed, count, seed=first, modes=actor_modes)
             if not clips:
                 raise ConfigError("the actor knows none of the labels")
             into.append(ClipStore.build(clips, labels, spec, cache, flow=flow, workers=workers, name=ACTOR))

@@ -64,11 +64,13 @@ class Sample:
         )
 
 
-def actor_clips(labels: Sequence[str], per_label: int, *, seed: int) -> list[ActorClip]:
-    """Clips for the rendered actor to perform, half in colour and half in depth; more of `other`, which is much."""
+def actor_clips(
+    labels: Sequence[str], per_label: int, *, seed: int, modes: Sequence[str] = ("depth", "colour")
+) -> list[ActorClip]:
+    """Clips for the rendered actor to perform, by turns in each mode; more of `other`, which is much."""
     rounds = [(i, label) for i in range(per_label) for label in labels]
     rounds += [(i, label) for i in range(per_label, _OF_OTHER * per_label) for label in labels if label == OTHER]
-    return [ActorClip(label, seed + k, ("depth", "colour")[i % 2]) for k, (i, label) in enumerate(rounds)]
+    return [ActorClip(label, seed + k, modes[i % len(modes)]) for k, (i, label) in enumerate(rounds)]
 
 
 class ClipStore:
