@@ -298,7 +298,16 @@ def _provenance(
         "subjects": arguments.subjects or ["all"],
         "recipe": {
             name: getattr(config, name)
-            for name in ("epochs", "batch", "learning_rate", "backbone_rate", "train", "label_smoothing", "mixup", "cutmix")
+            for name in (
+                "epochs",
+                "batch",
+                "learning_rate",
+                "backbone_rate",
+                "train",
+                "label_smoothing",
+                "mixup",
+                "cutmix",
+            )
         },
         "shares": config.shares,
         "augment": _augment(arguments.augment),
