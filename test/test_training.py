@@ -92,6 +92,7 @@ def test_a_training_can_be_repeated(store):
     assert not equal(first, trained(store, replace(RECIPE, seed=1)))
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with a single core
 def test_clips_do_not_depend_on_who_prepares_them(store):
     clips = TrainingClips([store], SPEC, {}, frozenset(), AugmentConfig(), seed=3)
     ours, theirs = (batches(clips, Draw(np.ones(len(store)), 4, seed=3), workers) for workers in (0, 2))
