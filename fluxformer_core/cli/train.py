@@ -66,8 +66,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--actor-modes",
         choices=("depth", "colour"),
         nargs="+",
-        default=["depth", "colour"],
-        help="how the actor is rendered (default: half and half)",
+        help="how the actor is rendered (default: both, by turns)",
     )
     data.add_argument(
         "--other", type=float, metavar="SHARE", help="also learn what is no action, from this share of clips (e.g. 0.1)"
@@ -97,7 +96,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     recipe.add_argument("--mixup", type=float, metavar="ALPHA", help="0: none")
     recipe.add_argument("--cutmix", type=float, metavar="ALPHA", help="0: none")
     recipe.add_argument(
-        "--label-smoothing", type=float, metavar="SHARE", help="of each label's probability that all get (default: 0.1)"
+        "--label-smoothing", type=float, metavar="SHARE", help="of a label's probability that all get; 0: none"
     )
     recipe.add_argument(
         "--keep", choices=("best", "last"), help="weights to keep when there are checks (default: best)"
@@ -136,6 +135,7 @@ def run(arguments: Namespace) -> None:
     from fluxformer_core.errors import ConfigError
     from fluxformer_core.learn.assembly import Selection, build_stores, read_sources, with_known
     from fluxformer_core.learn.calibration import fit_temperature
+    from fluxformer_core.learn.datasets import ACTOR_MODES
     from fluxformer_core.learn.labels import LabelMap, mirrored
     from fluxformer_core.learn.training import predict, train
     from fluxformer_core.learn.transfer import mean_of, start_from
@@ -182,7 +182,7 @@ def run(arguments: Namespace) -> None:
         flow=arguments.flow,
         actor=arguments.actor,
         check_actor=arguments.check_actor,
-        actor_modes=arguments.actor_modes,
+        actor_modes=arguments.actor_modes or ACTOR_MODES,
         seed=config.seed,
         workers=config.workers,
     )
@@ -287,12 +287,13 @@ def _provenance(
 ) -> dict[str, Any]:
     """What the model was made of. Names only: a bundle travels, and the trainer's folders are nobody's business."""
     from fluxformer_core.clip import OTHER
+    from fluxformer_core.learn.datasets import ACTOR_MODES
 
     provenance: dict[str, Any] = {
         "data": {name: sum(len(s) for s in stores if s.name == name) for name in {store.name: 0 for store in stores}},
         "media": [Path(folder).name for folder in arguments.media],
         "depth": [source.name for source in sources if source.depth],
-        "actor_modes": arguments.actor_modes if arguments.actor else [],
+        "actor_modes": list(arguments.actor_modes or ACTOR_MODES) if arguments.actor else [],
         "skipped": sum(len(store.skipped) for store in stores),
         "splits": arguments.splits or ["all"],
         "subjects": arguments.subjects or ["all"],

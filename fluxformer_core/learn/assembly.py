@@ -10,7 +10,7 @@ from fluxformer_core.clip import OTHER, ClipSpec
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.learn.actor import ACTIONS
 from fluxformer_core.learn.annotations import Recording, chosen, read_data
-from fluxformer_core.learn.datasets import ClipStore, actor_clips
+from fluxformer_core.learn.datasets import ACTOR_MODES, ClipStore, actor_clips
 from fluxformer_core.learn.labels import LabelMap
 
 ACTOR = "actor"
@@ -97,7 +97,7 @@ def build_stores(
     flow: str = "",
     actor: int = 0,
     check_actor: int = 0,
-    actor_modes: Sequence[str] = ("depth", "colour"),
+    actor_modes: Sequence[str] = ACTOR_MODES,
     seed: int = 0,
     workers: int = 0,
 ) -> tuple[list[ClipStore], ClipStore | None]:

@@ -30,12 +30,25 @@ from fluxformer_core.learn.decoding import (
 )
 from fluxformer_core.learn.isolation import Failure, spread
 
-__all__ = ["FLOW_STEP", "LONGEST_CLIP", "ActorClip", "ClipStore", "Recording", "Sample", "actor_clips", "read_index"]
+__all__ = [
+    "ACTOR_MODES",
+    "FLOW_STEP",
+    "LONGEST_CLIP",
+    "ActorClip",
+    "ClipStore",
+    "Recording",
+    "Sample",
+    "actor_clips",
+    "read_index",
+]
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 120.0
 """Seconds without a single image after which a decoder counts as hanging."""
+ACTOR_MODES = ("depth", "colour")
+"""Kinds of cameras that see the actor, by turns."""
+
 _OF_OTHER = 3  # performances of `other` for each of an action
 
 
@@ -65,7 +78,7 @@ class Sample:
 
 
 def actor_clips(
-    labels: Sequence[str], per_label: int, *, seed: int, modes: Sequence[str] = ("depth", "colour")
+    labels: Sequence[str], per_label: int, *, seed: int, modes: Sequence[str] = ACTOR_MODES
 ) -> list[ActorClip]:
     """Clips for the rendered actor to perform, by turns in each mode; more of `other`, which is much."""
     rounds = [(i, label) for i in range(per_label) for label in labels]
