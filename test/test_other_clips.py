@@ -176,3 +176,18 @@ def test_recordings_of_other_are_used_as_they_are(tmp_path):
     own = ClipStore.build([ActorClip(OTHER, 1, "depth")], LABELS, small_spec(size=SIDE), tmp_path)
     with pytest.raises(ConfigError, match="recordings of actions"):
         OtherClips([own]).draw(COUNT, AugmentConfig(), rng())
+
+
+def test_clips_are_made_from_what_is_shown_as_often_as_it_is_shown(tmp_path):
+    few = ClipStore.build([ActorClip("throw", 1, "depth")], LABELS, small_spec(size=SIDE), tmp_path)
+    many = ClipStore.build(
+        [ActorClip("throw", seed, "depth") for seed in (2, 3, 4)], LABELS, small_spec(size=SIDE), tmp_path
+    )
+    others = OtherClips([few, many], np.array([3.0, 1.0, 0.0, 1.0]))
+    made_from = [sample.frames for sample in (few[0], *(many[i] for i in range(3)))]
+    source, counts = rng(), np.zeros(4)
+    for _ in range(400):
+        drawn = others._one_of(others._one_way, source).frames
+        counts[[np.array_equal(drawn, frames) for frames in made_from].index(True)] += 1
+    assert counts[2] == 0
+    np.testing.assert_allclose(counts / counts.sum(), [0.6, 0.2, 0.0, 0.2], atol=0.08)

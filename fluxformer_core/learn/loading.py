@@ -51,6 +51,7 @@ class TrainingClips(Dataset[Item]):
         fixed: classes that must not be mirrored.
         augment: how far clips stray from the recordings.
         seed: of the straying.
+        shown: (clips,) how often each clip is shown, which is how often clips of `other` are made from it; None: alike.
     """
 
     def __init__(
@@ -61,13 +62,14 @@ class TrainingClips(Dataset[Item]):
         fixed: frozenset[int],
         augment: AugmentConfig,
         seed: int,
+        shown: NDArray[np.float64] | None = None,
     ) -> None:
         self.stores, self.spec, self.partner, self.fixed = list(stores), spec, partner, fixed
         self.augment, self.seed = augment, seed
         self._ends = np.cumsum([len(store) for store in stores])
         labels = stores[0].labels
         self._other = labels.index(OTHER) if OTHER in labels else None
-        self._others = OtherClips(stores)
+        self._others = OtherClips(stores, shown)
         self._gaits = {number: GAITS[label] for number, label in enumerate(labels) if label in GAITS}
         self._repeated = frozenset(number for number, label in enumerate(labels) if label in REPEATED)
 

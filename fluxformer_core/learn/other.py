@@ -39,22 +39,47 @@ Order = NDArray[np.intp]
 """Numbers of the frames that follow each other."""
 
 
+class _Pool:
+    """Clips to draw from, each as likely as it is shown anyhow."""
+
+    def __init__(self, clips: Sequence[tuple[int, int]], shown: Sequence[float]) -> None:
+        self._clips, self._edges = clips, np.cumsum(shown)
+
+    def __bool__(self) -> bool:
+        return bool(self._clips)
+
+    def draw(self, rng: np.random.Generator) -> tuple[int, int]:
+        """Store and number of a clip."""
+        place = int(np.searchsorted(self._edges, rng.random() * self._edges[-1], side="right"))
+        return self._clips[min(place, len(self._clips) - 1)]
+
+
 class OtherClips:
     """Endless clips of nothing: idle people, passers-by, empty places, things that move, actions cut up.
 
+    They are made from each store as often as its actions are shown. Else what a picture looks like would tell whether
+    it shows an action: of a few recordings that are shown often, next to nothing would be made.
+
     Args:
         stores: recordings to make them from; those labelled `other` are left alone, they need no making.
+        shown: (clips,) how often each clip of the stores, one store after the other, is shown; None: all alike.
     """
 
-    def __init__(self, stores: Sequence[ClipStore]) -> None:
+    def __init__(self, stores: Sequence[ClipStore], shown: NDArray[np.float64] | None = None) -> None:
         self._stores = stores
         self._estimate = DisFlow()
-        named = [(k, i, s.labels[c]) for k, s in enumerate(stores) for i, c in enumerate(s.classes)]
-        self._all = [(k, i) for k, i, label in named if label != OTHER]
-        self._one_way = [(k, i) for k, i, label in named if label in ONE_WAY]
-        self._gaits = [(k, i) for k, i, label in named if label in GAITS]
-        self._strokes = [(k, i) for k, i, label in named if label not in (*GAITS, OTHER)]
-        kinds: list[tuple[float, Kind, Sequence[object]]] = [
+        places = [(k, i, store.labels[c]) for k, store in enumerate(stores) for i, c in enumerate(store.classes)]
+        weights = np.ones(len(places)) if shown is None else shown
+
+        def pool(wanted: Callable[[str], bool]) -> _Pool:
+            chosen = [(k, i, w) for (k, i, label), w in zip(places, weights, strict=True) if w > 0 and wanted(label)]
+            return _Pool([(k, i) for k, i, _ in chosen], [w for *_, w in chosen])
+
+        self._all = pool(lambda label: label != OTHER)
+        self._one_way = pool(ONE_WAY.__contains__)
+        self._gaits = pool(GAITS.__contains__)
+        self._strokes = pool(lambda label: label not in (*GAITS, OTHER))
+        kinds: list[tuple[float, Kind, _Pool]] = [
             (0.26, self.idle, self._all),
             (0.14, self.passing, self._gaits),
             (0.10, self.reversed, self._one_way),
@@ -179,8 +204,8 @@ class OtherClips:
         frames, flow = np.zeros((count, side, side, 3), np.uint8), np.zeros((count, side, side, 2), np.float32)
         return Take(frames, flow, times, depth=True)
 
-    def _one_of(self, which: Sequence[tuple[int, int]], rng: np.random.Generator) -> Sample:
-        store, i = which[int(rng.integers(len(which)))]
+    def _one_of(self, pool: _Pool, rng: np.random.Generator) -> Sample:
+        store, i = pool.draw(rng)
         return self._stores[store][i]
 
     def _filmed(

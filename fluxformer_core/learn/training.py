@@ -140,7 +140,7 @@ def train(
     draw = Draw(expected, config.batch, config.seed)
     if len(draw) == 0:
         raise ConfigError(f"{round(expected.sum())} clips are fewer than one batch of {config.batch}")
-    clips = TrainingClips(stores, spec, partner, fixed, config.augment, config.seed)
+    clips = TrainingClips(stores, spec, partner, fixed, config.augment, config.seed, expected)
     pinned = torch.cuda.is_available()
     loader = Loader(clips, config.batch, sampler=draw, num_workers=config.workers, pin_memory=pinned)
     checks = None
