@@ -155,6 +155,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Print the table."""
     arguments = parse()
+    torch.backends.cudnn.allow_tf32 = False  # as the backend does
     if not torch.cuda.is_available():
         raise SystemExit("PyTorch sees no CUDA GPU here")
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, CUDA {torch.version.cuda}, "

@@ -165,6 +165,28 @@ def test_half_precision_on_the_processor_is_near_and_float32_outside():
     assert away.agreement == 1.0
 
 
+class Spy(torch.nn.Module):
+    """Notes whether convolutions may be computed in TF32 while it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[bool] = []
+
+    def forward(self, rgb: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+        self.seen.append(torch.backends.cudnn.allow_tf32)
+        return rgb.flatten(1), flow.flatten(1)
+
+
+def test_full_precision_means_it_and_leaves_the_setting_as_it_was():
+    before = torch.backends.cudnn.allow_tf32
+    assert before, "PyTorch's default changed: the backend's own setting may go"
+    for precision, allowed in (("fp32", False), ("bf16", True)):
+        spy = Spy()
+        open_engine(order(net=lambda spy=spy: spy, precision=precision), "torch", tolerance=1.0)(*clips(1))
+        assert spy.seen[-1] is allowed
+        assert torch.backends.cudnn.allow_tf32 == before
+
+
 def test_what_does_not_work_here_says_why():
     if not torch.cuda.is_available():
         assert "CUDA" in CudaBackend().probe("fp32")
