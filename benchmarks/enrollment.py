@@ -1,7 +1,7 @@
 """How well actions are known that were taught by a few examples, and what that costs those learnt in training.
 
-The model must not have been trained on the actions of UNKNOWN; of one that was, the part of its head that knows them is
-left out, which flatters the result and is said. Examples come from some people, the test from others.
+The model must not have been trained on the actions that are taught; of one that was, the part of its head that knows
+them is left out, which flatters the result and is said. Examples come from some people, the test from others.
 
 Example:
     python benchmarks/enrollment.py utd_mhad_depth/index.csv --media clips_crop --depth --model known.safetensors \
@@ -34,7 +34,7 @@ UNKNOWN = ("bowling", "draw_x", "knock", "squat", "tennis_swing")
 
 @dataclass(frozen=True)
 class Outcome:
-    """Teaching all of UNKNOWN once, each by so many examples. Shares are 0..1."""
+    """Teaching all new actions once, each by so many examples. Shares are 0..1."""
 
     shots: int
     new: dict[str, float]  # share of the test's clips of each taught action that are named right
@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=default_bundle_path())
     parser.add_argument("--teachers", nargs="+", required=True, help="subjects who show the examples")
     parser.add_argument("--subjects", nargs="+", required=True, help="subjects who are tested")
+    parser.add_argument("--new", nargs="+", default=list(UNKNOWN), metavar="LABEL", help="what is taught")
     parser.add_argument("--shots", type=int, nargs="+", default=[1, 3, 5])
     parser.add_argument("--draws", type=int, default=20, help="choices of examples")
     parser.add_argument("--cache", type=Path, default=Path(".cache/clips"))
@@ -76,23 +77,24 @@ def main() -> None:
     torch.set_num_threads(1)
 
     bundle = Bundle.load(options.model)
-    seen = sorted(set(UNKNOWN) & set(bundle.labels))
+    new = options.new
+    seen = sorted(set(new) & set(bundle.labels))
     if seen:
         print(f"{options.model.name} was trained on {', '.join(seen)}: the figures flatter it")
-        bundle = without(bundle, UNKNOWN)
+        bundle = without(bundle, new)
     recordings = read_data(options.data, media=options.media)
 
     def store(subjects: Sequence[str], labels: Sequence[str]) -> ClipStore:
         found: list[Recording] = [r for r in chosen(recordings, splits=(), subjects=subjects) if r.label in labels]
         return ClipStore.build(found, labels, bundle.spec, options.cache, depth=options.depth)
 
-    known_labels = [label for label in bundle.labels if label not in UNKNOWN]
+    known_labels = [label for label in bundle.labels if label not in new]
     if bundle.statistics is None:
         print(f"{options.model.name} has no statistics: they are taken from the teachers' clips of what it knows")
         teachers = store(options.teachers, known_labels)
         bundle = replace(bundle, statistics=known_statistics(bundle.build_model(), [teachers], bundle.spec))
     recognizer, known = Recognizer(bundle), KnownActions(bundle)
-    shown, tested = store(options.teachers, UNKNOWN), store(options.subjects, (*bundle.labels, *UNKNOWN))
+    shown, tested = store(options.teachers, new), store(options.subjects, (*bundle.labels, *new))
     examples = describe(shown, recognizer, VIEWS)
     clips = describe(tested, recognizer, VIEWS[:1])
     outcomes = [
@@ -115,10 +117,10 @@ def lesson(
     shots: int,
     rng: np.random.Generator,
 ) -> Outcome:
-    """Teach all of UNKNOWN by examples that are drawn at random, and look at the tested clips."""
+    """Teach all new actions by examples that are drawn at random, and look at the tested clips."""
     lessons: list[Lesson] = []
     refused, disagreeing = [], 0
-    for number, label in enumerate(UNKNOWN):
+    for number, label in enumerate(shown.labels):
         drawn = [examples[i] for i in rng.choice(np.flatnonzero(shown.classes == number), shots, replace=False)]
         strict, lenient = (teach(label, drawn, known, even_if_similar=even) for even in (False, True))
         lessons.append(lenient)
@@ -133,7 +135,7 @@ def lesson(
     right, own = names[everything.argmax(1)] == truth, np.isin(truth, bundle.labels)
     return Outcome(
         shots,
-        {label: float(right[truth == label].mean()) for label in UNKNOWN},
+        {label: float(right[truth == label].mean()) for label in shown.labels},
         float((names[logits.argmax(1)] == truth)[own].mean()),
         float(right[own].mean()),
         tuple(refused),
@@ -148,10 +150,10 @@ def report(outcomes: Sequence[Outcome]) -> None:
         these = [outcome for outcome in outcomes if outcome.shots == shots]
         new = 100 * np.array([list(outcome.new.values()) for outcome in these])
         before, after = (100 * np.array([getattr(o, name) for o in these]) for name in ("before", "after"))
-        each = ", ".join(f"{label} {share:.0f}" for label, share in zip(UNKNOWN, new.mean(0), strict=True))
+        each = ", ".join(f"{label} {share:.0f}" for label, share in zip(these[0].new, new.mean(0), strict=True))
         lost = f"{before.mean():.1f}  {after.mean():.1f}  {(before - after).mean():.1f} ± {(before - after).std():.1f}"
         print(f"{shots:>5}  {new.mean():>6.1f} ± {new.mean(1).std():<5.1f}  {lost:>40}  {each}")
-        refusals = {label: sum(label in o.refused for o in these) for label in UNKNOWN}
+        refusals = {label: sum(label in o.refused for o in these) for label in these[0].new}
         shown = ", ".join(f"{label} {count}" for label, count in refusals.items() if count) or "none"
         print(
             f"       of {len(these)} draws refused without --even-if-similar: {shown}; "
