@@ -24,7 +24,7 @@ import torch
 import unknown_scores
 
 from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.clip import OTHER, EventKind
+from fluxformer_core.clip import OTHER, ActionEvent, EventKind
 from fluxformer_core.evaluation.footage import RATE
 from fluxformer_core.evaluation.intervals import Interval
 from fluxformer_core.evaluation.stillness import stillness
@@ -57,6 +57,7 @@ class Layer:
     config: DecisionConfig
     calibrated: bool = True
     unknown: bool = True  # whether the model may say that it is none of its actions
+    takes_back: bool = True  # whether it may say so after it gave a name, too
 
 
 def layers() -> list[Layer]:
@@ -67,9 +68,10 @@ def layers() -> list[Layer]:
     return [
         Layer("scores as they come", rough, calibrated=False, unknown=False),
         Layer("+ calibration", rough, unknown=False),
-        Layer("+ unknown", rough),
-        Layer("+ smoothing", late),
-        Layer("+ early decision: all", full),
+        Layer("+ unknown", rough, takes_back=False),
+        Layer("+ smoothing", late, takes_back=False),
+        Layer("+ early decision", full, takes_back=False),
+        Layer("+ taking back: all", full),
         Layer("all but calibration", full, calibrated=False),
         Layer("all but unknown", full, unknown=False),
         Layer("all but smoothing", replace(full, smoothing=0.0)),
@@ -93,6 +95,8 @@ def measure(moments: Sequence[Moment], truth: Sequence[Interval], bundle: Bundle
     if not layer.unknown and OTHER in bundle.labels:
         moments = [_without(moment, bundle.labels.index(OTHER)) for moment in moments]
     decided = decide(moments, bundle.labels, layer.config, bundle.metadata.temperature if layer.calibrated else 1.0)
+    if not layer.takes_back:
+        decided = replace(decided, events=_kept(decided.events))
     report = score_streams([as_stream(moments, decided, truth, bundle.labels)], labels)
     started = score_streams([as_stream(moments, decided, truth, bundle.labels, started=True)], labels).events
     return Figures(
@@ -101,6 +105,16 @@ def measure(moments: Sequence[Moment], truth: Sequence[Interval], bundle: Bundle
         unknown_by_action(decided, truth, labels),
         unknown_by_moment(decided, truth, labels),
     )
+
+
+def _kept(events: Sequence[ActionEvent]) -> tuple[ActionEvent, ...]:
+    """As if what was taken back had kept its last name until then."""
+    names: dict[int, str] = {}
+    kept = []
+    for event in events:
+        names[event.instance] = event.label or names[event.instance]
+        kept.append(replace(event, label=names[event.instance]))
+    return tuple(kept)
 
 
 def _without(moment: Moment, column: int) -> Moment:

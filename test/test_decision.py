@@ -16,22 +16,25 @@ from fluxformer_core.stream.belief import Belief
 from fluxformer_core.stream.decision import Decider, DecisionConfig, Verdict
 
 LABELS = ("clap", "wave", "walk")
+WITH_OTHER = (*LABELS, OTHER)
 CONFIG = DecisionConfig()
 PROMPT = DecisionConfig(start_score=0.5, smoothing=0.0, min_duration=0.0)
 FRAME = SECOND // 20
 STANDING, SQUATTING = np.zeros(4, np.float32), np.full(4, 0.5, np.float32)
 
 
-def sure_of(label: str, score: float = 0.9) -> np.ndarray:
-    others = (1 - score) / (len(LABELS) - 1)
-    return np.array([score if name == label else others for name in LABELS], np.float32)
+def sure_of(label: str, score: float = 0.9, labels: tuple[str, ...] = LABELS) -> np.ndarray:
+    others = (1 - score) / (len(labels) - 1)
+    return np.array([score if name == label else others for name in labels], np.float32)
 
 
 class Stream:
     """Plays scenes at 20 Hz to a decider and asks for a decision every third frame, as the recogniser does."""
 
-    def __init__(self, config: DecisionConfig = CONFIG, *, window: float = 3.2) -> None:
-        self.decider = Decider(LABELS, config)
+    def __init__(
+        self, config: DecisionConfig = CONFIG, *, window: float = 3.2, labels: tuple[str, ...] = LABELS
+    ) -> None:
+        self.decider = Decider(labels, config)
         self.window = window
         self.now = 0
         self.frames = 0
@@ -95,9 +98,10 @@ def check(events: list[ActionEvent]) -> None:
         if event.kind is EventKind.UPDATED:
             assert (event.label, event.score) != (current.label, current.score), "an update says something new"
         if event.kind is EventKind.ENDED:
-            assert event.label == current.label
             assert event.start <= event.end <= event.stamp
-            previous_end = event.end
+            if event.label:
+                assert event.label == current.label
+                previous_end = event.end  # what was taken back was nothing: another may begin where it did
             current = None
         else:
             assert event.end == 0
@@ -106,7 +110,7 @@ def check(events: list[ActionEvent]) -> None:
     assert all(a.stamp <= b.stamp for a, b in pairwise(events))
 
 
-SCORES = st.lists(st.floats(0.001, 1), min_size=3, max_size=3).map(
+SCORES = st.lists(st.floats(0.001, 1), min_size=4, max_size=4).map(
     lambda values: np.array(values, np.float32) / np.float32(sum(values))
 )
 FRAMES = st.lists(
@@ -131,7 +135,7 @@ CONFIGS = st.builds(
 @settings(max_examples=250)
 @given(frames=FRAMES, config=CONFIGS, other=CONFIGS, window=st.sampled_from([0.3, 3.2]))
 def test_any_stream_gives_events_that_make_sense(frames, config, other, window):
-    stream = Stream(config, window=window)
+    stream = Stream(config, window=window, labels=WITH_OTHER)
     for count, motion, pose, scores, then in frames:
         stream.play(count / 20, motion, np.full(2, pose, np.float32), scores=scores)
         open_event = stream.decider.open_event
@@ -247,6 +251,43 @@ def test_what_is_none_of_the_actions_never_starts_one(share):
             assert events == ()
             assert verdict.unknown_score > 0.5
             assert verdict.state is State.UNKNOWN
+
+
+def test_a_name_is_taken_back_when_it_turns_out_to_be_none_of_the_actions():
+    stream = Stream(labels=WITH_OTHER).rest().squat(1.0, sure_of("wave", labels=WITH_OTHER))
+    turned = stream.now
+    stream.squat(1.0, sure_of(OTHER, labels=WITH_OTHER))
+    assert stream.kinds == [("STARTED", "wave"), ("ENDED", "")]
+    started, taken_back = stream.events
+    assert (taken_back.instance, taken_back.start) == (started.instance, started.start)
+    assert seconds(taken_back.stamp - turned) < 1.0, "at once, not when the motion is over"
+    assert stream.verdicts[-1].state is State.UNKNOWN
+    stream.rest()
+    check(stream.events)
+    assert len(stream.events) == 2
+
+
+def test_after_a_name_was_taken_back_the_motion_may_get_another():
+    stream = Stream(labels=WITH_OTHER).rest()
+    for label in ("wave", OTHER, "clap"):
+        stream.squat(1.0, sure_of(label, labels=WITH_OTHER))
+    stream.rest()
+    assert stream.kinds == [("STARTED", "wave"), ("ENDED", ""), ("STARTED", "clap"), ("ENDED", "clap")]
+    assert stream.events[2].instance == stream.events[0].instance + 1
+    assert stream.events[2].start == stream.events[0].start, "all of the motion was that action"
+    check(stream.events)
+
+
+def test_a_name_is_kept_while_other_is_no_likelier_than_all_actions_together():
+    stream = Stream(PROMPT, labels=WITH_OTHER).rest().squat(1.0, sure_of("wave", labels=WITH_OTHER))
+    stream.squat(1.0, sure_of(OTHER, 0.48, labels=WITH_OTHER)).rest()
+    assert stream.kinds == [("STARTED", "wave"), ("ENDED", "wave")]
+
+
+def test_what_was_there_before_the_window_is_not_taken_back():
+    stream = Stream(window=1.0, labels=WITH_OTHER).rest().squat(2.0, sure_of("walk", labels=WITH_OTHER))
+    stream.squat(2.0, sure_of(OTHER, labels=WITH_OTHER)).rest()
+    assert stream.kinds == [("STARTED", "walk"), ("ENDED", "walk")]
 
 
 @settings(max_examples=100)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from fluxformer_core.clip import SECOND, ActionEvent, EventKind
 from fluxformer_core.evaluation.events import EventReport, score_events
 from fluxformer_core.evaluation.intervals import Interval, PredictedEvent, jaccard, overlap
 from fluxformer_core.evaluation.matching import match
-from fluxformer_core.evaluation.stream_output import predicted_events
+from fluxformer_core.evaluation.stream_output import frame_names, predicted_events
 
 
 def done(start: float, end: float, label: str = "wave") -> Interval:
@@ -161,6 +162,20 @@ def test_an_instance_counts_under_its_last_name_from_when_that_was_out() -> None
     ]
     (found,) = predicted_events(stream, lambda event: SECOND // 10)
     assert found == PredictedEvent(0, 2 * SECOND, "throw", 0.8, round(1.7 * SECOND), ("push",))
+
+
+def test_what_was_taken_back_is_no_event_but_a_withdrawn_name() -> None:
+    stream = [
+        event(EventKind.STARTED, 1.0, "push", 1),
+        event(EventKind.UPDATED, 1.6, "throw", 1),
+        event(EventKind.ENDED, 1.8, "", 1, end=round(1.7 * SECOND)),
+    ]
+    (found,) = predicted_events(stream)
+    assert (found.label, found.withdrawn) == ("", ("push", "throw"))
+    truth = [Interval(0, 2 * SECOND, "wave")]
+    report = score_events(truth, [found, PredictedEvent(0, SECOND, "wave")], 60.0)
+    assert (report.detected, report.false, report.withdrawn) == (1, 0, 2)
+    assert frame_names([found, *truth], np.array([SECOND])) == ["wave"]
 
 
 def test_events_must_be_whole() -> None:

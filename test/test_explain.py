@@ -100,6 +100,23 @@ def test_each_start_and_each_end_has_its_picture(tmp_path: Path) -> None:
     assert picture.shape[2] == 3
 
 
+def test_what_is_taken_back_has_the_picture_of_the_clip_that_did_it(tmp_path: Path) -> None:
+    recognizer, explainer = Recognizer(small_bundle(), SURE), Explainer(tmp_path)
+    seen = None
+    for i, (_, image) in enumerate(Stage([Performance("wave", 1.0, 2.6)], rate=20.0, size=(128, 128), duration=2.6)):
+        update, now = recognizer.push(image, i * SECOND // 20), i * SECOND // 20
+        event, before, seen = recognizer.open_event, seen, recognizer.last_selection
+        if event and not update.events and seen is not before:
+            taken_back = replace(event, kind=EventKind.ENDED, label="", stamp=now, end=now)
+            explainer.update(replace(update, events=(taken_back,)), now, recognizer)
+            break
+        explainer.update(update, now, recognizer)
+    explainer.close(())
+    started, taken = sorted(path.name for path in tmp_path.iterdir())
+    assert "_started_" in started
+    assert taken == f"0002_{now / SECOND:.2f}s_taken_back_1.png"
+
+
 def test_motion_that_got_no_name_has_a_picture_too(tmp_path: Path) -> None:
     kinds, files = acted(NEVER, tmp_path)
     assert kinds == []

@@ -174,7 +174,8 @@ class _Report:
         if event.kind is EventKind.ENDED:
             times += f" .. {(event.end - since) / SECOND:.1f} s"
         # tqdm clears its bar for the line, and prints as usual where there is none.
-        tqdm.write(f"{times:22}{event.kind.name.lower():9}{event.label:20}{100 * event.score:3.0f} %")
+        label = event.label or "(taken back)"
+        tqdm.write(f"{times:22}{event.kind.name.lower():9}{label:20}{100 * event.score:3.0f} %")
         sys.stdout.flush()  # an event is told when it happens, down a pipe, too
 
 

@@ -23,7 +23,7 @@ class EventReport:
     repeated: int = 0  # false events that lie on an action of that label, which has another event already
     confused: int = 0  # false events that lie on actions of other labels only
     invented: int = 0  # false events that lie on no action
-    withdrawn: int = 0  # names that were published and then replaced
+    withdrawn: int = 0  # names that were published and then replaced or taken back
     seconds: float = 0.0  # watched
     by_label: dict[str, tuple[int, int]] = field(default_factory=dict)  # (detected, performed)
 

@@ -24,7 +24,7 @@ class Interval:
 
 @dataclass(frozen=True, order=True)
 class PredictedEvent(Interval):
-    """One action that the recogniser reported, under the name that it had in the end."""
+    """One action that the recogniser reported, under the name that it had in the end; empty: it was taken back."""
 
     score: float = 0.0  # peak, 0..1
     published: int = 0  # ns, on the clock of the stamps: when this name was first out

@@ -22,7 +22,7 @@ class Pair(Generic[P]):
 
 @dataclass(frozen=True)
 class Matching(Generic[P]):
-    """Every performed action and every report is in exactly one of the fields, each in order of time."""
+    """Every performed action and every report that stands is in exactly one of the fields, each in order of time."""
 
     pairs: tuple[Pair[P], ...]
     missed: tuple[Interval, ...]
@@ -33,14 +33,14 @@ def match(truth: Sequence[Interval], predicted: Sequence[P], least: float = 0.0)
     """Pair reports with performed actions, one to one, of equal labels only.
 
     Pairs are taken in the order of their Jaccard index, largest first (of equal ones the earliest), from all that
-    overlap at all and by at least `least`.
+    overlap at all and by at least `least`. Reports without a label were taken back, and stand for nothing.
 
     Args:
         truth: what was performed.
         predicted: what was reported.
         least: smallest Jaccard index of a pair, 0..1.
     """
-    order_truth, order_predicted = sorted(truth), sorted(predicted)
+    order_truth, order_predicted = sorted(truth), sorted(report for report in predicted if report.label)
     possible = [
         (-jaccard(t, p), i, j)
         for i, t in enumerate(order_truth)

@@ -17,7 +17,8 @@ def predicted_events(
     """One entry for each action instance, in the order of their ends.
 
     An instance that was renamed on the way counts under its last name, from the moment at which that was published; the
-    names before it are kept as withdrawn, because somebody may have acted on them.
+    names before it are kept as withdrawn, because somebody may have acted on them. One that was taken back has
+    no label.
 
     Args:
         events: of one recogniser (and of one person), in the order of publication.
@@ -36,7 +37,8 @@ def predicted_events(
         elif event.kind is EventKind.UPDATED:
             names[event.instance].append(event)
         else:
-            *before, last = names.pop(event.instance)
+            told = names.pop(event.instance)
+            before, last = (told[:-1], told[-1]) if event.label else (told, event)
             found.append(
                 PredictedEvent(
                     event.start,
@@ -87,7 +89,7 @@ def frame_truth(intervals: Iterable[Interval], labels: Sequence[str], stamps: ND
 def frame_names(intervals: Iterable[Interval], stamps: NDArray[np.int64]) -> list[str]:
     """The action of each frame, empty where there is none; of several the one that started last."""
     names = [""] * len(stamps)
-    for interval in sorted(intervals):
+    for interval in sorted(interval for interval in intervals if interval.label):
         for i in np.flatnonzero((stamps >= interval.start) & (stamps < interval.end)):
             names[i] = interval.label
     return names

@@ -1,8 +1,8 @@
 """From scores to decisions: states, and events with the action's own times.
 
 One spell of motion (activity.py) is taken as one action for as long as the window can hold all of it: its name may
-still change while evidence grows, and then an UPDATED event says so. In motion that outlasts the window a new name is a
-new action.
+still change while evidence grows, and then an UPDATED event says so; or it turns out to be none of the known actions,
+and then an ENDED event without a label takes it back. In motion that outlasts the window a new name is a new action.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from fluxformer_core.clip import OTHER, SECOND, ActionEvent, EventKind, State
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.activity import ActivityConfig, ActivityTracker, Spell
 from fluxformer_core.stream.belief import Belief
+
+MAJORITY = 0.5
+"""Belief in `other` at which a name is taken back: more than in all actions together."""
 
 
 @dataclass(frozen=True)
@@ -140,17 +143,21 @@ class Decider:
         self, stamp: int, label: str, score: float, spell: Spell, window_start: int
     ) -> tuple[ActionEvent, ...]:
         config, current = self.config, self._open
-        decisive = label != OTHER and score >= config.start_score
         if current is None:
+            decisive = label != OTHER and score >= config.start_score
             return (self._start(stamp, label, score, spell.start),) if decisive else ()
         if label == current.label:
             # The peak is carried along silently: an event for every step of it would bury those that matter.
             self._open = replace(current, score=max(score, current.score))
             return ()
         believed = self._belief is not None and self._belief.of(current.label) >= config.keep_score
-        if not decisive or believed:
+        if believed or score < (MAJORITY if label == OTHER else config.start_score):
             return ()
-        if window_start <= current.start:
+        whole = window_start <= current.start
+        if label == OTHER:
+            # In motion that outlasts the window the action may have been there, and be over.
+            return self._close(stamp, self._since, label="") if whole else ()
+        if whole:
             renamed = _follow(current, EventKind.UPDATED, stamp, label=label, score=score)
             self._open = renamed
             return (renamed,)
@@ -162,10 +169,10 @@ class Decider:
         self._open = ActionEvent(stamp, EventKind.STARTED, label, self._instances, start, score=score)
         return self._open
 
-    def _close(self, stamp: int, end: int) -> tuple[ActionEvent, ...]:
+    def _close(self, stamp: int, end: int, label: str | None = None) -> tuple[ActionEvent, ...]:
         if self._open is None:
             return ()
-        ended = _follow(self._open, EventKind.ENDED, stamp, end=max(end, self._open.start))
+        ended = _follow(self._open, EventKind.ENDED, stamp, label=label, end=max(end, self._open.start))
         self._open = None
         return (ended,)
 

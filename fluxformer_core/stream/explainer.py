@@ -56,13 +56,13 @@ class Explainer:
         self._origin = stamp if self._origin is None else self._origin
         fresh = self._fresh(update, recognizer)
         for event in update.events:
-            if event.kind is EventKind.ENDED:
+            if event.kind is EventKind.ENDED and event.label:
                 self._finish(event)
             elif fresh is not None:
-                self._write(fresh, event.kind.name.lower(), event)
+                self._write(fresh, event.kind.name.lower() if event.label else "taken_back", event)
         recognition = update.recognition
         if fresh is not None:
-            named = any(event.kind is not EventKind.ENDED for event in update.events)
+            named = any(event.kind is not EventKind.ENDED or not event.label for event in update.events)
             self._newest = None if named else fresh
         elif recognition is not None and recognition.state in (State.IDLE, State.WARMING_UP):
             self._finish(None)
@@ -92,12 +92,13 @@ class Explainer:
         assert self._origin is not None
         name, title = what, "the last clip of a spell that got no name"
         if event is not None:
-            name = f"{what}_{event.label}_{event.instance}"
+            name = "_".join(filter(None, (what, event.label, str(event.instance))))
             who = f"{readable(event.label)} #{event.instance}"
             title = {
                 "started": f"{who} started with this clip",
                 "updated": f"named {who} since this clip",
                 "ended": f"the last clip of {who}",
+                "taken_back": f"#{event.instance} taken back, for it is none of the actions",
             }[what]
         self.written += 1
         seconds = (explanation.recognition.stamp - self._origin) / SECOND

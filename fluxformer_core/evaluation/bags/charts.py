@@ -26,7 +26,7 @@ _Bar = tuple[Interval, str]  # what it shows, and its kind: "" as it should be, 
 
 
 def timeline(one: Judged, origin: int, labels: Sequence[str]) -> Markup:
-    """What was performed, and below it what was said, row by row; mistakes have a red rim.
+    """What was performed, and below it what was said, row by row; mistakes have a red rim, what was taken back is grey.
 
     Args:
         one: a track and its truth.
@@ -40,7 +40,7 @@ def timeline(one: Judged, origin: int, labels: Sequence[str]) -> Markup:
             *((action, "" if id(action) in right else "mistake") for action in one.known),
             *((action, "strange") for action in one.unknown),
         ],
-        "said": [(event, "" if id(event) in right else "mistake") for event in one.track.events],
+        "said": [(e, "" if id(e) in right else "mistake" if e.label else "strange") for e in one.track.events],
     }
     return _lanes(lanes, one.track, origin, labels)
 
@@ -50,7 +50,7 @@ def proposals(track: Track, origin: int, labels: Sequence[str]) -> Markup:
     moved = (Interval(start, max(end, start + 1), "motion") for start, end in track.spells)
     lanes: dict[str, list[_Bar]] = {
         "motion": [(spell, "strange") for spell in moved],
-        "said": [(event, "") for event in track.events],
+        "said": [(event, "" if event.label else "strange") for event in track.events],
     }
     return _lanes(lanes, track, origin, labels)
 
@@ -165,7 +165,7 @@ def _span(
         return
     x1, x2 = (_LEFT + (min(max(t, begin), end) - begin) / span * _WIDE for t in (start, stop))
     width = max(1.5, x2 - x1)
-    says = f"{item.label}: {start:.2f} to {stop:.2f} s"
+    says = f"{item.label or 'taken back'}: {start:.2f} to {stop:.2f} s"
     if isinstance(item, PredictedEvent):
         says += f", score {item.score:.0%}, published at {(item.published - origin) / SECOND:.2f} s"
         if item.withdrawn:

@@ -54,10 +54,11 @@ def confusion(judged: Sequence[Judged], labels: Sequence[str]) -> EventConfusion
     names = (*labels, NOTHING, UNKNOWN)
     counts = np.zeros((len(names), len(names)), np.intp)
     for one in judged:
-        for truth, said, instead in pair_up(one):
+        for truth, event, instead in pair_up(one):
             row = truth.label if truth is not None else instead
-            column = said.label if said is not None else NOTHING
+            column = event.label if event is not None else NOTHING
             counts[names.index(row), names.index(column)] += 1
-        silent = sum(not any(overlap(action, event) for event in one.track.events) for action in one.unknown)
+        said = [e for e in one.track.events if e.label]
+        silent = sum(not any(overlap(action, e) for e in said) for action in one.unknown)
         counts[names.index(UNKNOWN), names.index(UNKNOWN)] += silent  # as it should be
     return EventConfusion(names, counts)

@@ -36,12 +36,13 @@ class Proposal:
 
 def propose(track: Track, labels: Sequence[str]) -> list[Proposal]:
     """Every event, and every motion that has no event, in the order of time."""
-    found = [Proposal(e.start, e.end, e.label, "recogniser", e.score, e.label) for e in track.events]
+    events = [event for event in track.events if event.label]
+    found = [Proposal(e.start, e.end, e.label, "recogniser", e.score, e.label) for e in events]
     for start, end in track.spells:
         if end - start < SHORTEST * SECOND:
             continue
         motion = Interval(start, end, OPEN)
-        if sum(overlap(motion, event) for event in track.events) > _COVERED * (end - start):
+        if sum(overlap(motion, event) for event in events) > _COVERED * (end - start):
             continue
         means = mean_scores(motion, track)
         best = int(np.argmax(means))

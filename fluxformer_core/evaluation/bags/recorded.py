@@ -135,7 +135,7 @@ class _Said:
         if not self._labels:
             faults.append(f"{job.topic}: no labels were recorded; those that were named count")
             named = {entry.label for recognition in self._recognitions for entry in recognition.scores}
-            self._labels = tuple(sorted(named | {event.label for event in self._events}))
+            self._labels = tuple(sorted(named | {event.label for event in self._events if event.label}))
         labels = tuple(label for label in self._labels if label != OTHER)
         delay = float(np.median(self._delays))
         one_clock = 0 <= delay < _ONE_CLOCK
