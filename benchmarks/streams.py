@@ -1,6 +1,6 @@
 r"""How soon and how surely events come, on long streams put together from recordings of single actions.
 
-The model must not have seen the subjects, nor any action of UNKNOWN. The layers of the decision are added one after the
+The model must not have seen the subjects, nor any action that is unknown. The layers of the decision are added one after the
 other, on the same evidence. With --idle-minutes, scenes in which nobody does anything are watched besides: every event
 there is false.
 
@@ -165,6 +165,7 @@ def main() -> None:
         "--actor", type=int, default=0, metavar="N", help="let the rendered actor perform N of each, too"
     )
     parser.add_argument("--unknown", nargs="+", default=list(UNKNOWN), metavar="LABEL", help="that the model lacks")
+    parser.add_argument("--leave-out", nargs="+", default=[], metavar="LABEL", help="that nobody performs")
     parser.add_argument("--minutes", type=float, default=20.0, help="of the stream (default: %(default)g)")
     parser.add_argument("--idle-minutes", type=float, default=0.0, help="of stillness besides (default: none)")
     parser.add_argument("--seed", type=int, default=0)
@@ -178,9 +179,11 @@ def main() -> None:
     if seen:
         print(f"the model knows {', '.join(seen)}: as unknown actions they mean nothing", flush=True)
     recordings = read_data(arguments.data, media=arguments.media) if arguments.data else []
+    recordings = [recording for recording in recordings if recording.label not in arguments.leave_out]
     performers = [Performer(s, tuple(r for r in recordings if r.subject == s)) for s in arguments.subjects]
     if arguments.actor:
-        performers.append(Performer("actor", tuple(_acted(arguments.actor, arguments.seed))))
+        acted = [clip for clip in _acted(arguments.actor, arguments.seed) if clip.label not in arguments.leave_out]
+        performers.append(Performer("actor", tuple(acted)))
     stream = compose(performers, 60 * arguments.minutes, arguments.seed)
     print(f"{sound(stream, arguments.unknown)}\n", flush=True)
     began = time.monotonic()
