@@ -1,8 +1,8 @@
 r"""How soon and how surely events come, on long streams put together from recordings of single actions.
 
 The model must not have seen the subjects, nor any action that is unknown. The layers of the decision are added one
-after the other, on the same evidence. With --idle-minutes, scenes in which nobody does anything are watched besides: every event
-there is false.
+after the other, on the same evidence. With --idle-minutes, scenes in which nobody does anything are watched besides:
+every event there is false.
 
 Example:
     python benchmarks/streams.py utd_mhad_depth/index.csv --media clips_crop --subjects s02 s04 s06 s08 \
