@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.learn.calibration import COLDEST, HOTTEST, fit_temperature
 from fluxformer_core.learn.datasets import ClipStore
-from fluxformer_core.learn.engine import runner_up_loss
 from fluxformer_core.learn.loading import Draw, expected_draws
 from fluxformer_core.learn.mixing import mix
 
@@ -104,36 +103,3 @@ def test_the_temperature_has_limits():
     logits = torch.eye(3)
     assert fit_temperature(logits, torch.arange(3)) == pytest.approx(COLDEST, rel=1e-3)
     assert fit_temperature(logits, torch.tensor([1, 2, 0])) == pytest.approx(HOTTEST, rel=1e-3)
-
-
-def one_hot(*classes: int) -> torch.Tensor:
-    return F.one_hot(torch.tensor(classes), 4).float()
-
-
-def test_other_should_come_second_whatever_the_first_is():
-    # Labels 0 to 2 are actions, 3 is other: it comes second, last, and first.
-    second, last, first = (torch.tensor([[5.0, *rest]]) for rest in ((0.0, 0.0, 4.0), (4.0, 0.0, 0.0), (0.0, 0.0, 9.0)))
-    losses = [float(runner_up_loss(logits, one_hot(0), 3)) for logits in (second, last, first)]
-    assert losses[2] < losses[0] < 0.1
-    assert losses[1] > 4
-    surer = second + torch.tensor([[7.0, 0.0, 0.0, 0.0]])
-    assert float(runner_up_loss(surer, one_hot(0), 3)) == pytest.approx(losses[0]), "its own label has no say"
-
-
-def test_clips_that_show_other_have_no_say_and_mixed_ones_leave_both_labels_out():
-    torch.manual_seed(0)
-    logits = torch.randn(3, 4)
-    alone = runner_up_loss(logits[:1], one_hot(0), 3)
-    half_other = 0.5 * one_hot(1) + 0.5 * one_hot(3)
-    assert runner_up_loss(logits, torch.cat([one_hot(0), half_other, one_hot(3)]), 3) == pytest.approx(alone)
-    mixed = 0.7 * one_hot(0) + 0.3 * one_hot(1)
-    expected = F.cross_entropy(logits[:1, 2:], torch.tensor([1]))
-    assert runner_up_loss(logits[:1], mixed, 3) == pytest.approx(expected)
-
-
-def test_without_any_action_the_second_lesson_is_nothing_and_still_has_a_gradient():
-    logits = torch.randn(2, 4, requires_grad=True)
-    loss = runner_up_loss(logits, one_hot(3, 3), 3)
-    loss.backward()
-    assert loss == 0
-    assert not logits.grad.any()

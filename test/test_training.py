@@ -14,7 +14,6 @@ from helpers import small_config, small_model, small_spec
 from test_augment import PLAIN
 from torch import Tensor, nn
 
-from fluxformer_core.clip import OTHER
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.learn.augment_config import AugmentConfig
 from fluxformer_core.learn.datasets import ClipStore, actor_clips
@@ -184,17 +183,6 @@ def test_a_checkpoint_cannot_run_code(store, tmp_path):
 def test_fewer_clips_than_a_batch_are_refused(store):
     with pytest.raises(ConfigError, match="8 clips are fewer than one batch of 16"):
         trained(store, replace(RECIPE, batch=16))
-
-
-def test_other_can_be_taught_to_come_second_but_not_where_there_is_none(store, cache):
-    with pytest.raises(ConfigError, match="runner_up is about the label other"):
-        trained(store, replace(RECIPE, runner_up=1.0))
-    labels = (*LABELS, OTHER)
-    clips = ClipStore.build(actor_clips(LABELS, 2, seed=1), labels, SPEC, cache)
-    model = small_model(small_config(readout="mean", head_dropout=0.0, flow_dropout=0.0), classes=len(labels))
-    config = replace(RECIPE, epochs=30, runner_up=1.0, augment=replace(PLAIN, other=0.0))
-    logits = predict(train(model, [clips], SPEC, {}, config).model, clips, SPEC)
-    assert (logits.argsort(1)[:, -2] == labels.index(OTHER)).all()
 
 
 def test_the_weights_that_are_kept_are_a_running_mean_with_a_short_memory_at_first(store, tmp_path):
