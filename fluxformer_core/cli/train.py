@@ -99,12 +99,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--label-smoothing", type=float, metavar="SHARE", help="of a label's probability that all get; 0: none"
     )
     recipe.add_argument(
-        "--runner-up",
-        type=float,
-        metavar="WEIGHT",
-        help="also learn that but for its own label an action's clip shows other; 0: not",
-    )
-    recipe.add_argument(
         "--keep", choices=("best", "last"), help="weights to keep when there are checks (default: best)"
     )
     recipe.add_argument(
@@ -312,7 +306,6 @@ def _provenance(
                 "backbone_rate",
                 "train",
                 "label_smoothing",
-                "runner_up",
                 "mixup",
                 "cutmix",
             )

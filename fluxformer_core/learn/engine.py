@@ -22,7 +22,6 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressB
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor, nn
 
-from fluxformer_core.clip import OTHER
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.learn.loading import Batch, Loader
 from fluxformer_core.learn.mixing import mix
@@ -40,16 +39,16 @@ class Lesson(pl.LightningModule):
     Args:
         model: what learns.
         config: the recipe.
-        labels: in the order of the classes.
+        classes: labels.
         flow: whether the model gets flow.
         identity: what a checkpoint must agree in to be continued; plain values.
     """
 
     def __init__(
-        self, model: nn.Module, config: TrainConfig, labels: Sequence[str], flow: bool, identity: dict[str, Any]
+        self, model: nn.Module, config: TrainConfig, classes: int, flow: bool, identity: dict[str, Any]
     ) -> None:
         super().__init__()
-        self.model, self.config, self.labels, self.flow, self.identity = model, config, labels, flow, identity
+        self.model, self.config, self.classes, self.flow, self.identity = model, config, classes, flow, identity
         if config.train == "head":
             model.requires_grad_(False)
             head(model).requires_grad_(True)
@@ -70,12 +69,10 @@ class Lesson(pl.LightningModule):
             torch.manual_seed((self.config.seed * 100_003 + self.current_epoch) * 1009 + self.global_rank)
             self.losses = []
         rgb, flow, label = batch
-        target = nn.functional.one_hot(label, len(self.labels)).float()
+        target = nn.functional.one_hot(label, self.classes).float()
         rgb, flow, target = mix(rgb, flow, target, self.config.mixup, self.config.cutmix)
         logits = self.model(rgb, flow if self.flow else None).logits.float()
         loss = nn.functional.cross_entropy(logits, target, label_smoothing=self.config.label_smoothing)
-        if self.config.runner_up:
-            loss = loss + self.config.runner_up * runner_up_loss(logits, target, self.labels.index(OTHER))
         self.losses.append(loss.detach())
         self.log("loss", loss.detach(), prog_bar=True, on_step=True, on_epoch=True, batch_size=len(rgb))
         return loss
@@ -107,28 +104,6 @@ class Lesson(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["fluxformer"] = self.identity
-
-
-def runner_up_loss(logits: Tensor, target: Tensor, other: int) -> Tensor:
-    """How far `other` is from being the likeliest label of an action's clip besides its own.
-
-    Whoever knows an action should call it by no other action's name if its own were missing: that is how an unknown
-    action should be met. The classifier placeholder of Zhou, Ye and Zhan, Learning Placeholders for Open-Set
-    Recognition (CVPR 2021), with the label that is there anyhow.
-
-    Args:
-        logits: (B, labels).
-        target: (B, labels) probabilities, of two labels where clips are mixed.
-        other: column of `other`; clips that show it, in part or whole, have no say.
-
-    Returns:
-        Mean cross-entropy, 0 if no clip has a say.
-    """
-    action = target[:, other] == 0
-    rest = logits[action].masked_fill(target[action] > 0, -torch.inf)
-    if len(rest) == 0:
-        return logits.sum() * 0
-    return nn.functional.cross_entropy(rest, torch.full((len(rest),), other, device=logits.device))
 
 
 class RunningMean(WeightAveraging):

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from fluxformer_core.clip import OTHER, ClipSpec
+from fluxformer_core.clip import ClipSpec
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.learn.augment_config import AugmentConfig
 from fluxformer_core.learn.datasets import ClipStore
@@ -44,7 +44,6 @@ class TrainConfig:
     warmup: float = 2.0  # epochs
     weight_decay: float = 0.05  # of matrices and kernels; norms, biases and gates are free
     label_smoothing: float = 0.1
-    runner_up: float = 0.0  # weight of the second lesson: but for its own label, a clip of an action shows `other`
     mixup: float = 0.0  # parameter of the Beta distribution; 0: no Mixup
     cutmix: float = 0.0  # likewise; with both, each batch gets one of them
     clip_gradient: float = 1.0  # norm
@@ -66,7 +65,7 @@ class TrainConfig:
         for name in ("epochs", "batch", "check_every"):
             if getattr(self, name) < 1:
                 wrong.append(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("warmup", "weight_decay", "runner_up", "mixup", "cutmix", "workers", "backbone_rate"):
+        for name in ("warmup", "weight_decay", "mixup", "cutmix", "workers", "backbone_rate"):
             if not getattr(self, name) >= 0:
                 wrong.append(f"{name} must not be negative, not {getattr(self, name)}")
         for name in ("learning_rate", "clip_gradient"):
@@ -137,9 +136,6 @@ def train(
     # Before a checkpoint is looked for: a training begun in one precision goes on in it.
     precision = fastest_precision(config.accelerator) if config.precision == "auto" else config.precision
     config = replace(config, precision=precision)
-    labels = stores[0].labels
-    if config.runner_up and OTHER not in labels:
-        raise ConfigError(f"runner_up is about the label {OTHER}, which this training does not have")
     expected = expected_draws(stores, config.shares, balanced=config.balanced, count=config.epoch_clips)
     draw = Draw(expected, config.batch, config.seed)
     if len(draw) == 0:
@@ -151,8 +147,8 @@ def train(
     if check is not None:
         whole, part = WholeClips(check, spec), Share(len(check))
         checks = Loader(whole, CHECK_BATCH, sampler=part, num_workers=config.workers, pin_memory=pinned)
-    identity = engine.identity(config, model, round(expected.sum()), labels)
-    lesson = engine.Lesson(model, config, labels, spec.flow != "none", identity)
+    identity = engine.identity(config, model, round(expected.sum()), stores[0].labels)
+    lesson = engine.Lesson(model, config, len(stores[0].labels), spec.flow != "none", identity)
     with tempfile.TemporaryDirectory() as scratch:
         place = folder or Path(scratch)
         _check_resumable(place / f"{engine.LAST}.ckpt", identity)
