@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -24,7 +26,7 @@ import torch
 import unknown_scores
 
 from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.clip import OTHER, ActionEvent, EventKind
+from fluxformer_core.clip import OTHER, EventKind
 from fluxformer_core.evaluation.footage import RATE
 from fluxformer_core.evaluation.intervals import Interval
 from fluxformer_core.evaluation.stillness import stillness
@@ -35,6 +37,7 @@ from fluxformer_core.learn.actor import ACTIONS, ActorStyle
 from fluxformer_core.learn.annotations import read_data
 from fluxformer_core.learn.datasets import actor_clips
 from fluxformer_core.learn.decoding import ActorClip
+from fluxformer_core.stream import decision
 from fluxformer_core.stream.decision import DecisionConfig
 from fluxformer_core.stream.recognizer import Recognizer
 
@@ -95,9 +98,9 @@ def measure(moments: Sequence[Moment], truth: Sequence[Interval], bundle: Bundle
     labels = tuple(label for label in bundle.labels if label != OTHER)
     if not layer.unknown and OTHER in bundle.labels:
         moments = [_without(moment, bundle.labels.index(OTHER)) for moment in moments]
-    decided = decide(moments, bundle.labels, layer.config, bundle.metadata.temperature if layer.calibrated else 1.0)
-    if not layer.takes_back:
-        decided = replace(decided, events=_kept(decided.events))
+    temperature = bundle.metadata.temperature if layer.calibrated else 1.0
+    with patch.object(decision, "MAJORITY", decision.MAJORITY if layer.takes_back else math.inf):
+        decided = decide(moments, bundle.labels, layer.config, temperature)
     report = score_streams([as_stream(moments, decided, truth, bundle.labels)], labels)
     started = score_streams([as_stream(moments, decided, truth, bundle.labels, started=True)], labels).events
     return Figures(
@@ -106,16 +109,6 @@ def measure(moments: Sequence[Moment], truth: Sequence[Interval], bundle: Bundle
         unknown_by_action(decided, truth, labels),
         unknown_by_moment(decided, truth, labels),
     )
-
-
-def _kept(events: Sequence[ActionEvent]) -> tuple[ActionEvent, ...]:
-    """As if what was taken back had kept its last name until then."""
-    names: dict[int, str] = {}
-    kept = []
-    for event in events:
-        names[event.instance] = event.label or names[event.instance]
-        kept.append(replace(event, label=names[event.instance]))
-    return tuple(kept)
 
 
 def _without(moment: Moment, column: int) -> Moment:

@@ -141,6 +141,11 @@ class ActionEvent:
     score: float = 0.0  # peak so far, 0..1
     person_id: str = ""
 
+    @property
+    def taken_back(self) -> bool:
+        """Whether it turned out to be none of the known actions."""
+        return not self.label
+
 
 @dataclass(frozen=True)
 class Update:

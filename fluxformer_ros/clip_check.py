@@ -70,7 +70,7 @@ def judge(clips: Sequence[Clip], run: Run) -> list[Verdict]:
     spans: dict[int, tuple[int, int]] = {}
     for frame in run.frames:
         spans[frame.source] = (spans.get(frame.source, (frame.stamp, 0))[0], frame.stamp)
-    ended = [event for event in run.transcript.events if event.kind is EventKind.ENDED and event.label]
+    ended = [event for event in run.transcript.events if event.kind is EventKind.ENDED and not event.taken_back]
     return [_verdict(clip, spans[number], ended) for number, clip in enumerate(clips)]
 
 

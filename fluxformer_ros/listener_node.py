@@ -78,7 +78,7 @@ class ListenerNode(Node):
 
     def _line(self, event: ActionEvent, now: int) -> str:
         kind = "is now" if event.kind is EventKind.UPDATED else event.kind.name.lower()
-        label = event.label or "(taken back)"
+        label = "(taken back)" if event.taken_back else event.label
         delay = (now - event.stamp) / 1e6
         span = f"from {self._seconds(event.start)}" + (f" to {self._seconds(event.end)}" if event.end else "")
         return (

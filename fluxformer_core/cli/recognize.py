@@ -174,7 +174,7 @@ class _Report:
         if event.kind is EventKind.ENDED:
             times += f" .. {(event.end - since) / SECOND:.1f} s"
         # tqdm clears its bar for the line, and prints as usual where there is none.
-        label = event.label or "(taken back)"
+        label = "(taken back)" if event.taken_back else event.label
         tqdm.write(f"{times:22}{event.kind.name.lower():9}{label:20}{100 * event.score:3.0f} %")
         sys.stdout.flush()  # an event is told when it happens, down a pipe, too
 

@@ -56,13 +56,13 @@ class Explainer:
         self._origin = stamp if self._origin is None else self._origin
         fresh = self._fresh(update, recognizer)
         for event in update.events:
-            if event.kind is EventKind.ENDED and event.label:
+            if event.kind is EventKind.ENDED and not event.taken_back:
                 self._finish(event)
             elif fresh is not None:
-                self._write(fresh, event.kind.name.lower() if event.label else "taken_back", event)
+                self._write(fresh, "taken_back" if event.taken_back else event.kind.name.lower(), event)
         recognition = update.recognition
         if fresh is not None:
-            named = any(event.kind is not EventKind.ENDED or not event.label for event in update.events)
+            named = any(event.kind is not EventKind.ENDED or event.taken_back for event in update.events)
             self._newest = None if named else fresh
         elif recognition is not None and recognition.state in (State.IDLE, State.WARMING_UP):
             self._finish(None)
