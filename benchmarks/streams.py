@@ -32,7 +32,15 @@ from fluxformer_core.evaluation.intervals import Interval
 from fluxformer_core.evaluation.stillness import stillness
 from fluxformer_core.evaluation.streams import StreamReport, score_streams
 from fluxformer_core.evaluation.test_bed import IDLE, Performer, Programme, compose, programme
-from fluxformer_core.evaluation.watching import Moment, as_stream, decide, unknown_by_action, unknown_by_moment, watch
+from fluxformer_core.evaluation.watching import (
+    Moment,
+    as_stream,
+    decide,
+    run_together,
+    unknown_by_action,
+    unknown_by_moment,
+    watch,
+)
 from fluxformer_core.learn.actor import ACTIONS, ActorStyle
 from fluxformer_core.learn.annotations import read_data
 from fluxformer_core.learn.datasets import actor_clips
@@ -189,6 +197,9 @@ def main() -> None:
         found = measure(watched.moments, stream.truth, bundle, layer)
         print(row(layer.name, found), flush=True)
         figures.append({"layer": layer.name, **asdict(found)})
+    decided = decide(watched.moments, bundle.labels, DecisionConfig(), bundle.metadata.temperature)
+    joined = run_together(decided, stream.truth)
+    print(f"\n{joined:.0%} of the actions were not told apart from the motion before them", flush=True)
     print(f"\n{unknown_scores.table(watched.moments, stream.truth, bundle)}", flush=True)
     compute = np.array([moment.compute for moment in watched.moments]) / 1e6
     print(
@@ -197,7 +208,8 @@ def main() -> None:
     )
     idle = rest(bundle, arguments.idle_minutes, arguments.seed) if arguments.idle_minutes else {}
     if arguments.json:
-        arguments.json.write_text(json.dumps({"layers": figures, "idle": idle}, indent=1) + "\n")
+        told = {"layers": figures, "run_together": joined, "idle": idle}
+        arguments.json.write_text(json.dumps(told, indent=1) + "\n")
 
 
 def rest(bundle: Bundle, minutes: float, seed: int) -> dict[str, int]:

@@ -155,6 +155,21 @@ def test_lasting_motion_does_not_pass_for_noise():
     assert scene.ended == []
 
 
+def test_who_comes_into_an_empty_place_and_trembles_at_rest_is_at_rest():
+    tremble = np.random.default_rng(0).uniform(0.08, 0.14, 200)
+    scene = Scene().play(4.0, 0.01, np.full(4, 2.0)).play(1.5, 1.0, np.full(4, 2.0), STANDING)
+    for value in tremble[:40]:
+        scene.frame(value, STANDING)
+    scene.play(0.4, 1.6 * CONFIG.start_motion, STANDING, 0.2 * SQUATTING)  # a foot put elsewhere
+    for value in tremble[40:80]:
+        scene.frame(value, 0.2 * SQUATTING)
+    assert not scene.tracker.active
+    began = scene.now
+    scene.play(0.5, 1.0, 0.2 * SQUATTING, SQUATTING)
+    assert scene.tracker.spell is not None
+    assert scene.tracker.spell.start / SECOND == pytest.approx(began, abs=0.051)
+
+
 def test_a_reset_forgets_pose_and_noise():
     used, fresh = Scene(), Scene()
     used.play(3.0, 0.1, STANDING).play(1.0, 1.0, STANDING, SQUATTING)  # so noisy that 0.2 would not count

@@ -12,10 +12,11 @@ from helpers import small_bundle
 from fluxformer_core.clip import SECOND
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.footage import RATE, SIDE, load
+from fluxformer_core.evaluation.intervals import Interval
 from fluxformer_core.evaluation.scenery import noisy
 from fluxformer_core.evaluation.stillness import STILL, stillness
 from fluxformer_core.evaluation.test_bed import GAP, IDLE, Performer, Programme, compose, programme, stamps_of
-from fluxformer_core.evaluation.watching import Watched, as_stream, decide, watch
+from fluxformer_core.evaluation.watching import Decided, Watched, as_stream, decide, run_together, watch
 from fluxformer_core.learn.actor import rehearse
 from fluxformer_core.learn.decoding import ActorClip
 from fluxformer_core.stream.decision import DecisionConfig
@@ -149,6 +150,23 @@ def test_compute_is_part_of_the_delay(stream, watched):
     decided = decide(watched.moments, labels, EAGER)
     fast, slow = (as_stream(m, decided, stream.truth, labels).events for m in (watched.moments, slower))
     assert {b.published - a.published for a, b in zip(fast, slow, strict=True)} == {SECOND}
+
+
+def test_an_action_runs_together_with_a_motion_that_began_before_it():
+    truth = [Interval(begin * SECOND, (begin + 2) * SECOND, "wave") for begin in (10, 20, 30, 40)]
+    times = np.array([11.0, 11.9, 20.5, 21.0, 31.0])  # nothing was decided during the last action
+    spells = np.array([9.0, 9.8, 17.0, 17.0, 29.0])  # found a little soon; long before; long before
+    nothing = np.zeros(len(times))
+    stamps, begun = ((seconds * SECOND).astype(np.int64) for seconds in (times, spells))
+    decided = Decided((), stamps, nothing, nothing[:, None], begun)
+    assert run_together(decided, truth) == pytest.approx(2 / 3)
+    assert run_together(decided, truth[3:]) == 0.0
+
+
+def test_what_each_decision_was_part_of_began_before_it(watched):
+    decided = decide(watched.moments, small_bundle().labels, EAGER)
+    assert len(decided.spells) == len(decided.stamps) > 0
+    assert (decided.spells <= decided.stamps).all()
 
 
 def test_stillness_shows_every_kind_of_it_and_nothing_else():

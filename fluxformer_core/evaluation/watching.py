@@ -19,6 +19,9 @@ from fluxformer_core.stream.buffer import THUMBNAIL
 from fluxformer_core.stream.decision import Decider, DecisionConfig
 from fluxformer_core.stream.recognizer import Recognizer, ResetCause
 
+EARLIEST = 0.4
+"""Seconds by which the beginning of a motion may be found too soon and still be that of the action."""
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -50,6 +53,7 @@ class Decided:
     stamps: NDArray[np.int64]  # (m,) ns: of the moments that were decided on
     unknown: NDArray[np.float64]  # (m,) unknown score at each
     scores: NDArray[np.float64]  # (m, labels) probabilities at each
+    spells: NDArray[np.int64]  # (m,) ns: beginning of the motion that each was part of
 
 
 def watch(recognizer: Recognizer, stream: Iterable[tuple[int, NDArray[np.uint8]]]) -> Watched:
@@ -91,26 +95,29 @@ def decide(
     """Decide anew on the same evidence; spells of motion must not begin sooner than they did when it was taken."""
     decider = Decider(labels, config)
     events: list[ActionEvent] = []
-    stamps, unknown, scores = [], [], []
+    stamps, unknown, scores, spells = [], [], [], []
     newest = 0
     for moment in moments:
         if moment.fresh:
             events += decider.reset(newest)
         newest = moment.stamp
         events += decider.observe(moment.stamp, moment.stir, moment.appearance)
-        if moment.logits is None or decider.due() is None:
+        spell = decider.due()
+        if moment.logits is None or spell is None:
             continue
         verdict, more = decider.decide(moment.stamp, softmax(moment.logits / temperature), moment.window_start)
         events += more
         stamps.append(moment.stamp)
         unknown.append(verdict.unknown_score)
         scores.append(verdict.probabilities)
+        spells.append(spell.start)
     events += decider.reset(newest)
     return Decided(
         tuple(events),
         np.array(stamps, np.int64),
         np.array(unknown),
         np.array(scores, np.float64).reshape(-1, len(labels)),
+        np.array(spells, np.int64),
     )
 
 
@@ -152,13 +159,22 @@ def as_stream(
 
 def unknown_by_action(decided: Decided, truth: Sequence[Interval], labels: Sequence[str]) -> float:
     """Unknown AUROC of whole actions: of each the unknown score with which it ends."""
-    values, unknown = [], []
-    for action in truth:
-        inside = (decided.stamps >= action.start) & (decided.stamps < action.end)
-        if inside.any():
-            values.append(float(decided.unknown[inside][-1]))
-            unknown.append(action.label not in labels)
-    return unknown_auroc(np.array(values), np.array(unknown, dtype=np.bool_))
+    seen = _last_decisions(decided, truth)
+    values = np.array([decided.unknown[last] for _, last in seen])
+    return unknown_auroc(values, np.array([action.label not in labels for action, _ in seen], dtype=np.bool_))
+
+
+def run_together(decided: Decided, truth: Sequence[Interval]) -> float:
+    """Share of the actions that were taken for the rest of a motion that began before them."""
+    leads = [action.start - decided.spells[last] for action, last in _last_decisions(decided, truth)]
+    return float(np.mean([lead > EARLIEST * SECOND for lead in leads])) if leads else 0.0
+
+
+def _last_decisions(decided: Decided, truth: Sequence[Interval]) -> list[tuple[Interval, int]]:
+    """Actions during which something was decided, and the number of the last decision."""
+    first = np.searchsorted(decided.stamps, [action.start for action in truth])
+    after = np.searchsorted(decided.stamps, [action.end for action in truth])
+    return [(action, int(j) - 1) for action, i, j in zip(truth, first, after, strict=True) if j > i]
 
 
 def unknown_by_moment(decided: Decided, truth: Sequence[Interval], labels: Sequence[str]) -> float:

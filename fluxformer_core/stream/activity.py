@@ -16,8 +16,13 @@ from numpy.typing import NDArray
 from fluxformer_core.clip import SECOND
 from fluxformer_core.errors import ConfigError
 
-START_OVER_NOISE, STOP_OVER_NOISE = 3.0, 2.0
+START_OVER_NOISE, STOP_OVER_NOISE = 2.5, 1.7
 """In a noisy picture the thresholds rise to these multiples of what a still scene measures."""
+
+REST_SHARE = 0.3
+"""Below this share of a spell's fastest motion it is rest that is seen, if only for half a second.
+
+Whoever came into an empty place is watched with its thresholds else, and trembles too much to be ever at rest."""
 
 _NOISE_CAP = 0.15  # frame heights/s: a stream that begins in motion must not pass for noise altogether
 _NOISE_SPAN = 600  # frames, 30 s at 20 Hz: motion that never pauses for longer than this is taken for noise
@@ -78,7 +83,7 @@ class ActivityTracker:
         self.spell: Spell | None = None
         self._recent: deque[float] = deque(maxlen=_NOISE_RUN)
         self._quiet: deque[float] = deque(maxlen=_NOISE_SPAN)
-        self._rest: deque[float] = deque(maxlen=_JUST_NOW)  # the newest of them outside spells
+        self._rest: deque[float] = deque(maxlen=_JUST_NOW)  # the newest of them at rest
         self._rising: int | None = None  # since when there has been motion
         self._still: NDArray[np.float32] | None = None  # what the scene looked like when it was last still
         self._most_different = self._fastest = 0.0  # in the current spell
@@ -132,11 +137,13 @@ class ActivityTracker:
         """Start and stop speed, raised above the picture's noise."""
         config = self.config
         if len(self._recent) == _NOISE_RUN:
-            self._quiet.append(float(np.median(self._recent)))
-            if not self.active:
+            run = sorted(self._recent)
+            self._quiet.append(0.5 * (run[_NOISE_RUN // 2 - 1] + run[_NOISE_RUN // 2]))
+            if not self.active or run[-2] < REST_SHARE * self._fastest:  # one noisy frame is none
                 self._rest.append(self._quiet[-1])
         # An empty place is quieter than somebody at rest before a depth camera, whose outlines tremble.
-        noise = min(max(min(self._quiet, default=0.0), min(self._rest, default=0.0)), _NOISE_CAP)
+        resting = float(np.median(self._rest)) if self._rest else 0.0
+        noise = min(max(min(self._quiet, default=0.0), resting), _NOISE_CAP)
         return max(config.start_motion, START_OVER_NOISE * noise), max(config.stop_motion, STOP_OVER_NOISE * noise)
 
     def _onset(self, stop: float) -> float:
