@@ -88,6 +88,7 @@ def layers() -> list[Layer]:
         Layer("all but smoothing", replace(full, smoothing=0.0)),
         Layer("all, smoothing 0.15", replace(full, smoothing=0.15)),
         *(Layer(f"all, start_score {score}", replace(full, start_score=score)) for score in (0.65, 0.8, 0.9)),
+        *(Layer(f"all, sure_score {score}", replace(full, sure_score=score)) for score in (0.65, 0.8, 0.85, 0.9)),
     ]
 
 

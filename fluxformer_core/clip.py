@@ -102,7 +102,7 @@ class EventKind(IntEnum):
 
     STARTED = 0
     UPDATED = 1  # the label changed: more of the action has been seen
-    ENDED = 2  # it is over; without a label: it is taken back, for it is none of the known actions
+    ENDED = 2  # it is over; without a label: it is taken back, for it is none of the known actions, or too unsure
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,11 @@ SETTINGS = (
         "below this a running action's name is no longer believed; at most start_score",
         range=(0.01, 1.0),
     ),
+    Setting(
+        "recognizer.decision.sure_score",
+        "an action that ends, and was never believed so much, is taken back; 0: none is",
+        range=(0.0, 1.0),
+    ),
     Setting("recognizer.decision.min_duration", "shorter spells of motion are no actions", "s", (0.0, 60.0)),
     Setting(
         "recognizer.decision.smoothing",

@@ -127,6 +127,7 @@ CONFIGS = st.builds(
     DecisionConfig,
     start_score=st.sampled_from([0.35, 0.5, 0.9]),
     keep_score=st.sampled_from([0.1, 0.3]),
+    sure_score=st.sampled_from([0.0, 0.7]),
     min_duration=st.sampled_from([0.0, 0.4]),
     smoothing=st.sampled_from([0.0, 0.2, 1.0]),
 )
@@ -290,6 +291,38 @@ def test_what_was_there_before_the_window_is_not_taken_back():
     assert stream.kinds == [("STARTED", "walk"), ("ENDED", "walk")]
 
 
+SURE = replace(PROMPT, sure_score=0.8)
+
+
+@pytest.mark.parametrize(("peak", "ended"), [(0.75, ""), (0.85, "wave")])
+def test_what_was_never_believed_enough_is_taken_back_when_it_ends(peak, ended):
+    stream = Stream(SURE).rest()
+    for score in (0.6, peak, 0.6):
+        stream.squat(1.0, sure_of("wave", score))
+    assert stream.kinds == [("STARTED", "wave")], "until it is over it may yet become sure"
+    stream.rest()
+    assert stream.kinds == [("STARTED", "wave"), ("ENDED", ended)]
+    assert stream.events[-1].score == pytest.approx(peak)
+    assert stream.events[-1].end == pytest.approx(4 * SECOND, abs=1.5 * FRAME), "as of the last motion all the same"
+    check(stream.events)
+
+
+def test_a_name_is_not_sure_because_the_one_before_it_was():
+    stream = Stream(SURE).rest().squat(1.0, sure_of("wave", 0.95)).squat(1.0, sure_of("clap", 0.75)).rest()
+    assert stream.kinds == [("STARTED", "wave"), ("UPDATED", "clap"), ("ENDED", "")]
+
+
+def test_an_unsure_action_is_taken_back_when_another_follows_it_without_rest_and_when_it_is_cut_short():
+    stream = Stream(replace(SURE, smoothing=0.05), window=1.0).rest()
+    stream.squat(2.0, sure_of("wave", 0.7)).squat(2.0, sure_of("clap", 0.95))
+    assert stream.kinds == [("STARTED", "wave"), ("ENDED", ""), ("STARTED", "clap")]
+    assert stream.events[1].end == stream.events[2].start
+    stream.squat(2.0, sure_of("walk", 0.7))
+    stream.events += stream.decider.reset(stream.now)
+    assert stream.kinds[3:] == [("ENDED", "clap"), ("STARTED", "walk"), ("ENDED", "")]
+    check(stream.events)
+
+
 @settings(max_examples=100)
 @given(
     scores=st.lists(st.floats(0.001, 1), min_size=3, max_size=3),
@@ -383,6 +416,8 @@ def test_other_thresholds_apply_from_now_on_and_leave_the_open_action_open():
         ({"start_score": 0.2}, "keep_score"),
         ({"start_score": 1.1}, "start_score"),
         ({"keep_score": 0.0}, "keep_score"),
+        ({"sure_score": 1.1}, "sure_score"),
+        ({"sure_score": float("nan")}, "sure_score"),
         ({"min_duration": -1.0}, "min_duration"),
         ({"min_duration": float("nan")}, "min_duration"),
         ({"smoothing": -0.1}, "smoothing"),

@@ -2,7 +2,9 @@
 
 One spell of motion (activity.py) is taken as one action for as long as the window can hold all of it: its name may
 still change while evidence grows, and then an UPDATED event says so; or it turns out to be none of the known actions,
-and then an ENDED event without a label takes it back. In motion that outlasts the window a new name is a new action.
+and then an ENDED event without a label takes it back. So it does at the end of an action that was never believed enough
+(`sure_score`): what is reported early need not be sure yet, what has ended may have to be. In motion that outlasts the
+window a new name is a new action.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ class DecisionConfig:
 
     start_score: float = 0.5  # belief at which an action starts
     keep_score: float = 0.3  # below it a running action's name is no longer believed, and others may replace it
+    sure_score: float = 0.0  # an action that ends, and was never believed so much, is taken back; 0: none is
     min_duration: float = 0.2  # s: shorter spells of motion are no actions
     smoothing: float = 0.3  # s, in which belief forgets; it begins with nothing, so that the surer the sooner; 0: none
     activity: ActivityConfig = field(default_factory=ActivityConfig)
@@ -41,6 +44,8 @@ class DecisionConfig:
             wrong.append(
                 f"scores must satisfy 0 < keep_score <= start_score <= 1, not {self.keep_score}, {self.start_score}"
             )
+        if not 0 <= self.sure_score <= 1:
+            wrong.append(f"sure_score must be in 0..1, not {self.sure_score}")
         if not self.min_duration >= 0:
             wrong.append(f"min_duration must not be negative, not {self.min_duration}")
         if not 0 <= self.smoothing < float("inf"):
@@ -172,6 +177,8 @@ class Decider:
     def _close(self, stamp: int, end: int, label: str | None = None) -> tuple[ActionEvent, ...]:
         if self._open is None:
             return ()
+        if self._open.score < self.config.sure_score:
+            label = ""
         ended = _follow(self._open, EventKind.ENDED, stamp, label=label, end=max(end, self._open.start))
         self._open = None
         return (ended,)

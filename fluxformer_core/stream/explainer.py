@@ -98,7 +98,7 @@ class Explainer:
                 "started": f"{who} started with this clip",
                 "updated": f"named {who} since this clip",
                 "ended": f"the last clip of {who}",
-                "taken_back": f"#{event.instance} taken back, for it is none of the actions",
+                "taken_back": f"#{event.instance} taken back: none of the actions, or too unsure",
             }[what]
         self.written += 1
         seconds = (explanation.recognition.stamp - self._origin) / SECOND

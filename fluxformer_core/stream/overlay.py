@@ -139,7 +139,7 @@ def _draw_event(page: Page, recognition: Recognition | None, event: ActionEvent 
     now = max(event.stamp, recognition.stamp if recognition else 0)
     words = f"{readable(event.label)}  #{event.instance}  {_EVENT_VERBS[event.kind]}"
     if event.taken_back:
-        words = f"#{event.instance}  taken back {_seconds(now - event.stamp)} ago, is none of these"
+        words = f"#{event.instance}  taken back {_seconds(now - event.stamp)} ago"
     elif event.kind is EventKind.ENDED:
         words += f" {_seconds(now - event.end)} ago after {_seconds(event.end - event.start)}"
     elif event.kind is EventKind.STARTED:

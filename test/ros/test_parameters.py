@@ -63,7 +63,7 @@ def test_every_parameter_reaches_its_field_and_no_other(setting) -> None:
     if setting.range:
         # Pairs like keep_score <= start_score stay in order when the first falls and the second rises.
         step = 1 if setting.type == "int" else 0.01
-        rises = setting.name in ("start_score", "start_motion", "hold", "threads")
+        rises = setting.name in ("start_score", "sure_score", "start_motion", "hold", "threads")
         other = setting.default + (step if rises else -step)
     changed = build({setting.name: other})
     assert operator.attrgetter(setting.field)(changed) == other
