@@ -85,6 +85,22 @@ def test_bags_of_every_form_give_the_same_figures(
 
 
 @pytest.mark.slow
+def test_other_thresholds_can_be_tried_and_are_told(
+    bags: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, page = tmp_path / "out.json", tmp_path / "out.html"
+    bag, truth = bags / "mcap", bags / "truth.csv"
+    given = ["--set", "start_score=0.4", "sure_score=1"]
+    assert evaluate(model, bag, "--truth", truth, *given, "--json", out, "--report", page) == 0
+    found = read(out)
+    assert found["figures"]["detection_rate"] == 0.0, "nothing is ever believed entirely"
+    assert found["figures"]["withdrawn_per_minute"] > 0
+    assert (found["settings"]["start_score"], found["settings"]["sure_score"]) == (0.4, 1.0)
+    assert found["settings"]["hold"] == 1.0, "what was left alone is told, too"
+    assert "set      start_score 0.4, sure_score 1" in capsys.readouterr().out
+    assert "with start_score 0.4, sure_score 1" in page.read_text()
+
+
 def test_figures_do_not_depend_on_the_processes(bags: Path, model: Path, tmp_path: Path) -> None:
     found = []
     for workers in (1, 2):

@@ -8,6 +8,8 @@ from argparse import Action, Namespace, _ArgumentGroup
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fluxformer_core.cli.settings_arguments import add_settings_argument, apply_settings
+
 if TYPE_CHECKING:
     from fluxformer_core.evaluation.bags.evaluation import BagEvaluation
     from fluxformer_core.evaluation.bags.watch import Watcher
@@ -22,6 +24,7 @@ def add_options(group: _ArgumentGroup) -> list[Action]:
     return [
         add("--truth", metavar="FILE.csv", type=Path, nargs="+", help="bag,topic,start,end,label: what is performed"),
         add("--topic", nargs="+", default=[], help="images to take (default: those that the truth names, or all)"),
+        add_settings_argument(group),
         add("--baseline", metavar="FILE.json", type=Path, help="earlier figures: exit with 1 if these are worse"),
         add("--max-drop", type=float, default=1.0, metavar="N", help="by how many points or percent (%(default)s)"),
     ]
@@ -77,6 +80,7 @@ def _watcher(arguments: Namespace) -> Watcher:
     bundle = Bundle.load(model)  # what is wrong with the model is said here, not by every process
     create_flow(arguments.flow or bundle.spec.flow)
     config = RecognizerConfig(backend=arguments.backend, precision=arguments.precision)
+    config = apply_settings(config, arguments.settings)
     return Watcher(model, arguments.flow, config, threads=arguments.threads or 1)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from fluxformer_core.cli.backend_arguments import add_backend_arguments
+from fluxformer_core.cli.settings_arguments import add_settings_argument, apply_settings
 
 if TYPE_CHECKING:
     from fluxformer_core.clip import ActionEvent, Recognition, Update
@@ -24,6 +25,7 @@ EXAMPLES = """\
   fluxformer recognize clip.mp4
   fluxformer recognize 0 --overlay out.mp4                      the first camera, until Ctrl-C
   fluxformer recognize clip.mp4 --explain pictures/             why it said so: a picture of each decision
+  fluxformer recognize clip.mp4 --set start_score=0.65          other thresholds, named as the node's parameters
   fluxformer recognize my_bag --topic /camera/image_raw --json out.jsonl
   fluxformer recognize images/ --rate 25 --json - | jq .label"""
 
@@ -45,6 +47,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         default="",
         help="how frames are selected: flow_guided, uniform, upstream (default: as in the model's training)",
     )
+    add_settings_argument(parser)
     parser.add_argument("--overlay", type=Path, metavar="FILE.mp4", help="video of what is seen and recognised")
     parser.add_argument("--explain", type=Path, metavar="DIR", help="a picture of what led to each start and end")
     parser.add_argument("--quiet", action="store_true", help="print neither events nor progress")
@@ -67,6 +70,7 @@ def run(arguments: Namespace) -> None:
         config = RecognizerConfig(
             selection=arguments.selection, backend=arguments.backend, precision=arguments.precision
         )
+        config = apply_settings(config, arguments.settings)
         recognizer = Recognizer(Bundle.load(arguments.model or default_bundle_path()), config, flow=arguments.flow)
         _refuse_to_overwrite(arguments.source, arguments.json, arguments.overlay)
         json_file = stack.enter_context(_open_json(arguments.json)) if arguments.json else None

@@ -14,6 +14,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from fluxformer_core.errors import ConfigError
+from fluxformer_core.stream.recognizer import RecognizerConfig
+from fluxformer_core.stream.settings import settings_of
 from fluxformer_ros.parameters import SETTINGS, NodeConfig, as_markdown, as_yaml, build, declare, read, refusal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,6 +70,11 @@ def test_every_parameter_reaches_its_field_and_no_other(setting) -> None:
     changed = build({setting.name: other})
     assert operator.attrgetter(setting.field)(changed) == other
     assert [name for name, value in leaves(changed).items() if value != leaves(NodeConfig())[name]] == [setting.field]
+
+
+def test_the_command_line_calls_the_numbers_of_the_recogniser_as_the_node_does() -> None:
+    names = {s.name for s in SETTINGS if s.field.startswith("recognizer.") and s.type in ("int", "double")}
+    assert names <= settings_of(RecognizerConfig()).keys()
 
 
 def leaves(config: object, prefix: str = "") -> dict[str, object]:

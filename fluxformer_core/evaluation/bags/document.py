@@ -27,6 +27,7 @@ def document(evaluation: BagEvaluation) -> dict[str, Any]:
         "kind": KIND,
         "format": FORMAT,
         "model": evaluation.model,
+        "settings": evaluation.settings,
         "labels": list(evaluation.labels),
         "truth": list(evaluation.truth),
         "figures": figures(evaluation.figures) if evaluation.figures else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fluxformer_core.bundle import Bundle
@@ -18,6 +18,8 @@ from fluxformer_core.evaluation.bags.truth import read_truth
 from fluxformer_core.evaluation.bags.watch import Watcher
 from fluxformer_core.evaluation.machine import Machine, this_machine
 from fluxformer_core.learn.labels import LabelMap
+from fluxformer_core.stream.recognizer import RecognizerConfig
+from fluxformer_core.stream.settings import settings_of
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,13 @@ class BagEvaluation:
     seconds: float  # that watching took, with all processes at once
     workers: int
     machine: Machine
+    settings: dict[str, float] = field(default_factory=dict)  # of the recogniser that watched; of results only: none
+
+    @property
+    def changed_settings(self) -> dict[str, float]:
+        """Those that are not the defaults."""
+        usual = settings_of(RecognizerConfig())
+        return {name: value for name, value in self.settings.items() if value != usual[name]}
 
     @property
     def judged(self) -> list[Judged]:
@@ -100,6 +109,7 @@ def evaluate_bags(
         seconds,
         min(workers, max(1, len(images))),
         this_machine(),
+        settings_of(watcher.config) if images else {},
     )
 
 

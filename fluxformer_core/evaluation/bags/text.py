@@ -16,9 +16,14 @@ def table(evaluation: BagEvaluation) -> str:
     lines: list[str] = []
     if evaluation.figures:
         lines += [*_streams(evaluation), "", *_labels(evaluation), "", *_summary(evaluation.figures)]
-    lines += [*_speed(evaluation)]
+    lines += [*_settings(evaluation), *_speed(evaluation)]
     lines += [f"{'FAULT' if fault.fatal else 'note '}  {fault.bag}: {fault.text}" for fault in evaluation.faults]
     return "\n".join(lines)
+
+
+def _settings(evaluation: BagEvaluation) -> Iterator[str]:
+    if changed := evaluation.changed_settings:
+        yield "set      " + ", ".join(f"{name} {value:g}" for name, value in changed.items())
 
 
 def _streams(evaluation: BagEvaluation) -> Iterator[str]:

@@ -1,0 +1,41 @@
+"""The argument by which several commands change the recogniser's settings."""
+
+from __future__ import annotations
+
+from argparse import Action, ArgumentParser, _ArgumentGroup
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fluxformer_core.stream.recognizer import RecognizerConfig
+
+
+def add_settings_argument(parser: ArgumentParser | _ArgumentGroup) -> Action:
+    """Declare --set."""
+    return parser.add_argument(
+        "--set",
+        dest="settings",
+        metavar="NAME=VALUE",
+        nargs="+",
+        default=[],
+        help="thresholds and rates, named as the node's parameters: start_score=0.65 hold=0.6",
+    )
+
+
+def apply_settings(config: RecognizerConfig, given: Sequence[str]) -> RecognizerConfig:
+    """What --set makes of a configuration.
+
+    Raises:
+        ConfigError: if it is not understood, or a value is outside its range.
+    """
+    from fluxformer_core.errors import ConfigError
+    from fluxformer_core.stream.settings import with_settings
+
+    changes: dict[str, float] = {}
+    for item in given:
+        name, _, value = item.partition("=")
+        try:
+            changes[name] = float(value)
+        except ValueError:
+            raise ConfigError(f"--set takes NAME=VALUE, such as start_score=0.65, not {item}") from None
+    return with_settings(config, changes)
