@@ -22,6 +22,7 @@ from unittest.mock import patch
 
 import cv2
 import numpy as np
+import operating_points
 import torch
 import unknown_scores
 
@@ -201,6 +202,7 @@ def main() -> None:
     decided = decide(watched.moments, bundle.labels, DecisionConfig(), bundle.metadata.temperature)
     joined = run_together(decided, stream.truth)
     print(f"\n{joined:.0%} of the actions were not told apart from the motion before them", flush=True)
+    print(f"\n{operating_points.table(watched.moments, stream.truth, bundle)}", flush=True)
     print(f"\n{unknown_scores.table(watched.moments, stream.truth, bundle)}", flush=True)
     compute = np.array([moment.compute for moment in watched.moments]) / 1e6
     print(
