@@ -17,6 +17,7 @@ from fluxformer_core.evaluation.watching import Moment, as_stream, decide
 from fluxformer_core.stream.decision import DecisionConfig
 
 STEPS = tuple(i / 100 for i in range(50, 99))
+"""Of `sure_score`: what starts has been believed by 0.5 already, so that the first asks for nothing."""
 LIMITS = (2.0, 1.5, 1.0, 0.5)
 """False events per minute, at most."""
 

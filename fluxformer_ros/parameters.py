@@ -9,8 +9,8 @@ import argparse
 import operator
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
@@ -21,6 +21,7 @@ from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.people import PeopleConfig
 from fluxformer_core.stream.recognizer import RecognizerConfig
 from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.stream.settings import replaced
 
 Value: TypeAlias = bool | int | float | str
 Change: TypeAlias = Literal["live", "configure", "start"]
@@ -246,7 +247,7 @@ def build(values: Mapping[str, Value]) -> NodeConfig:
         ConfigError: if a value is outside its range or contradicts another.
     """
     by_field = {setting.field: values[setting.name] for setting in SETTINGS if setting.name in values}
-    config: NodeConfig = _replaced(NodeConfig(), by_field, "")
+    config: NodeConfig = replaced(NodeConfig(), by_field)
     return config
 
 
@@ -269,18 +270,6 @@ def refusal(node: Node, changes: Mapping[str, Value], configured: bool) -> str:
     except ConfigError as error:
         return str(error)
     return ""
-
-
-def _replaced(config: Any, values: Mapping[str, Value], prefix: str) -> Any:
-    """A copy of a nested dataclass with the values whose dotted path begins with the prefix."""
-    changes = {}
-    for name in (member.name for member in fields(config)):
-        path, current = prefix + name, getattr(config, name)
-        if is_dataclass(current):
-            changes[name] = _replaced(current, values, f"{path}.")
-        elif path in values:
-            changes[name] = values[path]
-    return replace(config, **changes)
 
 
 def _descriptor(setting: Setting) -> ParameterDescriptor:

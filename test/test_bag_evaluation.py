@@ -84,7 +84,6 @@ def test_bags_of_every_form_give_the_same_figures(
     assert "times real time" in shown
 
 
-@pytest.mark.slow
 def test_other_thresholds_can_be_tried_and_are_told(
     bags: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,6 +100,7 @@ def test_other_thresholds_can_be_tried_and_are_told(
     assert "with start_score 0.4, sure_score 1" in page.read_text()
 
 
+@pytest.mark.slow
 def test_figures_do_not_depend_on_the_processes(bags: Path, model: Path, tmp_path: Path) -> None:
     found = []
     for workers in (1, 2):

@@ -117,6 +117,14 @@ def test_what_is_taken_back_has_the_picture_of_the_clip_that_did_it(tmp_path: Pa
     assert taken == f"0002_{now / SECOND:.2f}s_taken_back_1.png"
 
 
+def test_what_ends_without_having_been_sure_has_the_picture_of_its_last_clip(tmp_path: Path) -> None:
+    unsure = replace(SURE, decision=replace(SURE.decision, sure_score=1.0))
+    kinds, files = acted(unsure, tmp_path)
+    assert kinds[-1] == "ended"
+    assert "_taken_back_" in files[-1]
+    assert not any("unknown" in name or "ended" in name for name in files)
+
+
 def test_motion_that_got_no_name_has_a_picture_too(tmp_path: Path) -> None:
     kinds, files = acted(NEVER, tmp_path)
     assert kinds == []

@@ -56,7 +56,7 @@ class Explainer:
         self._origin = stamp if self._origin is None else self._origin
         fresh = self._fresh(update, recognizer)
         for event in update.events:
-            if event.kind is EventKind.ENDED and not event.taken_back:
+            if event.kind is EventKind.ENDED and (fresh is None or not event.taken_back):
                 self._finish(event)
             elif fresh is not None:
                 self._write(fresh, "taken_back" if event.taken_back else event.kind.name.lower(), event)
@@ -85,7 +85,8 @@ class Explainer:
 
     def _finish(self, event: ActionEvent | None) -> None:
         if self._newest is not None:
-            self._write(self._newest, "unknown" if event is None else "ended", event)
+            what = "unknown" if event is None else "taken_back" if event.taken_back else "ended"
+            self._write(self._newest, what, event)
         self._newest = None
 
     def _write(self, explanation: Explanation, what: str, event: ActionEvent | None) -> None:

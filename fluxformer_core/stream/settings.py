@@ -14,7 +14,7 @@ Config = TypeVar("Config")
 
 def settings_of(config: RecognizerConfig) -> dict[str, float]:
     """Every number of a configuration and of those within it."""
-    return dict(_numbers(config))
+    return {path.rpartition(".")[2]: value for path, value in _numbers(config, "").items()}
 
 
 def with_settings(config: RecognizerConfig, changes: Mapping[str, float]) -> RecognizerConfig:
@@ -34,26 +34,28 @@ def with_settings(config: RecognizerConfig, changes: Mapping[str, float]) -> Rec
     broken = [f"{n}={v:g}" for n, v in changes.items() if isinstance(known[n], int) and not float(v).is_integer()]
     if broken:
         raise ConfigError(f"a whole number is needed, not {', '.join(broken)}")
-    return _changed(config, {name: type(known[name])(value) for name, value in changes.items()})
+    paths = {path.rpartition(".")[2]: path for path in _numbers(config, "")}
+    return replaced(config, {paths[name]: type(known[name])(value) for name, value in changes.items()})
 
 
-def _numbers(config: Any) -> list[tuple[str, float]]:
-    found = []
-    for field in fields(config):
-        value = getattr(config, field.name)
-        if is_dataclass(value):
-            found += _numbers(value)
-        elif isinstance(value, int | float):
-            found.append((field.name, value))
-    return found
-
-
-def _changed(config: Config, changes: Mapping[str, float]) -> Config:
-    own: dict[str, Any] = {}
+def replaced(config: Config, values: Mapping[str, Any], prefix: str = "") -> Config:
+    """A copy of a nested dataclass with the values whose dotted path begins with the prefix."""
+    changes: dict[str, Any] = {}
     for field in fields(config):  # type: ignore[arg-type]
-        value = getattr(config, field.name)
+        path, current = prefix + field.name, getattr(config, field.name)
+        if is_dataclass(current):
+            changes[field.name] = replaced(current, values, f"{path}.")
+        elif path in values:
+            changes[field.name] = values[path]
+    return replace(config, **changes)  # type: ignore[type-var]
+
+
+def _numbers(config: Any, prefix: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for field in fields(config):
+        path, value = prefix + field.name, getattr(config, field.name)
         if is_dataclass(value):
-            own[field.name] = _changed(value, changes)
-        elif field.name in changes:
-            own[field.name] = changes[field.name]
-    return replace(config, **own)  # type: ignore[type-var]
+            found |= _numbers(value, f"{path}.")
+        elif isinstance(value, int | float):
+            found[path] = value
+    return found
