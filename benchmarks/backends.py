@@ -1,10 +1,11 @@
 """The largest Fluxformer on each backend, as multiples of a matrix product that is timed in turns with it.
 
 `fluxformer_b` with duplex attention in all stages, one clip of 16 x 224², random weights with open gates. The authors'
-released implementation took as long as 47 products of 2048² matrices in float32 for its forward, and as 329 for a whole
-prediction, since it computes 15 fields of optical flow for each; a third and a twentieth of these are the marks. A
-whole streamed prediction here is the flow of one new frame and all that the window holds of it, the selection, the
-tensors and the forward.
+released implementation took as long as 47 of PyTorch's products of 2048² matrices in float32 for its forward, and as
+329 for a whole prediction, since it computes 15 fields of optical flow for each; a third and a twentieth of these are
+the marks. A whole streamed prediction here is the flow of one new frame and all that the window holds of it, the
+selection, the tensors and the forward. Where another library multiplies faster than PyTorch, the forward is told as a
+multiple of that library's product, too. "Of the rate" is of the fastest product in the forward's own precision.
 
 Example:
     python benchmarks/backends.py --threads 2 --json backends.json
@@ -59,8 +60,10 @@ def main() -> None:
     kept = "MALLOC_MMAP_MAX_" in os.environ
     print(f"{machine.processor}, {machine.cores} cores, {arguments.threads} threads, torch {machine.torch}, "
           f"large buffers {'kept' if kept else 'as glibc has it'}")  # fmt: skip
+    fastest = SIDE**3 / limits.fastest["fp32"]
     for precision, rate in limits.product.items():
-        print(f"product of {SIDE}² in {precision}: {2 * rate / 1e9:.1f} GFLOP/s")
+        print(f"product of {SIDE}² in {precision}: {2 * rate / 1e9:.1f} GFLOP/s, "
+              f"{2 * limits.fastest[precision] / 1e9:.1f} by the fastest library")  # fmt: skip
     print(f"copy: {limits.bandwidth / 1e9:.1f} GB/s read and written")
     spec = bundle.spec
     stages = [stage for stage in time_stages(spec, rounds=arguments.rounds) if stage.stage != "conversion"]
@@ -68,8 +71,9 @@ def main() -> None:
     streamed = sum(stage.seconds.best for stage in per_frame)
     print(f"flow and measurements of one frame, selection, tensors: {1e3 * streamed:.1f} ms, "
           f"{streamed / product:.2f} products\n")  # fmt: skip
-    print(f"{'backend':10}{'':6}{'best s':>8}{'products':>10}{'of the':>8}{'prediction':>12}{'times':>8}{'logits':>9}")
-    print(f"{'':16}{'':8}{'':10}{'rate':>8}{'products':>12}{'faster':>8}{'away':>9}")
+    print(f"{'backend':10}{'':6}{'best s':>8}{'products':>10}{'fastest':>10}{'of the':>8}{'prediction':>12}{'times':>8}"
+          f"{'logits':>9}")  # fmt: skip
+    print(f"{'':24}{'':10}{'products':>10}{'rate':>8}{'products':>12}{'faster':>8}{'away':>9}")
     forwards: list[Forward] = []
     for found in time_forwards(bundle, arguments.backends, arguments.precisions, rounds=arguments.rounds):
         forwards.append(found)
@@ -78,8 +82,9 @@ def main() -> None:
             print(f"{start}  {found.reason}")
             continue
         whole = found.products * (1 + streamed / found.seconds.best)
-        print(f"{start}{found.seconds.best:>8.2f}{found.products:>10.1f}{found.share:>8.0%}{whole:>12.1f}"
-              f"{FORWARD / found.products:>8.2f}{found.away:>9.1e}", flush=True)  # fmt: skip
+        share = "" if found.share is None else f"{found.share:.0%}"
+        print(f"{start}{found.seconds.best:>8.2f}{found.products:>10.1f}{found.seconds.best / fastest:>10.1f}{share:>8}"
+              f"{whole:>12.1f}{FORWARD / found.products:>8.2f}{found.away:>9.1e}", flush=True)  # fmt: skip
     near = [found for found in forwards if found.seconds is not None and found.away <= MOST_AWAY]
     if near:
         best = min(near, key=lambda found: found.products)

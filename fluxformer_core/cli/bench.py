@@ -103,7 +103,8 @@ def _bundle(model: str) -> Bundle:
 
 def _print_limits(limits: Limits) -> None:
     for precision, rate in limits.product.items():
-        print(f"matrix product in {precision}: {rate / 1e9:.1f} G multiply-adds/s, {limits.threads} threads")
+        print(f"matrix product in {precision}: {rate / 1e9:.1f} G multiply-adds/s, "
+              f"{limits.fastest[precision] / 1e9:.1f} by the fastest library, {limits.threads} threads")  # fmt: skip
     print(f"copy of memory: {limits.bandwidth / 1e9:.1f} GB/s read and written")
 
 
@@ -118,5 +119,6 @@ def _print_forward(forward: Forward) -> None:
         print(f"{start}  {forward.reason}")
     else:
         best, middle = 1e3 * forward.seconds.best, 1e3 * forward.seconds.middle
-        print(f"{start}{best:>9.1f}{middle:>9.1f}{forward.products:>10.2f}{forward.share:>9.1%}{forward.away:>9.1e}")
+        share = "" if forward.share is None else f"{forward.share:.1%}"
+        print(f"{start}{best:>9.1f}{middle:>9.1f}{forward.products:>10.2f}{share:>9}{forward.away:>9.1e}")
     sys.stdout.flush()

@@ -12,7 +12,7 @@ from fluxformer_core.backends.base import Engine, Precision
 from fluxformer_core.backends.guard import Deviation, deviation
 from fluxformer_core.bundle import Bundle, Metadata
 from fluxformer_core.errors import BackendError, ConfigError
-from fluxformer_core.evaluation.speed.limits import SIDE, Spread, product_seconds
+from fluxformer_core.evaluation.speed.limits import Spread, fastest_product, product_seconds
 from fluxformer_core.models.cost import count_multiply_adds
 from fluxformer_core.models.registry import clip_spec, create_model, model_config
 from fluxformer_core.stream.model_engine import open_model, trial_clips
@@ -32,8 +32,8 @@ class Forward:
     reason: str = ""  # why there are no figures
     multiply_adds: int = 0
     seconds: Spread | None = None
-    products: float = 0.0  # best forward over best product of SIDE² in float32, measured in turns
-    share: float = 0.0  # of the product's multiply-adds per second; above 1 where less is computed than is counted
+    products: float = 0.0  # best forward over PyTorch's best product of SIDE² in float32, measured in turns
+    share: float | None = None  # of the rate of the processor's fastest product in its precision; None: on a GPU
     away: float = 0.0  # of the eager float32 model: see guard.Deviation
     agreement: float = 0.0
 
@@ -94,6 +94,7 @@ def time_forwards(
                 yield Forward(bundle.name, backend, precision, reason=str(error))
                 continue
             seconds, product = _in_turns(engine, clips[0], rounds)
+            share = needed / seconds.best / fastest_product(precision) if engine.device == "cpu" else None
             found: Deviation = deviation(engine, exact, clips)
             yield Forward(
                 bundle.name,
@@ -104,7 +105,7 @@ def time_forwards(
                 needed,
                 seconds,
                 seconds.best / product.best,
-                needed / seconds.best / (SIDE**3 / product.best),
+                share,
                 found.largest,
                 found.agreement,
             )
