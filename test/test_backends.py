@@ -26,8 +26,9 @@ from fluxformer_core.backends.openvino import OpenVinoBackend
 from fluxformer_core.backends.registry import create_backend, list_backends
 from fluxformer_core.backends.tensorrt import TensorRtBackend, typed
 from fluxformer_core.backends.torch import CudaBackend, TorchBackend
+from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.errors import BackendError, ConfigError
-from fluxformer_core.stream.model_engine import open_model
+from fluxformer_core.stream.model_engine import open_model, trial_clips
 
 CLIP = (1, 3, 4, 32, 32)
 
@@ -110,6 +111,17 @@ def test_openvino_computes_what_the_net_computes_in_batches_of_any_size(batch, t
             expected = net(*given)
         for ours, theirs in zip(engine(*given), expected, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_openvino_computes_the_shipped_model_in_half_precision_where_the_processor_does(precision, tmp_path):
+    if reason := OpenVinoBackend().probe(precision):
+        pytest.skip(reason)
+    bundle = Bundle.load(default_bundle_path())
+    engine = open_model(bundle, "openvino", precision, cache=tmp_path).engine  # or the guard refuses it
+    found = deviation(engine, bundle.build_model(), trial_clips(bundle.spec, flow=True))
+    assert found.largest > 1e-6, "it computed in full"
+    assert found.agreement == 1.0
 
 
 AFTERWARDS = """
