@@ -63,7 +63,7 @@ def main() -> None:
     fastest = SIDE**3 / limits.fastest["fp32"]
     for precision, rate in limits.product.items():
         print(f"product of {SIDE}² in {precision}: {2 * rate / 1e9:.1f} GFLOP/s, "
-              f"{2 * limits.fastest[precision] / 1e9:.1f} by the fastest library")  # fmt: skip
+              f"{2 * limits.fastest[precision] / 1e9:.1f} at the fastest")  # fmt: skip
     print(f"copy: {limits.bandwidth / 1e9:.1f} GB/s read and written")
     spec = bundle.spec
     stages = [stage for stage in time_stages(spec, rounds=arguments.rounds) if stage.stage != "conversion"]
@@ -75,7 +75,7 @@ def main() -> None:
           f"{'logits':>9}")  # fmt: skip
     print(f"{'':24}{'':10}{'products':>10}{'rate':>8}{'products':>12}{'faster':>8}{'away':>9}")
     forwards: list[Forward] = []
-    for found in time_forwards(bundle, arguments.backends, arguments.precisions, rounds=arguments.rounds):
+    for found in time_forwards(bundle, arguments.backends, arguments.precisions, limits, rounds=arguments.rounds):
         forwards.append(found)
         start = f"{found.backend:10}{found.precision:6}"
         if found.seconds is None:

@@ -33,6 +33,9 @@ def test_every_figure_is_printed_and_written(tmp_path, monkeypatch, capsys):
     written = json.loads(out.read_text())
     assert set(written) == {"machine", "limits", "stages", "forwards"}
     assert written["limits"]["product"]["fp32"] > 1e9
+    product, fastest = written["limits"]["product"], written["limits"]["fastest"]
+    assert set(product) == set(fastest) == {"fp32", "fp16", "bf16"}
+    assert all(fastest[precision] >= max(product[precision], fastest["fp32"]) for precision in product)
     assert written["limits"]["bandwidth"] > 1e8
     torch, tensorrt = written["forwards"]
     assert torch["away"] == 0.0

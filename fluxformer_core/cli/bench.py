@@ -77,7 +77,7 @@ def run(arguments: Namespace) -> None:
     print(f"\n{'model':18}{'backend':10}{'':6}{'best ms':>9}{'median':>9}{'products':>10}{'of rate':>9}{'away':>9}")
     forwards = []
     for bundle in bundles:
-        for forward in time_forwards(bundle, arguments.backends, arguments.precisions, rounds=arguments.rounds):
+        for forward in time_forwards(bundle, arguments.backends, arguments.precisions, limits, rounds=arguments.rounds):
             forwards.append(asdict(forward))
             _print_forward(forward)
     if arguments.json is not None:
@@ -104,7 +104,7 @@ def _bundle(model: str) -> Bundle:
 def _print_limits(limits: Limits) -> None:
     for precision, rate in limits.product.items():
         print(f"matrix product in {precision}: {rate / 1e9:.1f} G multiply-adds/s, "
-              f"{limits.fastest[precision] / 1e9:.1f} by the fastest library, {limits.threads} threads")  # fmt: skip
+              f"{limits.fastest[precision] / 1e9:.1f} at the fastest, {limits.threads} threads")  # fmt: skip
     print(f"copy of memory: {limits.bandwidth / 1e9:.1f} GB/s read and written")
 
 

@@ -12,7 +12,7 @@ from fluxformer_core.backends.base import Engine, Precision
 from fluxformer_core.backends.guard import Deviation, deviation
 from fluxformer_core.bundle import Bundle, Metadata
 from fluxformer_core.errors import BackendError, ConfigError
-from fluxformer_core.evaluation.speed.limits import Spread, fastest_product, product_seconds
+from fluxformer_core.evaluation.speed.limits import Limits, Spread, product_seconds
 from fluxformer_core.models.cost import count_multiply_adds
 from fluxformer_core.models.registry import clip_spec, create_model, model_config
 from fluxformer_core.stream.model_engine import open_model, trial_clips
@@ -71,7 +71,13 @@ def multiply_adds(bundle: Bundle) -> int:
 
 
 def time_forwards(
-    bundle: Bundle, backends: Sequence[str], precisions: Sequence[Precision], *, rounds: int, tolerance: float = 1.0
+    bundle: Bundle,
+    backends: Sequence[str],
+    precisions: Sequence[Precision],
+    limits: Limits,
+    *,
+    rounds: int,
+    tolerance: float = 1.0,
 ) -> Iterator[Forward]:
     """Every backend in every precision, each measured as soon as it is built.
 
@@ -79,6 +85,7 @@ def time_forwards(
         bundle: the model; one without a digest is built anew each time.
         backends: names.
         precisions: of the arithmetic.
+        limits: of the processor, to hold forwards on it against.
         rounds: forward passes, each after a product.
         tolerance: how far an engine may be from the model and still be measured; its deviation is told in any case.
     """
@@ -94,7 +101,7 @@ def time_forwards(
                 yield Forward(bundle.name, backend, precision, reason=str(error))
                 continue
             seconds, product = _in_turns(engine, clips[0], rounds)
-            share = needed / seconds.best / fastest_product(precision) if engine.device == "cpu" else None
+            share = needed / seconds.best / limits.fastest[precision] if engine.device == "cpu" else None
             found: Deviation = deviation(engine, exact, clips)
             yield Forward(
                 bundle.name,

@@ -23,7 +23,7 @@ class Limits:
     """Best of several runs: whatever else the machine does only ever makes it slower."""
 
     product: dict[Precision, float]  # multiply-adds per second of a square matrix product, as PyTorch computes it
-    fastest: dict[Precision, float]  # the same by the fastest library seen: see fastest_product
+    fastest: dict[Precision, float]  # of as precise ones by the fastest way there is: what to hold a net against
     bandwidth: float  # bytes read and written per second by a copy of large memory
     threads: int
 
@@ -38,10 +38,9 @@ def product_seconds(precision: Precision = "fp32", side: int = SIDE, *, onednn: 
     """
     generator = torch.Generator().manual_seed(0)
     a, b = torch.randn(2, side, side, generator=generator).to(DTYPES[precision])
+    out = torch.empty_like(a)
     if onednn:
         a, b = a.to_mkldnn(), b.to_mkldnn()
-    else:
-        out = torch.empty_like(a)
 
     def measure() -> float:
         begin = time.perf_counter()
@@ -54,34 +53,20 @@ def product_seconds(precision: Precision = "fp32", side: int = SIDE, *, onednn: 
     return measure
 
 
-def product_rate(precision: Precision, rounds: int = 5, *, onednn: bool = False) -> float:
-    """Multiply-adds per second of a product, best of several runs; of smaller matrices where it is emulated."""
-    trial = product_seconds(precision, SIDE // 4, onednn=onednn)
-    side = SIDE if min(trial(), trial()) * 64 * rounds < _PATIENCE else SIDE // 4
-    measure = product_seconds(precision, side, onednn=onednn)
-    return float(side**3 / min(measure() for _ in range(rounds + 1)))
-
-
-def fastest_product(precision: Precision, rounds: int = 5) -> float:
-    """Multiply-adds per second of the fastest product that this processor is seen to make.
-
-    PyTorch's own in float32 is MKL's, which does not use AVX-512 on processors that are not Intel's. oneDNN does, as
-    does OpenVINO; PyTorch takes it for the narrower types already.
-    """
-    rate = product_rate(precision, rounds)
-    if precision == "fp32" and torch.backends.mkldnn.is_available():
-        return max(rate, product_rate(precision, rounds, onednn=True))
-    return rate
-
-
 def measure_limits(rounds: int = 5) -> Limits:
-    """Measure products in float32 and bfloat16, and a copy.
+    """Measure products in every precision, and a copy.
+
+    PyTorch's own product in float32 is MKL's, which does not use AVX-512 on processors that are not Intel's; oneDNN's
+    does, as does OpenVINO's. Where a narrower type is emulated, a product in float32 is the faster way to the same.
 
     Args:
         rounds: of which the best counts.
     """
-    precisions: tuple[Precision, ...] = ("fp32", "bf16")
-    products = {precision: product_rate(precision, rounds) for precision in precisions}
+    products = {precision: _product_rate(precision, rounds) for precision in DTYPES}
+    wide = products["fp32"]
+    if torch.backends.mkldnn.is_available():
+        wide = max(wide, _product_rate("fp32", rounds, onednn=True))
+    fastest = {precision: max(rate, wide) for precision, rate in products.items()}
     source = torch.ones(_COPIED)
     target = torch.empty_like(source)
     taken = []
@@ -89,8 +74,15 @@ def measure_limits(rounds: int = 5) -> Limits:
         begin = time.perf_counter()
         target.copy_(source)
         taken.append(time.perf_counter() - begin)
-    fastest = {**products, "fp32": max(products["fp32"], fastest_product("fp32", rounds))}
     return Limits(products, fastest, 2 * 4 * _COPIED / min(taken), torch.get_num_threads())
+
+
+def _product_rate(precision: Precision, rounds: int, *, onednn: bool = False) -> float:
+    """Multiply-adds per second of a product, best of several runs; of smaller matrices where it is emulated."""
+    trial = product_seconds(precision, SIDE // 4, onednn=onednn)
+    side = SIDE if min(trial(), trial()) * 64 * rounds < _PATIENCE else SIDE // 4
+    measure = product_seconds(precision, side, onednn=onednn)
+    return float(side**3 / min(measure() for _ in range(rounds + 1)))
 
 
 @dataclass(frozen=True)
