@@ -81,6 +81,7 @@ class Decider:
         self._belief: Belief | None = None  # over the current spell
         self._candidate = ""  # the label that is believed most,
         self._since = 0  # and since when
+        self._begun = 0  # where the newest action of this spell begins: what lies before it is over
 
     def configure(self, config: DecisionConfig) -> None:
         """Use other thresholds from now on; an open action stays open."""
@@ -150,7 +151,7 @@ class Decider:
         config, current = self.config, self._open
         if current is None:
             decisive = label != OTHER and score >= config.start_score
-            return (self._start(stamp, label, score, spell.start),) if decisive else ()
+            return (self._start(stamp, label, score, max(spell.start, self._begun)),) if decisive else ()
         if label == current.label:
             # The peak is carried along silently: an event for every step of it would bury those that matter.
             self._open = replace(current, score=max(score, current.score))
@@ -171,6 +172,7 @@ class Decider:
 
     def _start(self, stamp: int, label: str, score: float, start: int) -> ActionEvent:
         self._instances += 1
+        self._begun = start
         self._open = ActionEvent(stamp, EventKind.STARTED, label, self._instances, start, score=score)
         return self._open
 
@@ -187,6 +189,7 @@ class Decider:
         self._belief = None
         self._candidate = ""
         self._since = 0
+        self._begun = 0
 
 
 def _follow(
