@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -291,6 +292,20 @@ def test_what_was_there_before_the_window_is_not_taken_back():
     assert stream.kinds == [("STARTED", "walk"), ("ENDED", "walk")]
 
 
+def test_what_follows_a_name_that_was_taken_back_does_not_reach_into_what_was_over_before():
+    stream = Stream(PROMPT, window=1.0, labels=WITH_OTHER).rest()
+    for label, lasts in (("walk", 2.0), ("wave", 0.5), (OTHER, 0.3), ("clap", 1.0)):
+        stream.squat(lasts, sure_of(label, labels=WITH_OTHER))
+    stream.rest()
+    named = [("STARTED", "walk"), ("ENDED", "walk"), ("STARTED", "wave"), ("ENDED", ""), ("STARTED", "clap")]
+    assert stream.kinds == [*named, ("ENDED", "clap")]
+    walk_ended, wave, clap = stream.events[1], stream.events[2], stream.events[4]
+    assert walk_ended.end == wave.start == clap.start, (
+        "all that was not walking gets the name that was right in the end"
+    )
+    check(stream.events)
+
+
 SURE = replace(PROMPT, sure_score=0.8)
 
 
@@ -339,6 +354,31 @@ def test_belief_does_not_depend_on_how_often_one_asks(scores, memory, rates):
         believed.append(belief.mean)
     np.testing.assert_allclose(believed[0], believed[1], atol=1e-4)
     assert 0 <= believed[0].sum() <= 1 + 1e-5
+
+
+@settings(max_examples=100)
+@given(
+    steps=st.lists(st.tuples(st.floats(0.01, 0.5), st.floats(0.02, 0.98)), min_size=1, max_size=20),
+    memory=st.sampled_from([0.0, 0.1, 0.3, 1.0]),
+)
+def test_the_unknown_score_is_the_mean_of_what_was_seen_and_of_nothing_else(steps, memory):
+    belief = Belief((*LABELS, OTHER), 0)
+    assert belief.unknown == 1.0
+    belief.update(0, sure_of("wave", labels=(*LABELS, OTHER)), 0.3)  # at the beginning itself nothing was seen yet
+    assert belief.unknown == 1.0
+    now, seen = 0.0, []
+    for passed, none in steps:
+        now += passed
+        probabilities = np.array([0, 1 - none, 0, none], np.float32)
+        belief.update(round(now * SECOND), probabilities, memory)
+        known = math.sqrt(1 - none)
+        seen.append((now - passed, now, 1 - known / (known + math.sqrt(none))))
+    faded = [
+        (math.exp(-(now - end) / memory) - math.exp(-(now - begin) / memory) if memory else float(end == now), value)
+        for begin, end, value in seen
+    ]
+    mean = sum(weight * value for weight, value in faded) / sum(weight for weight, _ in faded)
+    assert belief.unknown == pytest.approx(mean, abs=1e-4)
 
 
 def test_scores_below_the_threshold_are_unknown_motion():

@@ -22,7 +22,10 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 class Belief:
-    """Running mean of probabilities over one spell of motion; nothing is believed at its beginning.
+    """Running mean of probabilities over one spell of motion.
+
+    No name is believed at its beginning: it has to be sure, or to last. What speaks against all of them decides nothing
+    and needs no such care: its mean is of what was seen, however little.
 
     Args:
         labels: in the order of the probabilities.
@@ -33,6 +36,7 @@ class Belief:
         self.labels = labels
         self.mean: NDArray[np.float32] = np.zeros(len(labels), np.float32)
         self.unknown = 1.0  # how much speaks against every known action, 0..1: to rank by, not a probability
+        self._seen = 0.0  # weight of all that was seen, against what would be remembered of an endless spell
         self._known = np.array([label != OTHER for label in labels])
         self._newest = start
 
@@ -51,7 +55,10 @@ class Belief:
         self.mean = past * self.mean + (1 - past) * probabilities
         flat = probabilities**FLATTENED
         known = float(flat[self._known].max(initial=0.0) / flat.sum())
-        self.unknown = float(past * self.unknown + (1 - past) * (1.0 - known))
+        seen = float(past * self._seen + (1 - past))
+        if seen:  # nothing counts yet at the very stamp of the beginning
+            self.unknown = float(past * self._seen * self.unknown + (1 - past) * (1.0 - known)) / seen
+        self._seen = seen
         self._newest = stamp
 
     def of(self, label: str) -> float:
