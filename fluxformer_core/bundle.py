@@ -58,7 +58,8 @@ class Metadata:
     spec: ClipSpec
     labels: tuple[str, ...]  # in the order of the logits
     temperature: float = 1.0  # logits are divided by this before the softmax
-    format: Literal[1, 2] = 1  # 2: with statistics or enrolled actions; `Bundle.save` sets it
+    members: int = 1  # nets with that configuration; several are an ensemble
+    format: Literal[1, 2, 3] = 1  # 2: with statistics or enrolled actions; 3: of an ensemble; `Bundle.save` sets it
     provenance: dict[str, Any] = field(default_factory=dict)  # data, split, command, commit, metrics
 
     def problems(self) -> list[str]:
@@ -68,6 +69,8 @@ class Metadata:
             wrong.append(f"labels must be distinct and not empty: {self.labels}")
         if not 0 < self.temperature < float("inf"):
             wrong.append(f"temperature must be positive: {self.temperature}")
+        if self.members < 1:
+            wrong.append(f"members must be at least 1: {self.members}")
         clip, taken = (self.spec.frames, self.spec.size), (self.config.frames, self.config.size)
         if clip != taken:
             wrong.append(f"the clip is {clip[0]} frames of {clip[1]} px, the model takes {taken[0]} of {taken[1]} px")
@@ -135,7 +138,7 @@ class Bundle:
     @property
     def width(self) -> int:
         """D, of the model's embedding."""
-        return self.metadata.config.width
+        return self.metadata.config.width * self.metadata.members
 
     def build_model(self) -> nn.Module:
         """The model with these weights, ready for inference.
@@ -144,20 +147,26 @@ class Bundle:
             BundleError: if the model cannot be built, or names, shapes or types of the weights do not fit it.
         """
         check_weights(self._expected(), self.weights)
-        model = create_model(self.name, len(self.labels), config=self.metadata.config)
+        model = self._bare_model()
         model.load_state_dict(self.weights)
         return model.eval()
 
+    def weightless_model(self) -> nn.Module:
+        """The model on the meta device: names and shapes of its weights, and what it costs, without memory for them."""
+        with torch.device("meta"):
+            return self._bare_model().eval()
+
+    def _bare_model(self) -> nn.Module:
+        metadata = self.metadata
+        return create_model(metadata.model, len(metadata.labels), config=metadata.config, members=metadata.members)
+
     def _expected(self) -> dict[str, Tensor]:
         """Names and shapes of the model's weights, found without memory for them: a damaged file may name any size."""
-        config, tensors = self.metadata.config, len(self.weights)
-        if config.num_blocks > tensors:
-            raise BundleError(
-                f"weights do not fit the model: it has {config.num_blocks} blocks, there are {tensors} tensors"
-            )
+        blocks, tensors = self.metadata.config.num_blocks * self.metadata.members, len(self.weights)
+        if blocks > tensors:
+            raise BundleError(f"weights do not fit the model: it has {blocks} blocks, there are {tensors} tensors")
         try:
-            with torch.device("meta"):
-                return create_model(self.name, len(self.labels), config=config).state_dict()
+            return self.weightless_model().state_dict()
         except (ConfigError, RuntimeError, OverflowError, TypeError) as error:
             raise BundleError(f"the bundle's model cannot be built: {str(error).splitlines()[0]}") from None
 
@@ -171,8 +180,7 @@ class Bundle:
             BundleError: if the file cannot be written, or could not be read back.
         """
         path = Path(path)
-        extended = self.statistics is not None or bool(self.enrolled)
-        document, tensors = asdict(replace(self.metadata, format=2 if extended else 1)), dict(self.weights)
+        document, tensors = asdict(replace(self.metadata, format=self._format())), dict(self.weights)
         if self.statistics is not None:
             tensors[_MEANS], tensors[_SPREAD] = map(torch.from_numpy, (self.statistics.means, self.statistics.spread))
         if self.enrolled:
@@ -190,6 +198,11 @@ class Bundle:
         except OSError as error:
             raise BundleError(f"cannot write {path}: {error.strerror}") from None
         return bundle
+
+    def _format(self) -> Literal[1, 2, 3]:
+        if self.metadata.members > 1:
+            return 3
+        return 2 if self.statistics is not None or self.enrolled else 1
 
     @staticmethod
     def load(path: str | Path) -> Bundle:

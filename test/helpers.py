@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from fluxformer_core.bundle import Bundle, Metadata
-from fluxformer_core.clip import ClipSpec
+from fluxformer_core.clip import SECOND, ClipSpec
 from fluxformer_core.models.fluxformer import Fluxformer, FluxformerConfig
 from fluxformer_core.models.mvit import MViTConfig
+from fluxformer_core.stream.recording import VideoRecorder
 
 FRAMES, SIZE = 4, 32
 LABELS = ("clap", "wave", "walk")
@@ -66,3 +67,18 @@ def view(picture: np.ndarray, right: float, down: float, size: int) -> np.ndarra
 
 def rgb(grey: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.repeat(grey[..., None], 3, axis=2))
+
+
+def moving_pictures(folder: Path) -> Path:
+    """Sixteen recordings of the last two labels, a picture that moves to the left or the right; returns their list."""
+    picture = texture(96, 160)
+    lines = ["path,label"]
+    for number in range(16):
+        label, direction = (LABELS[1], 1) if number % 2 else (LABELS[2], -1)
+        with VideoRecorder(folder / f"{number}.mp4") as recorder:
+            for step in range(12):
+                recorder.write(rgb(view(picture, direction * 2.0 * step, number / 4, 64)), step * SECOND // 20)
+        lines.append(f"{number}.mp4,{label}")
+    path = folder / "index.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from helpers import LABELS, rgb, saved_bundle, texture, view
+from helpers import LABELS, moving_pictures, saved_bundle
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.cli import main
-from fluxformer_core.clip import SECOND
-from fluxformer_core.errors import ConfigError
-from fluxformer_core.learn.transfer import mean_of
-from fluxformer_core.stream.recording import VideoRecorder
 
 
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
-    """Sixteen recordings of two of the model's three labels: a picture that moves to the left or to the right."""
-    picture = texture(96, 160)
-    lines = ["path,label"]
-    for number in range(16):
-        label, direction = (LABELS[1], 1) if number % 2 else (LABELS[2], -1)
-        with VideoRecorder(tmp_path / f"{number}.mp4") as recorder:
-            for step in range(12):
-                frame = rgb(view(picture, direction * 2.0 * step, number / 4, 64))
-                recorder.write(np.ascontiguousarray(frame), step * SECOND // 20)
-        lines.append(f"{number}.mp4,{label}")
-    path = tmp_path / "index.csv"
-    path.write_text("\n".join(lines) + "\n")
-    return path
+    return moving_pictures(tmp_path)
 
 
 def test_training_starts_from_a_bundle(index, tmp_path):
@@ -72,47 +54,3 @@ def test_new_labels_start_anew_and_known_ones_keep_their_part_of_the_head(index,
     for name in ("head.weight", "head.bias"):
         assert torch.allclose(after.weights[name][1], before.weights[name][2], atol=1e-4)
     assert torch.equal(after.weights["blocks.0.attn.qkv.weight"], before.weights["blocks.0.attn.qkv.weight"])
-
-
-def moved(start: Path, by: float) -> Path:
-    """The same model with all weights changed by as much."""
-    bundle = Bundle.load(start)
-    weights = {name: w + by if w.is_floating_point() else w for name, w in bundle.weights.items()}
-    path = start.with_name(f"by{by}.safetensors")
-    replace(bundle, weights=weights).save(path)
-    return path
-
-
-def test_the_mean_of_two_models_lies_between_them_and_knows_its_parents(tmp_path):
-    start = saved_bundle(tmp_path)
-    parents = [Bundle.load(moved(start, by)) for by in (-0.25, 0.75)]
-    mean, before = mean_of(parents), Bundle.load(start)
-    for name, weight in before.weights.items():
-        expected = weight + 0.25 if weight.is_floating_point() else weight
-        torch.testing.assert_close(mean.weights[name], expected, atol=1e-3, rtol=1e-3)  # files hold half precision
-    assert [parent["bundle"] for parent in mean.metadata.provenance["mean_of"]] == [p.digest for p in parents]
-    assert (mean.metadata.temperature, mean.statistics) == (1.0, None)
-    assert mean_of(parents[:1]) is parents[0]
-
-
-def test_training_goes_on_from_the_mean_of_two_models(index, tmp_path):
-    start, out = saved_bundle(tmp_path), tmp_path / "out.safetensors"
-    two = [moved(start, by) for by in (-0.01, 0.01)]
-    arguments = ["train", str(index), "--from", *map(str, two), "--out", str(out), "--epochs", "1", "--keep-labels"]
-    still = ["--train", "head", "--learning-rate", "1e-9", "--cache", str(tmp_path / "cache")]
-    assert main([*arguments, *still]) == 0
-    before, after = Bundle.load(start), Bundle.load(out)
-    for name, weight in before.weights.items():
-        torch.testing.assert_close(after.weights[name], weight, atol=1e-3, rtol=1e-3)
-    parents = after.metadata.provenance["started_from"]["mean_of"]
-    assert [parent["bundle"] for parent in parents] == [Bundle.load(path).digest for path in two]
-
-
-def test_a_mean_of_models_that_differ_is_refused(tmp_path):
-    one = Bundle.load(saved_bundle(tmp_path))
-    others = replace(one, metadata=replace(one.metadata, labels=tuple(reversed(one.labels))))
-    with pytest.raises(ConfigError, match="differ in labels"):
-        mean_of([one, others])
-    slower = replace(one, metadata=replace(one.metadata, spec=replace(one.spec, rate=one.spec.rate / 2)))
-    with pytest.raises(ConfigError, match="differ in clip"):
-        mean_of([one, slower])

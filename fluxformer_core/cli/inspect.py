@@ -13,6 +13,9 @@ from typing import Any
 SUMMARY = "Show what a model file holds: model, clip, labels and where its weights come from."
 EXAMPLES = "  fluxformer inspect\n  fluxformer inspect my_model.safetensors --json"
 
+_JOINED = {"mean_of", "ensemble_of"}
+"""Entries of a provenance that name several models which one was made of."""
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
@@ -35,6 +38,7 @@ def run(arguments: Namespace) -> None:
         "bytes": path.stat().st_size,
         "digest": bundle.digest,
         "model": bundle.name,
+        "members": bundle.metadata.members,
         "parameters": sum(weights.numel() for weights in bundle.weights.values()),
         "spec": asdict(bundle.spec),
         "labels": list(bundle.labels),
@@ -51,7 +55,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _unfolded(content: dict[str, Any]) -> dict[str, Any]:
-    """Every ancestor told once: a mean's parents have most of theirs in common, and each tells all of its own."""
+    """Every ancestor told once: parents of a mean have most of theirs in common, and each tells all of its own."""
     ancestors: dict[str, Any] = {}
 
     def told(account: Any) -> Any:
@@ -60,8 +64,8 @@ def _unfolded(content: dict[str, Any]) -> dict[str, Any]:
         own = {}
         for key, value in account.items():
             if key == "started_from" and isinstance(value, dict):
-                own[key] = told(value) if "mean_of" in value else named(value)
-            elif key == "mean_of" and isinstance(value, list):
+                own[key] = told(value) if value.keys() & _JOINED else named(value)
+            elif key in _JOINED and isinstance(value, list):
                 own[key] = [named(parent) for parent in value]
             else:
                 own[key] = value

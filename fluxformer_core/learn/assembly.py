@@ -138,6 +138,17 @@ def with_known(labels: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     return (*known, *(label for label in labels if label not in known))
 
 
+def known_alone(labels: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """A trained model's labels, which those of the data must be among.
+
+    Raises:
+        ConfigError: if one is not.
+    """
+    if new := sorted(set(labels) - set(known)):
+        raise ConfigError(f"the model has not learnt {', '.join(new)}, and is not to learn anything now")
+    return tuple(known)
+
+
 def _name(path: Path) -> str:
     """What to call data: the folder that it is, or that its list lies in. A bundle travels, so folders stay at home."""
     place = path.resolve()

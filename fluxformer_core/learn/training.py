@@ -167,6 +167,11 @@ def train(
     )
 
 
+def untrained(model: nn.Module) -> Trained:
+    """A model as it is, in the place of one that was trained."""
+    return Trained(model.eval(), "as they were", 0, 0.0, 0.0, "32", True)
+
+
 def predict(model: nn.Module, store: ClipStore, spec: ClipSpec, batch: int = CHECK_BATCH, workers: int = 0) -> Tensor:
     """Logits (clips, classes) of whole recordings."""
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))  # an engine has none

@@ -1,48 +1,15 @@
-"""Going on from trained models: their weights, and of the head the labels that stay."""
+"""Going on from a trained model: its weights, and of the head the labels that stay."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.models.registry import create_model
-
-
-def mean_of(bundles: Sequence[Bundle]) -> Bundle:
-    """One model whose weights are the mean of several that came from the same one ("model soup", Wortsman et al. 2022).
-
-    Models that went on from a common ancestor by different data or seeds often lie so close that their mean is better
-    than each. Running statistics of norms are averaged, too. What holds for none but themselves is left out:
-    temperature, statistics of embeddings, enrolled actions.
-
-    Args:
-        bundles: alike in architecture, clip and labels.
-
-    Raises:
-        ConfigError: if they are not.
-    """
-    first = bundles[0]
-    if len(bundles) == 1:
-        return first
-    for other in bundles[1:]:
-        for what, one, two in (
-            ("architecture", (first.name, first.metadata.config), (other.name, other.metadata.config)),
-            ("clip", first.spec, other.spec),
-            ("labels", first.labels, other.labels),
-        ):
-            if one != two:
-                raise ConfigError(f"models of which the mean is taken differ in {what}: {one} and {two}")
-    weights: dict[str, Tensor] = {}
-    for name, weight in first.weights.items():
-        several = torch.stack([bundle.weights[name] for bundle in bundles])
-        weights[name] = several.mean(0) if weight.is_floating_point() else weight
-    parents = [{"bundle": bundle.digest, **bundle.metadata.provenance} for bundle in bundles]
-    return Bundle(replace(first.metadata, temperature=1.0, provenance={"mean_of": parents}), weights)
 
 
 @torch.no_grad()
@@ -55,10 +22,15 @@ def start_from(bundle: Bundle, labels: Sequence[str]) -> tuple[nn.Module, tuple[
 
     Returns:
         The model, and the labels that it knew already.
+
+    Raises:
+        ConfigError: if it is an ensemble, and the labels are others.
     """
     trained = bundle.build_model()
     if tuple(labels) == bundle.labels:
         return trained, bundle.labels
+    if bundle.metadata.members > 1:
+        raise ConfigError("an ensemble keeps its labels: train its members for others, one by one, and join them")
     model = create_model(bundle.name, len(labels), config=bundle.metadata.config)
     weights = trained.state_dict()
     new = model.state_dict()

@@ -11,6 +11,7 @@ from torch import nn
 from fluxformer_core.clip import ClipSpec
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.models.emim import Emim, EmimConfig
+from fluxformer_core.models.ensemble import Ensemble
 from fluxformer_core.models.fluxformer import Fluxformer, FluxformerConfig
 from fluxformer_core.models.mvit import MViTConfig
 from fluxformer_core.models.video_focalnet import VideoFocalNet, VideoFocalNetConfig
@@ -137,13 +138,16 @@ def clip_spec(name: str) -> ClipSpec:
     return ClipSpec(frames=config.frames, size=config.size, flow="dis" if config.takes_flow else "none")
 
 
-def create_model(name: str, num_classes: int, *, config: ModelConfig | None = None, **changes: object) -> nn.Module:
+def create_model(
+    name: str, num_classes: int, *, config: ModelConfig | None = None, members: int = 1, **changes: object
+) -> nn.Module:
     """A model with random weights.
 
     Args:
         name: one of `list_models()`.
         num_classes: labels.
         config: used instead of the model's default configuration.
+        members: nets with that configuration; several are an ensemble.
         changes: fields of the configuration to replace, such as `duplex="off"`.
 
     Raises:
@@ -158,6 +162,12 @@ def create_model(name: str, num_classes: int, *, config: ModelConfig | None = No
         config = replace(config, **changes)  # type: ignore[arg-type]
     except TypeError as error:
         raise ConfigError(f"{name}: {error}") from None
+    if members > 1:
+        return Ensemble([_create(config, num_classes) for _ in range(members)])
+    return _create(config, num_classes)
+
+
+def _create(config: ModelConfig, num_classes: int) -> nn.Module:
     if isinstance(config, EmimConfig):
         return Emim(config, num_classes)
     if isinstance(config, VideoFocalNetConfig):

@@ -65,9 +65,7 @@ def random_bundle(name: str, **changes: object) -> Bundle:
 def multiply_adds(bundle: Bundle) -> int:
     """Of one forward pass of a bundle's model on one clip."""
     spec = bundle.spec
-    with torch.device("meta"):
-        bare = create_model(bundle.name, len(bundle.labels), config=bundle.metadata.config).eval()
-    return count_multiply_adds(bare, (3, spec.frames, spec.size, spec.size))
+    return count_multiply_adds(bundle.weightless_model(), (3, spec.frames, spec.size, spec.size))
 
 
 def time_forwards(
