@@ -13,7 +13,7 @@ import pytest
 from fluxformer_core.backends.base import DTYPES
 from fluxformer_core.models.registry import list_models
 
-CHANGED = ("video_focalnet_nano, causal", "emim_nano, next and padded")
+CHANGED = ("video_focalnet_nano, causal", "emim_nano, next and padded", "fluxformer_nano, two of them")
 SCRIPT = Path(__file__).parent / "trt" / "partition.py"
 INTERPRETER = "FLUXFORMER_TRT_PYTHON"
 

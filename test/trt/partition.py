@@ -22,11 +22,12 @@ from torch import Tensor, nn
 from fluxformer_core.backends import tensorrt
 from fluxformer_core.backends.base import DTYPES, Precision, tensors_of
 from fluxformer_core.models.gmflow import GMFlow
-from fluxformer_core.models.registry import clip_spec, create_model, list_models
+from fluxformer_core.models.registry import clip_spec, create_model, list_models, model_config
 
 CHANGED: dict[str, tuple[str, dict[str, object]]] = {
     "video_focalnet_nano, causal": ("video_focalnet_nano", {"causal": True}),
     "emim_nano, next and padded": ("emim_nano", {"pairing": "next", "border": "pad"}),
+    "fluxformer_nano, two of them": ("fluxformer_nano", {"members": 2}),
 }
 """Models with another configuration than the default one, whose graphs differ."""
 
@@ -79,11 +80,11 @@ def _wide_example(case: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
     name, changes = CHANGED.get(case, (case, {}))
     model, spec = create_model(name, 27, **changes).eval(), clip_spec(name)
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name.endswith(("gamma", "value_gate")):
+        for parameter_name, parameter in model.named_parameters():
+            if parameter_name.endswith(("gamma", "value_gate")):
                 parameter.normal_()  # closed gates would hide the flow stream
     rgb, flow = torch.randn(2, 2, 3, spec.frames, spec.size, spec.size)
-    return model, (rgb, flow.clamp(-1, 1)) if model.config.takes_flow else (rgb,)
+    return model, (rgb, flow.clamp(-1, 1)) if model_config(name).takes_flow else (rgb,)
 
 
 @torch.no_grad()
