@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -12,10 +11,11 @@ from fluxformer_core.models.layers import Prediction
 
 
 class Ensemble(nn.Module):
-    """The mean of the members' probabilities; their embeddings side by side.
+    """The mean of the members' logits; their embeddings side by side.
 
     Members that were trained from different random weights agree on what they learnt, and less on what they did not: so
-    the mean is right more often than each, and less sure where none of the labels fits.
+    the mean is right more often than each, and less sure where none of the labels fits. Unlike in the paper, logits are
+    averaged and not probabilities: a member that is sure need not wait for one that is not yet (docs/decisions.md).
 
     Args:
         members: nets of the same labels, which take the same clip.
@@ -33,10 +33,8 @@ class Ensemble(nn.Module):
             flow: (B, 3, T, H, W), encoded (u, v, magnitude), or None: the members go without.
 
         Returns:
-            Logarithms of the mean probabilities as logits (B, classes), and embeddings (B, members * D).
+            Logits (B, classes) and embeddings (B, members * D), of which the logits are a linear function.
         """
         answers = [member(rgb, flow) for member in self.members]
-        # By logarithms: in half precision a small probability would be none.
-        summed = torch.stack([answer.logits.log_softmax(dim=-1) for answer in answers]).logsumexp(dim=0)
-        embedding = torch.cat([answer.embedding for answer in answers], dim=-1)
-        return Prediction(summed - math.log(len(answers)), embedding)
+        logits = torch.stack([answer.logits for answer in answers]).mean(dim=0)
+        return Prediction(logits, torch.cat([answer.embedding for answer in answers], dim=-1))
