@@ -210,7 +210,7 @@ def given_as(value: object, *names: str) -> Callable[[dict[str, Any]], None]:
         (without("spec"), "spec"),
         (without("config", "trunk"), "config.trunk"),
         (given_as("fluxformer_xl", "model"), "fluxformer_xl"),
-        (given_as(3, "format"), "format"),
+        (given_as(4, "format"), "format"),
         (given_as(["clap", "clap", "walk"], "labels"), "distinct"),
         (given_as(["clap", "", "walk"], "labels"), "labels"),
         (given_as([], "labels"), "labels"),
