@@ -15,6 +15,7 @@ import argparse
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -151,10 +152,13 @@ def row(name: str, figures: Figures) -> str:
 def sound(stream: Programme, unknown: Sequence[str]) -> str:
     """What a stream is made of."""
     minutes = sum(scene.frames for scene in stream.scenes) / RATE / 60
-    known = sum(action.label not in unknown for action in stream.truth)
+    performed = Counter(action.label for action in stream.truth)
+    strange = {label: performed[label] for label in unknown if performed[label]}
+    known = len(stream.truth) - sum(strange.values())
+    named = ", ".join(f"{label} {count}" for label, count in strange.items()) or "none"
     parts = ", ".join(f"{name} {stream.share(name):.0%}" for name in ("rest", "passing", "empty", "walking", "shift"))
     return (
-        f"{minutes:.1f} minutes, {known} known and {len(stream.truth) - known} unknown actions, "
+        f"{minutes:.1f} minutes, {known} known and {len(stream.truth) - known} unknown actions ({named}), "
         f"idle {stream.share(*IDLE):.0%} ({parts})"
     )
 

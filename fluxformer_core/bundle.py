@@ -28,7 +28,7 @@ from fluxformer_core.models.emim import EmimConfig
 from fluxformer_core.models.fluxformer import FluxformerConfig
 from fluxformer_core.models.registry import create_model
 from fluxformer_core.models.video_focalnet import VideoFocalNetConfig
-from fluxformer_core.weights_file import check_weights
+from fluxformer_core.weights_file import check_weights, in_a_line
 
 _KEY = "fluxformer"
 """Name of the one metadata entry, a JSON document."""
@@ -231,7 +231,7 @@ def _parse(data: bytes, path: Path) -> Bundle:
         length = int.from_bytes(data[:8], "little")
         document = json.loads(data[8 : 8 + length]).get("__metadata__", {}).get(_KEY)
     except (SafetensorError, ValueError, AttributeError, KeyError) as error:
-        raise BundleError(f"{path} is not a safetensors file, or is damaged: {error}") from None
+        raise BundleError(f"{path} is not a safetensors file, or is damaged: {in_a_line(error)}") from None
     if document is None:
         raise BundleError(f"{path} has weights but no {_KEY!r} metadata: it is not a fluxformer bundle")
     try:

@@ -33,7 +33,7 @@ def read_weights_file(path: Path) -> Mapping[str, Any]:
         except OSError as error:
             raise BundleError(f"cannot read {path}: {error.strerror or 'no such file'}") from None
         except SafetensorError as error:
-            raise BundleError(f"{path} is not a safetensors file, or is damaged: {error}") from None
+            raise BundleError(f"{path} is not a safetensors file, or is damaged: {in_a_line(error)}") from None
     try:
         with torch.serialization.safe_globals(_HARMLESS):
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -47,6 +47,11 @@ def read_weights_file(path: Path) -> Mapping[str, Any]:
     if not isinstance(content, Mapping):
         raise BundleError(f"{path} holds a {type(content).__name__} and no weights by name")
     return content
+
+
+def in_a_line(error: Exception) -> str:
+    """What an error says; what it quotes from a damaged file may have line breaks."""
+    return " ".join(str(error).splitlines())
 
 
 def check_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from helpers import LABELS, small_bundle, small_config
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save, save_file
 
@@ -146,6 +146,7 @@ def test_random_bytes_are_refused(victim, data):
 @given(
     header=st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x))
 )
+@example(header={"": ["a line\nand another"]})  # which the message of safetensors quotes
 def test_any_json_as_a_header_is_refused(victim, header):
     text = json.dumps(header).encode()
     victim.write_bytes(len(text).to_bytes(8, "little") + text)
