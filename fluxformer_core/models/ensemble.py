@@ -13,9 +13,9 @@ from fluxformer_core.models.layers import Prediction
 class Ensemble(nn.Module):
     """The mean of the members' logits; their embeddings side by side.
 
-    Members that were trained from different random weights agree on what they learnt, and less on what they did not: so
-    the mean is right more often than each, and less sure where none of the labels fits. Unlike in the paper, logits are
-    averaged and not probabilities: a member that is sure need not wait for one that is not yet (docs/decisions.md).
+    Members that were trained from different random weights agree on what they learnt, and less on what they did not.
+    Unlike in the paper, logits are averaged and not probabilities: a member that is sure need not wait for one that is
+    not yet. What it brings is in docs/decisions.md.
 
     Args:
         members: nets of the same labels, which take the same clip.
