@@ -190,9 +190,10 @@ def test_what_cannot_be_joined_is_refused_in_a_line(two, index, tmp_path, capsys
     assert not out.exists()
 
 
-def test_nothing_is_not_trained(index, tmp_path, capsys):
-    assert main(["train", str(index), "--train", "none", "--out", str(tmp_path / "out.safetensors")]) == BAD_INPUT
-    assert "--train none needs a model that was trained already" in capsys.readouterr().err
+@pytest.mark.parametrize("wish", ["--train none", "--join ensemble"])
+def test_what_needs_trained_models_says_so_without_any(index, tmp_path, capsys, wish):
+    assert main(["train", str(index), *wish.split(), "--out", str(tmp_path / "out.safetensors")]) == BAD_INPUT
+    assert f"{wish} needs " in capsys.readouterr().err
 
 
 def test_an_ensemble_keeps_its_labels(two):

@@ -121,13 +121,14 @@ def run(arguments: Namespace) -> None:
         classes = torch.from_numpy(check.classes)
         temperature = round(fit_temperature(logits, classes), 4)
         top1 = (logits.argmax(1) == classes).float().mean().item()
+        chose = arguments.train != "none" and config.keep == "best"
         print(f"{len(check)} clips to check on: top-1 {top1:.1%}, temperature {temperature:.2f}")
         provenance["checked_on"] = {
             "splits": arguments.check_splits,
             "subjects": arguments.check_subjects,
             "actor": arguments.check_actor,
             "clips": len(check),
-            "used_for": "temperature" + (" and choice of weights" if trained.kept.startswith("best") else ""),
+            "used_for": "temperature" + (" and choice of weights" if chose else ""),
         }
         provenance["top1"] = round(top1, 4)
     metadata = replace(metadata, spec=spec, temperature=temperature, provenance=provenance)
@@ -154,6 +155,8 @@ def _start(arguments: Namespace) -> Bundle | None:
     if not arguments.start:
         if arguments.train == "none":
             raise ConfigError("--train none needs a model that was trained already, given by --from")
+        if arguments.join == "ensemble":
+            raise ConfigError("--join ensemble needs models that were trained already, given by --from")
         return None
     if arguments.size:
         raise ConfigError("--size is of a new model; one to go on from, as --from does, keeps its own")
