@@ -21,7 +21,7 @@ endif
 .PHONY: demo test lint clean
 
 demo: $(ready)
-	@$(python) -m fluxformer_ros.demo $(if $(SOURCE),'$(SOURCE)')
+	@$(python) -m fluxformer_ros.tools.demo $(if $(SOURCE),'$(SOURCE)')
 
 test: lint
 	$(python) -m pytest
@@ -29,6 +29,7 @@ test: lint
 lint: $(ready)
 	$(python) -m ruff check
 	$(python) -m mypy
+	.venv/bin/lint-imports
 
 clean:
 	rm -rf build messages/build *.egg-info messages/*.egg-info

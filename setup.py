@@ -29,6 +29,7 @@ setup(
             *TRAIN,
             *OPENVINO,
             "hypothesis>=6.100,<7",
+            "import-linter>=2.5,<3",
             "mypy>=1.19,<3",
             "pytest>=8,<10",
             "pyyaml>=6,<7",

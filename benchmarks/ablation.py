@@ -20,14 +20,15 @@ from typing import Any
 import torch
 from results import Results
 
-from fluxformer_core.clip import SelectionName
-from fluxformer_core.learn.annotations import read_data
-from fluxformer_core.learn.augment_config import AugmentConfig
-from fluxformer_core.learn.datasets import ClipStore
-from fluxformer_core.learn.labels import mirrored
-from fluxformer_core.learn.training import TrainConfig, accuracy, train
+from fluxformer_core.augment.config import AugmentConfig
+from fluxformer_core.data.clip_store import ClipStore
+from fluxformer_core.data.labels import mirrored
+from fluxformer_core.data.read_data import read_data
 from fluxformer_core.models.cost import count_multiply_adds, count_parameters
 from fluxformer_core.models.registry import clip_spec, create_model
+from fluxformer_core.training.recipe import TrainConfig
+from fluxformer_core.training.train import accuracy, train
+from fluxformer_core.types import SelectionName
 
 MODEL = "fluxformer_nano"
 

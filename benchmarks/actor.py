@@ -14,7 +14,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from fluxformer_core.learn.actor import DEMO_SCRIPT, ActorStyle, Stage
+from fluxformer_core.actor import DEMO_SCRIPT, ActorStyle, Stage
 
 
 def measure(stage: Stage, frames: int) -> dict[str, float]:

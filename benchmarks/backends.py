@@ -23,9 +23,9 @@ import cv2
 import torch
 
 from fluxformer_core.backends.registry import list_backends
-from fluxformer_core.evaluation.machine import this_machine
 from fluxformer_core.evaluation.speed.forwards import Forward, random_bundle, time_forwards
 from fluxformer_core.evaluation.speed.limits import SIDE, measure_limits
+from fluxformer_core.evaluation.speed.machine import this_machine
 from fluxformer_core.evaluation.speed.stages import time_stages
 
 FORWARD, PREDICTION = 47.0, 329.0

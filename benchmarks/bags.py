@@ -17,19 +17,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks.synthetic.bag_writer import ImageBag
 from fluxformer_core.bundle import default_bundle_path
 from fluxformer_core.cli.backend_arguments import add_backend_arguments
-from fluxformer_core.clip import SECOND, Pixels
-from fluxformer_core.evaluation.bags.document import speed
+from fluxformer_core.data.read_data import read_data
+from fluxformer_core.data.recordings import Recording
 from fluxformer_core.evaluation.bags.evaluation import evaluate_bags
 from fluxformer_core.evaluation.bags.processes import usable_cores
-from fluxformer_core.evaluation.bags.text import table
 from fluxformer_core.evaluation.bags.watch import Watcher, peak_memory
-from fluxformer_core.learn.annotations import Recording, read_data
-from fluxformer_core.stream.bag_writer import ImageBag
+from fluxformer_core.evaluation.report.bag_document import speed
+from fluxformer_core.evaluation.report.bag_text import table
+from fluxformer_core.io.sources import open_source
 from fluxformer_core.stream.prepare import FAR_GREY, NEAR_GREY, to_rgb
 from fluxformer_core.stream.recognizer import RecognizerConfig
-from fluxformer_core.stream.sources import open_source
+from fluxformer_core.types import SECOND, Pixels
 
 NEAR, FAR = 0.5, 4.5  # m: what the ends of the brightness of depth recordings stand for
 TOPIC = "/camera/image_raw"

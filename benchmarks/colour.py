@@ -19,17 +19,18 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from fluxformer_core.actor import ACTIONS
+from fluxformer_core.augment.clip import take, whole_clip
+from fluxformer_core.augment.config import AugmentConfig
+from fluxformer_core.augment.filming import film
+from fluxformer_core.augment.other import Clip
 from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.clip import OTHER
-from fluxformer_core.learn.actor import ACTIONS
-from fluxformer_core.learn.annotations import chosen, read_data
-from fluxformer_core.learn.augment import take, whole_clip
-from fluxformer_core.learn.augment_config import AugmentConfig
-from fluxformer_core.learn.datasets import ActorClip, ClipStore, Sample
-from fluxformer_core.learn.filming import film
-from fluxformer_core.learn.other import Clip
-from fluxformer_core.stream.clip_builder import encode_flow, normalise_rgb
+from fluxformer_core.data.clip_store import ActorClip, ClipStore, Sample
+from fluxformer_core.data.read_data import read_data
+from fluxformer_core.data.recordings import chosen
+from fluxformer_core.stream.clip import encode_flow, normalise_rgb
 from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.types import OTHER
 
 UNSEEN = 1_000_000
 """Seeds of performances from here on are nobody's training."""

@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.flow.base import FlowEstimator
+from benchmarks.synthetic.displacement import true_flow
+from fluxformer_core.actor import ActorStyle, rehearse
+from fluxformer_core.flow.classical import FlowEstimator
 from fluxformer_core.flow.registry import create_flow
-from fluxformer_core.learn.actor import ActorStyle, rehearse
-from fluxformer_core.learn.actor.displacement import true_flow
 
 EDGES = (0.0, 0.05, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Pixels per frame: borders between the rows."""

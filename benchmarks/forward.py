@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fluxformer_core.models.attention import PoolingAttention
-from fluxformer_core.models.fluxformer import Fluxformer, FluxformerConfig
+from fluxformer_core.models.fluxformer.attention import PoolingAttention
+from fluxformer_core.models.fluxformer.fluxformer import Fluxformer, FluxformerConfig
 from fluxformer_core.models.registry import config_of
 
 KINDS = {

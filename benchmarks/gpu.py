@@ -26,16 +26,16 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
+from fluxformer_core import actor
 from fluxformer_core.backends.base import DTYPES, Engine, Order, Precision, tensors_of
-from fluxformer_core.backends.guard import deviation
 from fluxformer_core.backends.opening import open_engine
+from fluxformer_core.backends.parity import deviation
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.errors import BackendError
 from fluxformer_core.evaluation.speed.forwards import multiply_adds, random_bundle
-from fluxformer_core.learn import actor
-from fluxformer_core.models.gmflow import GMFlow, GMFlowConfig
+from fluxformer_core.models.gmflow.gmflow import GMFlow, GMFlowConfig
 from fluxformer_core.models.registry import list_models
-from fluxformer_core.stream.model_engine import performed
+from fluxformer_core.stream.inference import performed
 
 WAYS = ("eager", "graph", "compile")
 ACTIONS = ("wave", "clap", "squat", "walk", "throw", "push", "lunge", "jog")

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from benchmarks.synthetic.watching import Moment, as_stream, decide
 from fluxformer_core.bundle import Bundle
-from fluxformer_core.clip import SECOND
-from fluxformer_core.evaluation.events import EventReport, score_events
-from fluxformer_core.evaluation.intervals import Interval
-from fluxformer_core.evaluation.watching import Moment, as_stream, decide
+from fluxformer_core.evaluation.metrics.events import EventReport, score_events
+from fluxformer_core.evaluation.metrics.intervals import Interval
 from fluxformer_core.stream.decision import DecisionConfig
+from fluxformer_core.types import SECOND
 
 STEPS = tuple(i / 100 for i in range(50, 99))
 """Of `sure_score`: what starts has been believed by 0.5 already, so that the first asks for nothing."""

@@ -15,14 +15,15 @@ from statistics import mean, median
 import cv2
 import numpy as np
 
-from fluxformer_core.clip import SECOND, ClipSpec, Pixels
-from fluxformer_core.flow.dis import DisFlow
-from fluxformer_core.learn.actor import ActorStyle, Film, Performance, Stage
+from benchmarks.released_selection import released, released_selection
+from fluxformer_core.actor import ActorStyle, Film, Performance, Stage
+from fluxformer_core.flow.classical import DisFlow
+from fluxformer_core.stream import selectors
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.prepare import prepare
-from fluxformer_core.stream.selectors import SELECTORS
-from fluxformer_core.stream.upstream_selection import released_selection
+from fluxformer_core.types import SECOND, ClipSpec, Pixels
 
+SELECTORS = {**selectors.SELECTORS, "released": released}
 SPEC = ClipSpec()
 BEGIN, END, SECONDS = 1.0, 2.2, 3.2
 ACTIONS = ("wave", "swipe_left", "throw", "clap", "draw_circle_cw", "squat")
@@ -119,9 +120,9 @@ def measure(name: str, seeds: int) -> Iterator[tuple[str, float, float, int]]:
     for way, selector in SELECTORS.items():
         chosen = [selector(sequence.window, SPEC.frames).indices for sequence in sequences]
         lost = 0
-        if way == "upstream":
+        if way == "released":
             left = [released_selection(s.window.frames, s.window.flow, SPEC.frames) for s in sequences]
-            lost = sum(len(released.indices) < SPEC.frames for released in left)
+            lost = sum(len(kept.indices) < SPEC.frames for kept in left)
         inside = mean(share_inside(s, c) for s, c in zip(sequences, chosen, strict=True))
         before = mean(share_before_cut(s, c) for s, c in zip(sequences, chosen, strict=True))
         yield way, inside, before, lost

@@ -27,14 +27,10 @@ import operating_points
 import torch
 import unknown_scores
 
-from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.clip import OTHER, EventKind
-from fluxformer_core.evaluation.footage import RATE
-from fluxformer_core.evaluation.intervals import Interval
-from fluxformer_core.evaluation.stillness import stillness
-from fluxformer_core.evaluation.streams import StreamReport, score_streams
-from fluxformer_core.evaluation.test_bed import IDLE, Performer, Programme, compose, programme
-from fluxformer_core.evaluation.watching import (
+from benchmarks.synthetic.footage import RATE
+from benchmarks.synthetic.stillness import stillness
+from benchmarks.synthetic.stream_bed import IDLE, Performer, Programme, compose, programme
+from benchmarks.synthetic.watching import (
     Moment,
     as_stream,
     decide,
@@ -43,13 +39,17 @@ from fluxformer_core.evaluation.watching import (
     unknown_by_moment,
     watch,
 )
-from fluxformer_core.learn.actor import ACTIONS, ActorStyle
-from fluxformer_core.learn.annotations import read_data
-from fluxformer_core.learn.datasets import actor_clips
-from fluxformer_core.learn.decoding import ActorClip
+from fluxformer_core.actor import ACTIONS, ActorStyle
+from fluxformer_core.bundle import Bundle, default_bundle_path
+from fluxformer_core.data.clip_store import actor_clips
+from fluxformer_core.data.decoding import ActorClip
+from fluxformer_core.data.read_data import read_data
+from fluxformer_core.evaluation.metrics.intervals import Interval
+from fluxformer_core.evaluation.metrics.streams import StreamReport, score_streams
 from fluxformer_core.stream import decision
 from fluxformer_core.stream.decision import DecisionConfig
 from fluxformer_core.stream.recognizer import Recognizer
+from fluxformer_core.types import OTHER, EventKind
 
 UNKNOWN = ("bowling", "draw_x", "knock", "squat", "tennis_swing")
 """Actions that the model has never seen: of the whole body and of one hand, some much like known ones."""

@@ -17,15 +17,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.clip import OTHER, ClipSpec
-from fluxformer_core.flow.encoding import flow_colours
-from fluxformer_core.learn.actor import ACTIONS
-from fluxformer_core.learn.assembly import Selection, build_stores, read_sources
-from fluxformer_core.learn.augment import training_clip
-from fluxformer_core.learn.augment_config import AugmentConfig
-from fluxformer_core.learn.datasets import ClipStore
-from fluxformer_core.learn.labels import mirrored
-from fluxformer_core.learn.other import OtherClips
+from fluxformer_core.actor import ACTIONS
+from fluxformer_core.augment.clip import training_clip
+from fluxformer_core.augment.config import AugmentConfig
+from fluxformer_core.augment.other import OtherClips
+from fluxformer_core.data.assembly import Selection, build_stores, read_sources
+from fluxformer_core.data.clip_store import ClipStore
+from fluxformer_core.data.labels import mirrored
+from fluxformer_core.flow.colours import flow_colours
+from fluxformer_core.types import OTHER, ClipSpec
 
 Clip = tuple[NDArray[np.float32], NDArray[np.float32], str]
 EVERY = 2

@@ -21,13 +21,15 @@ import torch
 from results import Results
 
 from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.clip import ClipSpec, FramingName
-from fluxformer_core.learn.annotations import Recording, chosen, read_data
-from fluxformer_core.learn.datasets import ClipStore
-from fluxformer_core.learn.labels import LabelMap, mirrored
-from fluxformer_core.learn.training import TrainConfig, accuracy, train
-from fluxformer_core.learn.transfer import start_from
+from fluxformer_core.data.clip_store import ClipStore
+from fluxformer_core.data.labels import LabelMap, mirrored
+from fluxformer_core.data.read_data import read_data
+from fluxformer_core.data.recordings import Recording, chosen
 from fluxformer_core.models.registry import create_model
+from fluxformer_core.training.recipe import TrainConfig
+from fluxformer_core.training.train import accuracy, train
+from fluxformer_core.training.transfer import start_from
+from fluxformer_core.types import ClipSpec, FramingName
 
 SCRATCH, TUNED = "from random weights", "fine-tuned"
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.synthetic.watching import Moment
 from fluxformer_core.bundle import Bundle
-from fluxformer_core.clip import OTHER
-from fluxformer_core.evaluation.intervals import Interval
-from fluxformer_core.evaluation.unknown import unknown_auroc
-from fluxformer_core.evaluation.watching import Moment
+from fluxformer_core.evaluation.metrics.intervals import Interval
+from fluxformer_core.evaluation.metrics.unknown import unknown_auroc
 from fluxformer_core.stream.belief import FLATTENED, softmax
+from fluxformer_core.types import OTHER
 
 Score = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
 """Of logits (labels,) and embedding (D,): the higher, the more speaks against every known action."""

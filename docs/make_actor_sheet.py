@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fluxformer_core.learn.actor import ACTIONS, ActorStyle, rehearse
+from fluxformer_core.actor import ACTIONS, ActorStyle, rehearse
 
 MOMENTS = 6
 TILE = 60  # px

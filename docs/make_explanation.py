@@ -11,11 +11,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.clip import SECOND
-from fluxformer_core.learn.actor import Performance, Stage
-from fluxformer_core.stream.explainer import Explainer
+from fluxformer_core.render.explainer import Explainer
 from fluxformer_core.stream.recognizer import Recognizer
+from fluxformer_core.types import SECOND
 
 SCRIPT = (Performance("squat", 1.2, 3.4),)
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.clip import SECOND, Pixels
-from fluxformer_core.learn.actor import Performance, Stage
-from fluxformer_core.stream.overlay import draw_overlay, visible
-from fluxformer_core.stream.people import PeopleRecognizer, Person
+from fluxformer_core.people.square import Person
+from fluxformer_core.render.overlay import draw_overlay, visible
+from fluxformer_core.stream.people import PeopleRecognizer
 from fluxformer_core.stream.recognizer import Recognizer
+from fluxformer_core.types import SECOND, Pixels
 
 SIDE = 240  # px
 SCRIPTS = {"ann": Performance("wave", 0.6, 3.0), "bob": Performance("squat", 2.0, 3.4)}

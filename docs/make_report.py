@@ -11,10 +11,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from benchmarks.synthetic.bag_writer import ImageBag
+from fluxformer_core.actor import DEMO_SCRIPT, Stage
 from fluxformer_core.cli import main as fluxformer
-from fluxformer_core.clip import SECOND, Pixels
-from fluxformer_core.learn.actor import DEMO_SCRIPT, Stage
-from fluxformer_core.stream.bag_writer import ImageBag
+from fluxformer_core.types import SECOND, Pixels
 
 START = 1_000 * SECOND  # ns: stamp of the bag's first image
 TOPIC = "/camera/image_raw"

@@ -21,13 +21,13 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from fluxformer_core.clip import ClipSpec
 from fluxformer_core.enrolled import EnrolledAction, Statistics, set_problems
 from fluxformer_core.errors import BundleError, ConfigError
-from fluxformer_core.models.emim import EmimConfig
-from fluxformer_core.models.fluxformer import FluxformerConfig
+from fluxformer_core.models.emim.emim import EmimConfig
+from fluxformer_core.models.fluxformer.fluxformer import FluxformerConfig
 from fluxformer_core.models.registry import create_model
 from fluxformer_core.models.video_focalnet import VideoFocalNetConfig
+from fluxformer_core.types import ClipSpec
 from fluxformer_core.weights_file import check_weights, in_a_line
 
 _KEY = "fluxformer"
@@ -221,7 +221,7 @@ class Bundle:
 
 def default_bundle_path() -> Path:
     """The weights that come with the package."""
-    return Path(__file__).parent / "weights" / "fluxformer_nano.safetensors"
+    return Path(__file__).parent / "assets" / "weights" / "fluxformer_nano.safetensors"
 
 
 def _parse(data: bytes, path: Path) -> Bundle:

@@ -21,7 +21,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from fluxformer_core.stream.sources.bag import bag_contents
+from fluxformer_core.io.sources.bag import bag_contents
 
 SHARE = Path(get_package_share_directory("fluxformer"))
 DRAIN = 2.0  # s: for the last images to be recognised

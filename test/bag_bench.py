@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from helpers import LABELS, rgb, small_bundle, texture, view
 
-from fluxformer_core.clip import SECOND, Pixels
-from fluxformer_core.stream.bag_writer import ImageBag
+from benchmarks.synthetic.bag_writer import ImageBag
+from fluxformer_core.types import SECOND, Pixels
 
 TOPIC = "/camera/image_raw"
 START = 1_700_000_000 * SECOND  # stamp of the first image

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from fluxformer_core.bundle import Bundle, Metadata
-from fluxformer_core.clip import SECOND, ClipSpec
-from fluxformer_core.models.fluxformer import Fluxformer, FluxformerConfig
-from fluxformer_core.models.mvit import MViTConfig
-from fluxformer_core.stream.recording import VideoRecorder
+from fluxformer_core.io.video_writer import VideoRecorder
+from fluxformer_core.models.fluxformer.fluxformer import Fluxformer, FluxformerConfig
+from fluxformer_core.models.fluxformer.mvit import MViTConfig
+from fluxformer_core.types import SECOND, ClipSpec
 
 FRAMES, SIZE = 4, 32
 LABELS = ("clap", "wave", "walk")

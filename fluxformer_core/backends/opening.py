@@ -11,7 +11,7 @@ from statistics import median
 
 from fluxformer_core.backends.base import Backend, Engine, Order
 from fluxformer_core.backends.cache import EngineCache, default_cache, key_of
-from fluxformer_core.backends.guard import allow, deviation
+from fluxformer_core.backends.parity import allow, deviation
 from fluxformer_core.backends.registry import candidates, create_backend
 from fluxformer_core.errors import BackendError
 

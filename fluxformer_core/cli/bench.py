@@ -22,7 +22,7 @@ EXAMPLES = """\
   fluxformer bench
   fluxformer bench --models fluxformer_nano fluxformer_s mine.safetensors --backends torch openvino --json speed.json
   fluxformer bench --models fluxformer_b --backends cuda tensorrt --precisions fp16 bf16
-Through ROS, with a player: python -m fluxformer_ros.rate_check; docs/performance.md tells what the figures mean."""
+Through ROS, with a player: python -m fluxformer_ros.checks.rate; docs/performance.md tells what the figures mean."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -53,9 +53,9 @@ def run(arguments: Namespace) -> None:
 
     from fluxformer_core.cli.output import check_writable, write_text
     from fluxformer_core.errors import ConfigError
-    from fluxformer_core.evaluation.machine import this_machine
     from fluxformer_core.evaluation.speed.forwards import time_forwards
     from fluxformer_core.evaluation.speed.limits import measure_limits
+    from fluxformer_core.evaluation.speed.machine import this_machine
     from fluxformer_core.evaluation.speed.stages import time_stages
 
     if arguments.rounds < 1 or (arguments.threads is not None and arguments.threads < 1):

@@ -45,8 +45,9 @@ def run(arguments: Namespace) -> None:
     """
     from fluxformer_core.backends.cache import default_cache
     from fluxformer_core.bundle import Bundle, default_bundle_path
+    from fluxformer_core.enrollment.examples import recorded_trials
     from fluxformer_core.errors import ConfigError
-    from fluxformer_core.stream.model_engine import build_flow, open_model
+    from fluxformer_core.stream.inference import build_flow, open_model
 
     if arguments.tolerance is not None and not arguments.tolerance > 0:
         raise ConfigError(f"--tolerance must be positive, not {arguments.tolerance}")
@@ -65,7 +66,7 @@ def run(arguments: Namespace) -> None:
         arguments.precision,
         flow=flow != "none",
         batch=batch,
-        recordings=arguments.clips,
+        trials=recorded_trials(arguments.clips) if arguments.clips else None,
         cache=arguments.cache,
         tolerance=arguments.tolerance,
         rebuild=arguments.rebuild,

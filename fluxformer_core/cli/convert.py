@@ -41,9 +41,9 @@ def run(arguments: Namespace) -> None:
     Raises:
         FluxformerError: if the checkpoint or an argument cannot be used.
     """
+    from fluxformer_core.convert.download import check_sha256, fetch
+    from fluxformer_core.convert.public_checkpoints import KNOWN, convert, load_checkpoint
     from fluxformer_core.errors import ConfigError
-    from fluxformer_core.learn.download import check_sha256, fetch
-    from fluxformer_core.learn.public_checkpoints import KNOWN, convert, load_checkpoint
 
     known = arguments.source in KNOWN
     if arguments.url and not known:

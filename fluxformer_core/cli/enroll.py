@@ -75,10 +75,11 @@ def _with_action(bundle: Bundle, arguments: Namespace) -> Bundle:
     from tqdm import tqdm
 
     from fluxformer_core.enrolled import MOST_EXAMPLES
+    from fluxformer_core.enrollment.examples import describe, read_example
+    from fluxformer_core.enrollment.teaching import refuse_name, teach
     from fluxformer_core.errors import ConfigError
-    from fluxformer_core.stream.enrollment import KnownActions, refuse_name, teach
-    from fluxformer_core.stream.examples import read_example
     from fluxformer_core.stream.recognizer import Recognizer
+    from fluxformer_core.stream.taught import KnownActions
 
     label, *clips = arguments.label
     if refusal := refuse_name(label, bundle.labels, bundle.enrolled):
@@ -87,8 +88,9 @@ def _with_action(bundle: Bundle, arguments: Namespace) -> Bundle:
         raise ConfigError(f"{len(clips)} clips are more than {MOST_EXAMPLES}; `fluxformer train` learns from many")
     known, recognizer = KnownActions(bundle), Recognizer(bundle)
     examples = [
-        recognizer.describe(
-            read_example(clip, bundle.spec, recognizer.flow, topic=arguments.topic, rate=arguments.rate)
+        describe(
+            recognizer,
+            read_example(clip, bundle.spec, recognizer.flow, topic=arguments.topic, rate=arguments.rate),
         )
         for clip in tqdm(clips, unit="clip", disable=None, leave=False)
     ]
@@ -116,10 +118,10 @@ def _without(bundle: Bundle, label: str) -> Bundle:
 def _with_statistics(bundle: Bundle, arguments: Namespace) -> Bundle:
     from dataclasses import replace
 
+    from fluxformer_core.data.assembly import Selection, build_stores, read_sources
+    from fluxformer_core.data.labels import LabelMap
     from fluxformer_core.errors import ConfigError
-    from fluxformer_core.learn.assembly import Selection, build_stores, read_sources
-    from fluxformer_core.learn.known import known_statistics
-    from fluxformer_core.learn.labels import LabelMap
+    from fluxformer_core.training.known_statistics import known_statistics
 
     if bundle.enrolled:
         raise ConfigError("the enrolled actions depend on what --known would change; forget them first")

@@ -38,9 +38,9 @@ def run(arguments: Namespace) -> int:
     """
     from fluxformer_core.cli.output import write_text
     from fluxformer_core.errors import ConfigError
-    from fluxformer_core.evaluation.bags.document import document
     from fluxformer_core.evaluation.bags.gate import compare, read_baseline
-    from fluxformer_core.evaluation.bags.text import table
+    from fluxformer_core.evaluation.report.bag_document import document
+    from fluxformer_core.evaluation.report.bag_text import table
 
     if arguments.max_drop < 0:
         raise ConfigError("--max-drop must not be negative")
@@ -85,9 +85,9 @@ def _watcher(arguments: Namespace) -> Watcher:
 
 
 def _evaluate(arguments: Namespace, watcher: Watcher) -> BagEvaluation:
+    from fluxformer_core.data.labels import LabelMap
     from fluxformer_core.evaluation.bags.evaluation import evaluate_bags
     from fluxformer_core.evaluation.bags.processes import usable_cores
-    from fluxformer_core.learn.labels import LabelMap
 
     return evaluate_bags(
         arguments.data,
@@ -103,8 +103,8 @@ def _page(evaluation: BagEvaluation, watcher: Watcher) -> str:
     from datetime import datetime
 
     from fluxformer_core.bundle import Bundle
-    from fluxformer_core.evaluation.bags.mistakes import picture_mistakes, worst_mistakes
-    from fluxformer_core.evaluation.bags.page import page
+    from fluxformer_core.evaluation.report.bag_mistakes import picture_mistakes, worst_mistakes
+    from fluxformer_core.evaluation.report.bag_page import page
 
     mistakes = worst_mistakes(evaluation.streams)
     pictures = picture_mistakes(mistakes, Bundle.load(watcher.model).spec)

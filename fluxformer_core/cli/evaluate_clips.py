@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fluxformer_core.clip import ClipSpec
-    from fluxformer_core.evaluation.result import Evaluation
-    from fluxformer_core.learn.assembly import Source
-    from fluxformer_core.learn.datasets import ClipStore
+    from fluxformer_core.data.assembly import Source
+    from fluxformer_core.data.clip_store import ClipStore
+    from fluxformer_core.evaluation.report.result import Evaluation
+    from fluxformer_core.types import ClipSpec
 
 
 def add_options(group: _ArgumentGroup) -> list[Action]:
@@ -43,9 +43,9 @@ def run(arguments: Namespace) -> None:
         import torchmetrics  # noqa: F401
     except ModuleNotFoundError as error:
         raise ConfigError(f"evaluation needs {error.name}: pip install 'fluxformer[train]'") from None
-    from fluxformer_core.evaluation.document import document
-    from fluxformer_core.evaluation.page import page
-    from fluxformer_core.evaluation.text import table
+    from fluxformer_core.evaluation.report.document import document
+    from fluxformer_core.evaluation.report.page import page
+    from fluxformer_core.evaluation.report.text import table
 
     evaluation = _evaluate(arguments)
     print(table(evaluation))
@@ -59,11 +59,11 @@ def _evaluate(arguments: Namespace) -> Evaluation:
     import torch
 
     from fluxformer_core.bundle import Bundle, default_bundle_path
-    from fluxformer_core.evaluation.machine import this_machine
+    from fluxformer_core.data.assembly import Selection, read_sources
+    from fluxformer_core.data.labels import LabelMap
     from fluxformer_core.evaluation.measure import answers, measure
-    from fluxformer_core.evaluation.result import Data, Evaluation
-    from fluxformer_core.learn.assembly import Selection, read_sources
-    from fluxformer_core.learn.labels import LabelMap
+    from fluxformer_core.evaluation.report.result import Data, Evaluation
+    from fluxformer_core.evaluation.speed.machine import this_machine
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -104,8 +104,8 @@ def _evaluate(arguments: Namespace) -> Evaluation:
 
 
 def _decode(sources: list[Source], labels: tuple[str, ...], spec: ClipSpec, arguments: Namespace) -> ClipStore:
-    from fluxformer_core.learn.assembly import build_stores
-    from fluxformer_core.learn.datasets import ClipStore
+    from fluxformer_core.data.assembly import build_stores
+    from fluxformer_core.data.clip_store import ClipStore
 
     stores, _ = build_stores(
         sources, labels, spec, arguments.cache, flow=arguments.flow, workers=arguments.workers or 0

@@ -67,7 +67,7 @@ def run(arguments: Namespace) -> int:
     if not usable:
         raise SourceError("there is no bag of images to propose anything for")
     count = write_proposals(out, usable)
-    from fluxformer_core.evaluation.bags.label_page import label_page
+    from fluxformer_core.evaluation.report.label_page import label_page
 
     write_text(page, label_page(usable, out.name, bundle.spec, datetime.now().astimezone()))
     print(f"{count} segment{'' if count == 1 else 's'} proposed: correct {out} with the help of {page}")

@@ -14,11 +14,11 @@ from fluxformer_core.cli.backend_arguments import add_backend_arguments
 from fluxformer_core.cli.settings_arguments import add_settings_argument, apply_settings
 
 if TYPE_CHECKING:
-    from fluxformer_core.clip import ActionEvent, Recognition, Update
-    from fluxformer_core.stream.explainer import Explainer
+    from fluxformer_core.io.sources import Source, SourceFrame
+    from fluxformer_core.io.video_writer import VideoRecorder
+    from fluxformer_core.render.explainer import Explainer
     from fluxformer_core.stream.recognizer import Recognizer
-    from fluxformer_core.stream.recording import VideoRecorder
-    from fluxformer_core.stream.sources import Source, SourceFrame
+    from fluxformer_core.types import ActionEvent, Recognition, Update
 
 SUMMARY = "Recognise actions in a video, a bag, a folder of images or before a camera."
 EXAMPLES = """\
@@ -45,7 +45,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--selection",
         metavar="NAME",
         default="",
-        help="how frames are selected: flow_guided, uniform, upstream (default: as in the model's training)",
+        help="how frames are selected: flow_guided or uniform (default: as in the model's training)",
     )
     add_settings_argument(parser)
     parser.add_argument("--overlay", type=Path, metavar="FILE.mp4", help="video of what is seen and recognised")
@@ -60,10 +60,10 @@ def run(arguments: Namespace) -> None:
         FluxformerError: if the source, the model or an output cannot be used.
     """
     from fluxformer_core.bundle import Bundle, default_bundle_path
-    from fluxformer_core.stream.explainer import Explainer
+    from fluxformer_core.io.sources import open_source
+    from fluxformer_core.io.video_writer import VideoRecorder
+    from fluxformer_core.render.explainer import Explainer
     from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig
-    from fluxformer_core.stream.recording import VideoRecorder
-    from fluxformer_core.stream.sources import open_source
 
     with ExitStack() as stack:
         source = stack.enter_context(open_source(arguments.source, topic=arguments.topic, rate=arguments.rate))
@@ -124,7 +124,7 @@ class _Report:
         if self._explainer is not None:
             self._explainer.update(update, frame.stamp, recognizer)
         if self._video is not None:
-            from fluxformer_core.stream.overlay import draw_overlay, visible
+            from fluxformer_core.render.overlay import draw_overlay, visible
 
             picture = draw_overlay(
                 visible(frame.image, frame.pixels, recognizer.spec.depth_range),
@@ -170,7 +170,7 @@ class _Report:
     def _print(self, event: ActionEvent) -> None:
         from tqdm import tqdm
 
-        from fluxformer_core.clip import SECOND, EventKind
+        from fluxformer_core.types import SECOND, EventKind
 
         since = self._start or 0
         began = (event.start - since) / SECOND

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from torch import nn
 
     from fluxformer_core.bundle import Bundle
-    from fluxformer_core.clip import ClipSpec
+    from fluxformer_core.data.assembly import Source
+    from fluxformer_core.data.clip_store import ClipStore
     from fluxformer_core.enrolled import Statistics
-    from fluxformer_core.learn.assembly import Source
-    from fluxformer_core.learn.datasets import ClipStore
-    from fluxformer_core.learn.training import TrainConfig
+    from fluxformer_core.training.recipe import TrainConfig
+    from fluxformer_core.types import ClipSpec
 
 SUMMARY = "Train a model on labelled recordings and on the rendered actor."
 EXAMPLES = """\
@@ -48,14 +48,14 @@ def run(arguments: Namespace) -> None:
     import torch
 
     from fluxformer_core.bundle import Bundle, Metadata
-    from fluxformer_core.clip import OTHER
-    from fluxformer_core.learn.assembly import Selection, build_stores, known_alone, read_sources, with_known
-    from fluxformer_core.learn.calibration import fit_temperature
-    from fluxformer_core.learn.datasets import ACTOR_MODES
-    from fluxformer_core.learn.labels import LabelMap, mirrored
-    from fluxformer_core.learn.training import predict, train, untrained
-    from fluxformer_core.learn.transfer import start_from
+    from fluxformer_core.data.assembly import Selection, build_stores, known_alone, read_sources, with_known
+    from fluxformer_core.data.clip_store import ACTOR_MODES
+    from fluxformer_core.data.labels import LabelMap, mirrored
     from fluxformer_core.models.registry import clip_spec, create_model, model_config
+    from fluxformer_core.training.calibration import fit_temperature
+    from fluxformer_core.training.train import predict, train, untrained
+    from fluxformer_core.training.transfer import start_from
+    from fluxformer_core.types import OTHER
 
     logging.getLogger("fluxformer_core").setLevel(logging.INFO)
     if arguments.threads:
@@ -150,7 +150,7 @@ def _start(arguments: Namespace) -> Bundle | None:
     """
     from fluxformer_core.bundle import Bundle
     from fluxformer_core.errors import ConfigError
-    from fluxformer_core.learn.joining import ensemble_of, mean_of
+    from fluxformer_core.training.joining import ensemble_of, mean_of
 
     if not arguments.start:
         if arguments.train == "none":
@@ -179,7 +179,7 @@ def _changed(spec: ClipSpec, arguments: Namespace) -> ClipSpec:
 def _statistics(model: nn.Module, stores: list[ClipStore], spec: ClipSpec, config: TrainConfig) -> Statistics | None:
     """What teaching further actions needs; not to be had of labels that only an earlier training knew."""
     from fluxformer_core.errors import ConfigError
-    from fluxformer_core.learn.known import known_statistics
+    from fluxformer_core.training.known_statistics import known_statistics
 
     try:
         return known_statistics(model, stores, spec, workers=config.workers)
@@ -192,8 +192,8 @@ def _provenance(
     arguments: Namespace, config: TrainConfig, sources: list[Source], stores: list[ClipStore], start: Bundle | None
 ) -> dict[str, Any]:
     """What the model was made of. Names only: a bundle travels, and the trainer's folders are nobody's business."""
-    from fluxformer_core.clip import OTHER
-    from fluxformer_core.learn.datasets import ACTOR_MODES
+    from fluxformer_core.data.clip_store import ACTOR_MODES
+    from fluxformer_core.types import OTHER
 
     provenance: dict[str, Any] = {
         "data": {name: sum(len(s) for s in stores if s.name == name) for name in {store.name: 0 for store in stores}},

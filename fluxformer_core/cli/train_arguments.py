@@ -6,10 +6,10 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from fluxformer_core.clip import FramingName, SelectionName
+from fluxformer_core.types import FramingName, SelectionName
 
 if TYPE_CHECKING:
-    from fluxformer_core.learn.training import TrainConfig
+    from fluxformer_core.training.recipe import TrainConfig
 
 FINE_TUNING_BACKBONE = 0.1
 """Rate of everything but the head, relative to the head's, when weights are there already: the full one undoes them."""
@@ -122,9 +122,9 @@ def training_config(arguments: Namespace) -> TrainConfig:
     """
     from dataclasses import fields, replace
 
+    from fluxformer_core.augment.config import AugmentConfig
     from fluxformer_core.errors import ConfigError
-    from fluxformer_core.learn.augment_config import AugmentConfig
-    from fluxformer_core.learn.training import TrainConfig
+    from fluxformer_core.training.recipe import TrainConfig
 
     given = {f.name: getattr(arguments, f.name, None) for f in fields(TrainConfig)}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -151,8 +151,8 @@ def augment_changes(given: list[str]) -> dict[str, Any]:
     """
     from dataclasses import fields
 
+    from fluxformer_core.augment.config import AugmentConfig
     from fluxformer_core.errors import ConfigError
-    from fluxformer_core.learn.augment_config import AugmentConfig
 
     ranges = {f.name: isinstance(f.default, tuple) for f in fields(AugmentConfig) if f.default != ()}
     values: dict[str, Any] = {}

@@ -8,14 +8,14 @@ import numpy as np
 
 from fluxformer_core.backends.base import Precision
 from fluxformer_core.bundle import Bundle
+from fluxformer_core.data.clip_store import ClipStore
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.evaluation.clips import score_clips
-from fluxformer_core.evaluation.latency import measure_latency
-from fluxformer_core.evaluation.result import ModelResult
-from fluxformer_core.evaluation.strips import worst_mistakes
-from fluxformer_core.learn.datasets import ClipStore
-from fluxformer_core.learn.training import predict
-from fluxformer_core.stream.model_engine import open_model
+from fluxformer_core.evaluation.metrics.clips import score_clips
+from fluxformer_core.evaluation.report.result import ModelResult
+from fluxformer_core.evaluation.report.strips import worst_mistakes
+from fluxformer_core.evaluation.speed.latency import measure_latency
+from fluxformer_core.stream.inference import open_model
+from fluxformer_core.training.train import predict
 
 CONFUSIONS = 6
 """Confusions of which a clip is shown."""

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from fluxformer_core.errors import BundleError
-from fluxformer_core.flow.base import ColourImage, FlowField, GreyImage
-from fluxformer_core.models.gmflow import MULTIPLE, GMFlow, GMFlowConfig
+from fluxformer_core.flow.classical import ColourImage, FlowField, GreyImage
+from fluxformer_core.models.gmflow.gmflow import MULTIPLE, GMFlow, GMFlowConfig
 from fluxformer_core.weights_file import check_weights, read_weights_file
 
 SHORTEST_SIDE = 224

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from fluxformer_core.clip import FlowName
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.flow.base import FlowEstimator
-from fluxformer_core.flow.dis import DisFlow
-from fluxformer_core.flow.farneback import FarnebackFlow
+from fluxformer_core.flow.classical import DisFlow, FarnebackFlow, FlowEstimator
+from fluxformer_core.types import FlowName
 
 if TYPE_CHECKING:
     from fluxformer_core.flow.gmflow import Runner

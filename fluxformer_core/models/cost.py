@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fluxformer_core.models.attention import PoolingAttention
+from fluxformer_core.models.fluxformer.attention import PoolingAttention
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -8,13 +8,13 @@ from typing import TypeVar
 
 from torch import nn
 
-from fluxformer_core.clip import ClipSpec
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.models.emim import Emim, EmimConfig
+from fluxformer_core.models.emim.emim import Emim, EmimConfig
 from fluxformer_core.models.ensemble import Ensemble
-from fluxformer_core.models.fluxformer import Fluxformer, FluxformerConfig
-from fluxformer_core.models.mvit import MViTConfig
+from fluxformer_core.models.fluxformer.fluxformer import Fluxformer, FluxformerConfig
+from fluxformer_core.models.fluxformer.mvit import MViTConfig
 from fluxformer_core.models.video_focalnet import VideoFocalNet, VideoFocalNetConfig
+from fluxformer_core.types import ClipSpec
 
 ModelConfig = FluxformerConfig | EmimConfig | VideoFocalNetConfig
 """Of any family. All tell `frames`, `size`, `width`, `num_blocks`, `takes_flow` and `family`, and can be `resized`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from fluxformer_core.clip import SECOND, ClipSpec
+from fluxformer_core.types import SECOND, ClipSpec
 
 
 class Verdict(Enum):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.clip import OTHER, SECOND
+from fluxformer_core.types import OTHER, SECOND
 
 FLATTENED = 0.5
 """Power of the probabilities from which the unknown score is taken: what comes second and third counts more there.

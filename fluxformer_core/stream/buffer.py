@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.clip import SECOND, ClipSpec
-from fluxformer_core.flow.base import FlowEstimator
-from fluxformer_core.flow.none import normal_speed
+from fluxformer_core.flow.classical import FlowEstimator, normal_speed
+from fluxformer_core.types import SECOND, ClipSpec
 
 THUMBNAIL = 16  # px: side of the grey image in a descriptor
 FLOW_THUMBNAIL = 8  # px: side of the flow field in a descriptor

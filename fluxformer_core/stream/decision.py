@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.clip import OTHER, SECOND, ActionEvent, EventKind, State
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.stream.activity import ActivityConfig, ActivityTracker, Spell
 from fluxformer_core.stream.belief import Belief
+from fluxformer_core.stream.motion import ActivityConfig, ActivityTracker, Spell
+from fluxformer_core.types import OTHER, SECOND, ActionEvent, EventKind, State
 
 MAJORITY = 0.5
 """Belief in `other` at which a name is taken back: more than in all actions together."""

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.clip import ClipSpec, Pixels
 from fluxformer_core.errors import ImageError
+from fluxformer_core.types import ClipSpec, Pixels
 
 _TO_RGB = {
     Pixels.BGR: cv2.COLOR_BGR2RGB,

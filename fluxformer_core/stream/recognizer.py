@@ -15,23 +15,22 @@ from numpy.typing import NDArray
 from fluxformer_core.backends.base import DTYPES, BackendName, Precision
 from fluxformer_core.backends.registry import list_backends
 from fluxformer_core.bundle import Bundle
-from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, Pixels, Recognition, SelectionName, State, Update
 from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import BackendError, ConfigError
-from fluxformer_core.flow.base import FlowEstimator
-from fluxformer_core.stream.activity import Spell
+from fluxformer_core.flow.classical import FlowEstimator
 from fluxformer_core.stream.admission import Admission, Verdict, next_turn
 from fluxformer_core.stream.belief import softmax
 from fluxformer_core.stream.buffer import THUMBNAIL, RollingBuffer, Window
-from fluxformer_core.stream.clip_builder import ClipBuffers, build_clip
+from fluxformer_core.stream.clip import ClipBuffers, build_clip
 from fluxformer_core.stream.decision import Decider, DecisionConfig
-from fluxformer_core.stream.enrollment import KnownActions, TaughtActions
-from fluxformer_core.stream.examples import VIEWS, Example, View, describe
-from fluxformer_core.stream.model_engine import open_flow, open_model
+from fluxformer_core.stream.inference import EngineModel, open_flow, open_model
+from fluxformer_core.stream.motion import Spell
 from fluxformer_core.stream.prepare import check_image, prepare
 from fluxformer_core.stream.selection import Choice
-from fluxformer_core.stream.selectors import SELECTORS, Footage
+from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.stream.taught import KnownActions, TaughtActions
 from fluxformer_core.stream.timings import StageTimings
+from fluxformer_core.types import SECOND, ActionEvent, ActionScore, Pixels, Recognition, SelectionName, State, Update
 
 LEAD = 0.3
 """Seconds before a spell of motion that the clip may show: the pose from which an action starts belongs to it."""
@@ -184,6 +183,16 @@ class Recognizer:
         self._config = config
 
     @property
+    def model(self) -> EngineModel:
+        """The loaded model, shared by every stream."""
+        return self._model
+
+    @property
+    def temperature(self) -> float:
+        """Divides the model's logits before they become probabilities."""
+        return self.bundle.metadata.temperature
+
+    @property
     def device(self) -> str:
         """Where the model runs, in words."""
         return self._model.engine.device
@@ -331,12 +340,6 @@ class Recognizer:
         self._taught = taught
         self._decider.labels = self.labels
         return events
-
-    def describe(self, footage: Footage, views: Sequence[View] = VIEWS) -> Example:
-        """What the model makes of an example, in several views; from any thread."""
-        selector = SELECTORS[self._config.selection or self.spec.selection]
-        temperature, flow = self.bundle.metadata.temperature, self._flow is not None
-        return describe(self._model, footage, self.spec, selector, temperature=temperature, flow=flow, views=views)
 
     def close(self) -> tuple[ActionEvent, ...]:
         """End open events; the recogniser may be used on."""

@@ -20,6 +20,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fluxformer_core.stream.buffer import THUMBNAIL
+
 Scene = Literal["newest", "strongest"]
 
 CUT_SIGMAS = 6.0
@@ -31,7 +33,7 @@ CUT_CHANGE = 0.08
 LONG_SCENE = 64
 """Frames of a scene that is preferred to shorter ones, however much happens in these."""
 
-APPEARANCE = 256
+APPEARANCE = THUMBNAIL**2
 """Leading columns of a descriptor that show the picture; what follows is flow, whose changes are mostly noise."""
 
 QUIET, NOISE_MARGIN = 20, 1.1

@@ -8,10 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.clip import SelectionName
 from fluxformer_core.stream import selection
 from fluxformer_core.stream.selection import Choice, uniform
-from fluxformer_core.stream.upstream_selection import released_selection
+from fluxformer_core.types import SelectionName
 
 
 class Footage(Protocol):
@@ -54,20 +53,5 @@ def evenly(footage: Footage, count: int) -> Choice:
     return Choice(chosen, np.searchsorted((chosen[1:] + chosen[:-1]) / 2, np.arange(n)), np.empty(0, np.intp))
 
 
-def upstream(footage: Footage, count: int) -> Choice:
-    """What the authors' released scripts select: see upstream_selection.py.
-
-    They lose short videos and leave too few frames of others, which a comparison has to count separately. Here frames
-    then repeat, spread evenly over those that were left, or are spread over the whole footage if none was.
-    """
-    released = released_selection(footage.frames, footage.flow, count)
-    if not len(released.indices):
-        return evenly(footage, count)
-    groups = np.full(len(footage.frames), -1)
-    groups[released.scene] = released.groups
-    chosen = released.indices[uniform(len(released.indices), count)]
-    return Choice(chosen, groups, np.array(released.cuts, np.intp))
-
-
-SELECTORS: dict[SelectionName, Selector] = {"flow_guided": flow_guided, "uniform": evenly, "upstream": upstream}
+SELECTORS: dict[SelectionName, Selector] = {"flow_guided": flow_guided, "uniform": evenly}
 """By the name that settings use; all of them may look at a stream's window."""

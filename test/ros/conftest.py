@@ -34,7 +34,7 @@ def ros(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
-    from fluxformer_ros.graph import environment
+    from fluxformer_ros.tools.graph import environment
 
     os.environ.pop("ROS_DOMAIN_ID", None)
     home = {"ROS_HOME": str(tmp_path_factory.mktemp("home")), "ROS_LOG_DIR": str(tmp_path_factory.mktemp("log"))}

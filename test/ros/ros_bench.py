@@ -25,12 +25,12 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
+from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle, Metadata
-from fluxformer_core.clip import SECOND, ClipSpec, Pixels
-from fluxformer_core.learn.actor import Performance, Stage
 from fluxformer_core.models.registry import create_model, model_config
-from fluxformer_ros.images import image_to_msg
-from fluxformer_ros.messages import time_from_msg
+from fluxformer_core.types import SECOND, ClipSpec, Pixels
+from fluxformer_ros.node.images import image_to_msg
+from fluxformer_ros.node.messages import time_from_msg
 
 PATIENCE = 30.0  # s: only ever waited out by a test that fails
 PERIOD = SECOND // 15  # ns between the stamps of two images
@@ -49,7 +49,7 @@ class RecognizerProcess:
         self._log = log
         self._stderr = log.open("wb")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "fluxformer_ros.recognizer_node", "--ros-args", *options],
+            [sys.executable, "-m", "fluxformer_ros.node.recognizer_node", "--ros-args", *options],
             stderr=self._stderr,
         )
 

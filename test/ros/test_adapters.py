@@ -15,16 +15,16 @@ from rclpy.logging import get_logger
 from ros_bench import LABELS, PATIENCE, untrained_bundle
 
 from fluxformer_core.bundle import Bundle
-from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, EventKind, Pixels, Recognition, State, Update
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.people import PeopleRecognizer
 from fluxformer_core.stream.recognizer import Recognizer, ResetCause
-from fluxformer_ros import detections as module
-from fluxformer_ros.adapters import Adapters
-from fluxformer_ros.detections import Detections, detection_type
-from fluxformer_ros.images import image_to_msg
-from fluxformer_ros.messages import time_to_msg
-from fluxformer_ros.worker import Worker
+from fluxformer_core.types import SECOND, ActionEvent, ActionScore, EventKind, Pixels, Recognition, State, Update
+from fluxformer_ros.node import detections as module
+from fluxformer_ros.node.adapters import Adapters
+from fluxformer_ros.node.detections import Detections, detection_type
+from fluxformer_ros.node.images import image_to_msg
+from fluxformer_ros.node.messages import time_to_msg
+from fluxformer_ros.node.worker import Worker
 
 
 class Message(SimpleNamespace):

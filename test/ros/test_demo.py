@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 from ros_bench import LABELS, untrained_bundle
 
-from fluxformer_core.clip import SECOND
-from fluxformer_core.learn.actor import perform
-from fluxformer_core.stream.recording import VideoRecorder
-from fluxformer_ros import clip_check, demo
-from fluxformer_ros.graph import Run, run_graph
-from fluxformer_ros.rate_check import account
+from fluxformer_core.actor import perform
+from fluxformer_core.io.video_writer import VideoRecorder
+from fluxformer_core.types import SECOND
+from fluxformer_ros.checks import clips as clip_check
+from fluxformer_ros.checks.rate import account
+from fluxformer_ros.tools import demo
+from fluxformer_ros.tools.graph import Run, run_graph
 
 pytestmark = pytest.mark.slow
 
@@ -82,7 +83,7 @@ def test_a_source_that_cannot_be_opened_is_named(model: str, tmp_path: Path, cap
 
 
 def test_ctrl_c_ends_every_process(model: str) -> None:
-    process = subprocess.Popen([sys.executable, "-m", "fluxformer_ros.demo", "--model", model])
+    process = subprocess.Popen([sys.executable, "-m", "fluxformer_ros.tools.demo", "--model", model])
     listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     try:
         deadline = time.monotonic() + 60

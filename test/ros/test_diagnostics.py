@@ -9,8 +9,8 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from fluxformer_core.stream.timings import RecentValues
-from fluxformer_ros.diagnostics import Health, diagnose, to_array, to_status
-from fluxformer_ros.rolling import Rate
+from fluxformer_ros.node.diagnostics import Health, diagnose, to_array, to_status
+from fluxformer_ros.node.rolling import Rate
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 WELL = Health(

@@ -15,9 +15,10 @@ from ros_bench import RecognizerProcess, Robot, untrained_bundle
 from sensor_msgs.msg import Image
 
 from fluxformer_core.bundle import Bundle
-from fluxformer_ros import fault_check, soak
-from fluxformer_ros.fault_check import FAULTS, Subject, check, table
-from fluxformer_ros.soak import Sample, faults, growth, look
+from fluxformer_ros.checks import faults as fault_check
+from fluxformer_ros.checks import soak
+from fluxformer_ros.checks.faults import FAULTS, Subject, check, table
+from fluxformer_ros.checks.soak import Sample, faults, growth, look
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import CompressedImage, Image
 
-from fluxformer_core.clip import SECOND, Pixels
 from fluxformer_core.errors import ImageError
-from fluxformer_core.stream.encodings import ENCODINGS
-from fluxformer_ros.images import image_from_msg, image_to_compressed, image_to_msg
-from fluxformer_ros.messages import time_from_msg
+from fluxformer_core.io.image_encodings import ENCODINGS
+from fluxformer_core.types import SECOND, Pixels
+from fluxformer_ros.node.images import image_from_msg, image_to_compressed, image_to_msg
+from fluxformer_ros.node.messages import time_from_msg
 
 NOISE = np.random.default_rng(3)
 STAMP = 5 * SECOND + 7

@@ -18,9 +18,9 @@ import pytest
 import rclpy
 from ros_bench import PATIENCE, Robot, untrained_bundle
 
-from fluxformer_core.clip import SECOND
-from fluxformer_core.learn.actor import perform
-from fluxformer_core.stream.recording import VideoRecorder
+from fluxformer_core.actor import perform
+from fluxformer_core.io.video_writer import VideoRecorder
+from fluxformer_core.types import SECOND
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("launch_ros.actions", reason="launch_ros comes with ROS 2 itself, not with the wheels")

@@ -7,7 +7,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxformer_ros.mailbox import Mailbox
+from fluxformer_ros.node.mailbox import Mailbox
 
 
 def accounted(mailbox: Mailbox[int], waiting: int = 0) -> bool:

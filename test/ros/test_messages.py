@@ -9,8 +9,8 @@ from builtin_interfaces.msg import Time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, EventKind, Recognition, State
-from fluxformer_ros.messages import (
+from fluxformer_core.types import SECOND, ActionEvent, ActionScore, EventKind, Recognition, State
+from fluxformer_ros.node.messages import (
     event_from_msg,
     event_to_msg,
     recognition_from_msg,

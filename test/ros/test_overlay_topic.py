@@ -15,10 +15,10 @@ from ros_bench import PATIENCE, untrained_bundle
 from sensor_msgs.msg import CompressedImage, Image
 
 from fluxformer_core.bundle import Bundle
-from fluxformer_core.clip import SECOND, Pixels, Recognition, State, Update
 from fluxformer_core.stream.people import PersonView
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_ros.overlay import OverlayTopic
+from fluxformer_core.types import SECOND, Pixels, Recognition, State, Update
+from fluxformer_ros.node.overlay_topic import OverlayTopic
 
 PICTURE = np.full((48, 64, 3), (200, 30, 120), np.uint8)
 

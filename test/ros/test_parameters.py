@@ -16,7 +16,7 @@ from rclpy.parameter import Parameter
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.recognizer import RecognizerConfig
 from fluxformer_core.stream.settings import settings_of
-from fluxformer_ros.parameters import SETTINGS, NodeConfig, as_markdown, as_yaml, build, declare, read, refusal
+from fluxformer_ros.node.parameters import SETTINGS, NodeConfig, as_markdown, as_yaml, build, declare, read, refusal
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,12 +36,12 @@ def node(ros: None) -> Iterator[Node]:
 
 def test_the_parameter_file_is_the_table() -> None:
     text = (ROOT / "config" / "recognizer.yaml").read_text()
-    assert text == as_yaml(), "run: python -m fluxformer_ros.parameters --yaml > config/recognizer.yaml"
+    assert text == as_yaml(), "run: python -m fluxformer_ros.node.parameters --yaml > config/recognizer.yaml"
     assert yaml.safe_load(text) == {"/**": {"ros__parameters": {s.name: s.default for s in SETTINGS}}}
 
 
 def test_the_readme_shows_the_table() -> None:
-    assert as_markdown() in (ROOT / "README.md").read_text(), "put in: python -m fluxformer_ros.parameters --markdown"
+    assert as_markdown() in (ROOT / "README.md").read_text(), "run: python -m fluxformer_ros.node.parameters --markdown"
 
 
 def test_every_row_is_complete() -> None:

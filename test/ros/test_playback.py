@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 import pytest
 
-from fluxformer_core.clip import SECOND, Pixels
 from fluxformer_core.errors import SourceError
-from fluxformer_core.stream.sources import SourceFrame
-from fluxformer_ros.playback import Arrangement, Opener, Prefetched, arrange
-from fluxformer_ros.rendered import RenderedActor
+from fluxformer_core.io.sources import SourceFrame
+from fluxformer_core.types import SECOND, Pixels
+from fluxformer_ros.tools.actor_source import RenderedActor
+from fluxformer_ros.tools.playback import Arrangement, Opener, Prefetched, arrange
 
 PERIOD = SECOND // 20
 
@@ -128,7 +128,7 @@ def test_a_player_stays_until_its_last_image_has_arrived(ros: None, tmp_path: Pa
     log, space = tmp_path / "log", ["--ros-args", "-r", "__ns:=/lasting"]
     listener = subprocess.Popen([sys.executable, "-c", _LISTENER, *space], stdout=subprocess.PIPE, text=True)
     played = ["--folder-rate", "4", "--reliable", "--wait", "60", "--log", str(log)]
-    command = [sys.executable, "-m", "fluxformer_ros.player_node", str(tmp_path), *played, *space]
+    command = [sys.executable, "-m", "fluxformer_ros.tools.player_node", str(tmp_path), *played, *space]
     player = subprocess.Popen(command)
     try:
         assert listener.stdout is not None

@@ -19,9 +19,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float32
 from std_srvs.srv import Trigger
 
-from fluxformer_core.clip import SECOND, Pixels
-from fluxformer_ros.images import image_to_compressed, image_to_msg
-from fluxformer_ros.messages import time_from_msg
+from fluxformer_core.types import SECOND, Pixels
+from fluxformer_ros.node.images import image_to_compressed, image_to_msg
+from fluxformer_ros.node.messages import time_from_msg
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 # With these an untrained model names every movement, so that there are events to look at.

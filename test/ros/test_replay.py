@@ -16,14 +16,13 @@ from bag_bench import START, TOPIC, opinionated_bundle, write_bag, write_truth
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from fluxformer_core.cli import main
-from fluxformer_core.clip import SECOND
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.bags.agreement import compare_runs
-from fluxformer_core.evaluation.bags.finding import ORIGIN, SOURCE, Job
-from fluxformer_core.evaluation.bags.finding import TOPIC as TOPIC_NOTE
-from fluxformer_core.stream.sources.bag import bag_contents
-from fluxformer_ros.recorder_node import ResultsBag, notes_on
-from fluxformer_ros.replay_check import check
+from fluxformer_core.evaluation.bags.finding import Job
+from fluxformer_core.io.sources.bag import ORIGIN_NOTE, SOURCE_NOTE, TOPIC_NOTE, bag_contents
+from fluxformer_core.types import SECOND
+from fluxformer_ros.checks.replay import check
+from fluxformer_ros.tools.recorder_node import ResultsBag, notes_on
 
 FOLDER = Path(__file__).resolve().parents[2] / "launch"
 
@@ -42,7 +41,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_bag_of_results_says_what_was_played(bag: Path, tmp_path: Path) -> None:
     notes = notes_on(bag, TOPIC)
-    assert notes == {SOURCE: "run", TOPIC_NOTE: TOPIC, ORIGIN: str(START)}
+    assert notes == {SOURCE_NOTE: "run", TOPIC_NOTE: TOPIC, ORIGIN_NOTE: str(START)}
     results = ResultsBag(tmp_path / "results", notes)
     results.add("/recognizer/labels", "fluxformer/msg/ActionLabels")
     results.close()
@@ -69,7 +68,7 @@ def test_a_recorder_whose_disk_is_full_says_so_and_how_the_bag_is_mended(ros: No
     limit = 8 << 20  # above what the middleware shares in memory, which is files, too
     out, log = tmp_path / "results", tmp_path / "stderr"
     with log.open("wb") as stderr:
-        command = ["-m", "fluxformer_ros.recorder_node", str(out), "--ros-args", "-r", "__ns:=/full"]
+        command = ["-m", "fluxformer_ros.tools.recorder_node", str(out), "--ros-args", "-r", "__ns:=/full"]
         recorder = subprocess.Popen([sys.executable, *command], stderr=stderr)
     resource.prlimit(recorder.pid, resource.RLIMIT_FSIZE, (limit, limit))
     node = rclpy.create_node("robot", namespace="full")

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from fluxformer_core.clip import SECOND, ActionEvent, ActionScore, EventKind, Recognition, State
+from fluxformer_core.actor import Performance
 from fluxformer_core.errors import SourceError
-from fluxformer_core.learn.actor import Performance
-from fluxformer_ros.clip_check import Clip, judge, read_list
-from fluxformer_ros.graph import PlayedFrame, Run
-from fluxformer_ros.rate_check import account, cpu_table
-from fluxformer_ros.replay import newest
-from fluxformer_ros.script_report import compare, table
-from fluxformer_ros.transcript import Status, Transcript, TranscriptWriter, read_transcript
+from fluxformer_core.types import SECOND, ActionEvent, ActionScore, EventKind, Recognition, State
+from fluxformer_ros.checks.clips import Clip, judge, read_list
+from fluxformer_ros.checks.rate import account, cpu_table
+from fluxformer_ros.tools.actor_report import compare, table
+from fluxformer_ros.tools.graph import PlayedFrame, Run
+from fluxformer_ros.tools.overlay_video import newest
+from fluxformer_ros.tools.transcript import Status, Transcript, TranscriptWriter, read_transcript
 
 EPOCH = 1_000 * SECOND  # the stamps of a camera have nothing to do with the script's seconds
 

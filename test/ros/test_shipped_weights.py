@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fluxformer_core.learn.actor import DEMO_SCRIPT
-from fluxformer_ros.graph import run_graph
-from fluxformer_ros.script_report import compare, table
+from fluxformer_core.actor import DEMO_SCRIPT
+from fluxformer_ros.tools.actor_report import compare, table
+from fluxformer_ros.tools.graph import run_graph
 
 pytestmark = pytest.mark.slow
 

@@ -19,11 +19,11 @@ from lifecycle_msgs.msg import Transition
 from rclpy.action import ActionClient
 from ros_bench import RecognizerProcess, Robot, untrained_bundle
 
+from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.clip import SECOND
-from fluxformer_core.learn.actor import Performance, Stage
-from fluxformer_core.learn.datasets import ClipStore, actor_clips
-from fluxformer_core.learn.known import known_statistics
+from fluxformer_core.data.clip_store import ClipStore, actor_clips
+from fluxformer_core.training.known_statistics import known_statistics
+from fluxformer_core.types import SECOND
 
 KNOWN = ("clap", "push", "squat", "swipe_left", "throw")
 
@@ -122,9 +122,9 @@ def test_a_new_action_is_shown_learnt_named_kept_and_forgotten(
     status, result = teacher.end(goal)
     assert (status, result.accepted, result.examples) == (GoalStatus.STATUS_SUCCEEDED, True, 3), result.message
     assert "hail is known from 3 examples" in result.message
-    assert result.agreement > 0.6
+    assert result.consistency > 0.6
     assert [score.label for score in result.similar] != []
-    assert all(score.label in KNOWN and -1 <= score.score < result.agreement for score in result.similar)
+    assert all(score.label in KNOWN and -1 <= score.score < result.consistency for score in result.similar)
     seen = [feedback.examples for feedback in teacher.feedback]
     assert seen == sorted(seen)
     assert set(seen) >= {0, 1, 2}

@@ -11,10 +11,10 @@ from rclpy.logging import get_logger
 from ros_bench import PATIENCE, untrained_bundle
 
 from fluxformer_core.bundle import Bundle
-from fluxformer_core.clip import SECOND, Pixels, Update
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_ros.images import image_to_msg
-from fluxformer_ros.worker import Worker
+from fluxformer_core.types import SECOND, Pixels, Update
+from fluxformer_ros.node.images import image_to_msg
+from fluxformer_ros.node.worker import Worker
 
 BUG = 13
 """A brightness at which the recogniser of these tests breaks in a way that nobody has thought of."""

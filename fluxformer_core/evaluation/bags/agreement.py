@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fluxformer_core.clip import SECOND, State
 from fluxformer_core.evaluation.bags.outcome import Outcome
+from fluxformer_core.types import SECOND, State
 
 ENOUGH = 0.98
 """Share of the windows that must agree."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxformer_core.evaluation.bags.figures import Judged
-from fluxformer_core.evaluation.intervals import Interval, PredictedEvent, jaccard, overlap
+from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent, jaccard, overlap
 
 NOTHING, UNKNOWN = "(nothing)", "(not in the model)"
 """Stand for no action or no event, and for actions that the recogniser does not know."""

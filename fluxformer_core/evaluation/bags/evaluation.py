@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fluxformer_core.bundle import Bundle
+from fluxformer_core.data.labels import LabelMap
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.bags.figures import Figures, Judged, LabelFigures, Scored, by_label, judge, measure
 from fluxformer_core.evaluation.bags.finding import Fault, Job, find_bags, find_streams
@@ -16,8 +17,7 @@ from fluxformer_core.evaluation.bags.processes import watch_streams
 from fluxformer_core.evaluation.bags.recorded import read_results
 from fluxformer_core.evaluation.bags.truth import read_truth
 from fluxformer_core.evaluation.bags.watch import Watcher
-from fluxformer_core.evaluation.machine import Machine, this_machine
-from fluxformer_core.learn.labels import LabelMap
+from fluxformer_core.evaluation.speed.machine import Machine, this_machine
 from fluxformer_core.stream.recognizer import RecognizerConfig
 from fluxformer_core.stream.settings import settings_of
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.clip import State
 from fluxformer_core.evaluation.bags.outcome import Outcome, Track
 from fluxformer_core.evaluation.bags.truth import Line, Truth, intervals
-from fluxformer_core.evaluation.frames import average_precision
-from fluxformer_core.evaluation.intervals import Interval, PredictedEvent
-from fluxformer_core.evaluation.matching import Matching, match
-from fluxformer_core.evaluation.stream_output import frame_truth
-from fluxformer_core.evaluation.streams import Stream, StreamReport, score_streams
+from fluxformer_core.evaluation.metrics.frames import average_precision
+from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent
+from fluxformer_core.evaluation.metrics.matching import Matching, match
+from fluxformer_core.evaluation.metrics.stream_output import frame_truth
+from fluxformer_core.evaluation.metrics.streams import Stream, StreamReport, score_streams
+from fluxformer_core.types import State
 
 
 @dataclass(frozen=True)
@@ -208,6 +208,6 @@ def _unknown_auroc(judged: Sequence[Judged]) -> float:
                 unknown.append(np.full(int(inside.sum()), strange))
     if not any(one.unknown for one in judged):
         return math.nan
-    from fluxformer_core.evaluation.unknown import unknown_auroc
+    from fluxformer_core.evaluation.metrics.unknown import unknown_auroc
 
     return unknown_auroc(np.concatenate(values), np.concatenate(unknown))

@@ -8,13 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fluxformer_core.errors import SourceError
-from fluxformer_core.stream.sources.bag import BagContents, bag_contents
+from fluxformer_core.io.sources.bag import ORIGIN_NOTE, SOURCE_NOTE, TOPIC_NOTE, BagContents, bag_contents
 
 RECOGNITION, EVENT = "fluxformer/msg/Recognition", "fluxformer/msg/ActionEvent"
 """Types of the topics by which a bag of results is known."""
-
-SOURCE, TOPIC, ORIGIN = "fluxformer_bag", "fluxformer_topic", "fluxformer_origin"
-"""Notes in a bag of results: the bag that was played, the topic of its images, and the stamp of its first one."""
 
 IMAGES = "sensor_msgs/msg/Image or CompressedImage"
 """What is read as images."""
@@ -107,14 +104,14 @@ def _results(name: str, path: Path, contents: BagContents) -> list[Job]:
     told = {topic for topic, kind in contents.others.items() if kind == EVENT}
     nodes = sorted({topic.rpartition("/")[0] for topic in said} & {topic.rpartition("/")[0] for topic in told})
     notes = contents.notes
-    origin = notes.get(ORIGIN, "")
+    origin = notes.get(ORIGIN_NOTE, "")
     job = Job(
         name,
         "",
         path,
         results=True,
-        of=notes.get(SOURCE, ""),
-        of_topic=notes.get(TOPIC, ""),
+        of=notes.get(SOURCE_NOTE, ""),
+        of_topic=notes.get(TOPIC_NOTE, ""),
         origin=int(origin) if origin.isdecimal() else 0,
     )
     return [replace(job, topic=node or "/") for node in nodes]

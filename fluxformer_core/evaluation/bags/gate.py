@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.evaluation.bags.document import FORMAT, KIND
+from fluxformer_core.evaluation.report.bag_document import FORMAT, KIND
 
 SHARES = {
     "detection_rate": "detection rate",

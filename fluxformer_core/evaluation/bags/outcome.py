@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.clip import SECOND, Recognition
 from fluxformer_core.evaluation.bags.finding import Fault, Job
-from fluxformer_core.evaluation.intervals import PredictedEvent
+from fluxformer_core.evaluation.metrics.intervals import PredictedEvent
+from fluxformer_core.types import SECOND, Recognition
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fluxformer_core.clip import SECOND
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.bags.figures import mean_scores
 from fluxformer_core.evaluation.bags.outcome import Outcome, Track
 from fluxformer_core.evaluation.bags.truth import COLUMNS, OPEN
-from fluxformer_core.evaluation.intervals import Interval, overlap
+from fluxformer_core.evaluation.metrics.intervals import Interval, overlap
+from fluxformer_core.types import SECOND
 
 SHORTEST = 0.4
 """Seconds of motion without an event that are proposed at least."""

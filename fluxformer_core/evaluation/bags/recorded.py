@@ -13,12 +13,12 @@ from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, TypesysError, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from fluxformer_core.clip import OTHER, SECOND, ActionEvent, ActionScore, EventKind, Recognition, State
 from fluxformer_core.errors import SourceError
 from fluxformer_core.evaluation.bags.finding import Fault, Job
 from fluxformer_core.evaluation.bags.outcome import Outcome, Track, TrackBuilder
-from fluxformer_core.evaluation.stream_output import predicted_events
-from fluxformer_core.stream.sources.bag import bag_damage
+from fluxformer_core.evaluation.metrics.stream_output import predicted_events
+from fluxformer_core.io.sources.bag import bag_damage
+from fluxformer_core.types import OTHER, SECOND, ActionEvent, ActionScore, EventKind, Recognition, State
 
 _LABELS, _DIAGNOSTICS = "fluxformer/msg/ActionLabels", "diagnostic_msgs/msg/DiagnosticArray"
 _ONE_CLOCK = 60.0  # s: a longer way from image to recorder means that they have different clocks

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fluxformer_core.clip import SECOND
+from fluxformer_core.data.labels import LabelMap
+from fluxformer_core.data.lists import read_rows, read_time
+from fluxformer_core.data.recordings import SINCE_1970
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.bags.finding import Fault, Job
-from fluxformer_core.evaluation.intervals import Interval
-from fluxformer_core.learn.annotations import SINCE_1970, read_rows, read_time
-from fluxformer_core.learn.labels import LabelMap
+from fluxformer_core.evaluation.metrics.intervals import Interval
+from fluxformer_core.types import SECOND
 
 COLUMNS = ("bag", "topic", "start", "end", "label")
 """Of a truth file; topic may be missing or empty, which stands for all cameras of the bag."""

@@ -16,15 +16,15 @@ import numpy as np
 import torch
 
 from fluxformer_core.bundle import Bundle
-from fluxformer_core.clip import OTHER, SECOND, ActionEvent
 from fluxformer_core.errors import FluxformerError, ImageError
 from fluxformer_core.evaluation.bags.finding import Fault, Job, without_name
 from fluxformer_core.evaluation.bags.outcome import Outcome, Track, TrackBuilder
-from fluxformer_core.evaluation.stream_output import predicted_events
-from fluxformer_core.stream.activity import Spell
+from fluxformer_core.evaluation.metrics.stream_output import predicted_events
+from fluxformer_core.io.sources import bag as bag_source
+from fluxformer_core.io.sources.bag import BagSource
+from fluxformer_core.stream.motion import Spell
 from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig, ResetCause
-from fluxformer_core.stream.sources import bag as bag_source
-from fluxformer_core.stream.sources.bag import BagSource
+from fluxformer_core.types import OTHER, SECOND, ActionEvent
 
 _BEAT = 64  # frames between two signs of life
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import torch
 
 from fluxformer_core.backends.base import Engine, Precision
-from fluxformer_core.backends.guard import Deviation, deviation
+from fluxformer_core.backends.parity import Deviation, deviation
 from fluxformer_core.bundle import Bundle, Metadata
 from fluxformer_core.errors import BackendError, ConfigError
 from fluxformer_core.evaluation.speed.limits import Limits, Spread, product_seconds
 from fluxformer_core.models.cost import count_multiply_adds
 from fluxformer_core.models.registry import clip_spec, create_model, model_config
-from fluxformer_core.stream.model_engine import open_model, trial_clips
+from fluxformer_core.stream.inference import open_model, trial_clips
 
 LABELS = 400
 """Of models with random weights, as many as Kinetics has."""

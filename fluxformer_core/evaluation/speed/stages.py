@@ -10,14 +10,14 @@ from functools import partial
 import cv2
 import numpy as np
 
-from fluxformer_core.clip import ClipSpec, Pixels
+from fluxformer_core.actor import rehearse
 from fluxformer_core.evaluation.speed.limits import Spread
 from fluxformer_core.flow.registry import create_flow
-from fluxformer_core.learn.actor import rehearse
 from fluxformer_core.stream.buffer import RollingBuffer, Window
-from fluxformer_core.stream.clip_builder import ClipBuffers, build_clip
+from fluxformer_core.stream.clip import ClipBuffers, build_clip
 from fluxformer_core.stream.prepare import prepare
 from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.types import ClipSpec, Pixels
 
 CAMERAS = ((640, 480), (1280, 720))
 """Widths and heights of images whose conversion is measured."""
@@ -59,12 +59,8 @@ def time_stages(spec: ClipSpec, *, rounds: int) -> Iterator[Stage]:
     yield Stage("buffer", "flow dis, motion and descriptors of one frame", _pushes(spec, frames, rounds))
     window = _window(spec, frames)
     for selection, choose in SELECTORS.items():
-        if selection != "upstream":  # which is for comparison, and takes seconds
-            yield Stage(
-                "selection",
-                f"{selection}, {spec.frames} of {len(window)}",
-                _clock(partial(choose, window, spec.frames), rounds),
-            )
+        cost = _clock(partial(choose, window, spec.frames), rounds)
+        yield Stage("selection", f"{selection}, {spec.frames} of {len(window)}", cost)
     chosen, buffers = SELECTORS[spec.selection](window, spec.frames).indices, ClipBuffers(spec.frames, spec.size)
     yield Stage(
         "clip",

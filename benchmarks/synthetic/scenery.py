@@ -1,0 +1,124 @@
+"""What a camera shows between actions: people at rest, on their way in and out, passing close by, and nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.synthetic.footage import RATE, SIDE, Picture
+from fluxformer_core.augment.filming import LIT
+from fluxformer_core.flow.classical import DisFlow
+
+EDGE_JITTER = 0.5
+"""px: how far a depth camera's outlines tremble, standard deviation."""
+
+GRAIN = 1.5
+"""Grey levels of noise where something is seen, standard deviation."""
+
+SETTLING = 6
+"""Frames in which somebody who has arrived becomes still, or who leaves begins to walk."""
+
+_SCALES = 0.75, 1.33  # of recordings, so that people stay as tall as they are
+_CELLS = 24  # patches across the picture that tremble together
+
+
+def noisy(picture: Picture, rng: np.random.Generator, strength: float = 1.0) -> Picture:
+    """The picture as a sensor sees it anew: outlines tremble, surfaces have grain, and nothing stays nothing."""
+    shift = rng.normal(0, strength * EDGE_JITTER, (_CELLS, _CELLS, 2)).astype(np.float32)
+    offset = cv2.resize(shift, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    row, column = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
+    trembling = cv2.remap(picture, column + offset[..., 0], row + offset[..., 1], cv2.INTER_LINEAR)
+    grain = rng.normal(0, strength * GRAIN, (SIDE, SIDE, 1)) * (trembling.max(axis=2, keepdims=True) > LIT)
+    return np.asarray(np.clip(trembling + grain, 0, 255), dtype=np.uint8)
+
+
+def placement(opening: Picture, now: Picture) -> NDArray[np.float64]:
+    """The view (2, 3) in which whoever is in `opening` stands where, and as tall as, somebody stands now."""
+    (x, y, tall), (to_x, to_y, as_tall) = _stance(opening), _stance(now)
+    scale = float(np.clip(as_tall / tall, *_SCALES))
+    return np.array([[scale, 0, to_x - scale * x], [0, scale, to_y - scale * y]])
+
+
+def placed(picture: Picture, view: NDArray[np.float64]) -> Picture:
+    """The picture in another view."""
+    return np.asarray(cv2.warpAffine(picture, view, (SIDE, SIDE), flags=cv2.INTER_LINEAR), dtype=np.uint8)
+
+
+def _stance(picture: Picture) -> tuple[float, float, float]:
+    """Middle of somebody's outline, and how far it reaches up and down from there, in px."""
+    rows, columns = np.nonzero(picture.max(axis=2) > LIT)
+    if len(rows) < SIDE:
+        return SIDE / 2, SIDE / 2, SIDE / 2
+    top, bottom = np.percentile(rows, (1, 99))
+    return float(np.median(columns)), float(top + bottom) / 2, float(bottom - top)
+
+
+def still(picture: Picture, count: int, rng: np.random.Generator) -> Iterator[Picture]:
+    """Somebody, or nobody, for `count` frames."""
+    for _ in range(count):
+        yield noisy(picture, rng)
+
+
+def change_over(before: Picture, after: Picture, count: int, rng: np.random.Generator) -> Iterator[Picture]:
+    """`count` frames in which one pose becomes another much like it, as when somebody shifts their weight."""
+    estimate = DisFlow()
+    one, two = (np.asarray(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY), dtype=np.uint8) for p in (before, after))
+    there, back = estimate(one, two), estimate(two, one)
+    row, column = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
+    for i in range(count):
+        share = np.float32((i + 1) / (count + 1))
+        share = share * share * (3 - 2 * share)
+        sources = ((before, there, share), (after, back, 1 - share))
+        early, late = (
+            cv2.remap(p, column - s * f[..., 0], row - s * f[..., 1], cv2.INTER_LINEAR) for p, f, s in sources
+        )
+        yield noisy(np.asarray(cv2.addWeighted(early, float(1 - share), late, float(share), 0), np.uint8), rng)
+
+
+def walk_in(
+    gait: Sequence[Picture], arrived: Picture, side: int, rng: np.random.Generator, *, leaving: bool = False
+) -> list[Picture]:
+    """Somebody comes from a side (-1: left, 1: right), or leaves to it, at a walking pace, and becomes still.
+
+    Args:
+        gait: pictures of them walking.
+        arrived: how they stand.
+        side: where they come from.
+        rng: source of randomness.
+        leaving: play it the other way.
+    """
+    pace = rng.uniform(0.5, 0.8) / RATE  # picture heights a frame: 1 to 1.5 m/s
+    steps = int(1.0 / pace)
+    begin = int(rng.integers(max(1, len(gait) - steps)))
+    order = np.resize(np.concatenate([np.arange(begin, len(gait)), np.arange(len(gait))]), steps)
+    shown = []
+    for i, number in enumerate(order):
+        where = side * SIDE * (1 - (i + 1) / steps)
+        shown.append(noisy(_moved(gait[number], where, 0.0, 1.0), rng))
+    settled = list(change_over(gait[order[-1]], arrived, SETTLING, rng))
+    return (shown + settled)[::-1] if leaving else shown + settled
+
+
+def pass_by(
+    gait: Sequence[Picture], behind: Picture, rng: np.random.Generator, *, least: float = 1.5, most: float = 2.6
+) -> Iterator[Picture]:
+    """Somebody walks past between the camera and a picture that stays as it is."""
+    size, side = rng.uniform(least, most), int(rng.choice((-1, 1)))
+    pace = rng.uniform(0.5, 0.8) * size / RATE
+    reach = 0.5 + 0.4 * size
+    steps = int(2 * reach / pace)
+    down = rng.uniform(0.1, 0.3) * size * SIDE
+    for i in range(steps):
+        where = side * SIDE * reach * (2 * (i + 0.5) / steps - 1)
+        near = _moved(gait[i % len(gait)], where, down, size)
+        hides = cv2.GaussianBlur((near.max(axis=2) > LIT).astype(np.float32), (3, 3), 0)[..., None]
+        yield noisy(np.asarray(hides * near + (1 - hides) * behind, dtype=np.uint8), rng)
+
+
+def _moved(picture: Picture, right: float, down: float, scale: float) -> Picture:
+    middle = SIDE / 2
+    view = np.array([[scale, 0, middle * (1 - scale) + right], [0, scale, middle * (1 - scale) + down]])
+    return placed(picture, view)

@@ -1,0 +1,156 @@
+"""From what a user names to clips to train on and clips to check on: several sources, splits, subjects, labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fluxformer_core.actor import ACTIONS
+from fluxformer_core.data.clip_store import ACTOR_MODES, ClipStore, actor_clips
+from fluxformer_core.data.labels import LabelMap
+from fluxformer_core.data.read_data import read_data
+from fluxformer_core.data.recordings import Recording, chosen
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.types import OTHER, ClipSpec
+
+ACTOR = "actor"
+"""Name of the rendered actor as a source of clips."""
+
+_UNSEEN = 1_000_000
+"""Far from the seeds of performances to train on: those to check on are never among them."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One set of recordings."""
+
+    name: str
+    train: tuple[Recording, ...]
+    check: tuple[Recording, ...]
+    depth: bool  # recordings that do not say what they show are grey pictures of depth
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which recordings to train on and which to check on; empty lists choose all and none."""
+
+    splits: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    check_splits: tuple[str, ...] = ()
+    check_subjects: tuple[str, ...] = ()
+
+    def divide(self, recordings: Sequence[Recording]) -> tuple[list[Recording], list[Recording]]:
+        """Recordings to train on, and those to check on; none is both."""
+        check = []
+        if self.check_splits or self.check_subjects:
+            check = chosen(recordings, splits=self.check_splits, subjects=self.check_subjects)
+        held = set(check)
+        train = [r for r in chosen(recordings, splits=self.splits, subjects=self.subjects) if r not in held]
+        return train, check
+
+
+def read_sources(
+    data: Sequence[Path],
+    media: Sequence[str],
+    depth: Sequence[str] | None,
+    selection: Selection,
+    labels: LabelMap | None,
+) -> list[Source]:
+    """Read every source that the user names.
+
+    Args:
+        data: folders and lists.
+        media: for all of them, or one for each, where to take the files from; `-`: from where the data says.
+        depth: names of the sources that show depth; empty: all; None: none.
+        selection: what is trained on and what is checked on.
+        labels: names that the labels get.
+
+    Raises:
+        ConfigError: if one cannot be read, or nothing is left to train on or, though asked for, to check on.
+    """
+    if len(media) not in (0, 1, len(data)):
+        raise ConfigError(f"{len(media)} media folders do not fit {len(data)} sources; give one, or one for each")
+    folders = [None if m == "-" else m for m in media] * (len(data) if len(media) == 1 else 1) or [None] * len(data)
+    names = [_name(path) for path in data]
+    unknown = sorted(set(depth or ()) - set(names))
+    if unknown:
+        raise ConfigError(f"there is no data called {', '.join(unknown)}; known are {', '.join(names)}")
+    sources = []
+    for path, folder, name in zip(data, folders, names, strict=True):
+        recordings = read_data(path, media=folder)
+        train, check = selection.divide(labels.apply(recordings) if labels else recordings)
+        shown = depth is not None and (not depth or name in depth)
+        sources.append(Source(name, tuple(train), tuple(check), shown))
+    if not any(source.train for source in sources):
+        raise ConfigError("no recording is left: look at the splits, subjects and labels")
+    if (selection.check_splits or selection.check_subjects) and not any(source.check for source in sources):
+        raise ConfigError("no recording is left to check on: look at the splits and subjects to check on")
+    return sources
+
+
+def build_stores(
+    sources: Sequence[Source],
+    labels: Sequence[str],
+    spec: ClipSpec,
+    cache: Path,
+    *,
+    flow: str = "",
+    actor: int = 0,
+    check_actor: int = 0,
+    actor_modes: Sequence[str] = ACTOR_MODES,
+    seed: int = 0,
+    workers: int = 0,
+) -> tuple[list[ClipStore], ClipStore | None]:
+    """Decode everything: stores to train on, one for each source, and one of all clips to check on.
+
+    Raises:
+        ConfigError: if of a source no clip can be read.
+    """
+    stores: list[ClipStore] = []
+    checks: list[ClipStore] = []
+    for source in sources:
+        for recordings, into in ((source.train, stores), (source.check, checks)):
+            if recordings:
+                into.append(
+                    ClipStore.build(
+                        recordings,
+                        labels,
+                        spec,
+                        cache,
+                        depth=source.depth,
+                        flow=flow,
+                        workers=workers,
+                        name=source.name,
+                    )
+                )
+    for count, first, into in ((actor, seed, stores), (check_actor, seed + _UNSEEN, checks)):
+        if count:
+            performed = [label for label in labels if label in (*ACTIONS, OTHER)]
+            clips = actor_clips(performed, count, seed=first, modes=actor_modes)
+            if not clips:
+                raise ConfigError("the actor knows none of the labels")
+            into.append(ClipStore.build(clips, labels, spec, cache, flow=flow, workers=workers, name=ACTOR))
+    return stores, ClipStore.joined(checks) if checks else None
+
+
+def with_known(labels: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """A trained model's labels, followed by those that are new."""
+    return (*known, *(label for label in labels if label not in known))
+
+
+def known_alone(labels: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """A trained model's labels, which those of the data must be among.
+
+    Raises:
+        ConfigError: if one is not.
+    """
+    if new := sorted(set(labels) - set(known)):
+        raise ConfigError(f"the model has not learnt {', '.join(new)}, and is not to learn anything now")
+    return tuple(known)
+
+
+def _name(path: Path) -> str:
+    """What to call data: the folder that it is, or that its list lies in. A bundle travels, so folders stay at home."""
+    place = path.resolve()
+    return place.name if place.is_dir() else place.parent.name

@@ -1,0 +1,238 @@
+"""Clips with labels: decoded once into a cache, one file for each, and read from there during training."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from tqdm import tqdm
+
+from fluxformer_core.data.decoding import (
+    FLOW_STEP,
+    LONGEST_CLIP,
+    ActorClip,
+    Job,
+    Part,
+    decode,
+    failure_of,
+    fingerprint,
+    write,
+)
+from fluxformer_core.data.isolation import Failure, spread
+from fluxformer_core.data.lists import read_index
+from fluxformer_core.data.recordings import Recording
+from fluxformer_core.errors import ConfigError, SourceError
+from fluxformer_core.flow.registry import create_flow
+from fluxformer_core.types import OTHER, SECOND, ClipSpec
+
+__all__ = [
+    "ACTOR_MODES",
+    "FLOW_STEP",
+    "LONGEST_CLIP",
+    "ActorClip",
+    "ClipStore",
+    "Recording",
+    "Sample",
+    "actor_clips",
+    "read_index",
+]
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 120.0
+"""Seconds without a single image after which a decoder counts as hanging."""
+ACTOR_MODES = ("depth", "colour")
+"""Kinds of cameras that see the actor, by turns."""
+
+_OF_OTHER = 3  # performances of `other` for each of an action
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A decoded clip, at the rate of the ClipSpec or, from a slower camera, at its own."""
+
+    label: int
+    frames: NDArray[np.uint8]  # (n, S, S, 3) RGB
+    flow: NDArray[np.int8]  # (n, S, S, 2) in FLOW_STEP
+    motion: NDArray[np.float32]  # (n,)
+    change: NDArray[np.float32]  # (n,)
+    descriptors: NDArray[np.float32]  # (n, d)
+    depth: bool  # grey picture of depth, whose black is "no reading"
+
+    def at(self, kept: NDArray[np.intp]) -> Sample:
+        """The clip with these frames alone, as from a camera that drops the others."""
+        return Sample(
+            self.label,
+            self.frames[kept],
+            self.flow[kept],
+            self.motion[kept],
+            self.change[kept],
+            self.descriptors[kept],
+            self.depth,
+        )
+
+
+def actor_clips(
+    labels: Sequence[str], per_label: int, *, seed: int, modes: Sequence[str] = ACTOR_MODES
+) -> list[ActorClip]:
+    """Clips for the rendered actor to perform, by turns in each mode; more of `other`, which is much."""
+    rounds = [(i, label) for i in range(per_label) for label in labels]
+    rounds += [(i, label) for i in range(per_label, _OF_OTHER * per_label) for label in labels if label == OTHER]
+    return [ActorClip(label, seed + k, modes[i % len(modes)]) for k, (i, label) in enumerate(rounds)]
+
+
+class ClipStore:
+    """Decoded clips on disk; `build` decodes what is not there yet.
+
+    Args:
+        clips: file, class and whether it is a grey picture of depth, of every clip.
+        labels: names of the classes.
+        skipped: why clips are missing, a line each.
+        name: what the user calls this source of clips.
+        origins: what each clip is, for people; empty if nobody will ask.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[tuple[Path, int, bool]],
+        labels: Sequence[str],
+        skipped: Sequence[str] = (),
+        name: str = "",
+        origins: Sequence[str] = (),
+    ) -> None:
+        self._clips = list(clips)
+        self.origins: tuple[str, ...] = tuple(origins)
+        self.labels: tuple[str, ...] = tuple(labels)
+        self.skipped: list[str] = list(skipped)
+        self.name = name
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def __getitem__(self, i: int) -> Sample:
+        path, label, depth = self._clips[i]
+        try:
+            with safe_open(path, framework="numpy") as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+                return Sample(label, depth=depth or file.metadata()["depth"] == "yes", **arrays)
+        except (OSError, SafetensorError, TypeError) as error:
+            raise ConfigError(f"{path} is damaged, remove it to have it decoded again: {error}") from None
+
+    @property
+    def classes(self) -> NDArray[np.intp]:
+        """Class of every clip."""
+        return np.array([label for _, label, _ in self._clips], dtype=np.intp)
+
+    @classmethod
+    def joined(cls, stores: Sequence[ClipStore]) -> ClipStore:
+        """The clips of stores with the same labels, one after the other."""
+        clips = [clip for store in stores for clip in store._clips]
+        skipped = [line for store in stores for line in store.skipped]
+        origins = [origin for store in stores for origin in store.origins]
+        return cls(clips, stores[0].labels, skipped, "+".join(store.name for store in stores), origins)
+
+    @classmethod
+    def build(
+        cls,
+        clips: Sequence[Recording | ActorClip],
+        labels: Sequence[str],
+        spec: ClipSpec,
+        cache: Path,
+        *,
+        depth: bool = False,
+        flow: str = "",
+        workers: int = 0,
+        name: str = "",
+    ) -> ClipStore:
+        """Decode clips with the recogniser's own admission and buffer, or find them decoded.
+
+        Files that cannot be read are skipped, logged and listed in `skipped`; they are tried again when they change.
+
+        Args:
+            clips: what to decode.
+            labels: gives classes their numbers.
+            spec: size and rate.
+            cache: folder of decoded clips, which may be shared by everything that decodes.
+            depth: whether recordings that do not say what they show are grey pictures of depth.
+            flow: estimator of optical flow, as `create_flow` names it; empty: the spec's.
+            workers: processes that decode; 0 does it in this one, where a decoder that crashes ends the program.
+            name: what to call this source of clips.
+
+        Raises:
+            ConfigError: if a label is unknown, no clip could be read, or the cache cannot be written.
+        """
+        unknown = {clip.label for clip in clips} - set(labels)
+        if unknown:
+            raise ConfigError(f"labels that are not in the list: {', '.join(sorted(unknown))}")
+        flow = flow or spec.flow
+        create_flow(flow)  # refuses a name that is none before anything is decoded
+        classes = {label: i for i, label in enumerate(labels)}
+        targets, skipped = [], []
+        for clip in clips:
+            try:
+                key = fingerprint(clip, spec, flow)
+            except SourceError as error:
+                skipped.append(str(error))
+                continue
+            targets.append((clip, cache / key[:2] / f"{key}.safetensors"))
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            # Processes that train together want the same files: the first makes them.
+            with FileLock(str(cache / ".lock")):
+                _decode_missing(targets, spec, flow, workers)
+        except OSError as error:
+            raise ConfigError(f"cannot keep decoded clips in {cache}: {error}") from None
+        found, origins = [], []
+        for clip, target in targets:
+            if target.exists():
+                origins.append(_origin(clip))
+                grey = clip.mode if isinstance(clip, ActorClip) else clip.pixels or ("depth" if depth else "")
+                found.append((target, classes[clip.label], grey == "depth"))
+            else:
+                skipped.append(failure_of(target).read_text())
+        for reason in skipped:
+            log.warning("skipped: %s", reason)
+        if not found:
+            raise ConfigError(f"none of {len(clips)} clips could be read; the first: {skipped[:1]}")
+        return cls(found, labels, skipped, name, origins)
+
+
+def _origin(clip: Recording | ActorClip) -> str:
+    """A clip in a few words: its file's name, not its place."""
+    if isinstance(clip, ActorClip):
+        return f"actor {clip.seed}"
+    when = "" if clip.start is None else f" from {clip.start / SECOND:g} s"
+    return f"{Path(clip.path).name}{when}"
+
+
+def _decode_missing(
+    targets: Sequence[tuple[Recording | ActorClip, Path]], spec: ClipSpec, flow: str, workers: int
+) -> None:
+    """Decode what has neither a file nor a reason why not; several clips of one recording together."""
+    wanted: dict[object, tuple[Recording | ActorClip, dict[Path, Part]]] = {}
+    for clip, target in targets:
+        if target.exists() or failure_of(target).exists():
+            continue
+        if isinstance(clip, Recording):
+            key: object = (clip.path, clip.topic)
+            part = Part(clip.start, clip.end, target)
+        else:
+            key, part = clip, Part(None, None, target)
+        wanted.setdefault(key, (clip, {}))[1][target] = part
+    jobs = [Job(clip, tuple(parts.values()), spec, flow) for clip, parts in wanted.values()]
+    if not jobs:
+        return
+    with tqdm(total=len(jobs), desc="decoding", unit="file", disable=None) as bar:
+        for number, result in spread(decode, jobs, workers, PATIENCE):
+            if isinstance(result, Failure):
+                source = jobs[number].source
+                name = source.path if isinstance(source, Recording) else source.label
+                for part in jobs[number].parts:
+                    write(failure_of(part.target), f"{name} cannot be read: {result.reason}".encode())
+            bar.update()

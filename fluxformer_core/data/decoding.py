@@ -1,0 +1,203 @@
+"""Recordings and rendered clips to what is kept of them: the recogniser's own frames and flow, a file for each clip."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from fluxformer_core.data.recordings import SINCE_1970, Recording
+from fluxformer_core.errors import FluxformerError, SourceError
+from fluxformer_core.flow.classical import FlowEstimator
+from fluxformer_core.flow.registry import create_flow
+from fluxformer_core.io.sources import open_source
+from fluxformer_core.stream.admission import Admission, Verdict
+from fluxformer_core.stream.buffer import RollingBuffer
+from fluxformer_core.stream.prepare import prepare
+from fluxformer_core.types import SECOND, ClipSpec, Pixels
+
+LONGEST_CLIP = 512
+"""Frames kept of a recording; an action of more than 25 s at 20 Hz is cut."""
+
+FLOW_STEP = 1 / 32
+"""Frame heights per second that one step of the stored int8 flow stands for: it reaches to 4, beyond any clamp."""
+
+LAYOUT = 2
+"""Raised when what is stored changes its meaning, so that old files are not found."""
+
+_LONGEST_GAP = 3600.0  # s: a recording may pause, its clip goes on
+
+
+@dataclass(frozen=True)
+class ActorClip:
+    """One clip that the rendered actor performs."""
+
+    label: str
+    seed: int
+    mode: str  # "depth" or "colour"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a recording, and the file that it goes to."""
+
+    start: int | None  # ns, as in Recording
+    end: int | None
+    target: Path
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that is wanted of one recording, which is read once."""
+
+    source: Recording | ActorClip  # of a recording, path and topic count
+    parts: tuple[Part, ...]
+    spec: ClipSpec
+    flow: str  # as `create_flow` names it
+
+
+def decode(job: Job, beat: Callable[[], None]) -> list[str]:
+    """Write the file of every part; why a part could not be had goes to a file of its own, beside it.
+
+    Returns:
+        For every part the reason why it could not be had, or nothing.
+
+    Raises:
+        OSError: if the cache cannot be written.
+    """
+    cv2.setNumThreads(1)  # the processes share the machine already
+    estimator = create_flow(job.flow)
+    clips = [_Clip(part, job.spec, estimator) for part in job.parts]
+    name = job.source.path if isinstance(job.source, Recording) else job.source.label
+    reason = ""
+    try:
+        first = None
+        for stamp, image, pixels in _images(job):
+            beat()
+            first = stamp if first is None else first
+            for clip in clips:
+                clip.see(stamp, first, image, pixels)
+            if all(clip.over for clip in clips):
+                break
+    except FluxformerError as error:
+        reason = str(error)
+    # A decoder may raise anything on a damaged file, and no file may end a training.
+    except Exception as error:
+        reason = f"{name} cannot be read: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    return [clip.keep(name, "" if clip.over else reason) for clip in clips]
+
+
+def failure_of(target: Path) -> Path:
+    """Where it says why a clip's file could not be made."""
+    return target.with_suffix(".failed")
+
+
+def write(target: Path, data: bytes) -> None:
+    """Write a file, all or nothing, also when two processes do."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.{os.getpid()}")
+    partial.write_bytes(data)
+    partial.replace(target)
+
+
+def fingerprint(clip: Recording | ActorClip, spec: ClipSpec, flow: str) -> str:
+    """Names a clip's file: another recording, another stretch, size, rate or flow has another name.
+
+    Raises:
+        SourceError: if there is no such recording.
+    """
+    what: list[object] = [LAYOUT, spec.size, spec.rate, spec.depth_range, spec.flow_scale, flow]
+    # Clips from before there was a choice stay what they are.
+    what += [value for value, was in ((spec.framing, "crop"), (spec.brighten, False)) if value != was]
+    if isinstance(clip, Recording):
+        what += [_identity(Path(clip.path)), clip.topic, clip.start, clip.end]
+    else:
+        what += [asdict(clip), _actor_version()]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
+
+
+class _Clip:
+    """One part while the recording passes by."""
+
+    def __init__(self, part: Part, spec: ClipSpec, flow: FlowEstimator | None) -> None:
+        self.over = False
+        self._part, self._spec = part, spec
+        self._admission = Admission(spec, _LONGEST_GAP)
+        self._depth = False
+        self._buffer = RollingBuffer(replace(spec, window=LONGEST_CLIP), flow)
+
+    def see(self, stamp: int, first: int, image: NDArray[np.generic], pixels: Pixels) -> None:
+        start, end = (
+            None if time is None else time if time >= SINCE_1970 else first + time
+            for time in (self._part.start, self._part.end)
+        )
+        if self.over or (start is not None and stamp < start):
+            return
+        if (end is not None and stamp > end) or len(self._buffer) == LONGEST_CLIP:
+            self.over = True
+            return
+        if self._admission.judge(stamp) is Verdict.ADMIT:
+            self._buffer.push(prepare(image, pixels, self._spec), stamp)
+            self._depth = pixels is Pixels.DEPTH
+
+    def keep(self, name: str, reason: str) -> str:
+        if not reason and len(self._buffer) == 0:
+            reason = f"{name} has no image between {self._part.start} and {self._part.end} ns"
+        if reason:
+            write(failure_of(self._part.target), reason.encode())
+            return reason
+        window = self._buffer.window()
+        arrays = {
+            "frames": np.ascontiguousarray(window.frames),
+            "flow": np.clip(np.rint(window.flow / FLOW_STEP), -127, 127).astype(np.int8),
+            "motion": np.ascontiguousarray(window.motion),
+            "change": np.ascontiguousarray(window.change),
+            "descriptors": np.ascontiguousarray(window.descriptors),
+        }
+        write(self._part.target, save(arrays, metadata={"depth": "yes" if self._depth else "no"}))
+        return ""
+
+
+def _images(job: Job) -> Iterator[tuple[int, NDArray[np.generic], Pixels]]:
+    clip, spec = job.source, job.spec
+    if isinstance(clip, Recording):
+        with open_source(clip.path, topic=clip.topic or None) as source:
+            for frame in source:
+                yield frame.stamp, frame.image, frame.pixels
+        return
+    from fluxformer_core.actor import perform
+
+    mode, pixels = ("depth", Pixels.DEPTH) if clip.mode == "depth" else ("colour", Pixels.RGB)
+    side = 2 * spec.size
+    images = perform(clip.label, clip.seed, rate=spec.rate, size=(side, side), mode=mode)  # type: ignore[arg-type]
+    stamps: Iterable[int] = (round(i * SECOND / spec.rate) for i in range(len(images)))
+    for stamp, image in zip(stamps, images, strict=True):
+        yield stamp, image, pixels
+
+
+def _identity(path: Path) -> list[object]:
+    """A file by name, size and time of change; a bag or a folder of images by those of its files."""
+    try:
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        return [str(path.resolve()), [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]]
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from None
+
+
+_versions: dict[str, str] = {}
+
+
+def _actor_version() -> str:
+    """Changes with the actor's source: clips of an earlier one are not those of this one."""
+    if not _versions:
+        files = sorted((Path(__file__).parents[1] / "actor").glob("*.py"))
+        _versions["actor"] = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return _versions["actor"]

@@ -1,0 +1,95 @@
+"""From what a recogniser says, event by event and window by window, to what the stream figures are taken from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent
+from fluxformer_core.types import ActionEvent, EventKind, Recognition
+
+
+def predicted_events(
+    events: Iterable[ActionEvent], compute: Callable[[ActionEvent], int] = lambda event: 0
+) -> list[PredictedEvent]:
+    """One entry for each action instance, in the order of their ends.
+
+    An instance that was renamed on the way counts under its last name, from the moment at which that was published; the
+    names before it are kept as withdrawn, because somebody may have acted on them. One that was taken back has
+    no label.
+
+    Args:
+        events: of one recogniser (and of one person), in the order of publication.
+        compute: ns from an event's stamp to its publication; by default publication takes no time.
+
+    Raises:
+        ValueError: if an instance ends that never started, or never ends: close the recogniser first.
+    """
+    names: dict[int, list[ActionEvent]] = {}
+    found = []
+    for event in events:
+        if event.kind is EventKind.STARTED:
+            names[event.instance] = [event]
+        elif event.instance not in names:
+            raise ValueError(f"instance {event.instance} ({event.label}) never started")
+        elif event.kind is EventKind.UPDATED:
+            names[event.instance].append(event)
+        else:
+            told = names.pop(event.instance)
+            before, last = (told[:-1], told[-1]) if event.label else (told, event)
+            found.append(
+                PredictedEvent(
+                    event.start,
+                    max(event.end, event.start + 1),
+                    event.label,
+                    event.score,
+                    last.stamp + compute(last),
+                    tuple(earlier.label for earlier in before),
+                )
+            )
+    if names:
+        raise ValueError(f"{len(names)} actions never ended: close the recogniser first")
+    return found
+
+
+def frame_scores(
+    recognitions: Sequence[Recognition], labels: Sequence[str], stamps: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Scores at every frame: those of the newest recognition, 0 for labels that it does not list.
+
+    Args:
+        recognitions: in the order of their stamps; `top_k` should cover all labels.
+        labels: columns of the result.
+        stamps: (n,) ns, of the frames.
+
+    Returns:
+        (n, labels); zeros before the first recognition and where it saw nothing worth naming.
+    """
+    column = {label: i for i, label in enumerate(labels)}
+    table = np.zeros((len(recognitions) + 1, len(labels)))
+    for row, recognition in enumerate(recognitions, start=1):
+        for entry in recognition.scores:
+            if entry.label in column:
+                table[row, column[entry.label]] = entry.score
+    newest = np.searchsorted([r.stamp for r in recognitions], stamps, side="right")
+    return np.asarray(table[newest])
+
+
+def frame_truth(intervals: Iterable[Interval], labels: Sequence[str], stamps: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each action is performed at each frame, (n, labels); an interval holds its start but not its end."""
+    truth = np.zeros((len(stamps), len(labels)), dtype=np.bool_)
+    for interval in intervals:
+        inside = (stamps >= interval.start) & (stamps < interval.end)
+        truth[inside, labels.index(interval.label)] = True
+    return truth
+
+
+def frame_names(intervals: Iterable[Interval], stamps: NDArray[np.int64]) -> list[str]:
+    """The action of each frame, empty where there is none; of several the one that started last."""
+    names = [""] * len(stamps)
+    for interval in sorted(interval for interval in intervals if interval.label):
+        for i in np.flatnonzero((stamps >= interval.start) & (stamps < interval.end)):
+            names[i] = interval.label
+    return names

@@ -1,0 +1,83 @@
+"""How long one clip takes, from decoded frames to scores, when it comes alone as in a stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from fluxformer_core.data.clip_store import FLOW_STEP, ClipStore
+from fluxformer_core.flow.registry import create_flow
+from fluxformer_core.stream.clip import build_clip
+from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.types import ClipSpec
+
+STAGES = {
+    "flow": "optical flow of one new frame",
+    "select": "choice among all frames of the recording",
+    "forward": "tensors and the model, batch of one",
+}
+"""The stages, named as the recogniser's, and what each does here."""
+
+WARM_UP = 3
+"""Clips that are run before the clock counts: memory and kernels are set up meanwhile."""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of each stage, clip by clip."""
+
+    milliseconds: dict[str, NDArray[np.float64]]  # by stage, (clips,)
+
+    def percentile(self, stage: str, q: float) -> float:
+        """The q-th percentile (0..100) of a stage in milliseconds."""
+        return float(np.percentile(self.milliseconds[stage], q))
+
+
+def measure_latency(
+    model: nn.Module, store: ClipStore, spec: ClipSpec, *, flow: str = "", most: int = 200, patience: float = 20.0
+) -> Latency:
+    """Classify clips one by one and take the time of each stage; a model without flow has no stage for it.
+
+    Args:
+        model: in evaluation mode.
+        store: clips; those taken are spread evenly over it.
+        spec: clip that the model takes.
+        flow: estimator of optical flow, as `create_flow` names it; empty: the spec's.
+        most: clips at most.
+        patience: s; no further clip is begun after that.
+    """
+    estimate, choose = create_flow(flow or spec.flow), SELECTORS[spec.selection]
+    taken: dict[str, list[float]] = {stage: [] for stage in STAGES if stage != "flow" or estimate is not None}
+    spread = np.linspace(0, len(store) - 1, min(most, len(store))).round().astype(int).tolist()
+    began = time.monotonic()
+    for done, i in enumerate([*spread[:WARM_UP], *spread]):
+        if done > WARM_UP and time.monotonic() - began > patience:
+            break
+        sample = store[i]
+        if estimate is not None:
+            before, after = sample.frames[[0, -1]]
+            if not estimate.colour:
+                before, after = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (before, after))
+            with _clock(taken["flow"]):
+                estimate(before, after)
+        with _clock(taken["select"]):
+            chosen = choose(sample, spec.frames).indices
+        frames, field = np.asarray(sample.frames[chosen]), sample.flow[chosen] * np.float32(FLOW_STEP)
+        with _clock(taken["forward"]), torch.inference_mode():
+            model(*build_clip(frames, None if estimate is None else field, spec))
+    return Latency({stage: np.array(values[min(WARM_UP, len(spread)) :]) for stage, values in taken.items()})
+
+
+@contextmanager
+def _clock(taken: list[float]) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    taken.append((time.perf_counter() - start) * 1e3)

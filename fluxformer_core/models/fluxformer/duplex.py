@@ -1,0 +1,66 @@
+"""Duplex attention: an RGB stream and a flow stream through one block (SPEC 1.4).
+
+The RGB stream attends to itself. The flow stream decides *where* to look, by queries and keys of its own, and reads
+*what* is there from the RGB stream's values; its MLP output is then added to RGB through a learned gate.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from fluxformer_core.models.fluxformer.attention import AttentionConfig, PoolingAttention
+from fluxformer_core.models.fluxformer.mvit import Block, MViTConfig
+
+DuplexMode = Literal["cross", "self", "bidirectional"]
+
+
+class DuplexBlock(Block):
+    """A trunk block with a second attention for flow; norms, MLP and skip path are shared by both streams.
+
+    Args:
+        config: shapes of both attentions.
+        trunk: of which it is a block.
+        drop_path: share of training samples that skip a branch.
+        mode: `cross` (flow attends over RGB's values), `self` (flow over its own: the released code's behaviour) or
+            `bidirectional` (as cross, and RGB also over flow's values through a second gate).
+        gate: start value of the learned gate on flow's contribution; 0 starts as the plain block.
+    """
+
+    def __init__(
+        self, config: AttentionConfig, trunk: MViTConfig, drop_path: float, *, mode: DuplexMode, gate: float
+    ) -> None:
+        super().__init__(config, trunk, drop_path)
+        self.mode = mode
+        self.flow_attn = PoolingAttention(config, own_value=mode != "cross")
+        self.gamma = nn.Parameter(torch.full((config.dim_out,), gate))
+        if mode == "bidirectional":
+            self.value_gate = nn.Parameter(torch.zeros(config.head_dim))
+
+    def forward_duplex(self, x: Tensor, flow: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Both streams, each (B, 1+N, dim) -> (B, 1+N', dim_out).
+
+        Args:
+            x: RGB tokens.
+            flow: flow tokens.
+            keep: (B, 1, 1), 0 where a sample's flow is to be ignored; None keeps all.
+        """
+        normed, flow_normed = self.norm1(x), self.norm1(flow)
+        q, k, v = self.attn.project(normed)
+        flow_q, flow_k, flow_v = self.flow_attn.project(flow_normed)
+        assert v is not None
+        flow_values = v
+        if self.mode == "self" and flow_v is not None:
+            flow_values = flow_v
+        if self.mode == "bidirectional" and flow_v is not None:
+            gated = self.value_gate * flow_v
+            v = v + (gated if keep is None else gated * keep[..., None])
+        flow = self.skip(flow, flow_normed) + self.attn_branch(self.flow_attn.attend(flow_q, flow_k, flow_values))
+        x = self.skip(x, normed) + self.attn_branch(self.attn.attend(q, k, v))
+        # One draw of drop path for flow's MLP: it must vanish from both streams or from neither.
+        flow_mlp = self.mlp_branch(self.mlp(self.norm2(flow)))
+        shared = self.gamma * flow_mlp
+        x = x + self.mlp_branch(self.mlp(self.norm2(x))) + (shared if keep is None else shared * keep)
+        return x, flow + flow_mlp

@@ -1,0 +1,219 @@
+"""One picture that tells what the recogniser sees and thinks, to be read from across a room on a robot's screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from fluxformer_core.flow.colours import flow_colours
+from fluxformer_core.render.canvas import Box, Colour, Page
+from fluxformer_core.stream.prepare import depth_to_grey, to_rgb
+from fluxformer_core.types import SECOND, ActionEvent, EventKind, Pixels, Recognition, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fluxformer_core.stream.people import PersonView
+    from fluxformer_core.stream.recognizer import Selection
+
+# The layout, in units; draw_overlay scales them to the height asked for.
+_PAGE = (854.0, 480.0)
+_CAMERA: Box = (17, 17, 377, 287)
+_PANEL: Box = (400, 14, 840, 290)
+_CURVE: Box = (14, 313, 840, 350)
+_STRIP_TOP, _STRIP_BOTTOM, _GAP = 366.0, 464.0, 3.0
+_BAR_TOP, _BAR_PITCH, _BARS = 134.0, 27.0, 5
+
+BACKGROUND, HOLLOW, QUIET, INK = (17, 19, 24), (38, 42, 51), (148, 156, 170), (242, 244, 247)
+_BAR, _LINK = (88, 112, 156), (70, 76, 90)
+STATE_COLOURS: dict[State | None, Colour] = {
+    None: QUIET,
+    State.WARMING_UP: QUIET,
+    State.IDLE: (96, 165, 250),
+    State.UNKNOWN: (251, 191, 36),
+    State.ACTION: (52, 211, 153),
+}
+_STATE_NAMES: dict[State | None, str] = {
+    None: "waiting for images",
+    State.WARMING_UP: "warming up",
+    State.IDLE: "idle",
+    State.UNKNOWN: "unknown",
+}
+_EVENT_VERBS = {EventKind.STARTED: "started", EventKind.UPDATED: "goes on", EventKind.ENDED: "ended"}
+
+FLOW_RADIUS = 1.0  # frame heights per second: a brisk arm gets the full colour
+_FLOW_SIDE = 48  # px: flow is coloured small, for colouring is most of the work, and enlarged
+_FULL_MOTION = 1.0  # frame heights per second that fill the motion curve's height; faster motion stretches it
+
+
+def draw_overlay(
+    frame: np.ndarray,
+    *,
+    recognition: Recognition | None,
+    event: ActionEvent | None,
+    selection: Selection | None = None,
+    people: Sequence[PersonView] | None = None,
+    height: int = 480,
+) -> np.ndarray:
+    """Draw the camera's image, what was recognised, and the clip that it was recognised from.
+
+    Args:
+        frame: (H, W, 3) uint8 RGB; see `visible` for other pixels.
+        recognition: the newest one; None before the first.
+        event: the newest one; None before the first.
+        selection: the frames that the recognition looked at; None leaves their place empty.
+        people: who is followed in the image, if people are told apart; their squares are drawn.
+        height: px of the picture, even; it is 16:9 whatever the camera's shape.
+
+    Returns:
+        (height, width, 3) uint8 RGB, of even width.
+    """
+    page = Page(_PAGE, height, BACKGROUND)
+    colour = STATE_COLOURS[recognition.state if recognition else None]
+    camera = page.picture(frame, _CAMERA)
+    page.frame(camera, colour, 3)
+    _draw_people(page, people or (), camera, frame.shape[1])
+    _draw_state(page, recognition, colour, _STATE_NAMES[None] if people is None or people else "nobody in view")
+    _draw_event(page, recognition, event)
+    if recognition is not None:
+        _draw_scores(page, recognition, colour)
+    if recognition is not None and selection is not None:
+        _draw_motion(page, recognition, selection, colour)
+        _draw_strip(page, recognition, selection)
+    else:
+        _draw_nothing_yet(page, recognition)
+    return page.pixels()
+
+
+def visible(image: np.ndarray, pixels: Pixels, depth_range: tuple[float, float]) -> np.ndarray:
+    """Any image as uint8 RGB; depth is bright where near, black where nothing was read or beyond `depth_range` (m)."""
+    if pixels is Pixels.DEPTH:
+        image, pixels = depth_to_grey(image, depth_range), Pixels.GREY
+    return to_rgb(image, pixels)
+
+
+def readable(label: str) -> str:
+    """A label as people write it."""
+    return label.replace("_", " ")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _seconds(nanoseconds: int) -> str:
+    return f"{nanoseconds / SECOND:.1f} s"
+
+
+def _draw_people(page: Page, people: Sequence[PersonView], camera: Box, width: int) -> None:
+    scale = (camera[2] - camera[0]) / width
+    for person in people:
+        left, top, right, bottom = (camera[i % 2] + side * scale for i, side in enumerate(person.box))
+        said = person.recognition
+        state = said.state if said else None
+        colour = STATE_COLOURS[state]
+        page.frame((left + 2, top + 2, right - 2, bottom - 2), colour, 2)
+        words = readable(said.label) if said and state is State.ACTION else _STATE_NAMES[state]
+        page.text((left + 7, top + 18), f"{person.id}: {words}", 14, colour, room=right - left - 12)
+
+
+def _draw_state(page: Page, recognition: Recognition | None, colour: Colour, nothing: str) -> None:
+    left, _, right, _ = _PANEL
+    state = recognition.state if recognition else None
+    action = recognition is not None and state is State.ACTION
+    headline = nothing if recognition is None else readable(recognition.label) if action else _STATE_NAMES[state]
+    page.fill((left, 17, left + 6, 75), colour)
+    left += 20
+    score = _percent(recognition.score) if recognition and action else ""
+    if score:
+        page.text((right, 62), score, 26, colour, "rs")
+        right -= page.text_width(score, 26) + 16
+    page.text((left, 62), headline, 46, colour, room=right - left)
+
+
+def _draw_event(page: Page, recognition: Recognition | None, event: ActionEvent | None) -> None:
+    if event is None:
+        return
+    now = max(event.stamp, recognition.stamp if recognition else 0)
+    words = f"{readable(event.label)}  #{event.instance}  {_EVENT_VERBS[event.kind]}"
+    if event.taken_back:
+        words = f"#{event.instance}  taken back {_seconds(now - event.stamp)} ago"
+    elif event.kind is EventKind.ENDED:
+        words += f" {_seconds(now - event.end)} ago after {_seconds(event.end - event.start)}"
+    elif event.kind is EventKind.STARTED:
+        words += f" {_seconds(now - event.start)} ago"
+    else:
+        words += f" for {_seconds(now - event.start)}"
+    peak = event.score
+    if recognition and event.kind is not EventKind.ENDED and recognition.label == event.label:
+        peak = max(peak, recognition.score)  # events are sent at changes only; scores have grown since
+    left, _, right, _ = _PANEL
+    page.text((left + 20, 100), f"{words},  peak {_percent(peak)}", 15, QUIET, room=right - left - 20)
+
+
+def _draw_scores(page: Page, recognition: Recognition, colour: Colour) -> None:
+    entries = recognition.scores[:_BARS]
+    # An action keeps its name for a while after another scores more: it is the name that is marked.
+    named = recognition.label if recognition.state is State.ACTION else None
+    lit = named or next((entry.label for entry in entries), None)
+    rows = [(readable(e.label), e.score, colour if e.label == named else _BAR, e.label == lit) for e in entries]
+    if rows:
+        rows.append(("none of these", recognition.unknown_score, STATE_COLOURS[State.UNKNOWN], False))
+    left, _, right, _ = _PANEL
+    start, end = left + 146, right - 52
+    for row, (name, score, bar, bright) in enumerate(rows):
+        y = _BAR_TOP + row * _BAR_PITCH
+        page.text((start - 12, y + 5.5), name, 16, INK if bright else QUIET, "rs", room=start - 12 - left)
+        page.fill((start, y - 7, end, y + 7), HOLLOW)
+        page.fill((start, y - 7, start + (end - start) * min(max(score, 0.0), 1.0), y + 7), bar)
+        page.text((right, y + 5.5), _percent(score), 16, INK if bright else QUIET, "rs")
+
+
+def _draw_motion(page: Page, recognition: Recognition, selection: Selection, colour: Colour) -> None:
+    """The motion of the whole window; from each selected moment a thread runs down to its frame in the strip."""
+    left, top, right, bottom = _CURVE
+    heights = bottom - (bottom - top) * selection.motion / max(_FULL_MOTION, float(selection.motion.max()))
+    since = selection.window_stamps - selection.window_stamps[0]
+    curve = np.column_stack([left + (right - left) * since / max(1, since[-1]), heights])
+    chosen = curve[np.searchsorted(selection.window_stamps, selection.stamps)]
+    page.area([(left, bottom), *curve, (right, bottom)], HOLLOW)
+    for box, (x, y) in zip(_cells(len(chosen)), chosen, strict=True):
+        page.line([(x, y), (x, bottom), ((box[0] + box[2]) / 2, _STRIP_TOP)], _LINK)
+    page.line(curve, QUIET, 1.5)
+    for x, y in chosen:
+        page.dot((x, y), 2.6, colour)
+    page.text((left, top - 2), f"motion {recognition.motion:.2f} frame heights/s", page.legible(12), QUIET)
+
+
+def _draw_strip(page: Page, recognition: Recognition, selection: Selection) -> None:
+    boxes = _cells(len(selection.frames))
+    side = boxes[0][2] - boxes[0][0]
+    size = page.legible(11)
+    spacing = max(1, int(np.ceil(2.9 * size / (side + _GAP))))  # cells between two times that do not touch
+    for place, (left, top, right, bottom) in enumerate(boxes):
+        page.picture(selection.frames[place], (left, top, right, bottom))
+        field = cv2.resize(selection.flow[place], (_FLOW_SIDE, _FLOW_SIDE), interpolation=cv2.INTER_AREA)
+        page.picture(flow_colours(field, FLOW_RADIUS), (left, bottom + 2, right, bottom + 2 + side))
+        if (len(boxes) - 1 - place) % spacing == 0:
+            ago = (recognition.stamp - int(selection.stamps[place])) / SECOND
+            when = f"-{ago:.1f} s" if ago >= 0.05 else "now"
+            page.text(((left + right) / 2, bottom + side + 13), when, size, QUIET, "ms")
+
+
+def _draw_nothing_yet(page: Page, recognition: Recognition | None) -> None:
+    page.fill((_CURVE[0], _CURVE[3] - 1, _CURVE[2], _CURVE[3]), HOLLOW)
+    for left, top, right, bottom in _cells(16):
+        page.fill((left, top, right, bottom), HOLLOW)
+        page.fill((left, bottom + 2, right, 2 * bottom - top + 2), HOLLOW)
+    if recognition is not None and recognition.state is State.WARMING_UP:
+        page.text((_CURVE[0], _CURVE[1] - 2), f"{recognition.frames_in_window} frames so far", 12, QUIET)
+
+
+def _cells(count: int) -> list[Box]:
+    """Boxes of the frames of the strip; those of their flow lie right below."""
+    left, _, right, _ = _CURVE
+    side = min((_STRIP_BOTTOM - _STRIP_TOP - 2) / 2, (right - left - (count - 1) * _GAP) / count)
+    pitch = (right - left - side) / max(1, count - 1)
+    return [(left + i * pitch, _STRIP_TOP, left + i * pitch + side, _STRIP_TOP + side) for i in range(count)]

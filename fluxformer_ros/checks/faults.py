@@ -1,0 +1,273 @@
+"""Does to the recogniser what cameras, disks and nets do, and tells what came of it: the table in docs/faults.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from rclpy.impl.logging_severity import LoggingSeverity
+from rclpy.logging import get_logger
+from sensor_msgs.msg import CompressedImage, Image
+
+from fluxformer_core.bundle import Bundle, default_bundle_path
+from fluxformer_core.errors import FluxformerError
+from fluxformer_core.stream.recognizer import Recognizer
+from fluxformer_core.types import SECOND, Pixels, Update
+from fluxformer_ros.node.images import image_to_compressed, image_to_msg
+from fluxformer_ros.node.messages import time_to_msg
+from fluxformer_ros.node.worker import Worker
+
+_PERIOD = SECOND // 30
+_PATIENCE = 60.0  # s: for one image
+_SIZE = (48, 64)
+
+
+class Subject:
+    """A recogniser's worker that is given one message after the other."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.updates: list[Update] = []
+        self.recognizer = Recognizer(bundle)
+        logger = get_logger("fault_check")
+        logger.set_level(LoggingSeverity.FATAL)  # what is refused is what is asked for
+        self.worker = Worker(self.recognizer, lambda update, _frame: self.updates.append(update), logger, 1)
+        self.stamp = 1000 * SECOND
+        self._count = 0
+
+    @contextmanager
+    def at_work(self) -> Iterator[Subject]:
+        """The worker's thread runs within."""
+        self.worker.start()
+        try:
+            yield self
+        finally:
+            self.worker.stop()
+
+    def give(self, message: Image | CompressedImage, *, after: int = _PERIOD, stamp: int | None = None) -> None:
+        """Leave a message in the mailbox, `after` ns by stamp behind the one before, and wait for its fate.
+
+        Raises:
+            TimeoutError: if it has none.
+        """
+        self.stamp = self.stamp + after if stamp is None else stamp
+        message.header.stamp = time_to_msg(self.stamp)
+        done, end = self.done, time.monotonic() + _PATIENCE
+        self.worker.mailbox.put(message)
+        while self.done == done:
+            if time.monotonic() > end:
+                raise TimeoutError("a message was neither recognised nor refused")
+            time.sleep(0.0005)
+
+    def good(self, **changes: Any) -> Image:
+        """An image as it should be, but for the changes; no two are alike."""
+        self._count += 1
+        pixels = np.random.default_rng(self._count).integers(0, 256, (*_SIZE, 3), np.uint8)
+        message = image_to_msg(pixels, Pixels.RGB, 0, "eye")
+        for name, value in changes.items():
+            setattr(message, name, value)
+        return message
+
+    @property
+    def done(self) -> int:
+        """Messages that have met their fate."""
+        return self.worker.pushed + self.worker.refused.total() + self.worker.failures
+
+    def counts(self) -> dict[str, int]:
+        """Everything that is counted."""
+        counters = self.recognizer.counters
+        return {
+            "recognised": counters.admitted,
+            "skipped": counters.skipped,
+            "repeated": counters.duplicates,
+            "late": counters.late,
+            "refused": self.worker.refused.total(),
+            "failed": self.worker.failures,
+            **{f"reset by {cause.value}": count for cause, count in counters.resets.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that goes wrong, and the one count that must show it."""
+
+    name: str
+    inject: Callable[[Subject], None]
+    counted: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a fault led to."""
+
+    fault: str
+    counts: dict[str, int]  # those that grew
+    said: str  # why an image was refused or failed, if one was
+    went_on: bool  # whether the images after it were recognised
+    as_expected: bool
+
+
+def _depth(subject: Subject, value: float) -> None:
+    for _ in range(8):
+        subject.give(image_to_msg(np.full(_SIZE, value, np.float32), Pixels.DEPTH, 0, "eye"))
+
+
+def _times(count: int, after: int) -> Callable[[Subject], None]:
+    def inject(subject: Subject) -> None:
+        for _ in range(count):
+            subject.give(subject.good(), after=after)
+
+    return inject
+
+
+def _out_of_order(subject: Subject) -> None:
+    subject.give(subject.good())
+    subject.give(subject.good(), after=-_PERIOD // 2)
+
+
+def _flicker(subject: Subject) -> None:
+    for size in ((48, 64), (1, 1), (96, 128), (48, 64)):
+        subject.give(image_to_msg(np.zeros((*size, 3), np.uint8), Pixels.RGB, 0, "eye"))
+
+
+def _cut_jpeg(subject: Subject) -> None:
+    message = image_to_compressed(np.zeros((*_SIZE, 3), np.uint8), Pixels.RGB, 0, "eye")
+    message.data = message.data[: len(message.data) // 2]
+    subject.give(message)
+
+
+def _bomb(subject: Subject) -> None:
+    """A PNG of a few bytes that says it is 60000 x 60000."""
+    header = (
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+    )
+    message = CompressedImage(format="png")
+    message.data = header + b"\0\0\0\0" + struct.pack(">I", 0) + b"IEND" + b"\xaeB\x60\x82"
+    subject.give(message)
+
+
+def _sick_model(answer: Callable[[Any], Any]) -> Callable[[Subject], None]:
+    """A model whose backend fails, or answers nonsense, while something moves; it is well again afterwards."""
+
+    def inject(subject: Subject) -> None:
+        model: Any = subject.recognizer._model
+
+        class Sick:
+            engine = model.engine
+
+            def __call__(self, *inputs: Any) -> Any:
+                return answer(model(*inputs))
+
+        subject.recognizer._model = Sick()  # type: ignore[assignment]
+        try:
+            end = subject.worker.failures + 1
+            for _ in range(200):
+                subject.give(subject.good())
+                if subject.worker.failures == end:
+                    return
+        finally:
+            subject.recognizer._model = model
+
+    return inject
+
+
+def _broken(_prediction: Any) -> Any:
+    raise RuntimeError("CUDA error: device-side assert triggered")
+
+
+def _nonsense(prediction: Any) -> Any:
+    prediction.logits.fill_(float("nan"))
+    return prediction
+
+
+def _big(subject: Subject) -> None:
+    subject.give(image_to_msg(np.zeros((4320, 7680, 3), np.uint8), Pixels.RGB, 0, "eye"))
+
+
+FAULTS = (
+    Fault("data cut short", lambda s: s.give(s.good(data=b"\0" * 50)), "refused"),
+    Fault("row step too small", lambda s: s.give(s.good(step=3)), "refused"),
+    Fault("row step of 4 GB", lambda s: s.give(s.good(step=2**32 - 1)), "refused"),
+    Fault("no pixels", lambda s: s.give(s.good(width=0)), "refused"),
+    Fault("sides of 4 billion px", lambda s: s.give(s.good(height=2**32 - 1, width=2**32 - 1)), "refused"),
+    Fault("unknown encoding", lambda s: s.give(s.good(encoding="rgb7")), "refused"),
+    Fault("encoding of 100 000 characters", lambda s: s.give(s.good(encoding="x" * 100_000)), "refused"),
+    Fault("JPEG cut in half", _cut_jpeg, "refused"),
+    Fault("PNG of a few bytes that claims 60000 x 60000 px", _bomb, "refused"),
+    Fault("depth without any reading (NaN)", lambda s: _depth(s, float("nan")), "recognised"),
+    Fault("depth that is infinite", lambda s: _depth(s, float("inf")), "recognised"),
+    Fault("image of 1 x 1 px", lambda s: s.give(s.good(height=1, width=1, step=3, data=b"\0\0\0")), "recognised"),
+    Fault("image of 7680 x 4320 px", _big, "recognised"),
+    Fault("stamp zero", lambda s: s.give(s.good(), stamp=0), "refused"),
+    Fault("the same stamp again", _times(5, 0), "repeated"),
+    Fault("images out of order", _out_of_order, "late"),
+    Fault("time jumps back an hour", lambda s: s.give(s.good(), after=-3600 * SECOND), "reset by time_jump"),
+    Fault("time jumps on an hour", lambda s: s.give(s.good(), after=3600 * SECOND), "reset by gap"),
+    Fault("camera of 200 Hz", _times(60, SECOND // 200), "skipped"),
+    Fault("camera of 1 Hz", _times(3, SECOND), "reset by gap"),
+    Fault("size changes from image to image", _flicker, "reset by size_change"),
+    Fault("backend fails on a forward pass", _sick_model(_broken), "failed"),
+    Fault("backend answers with NaN", _sick_model(_nonsense), "failed"),
+)
+
+
+def check(fault: Fault, subject: Subject) -> Outcome:
+    """Inject a fault between good images.
+
+    Raises:
+        TimeoutError: if the recogniser got stuck.
+    """
+    subject.give(subject.good(), after=10 * SECOND)
+    before, stamp = subject.counts(), subject.stamp
+    subject.worker.last_refusal = ""
+    fault.inject(subject)
+    after = subject.counts()
+    subject.stamp = subject.stamp or stamp  # a stamp of zero is a fault's
+    for _ in range(4):
+        subject.give(subject.good(), after=SECOND // 15)
+    went_on = subject.counts()["recognised"] - after["recognised"] >= 3
+    said = subject.worker.last_refusal or (subject.worker.last_failure[0] if after["failed"] > before["failed"] else "")
+    grown = {name: after[name] - before[name] for name in after if after[name] > before[name]}
+    return Outcome(fault.name, grown, said, went_on, fault.counted in grown and went_on)
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """The outcomes for people, in Markdown."""
+    lines = ["| what was done | what was counted | what was said | afterwards |", "| --- | --- | --- | --- |"]
+    for outcome in outcomes:
+        counts = ", ".join(f"{count} {name}" for name, count in outcome.counts.items())
+        said = outcome.said if len(outcome.said) <= 100 else f"{outcome.said[:97]}..."
+        afterwards = "goes on" if outcome.went_on else "STOPS"
+        lines.append(f"| {outcome.fault} | {counts or 'nothing'} | {said.replace('|', '/')} | {afterwards} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the check.
+
+    Returns:
+        The exit code: 1 if a fault was not counted as it should be or stopped the recogniser, 2 if it cannot be tried.
+    """
+    parser = argparse.ArgumentParser(description=__doc__, epilog="example: python -m fluxformer_ros.checks.faults")
+    parser.add_argument("--model", metavar="FILE", help="another model than the one that is shipped")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    options = parser.parse_args(args)
+    try:
+        with Subject(Bundle.load(options.model or default_bundle_path())).at_work() as subject:
+            outcomes = [check(fault, subject) for fault in FAULTS]
+    except (FluxformerError, TimeoutError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps([asdict(outcome) for outcome in outcomes]) if options.json else table(outcomes), end="")
+    return int(not all(outcome.as_expected for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

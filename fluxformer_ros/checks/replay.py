@@ -1,0 +1,142 @@
+"""Plays a bag to a running recogniser and checks that it says what the same recogniser says offline."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fluxformer_core.bundle import default_bundle_path
+from fluxformer_core.errors import FluxformerError, SourceError
+from fluxformer_core.evaluation.bags.agreement import Agreement, compare_runs, describe
+from fluxformer_core.evaluation.bags.finding import Job, find_bags, find_streams
+from fluxformer_core.evaluation.bags.outcome import Outcome
+from fluxformer_core.evaluation.bags.processes import watch_streams
+from fluxformer_core.evaluation.bags.recorded import read_results
+from fluxformer_core.evaluation.bags.watch import Watcher
+from fluxformer_ros.tools.graph import Graph, GraphError
+from fluxformer_ros.tools.recorder_node import HEARS
+
+_POLL = 0.1  # s
+_START = 120.0  # s: for the recogniser to subscribe, on the slowest of machines
+_DRAIN = 2.0  # s: for the last images to be recognised
+_EXAMPLE = """examples:
+  python -m fluxformer_ros.checks.replay my_bag
+  python -m fluxformer_ros.checks.replay my_bag --topic /camera/color/image_raw --keep results
+then: fluxformer evaluate results --truth truth.csv"""
+
+
+def record(job: Job, out: Path, *, model: Path | None = None, rate: float = 1.0) -> None:
+    """Play a bag in real time, with /clock, into a recogniser, and record what that says.
+
+    Args:
+        job: a bag of images.
+        out: the bag of results that is made.
+        model: file of the model; the shipped one if None.
+        rate: speed of the playback.
+
+    Raises:
+        GraphError: if a process fails.
+    """
+    clock = ["--ros-args", "-p", "use_sim_time:=true"]
+    # Every score, so that figures of frames are whole; no image is lost on the way, only replaced if it comes too late.
+    settings = ["-p", "top_k:=1000", "-p", "qos_overrides./image.subscription.reliability:=reliable"]
+    settings += ["-p", "camera_timeout:=60.0"]  # a busy machine is no camera that went away
+    named = ["-p", f"model:={model}"] if model else []
+    played = [str(job.path), "--topic", job.topic, "--clock", "--reliable", "--rate", str(rate), "--wait", str(_START)]
+    with Graph() as graph:
+        source = ["--played", str(job.path), "--topic", job.topic]
+        graph.start("recorder", "fluxformer_ros.tools.recorder_node", str(out), *source, *clock, quiet=True)
+        graph.start("recognizer", "fluxformer_ros.node.recognizer_node", *clock, *settings, *named)
+        end = time.monotonic() + _START
+        while f"{HEARS} /recognizer/recognition" not in graph.said("recorder") and time.monotonic() < end:
+            _watch(graph)
+        graph.start("player", "fluxformer_ros.tools.player_node", *played, quiet=True)
+        while graph.running("player"):
+            _watch(graph)
+        time.sleep(_DRAIN)
+        graph.stop("recognizer")
+        graph.stop("recorder")
+
+
+def _watch(graph: Graph) -> None:
+    """Wait a moment.
+
+    Raises:
+        GraphError: if a process is gone by then.
+    """
+    for name in ("recognizer", "recorder"):
+        if not graph.running(name):
+            raise GraphError(f"{name} ended early:\n{graph.said(name)}")
+    time.sleep(_POLL)
+
+
+def check(job: Job, out: Path, *, model: Path | None = None, rate: float = 1.0) -> tuple[Agreement, Outcome]:
+    """Record a live run and compare it with the offline one.
+
+    Args:
+        job: a bag of images.
+        out: the bag of results that is made.
+        model: file of the model; the shipped one if None.
+        rate: speed of the playback.
+
+    Returns:
+        How far they agree, and the live run.
+
+    Raises:
+        GraphError: if a process fails.
+        SourceError: if the bag or the results cannot be used.
+    """
+    record(job, out, model=model, rate=rate)
+    (results,), _ = find_streams(find_bags([out]), {})
+    live = read_results(results)
+    (offline,) = watch_streams(Watcher(model or default_bundle_path()), [job], 1)
+    for outcome in (live, offline):
+        if not outcome.usable:
+            raise SourceError(f"{outcome.job.bag}: {outcome.faults[-1].text}")
+    return compare_runs(live, offline), live
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the check.
+
+    Returns:
+        The exit code: 1 if live and offline differ in too many windows, 2 if the bag cannot be played.
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("bag", type=Path, metavar="BAG", help="a bag of images")
+    parser.add_argument("--topic", help="of the images; needed where it has several image topics")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="another model than the one that is shipped")
+    parser.add_argument("--rate", type=float, default=1.0, help="speed of the playback (default: %(default)s)")
+    parser.add_argument("--keep", type=Path, metavar="BAG", help="keep the bag of results here")
+    options = parser.parse_args(args)
+    try:
+        jobs, faults = find_streams(
+            find_bags([options.bag]),
+            {name: frozenset([options.topic]) for name in find_bags([options.bag])} if options.topic else {},
+        )
+        if len(jobs) != 1 or jobs[0].results:
+            topics = ", ".join(job.topic for job in jobs)
+            reason = faults[0].text if faults else f"choose one of its images with --topic: {topics}"
+            raise SourceError(f"{options.bag}: {reason}")
+        with TemporaryDirectory(prefix="fluxformer_") as folder:
+            out = options.keep or Path(folder) / "results"
+            agreement, live = check(jobs[0], out, model=options.model, rate=options.rate)
+        print(describe(agreement, live.origin))
+        if dropped := sum(live.drops.values()):
+            print(f"{dropped} images came faster than they were recognised: quieten the machine, or lower --rate")
+    except FluxformerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0 if agreement.enough else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""The same answers in other packages' words, for nodes that know those: active when the packages are installed."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import Header
+
+from fluxformer_core.types import EventKind, Recognition, State, Update
+from fluxformer_ros.node.messages import time_to_msg
+
+_MOST_BODIES = 16  # gesture topics at once
+_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+GESTURES = {"wave": "WAVING", "arm_cross": "ARMS_CROSSED"}
+"""Our labels that have a name among the gestures of REP-155."""
+
+
+def installed(package: str) -> ModuleType | None:
+    """The messages of a package, if it is installed."""
+    try:
+        return importlib.import_module(f"{package}.msg")
+    except ImportError:
+        return None
+
+
+class Adapters:
+    """Publishes recognitions as vision_msgs and events as hri_msgs.
+
+    `~/classification` (vision_msgs/Classification) has the scores of each recognition, classes being numbers as the
+    package wants them; `~/label_info` (vision_msgs/LabelInfo, transient local) says what the numbers mean. The start of
+    an action that REP-155 has a name for goes to `/humans/bodies/<person_id>/gesture` (hri_msgs/Gesture), if people are
+    told apart and their ids can stand in a topic's name.
+
+    Args:
+        node: owns the topics.
+        vision: vision_msgs.msg, or None.
+        hri: hri_msgs.msg, or None.
+    """
+
+    def __init__(self, node: LifecycleNode, vision: ModuleType | None, hri: ModuleType | None) -> None:
+        self._node, self._vision, self._hri = node, vision, hri
+        self._ids: dict[str, str] = {}
+        self._bodies: dict[str, Publisher[Any]] = {}
+        if vision is not None:
+            self._scores = node.create_lifecycle_publisher(vision.Classification, "~/classification", 10)
+            self._labels = node.create_lifecycle_publisher(vision.LabelInfo, "~/label_info", _LATCHED)
+
+    @property
+    def publishers(self) -> list[LifecyclePublisher[Any]]:
+        """To be destroyed with the node's others."""
+        return [] if self._vision is None else [self._scores, self._labels]
+
+    def close(self) -> None:
+        """Take back the gesture topics."""
+        for publisher in self._bodies.values():
+            self._node.destroy_publisher(publisher)
+        self._bodies.clear()
+
+    def announce(self, labels: Sequence[str], threshold: float, stamp: int) -> None:
+        """Say what classes there are from now on; stamp in ns."""
+        self._ids = {label: str(number) for number, label in enumerate(labels)}
+        if self._vision is None:
+            return
+        message = self._vision.LabelInfo(header=Header(stamp=time_to_msg(stamp)), threshold=threshold)
+        message.class_map = [
+            self._vision.VisionClass(class_id=number, class_name=label) for number, label in enumerate(labels)
+        ]
+        self._labels.publish(message)
+
+    def publish(self, update: Update, frame_id: str) -> None:
+        """Say what one image led to."""
+        if self._vision is not None and update.recognition is not None:
+            self._classify(update.recognition, frame_id)
+        if self._hri is not None:
+            for event in update.events:
+                if event.kind is not EventKind.ENDED and event.person_id and event.label in GESTURES:
+                    self._gesture(event.person_id, event.label, event.stamp, frame_id)
+
+    def _classify(self, recognition: Recognition, frame_id: str) -> None:
+        assert self._vision is not None
+        message = self._vision.Classification(header=Header(stamp=time_to_msg(recognition.stamp), frame_id=frame_id))
+        if recognition.state is State.ACTION:  # otherwise nothing that is known is done, which no scores say
+            message.results = [
+                self._vision.ObjectHypothesis(class_id=self._ids[entry.label], score=entry.score)
+                for entry in recognition.scores
+                if entry.label in self._ids
+            ]
+        self._scores.publish(message)
+
+    def _gesture(self, person: str, label: str, stamp: int, frame_id: str) -> None:
+        if not re.fullmatch("[A-Za-z0-9_]+", person) or "__" in person:
+            return
+        assert self._hri is not None
+        if person not in self._bodies:
+            if len(self._bodies) >= _MOST_BODIES:
+                self._node.destroy_publisher(self._bodies.pop(next(iter(self._bodies))))
+            topic = f"/humans/bodies/{person}/gesture"
+            self._bodies[person] = self._node.create_publisher(self._hri.Gesture, topic, 10)
+        message = self._hri.Gesture(header=Header(stamp=time_to_msg(stamp), frame_id=frame_id))
+        message.gesture = getattr(self._hri.Gesture, GESTURES[label])
+        self._bodies[person].publish(message)

@@ -1,0 +1,255 @@
+"""~/enroll and ~/forget: teaching the running recogniser new actions, and making it forget them.
+
+A thread of its own looks at the examples, so that neither images nor services wait for it. What becomes of them is
+decided where the executor calls, one thing after the other.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fluxformer.action import Enroll
+from fluxformer.msg import ActionScore
+from fluxformer.srv import Forget
+from rclpy.action.server import ActionServer, CancelResponse, ServerGoalHandle
+from rclpy.node import Node
+
+from fluxformer_core.bundle import Bundle
+from fluxformer_core.enrolled import MOST_EXAMPLES, EnrolledAction
+from fluxformer_core.enrollment.capture import Sight, SpellCatcher
+from fluxformer_core.enrollment.examples import Example, describe
+from fluxformer_core.enrollment.file import load_enrolled, save_enrolled
+from fluxformer_core.enrollment.teaching import refuse_name, teach
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.stream.recognizer import Recognizer
+from fluxformer_core.stream.taught import KnownActions
+from fluxformer_core.types import SECOND
+from fluxformer_ros.node.worker import Worker
+
+USUAL_DURATION, LONGEST_DURATION = 60.0, 600.0  # s
+_FEEDBACK_PERIOD = 0.5  # s: feedback comes at least this often
+_NEXT = "perform the action, then stand still"
+_FIRST = "stand still, then perform the action, then stand still"
+
+
+@dataclass(frozen=True)
+class _Model:
+    """What there is to teach, from configure to cleanup."""
+
+    bundle: Bundle
+    recognizer: Recognizer
+    worker: Worker
+    file: Path
+
+
+@dataclass
+class _Session:
+    """One goal, from its acceptance to its result."""
+
+    goal: ServerGoalHandle[Any, Any, Any]
+    wanted: int
+    deadline: float  # by time.monotonic
+    sights: queue.SimpleQueue[Sight] = field(default_factory=queue.SimpleQueue)
+    examples: list[Example] = field(default_factory=list)
+    failure: str = ""  # why there cannot be a lesson
+
+
+class Enrollment:
+    """The action and the service; they exist as long as the node, and say so when there is nothing to teach.
+
+    Args:
+        node: offers them.
+        changed: called when other actions are known than before.
+    """
+
+    def __init__(self, node: Node, changed: Callable[[], None]) -> None:
+        self._node, self._changed = node, changed
+        self._model: _Model | None = None
+        self._active = False
+        self._session: _Session | None = None
+        self._thread: threading.Thread | None = None
+        self._server = ActionServer(
+            node,
+            Enroll,
+            "~/enroll",
+            self._conclude,
+            handle_accepted_callback=self._begin,
+            cancel_callback=lambda _goal: CancelResponse.ACCEPT,
+        )
+        node.create_service(Forget, "~/forget", self._on_forget)
+
+    def configure(self, bundle: Bundle, recognizer: Recognizer, worker: Worker, file: Path) -> None:
+        """Take over a model, and recognise what it was taught earlier; a file that cannot be used is warned of."""
+        self._model = _Model(bundle, recognizer, worker, file)
+        try:
+            taught = load_enrolled(file, bundle)
+            if taught:
+                recognizer.enroll((*bundle.enrolled, *taught))
+                self._node.get_logger().info(f"taught earlier: {', '.join(action.label for action in taught)}")
+        except ConfigError as error:
+            self._node.get_logger().warning(f"{error}; going on without")
+
+    def activate(self) -> None:
+        """Accept goals from now on."""
+        self._active = True
+
+    def deactivate(self) -> None:
+        """Refuse goals from now on; one that is being pursued ends without a result."""
+        self._active = False
+        if self._session is not None:
+            self._session.failure = "the recogniser was deactivated; nothing was learnt"
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def cleanup(self) -> None:
+        """Let go of the model."""
+        self._model = None
+
+    def destroy(self) -> None:
+        """Stop offering the action."""
+        self._server.destroy()
+
+    def _begin(self, goal: ServerGoalHandle[Any, Any, Any]) -> None:
+        request = goal.request
+        seconds = request.duration.sec + request.duration.nanosec / SECOND
+        if refusal := self._refusal(request, seconds):
+            goal.execute(lambda goal: _refuse(goal, refusal))
+            return
+        session = _Session(goal, request.examples, time.monotonic() + (seconds or USUAL_DURATION))
+        self._session = session
+        self._thread = threading.Thread(target=self._collect, args=(session,), name="enrolment")
+        self._thread.start()
+
+    def _refusal(self, request: Any, seconds: float) -> str:
+        """Why this goal cannot even be begun; empty if it can."""
+        if self._model is None or not self._active:
+            return "the recogniser is not active; activate it first"
+        if self._model.worker.people is not None:
+            return "people are told apart, and which of them teaches is not known; set people to false to teach"
+        if self._session is not None:
+            return f"{self._session.goal.request.label} is being taught; wait for its end, or cancel it"
+        if request.examples > MOST_EXAMPLES:
+            return f"{request.examples} examples are more than {MOST_EXAMPLES}"
+        if not 0 <= seconds <= LONGEST_DURATION:
+            return f"a duration of {seconds:g} s is not within 0..{LONGEST_DURATION:g} s"
+        try:
+            KnownActions(self._model.bundle)
+        except ConfigError as error:
+            return str(error)
+        return refuse_name(request.label, self._model.bundle.labels, self._model.recognizer.enrolled)
+
+    def _collect(self, session: _Session) -> None:
+        """Look at examples until there are enough; the thread's whole life."""
+        model = self._model
+        assert model is not None
+        catcher = SpellCatcher()
+        model.worker.observer = lambda recognizer: session.sights.put(catcher.look(recognizer))
+        try:
+            self._watch(session, model.recognizer)
+        except Exception as error:
+            session.failure = f"an example could not be looked at: {error}"
+        finally:
+            model.worker.observer = None
+        session.goal.execute(self._conclude)
+
+    def _watch(self, session: _Session, recognizer: Recognizer) -> None:
+        hint, moving, told = _FIRST, False, 0.0
+        while len(session.examples) < (session.wanted or MOST_EXAMPLES):
+            if session.failure or session.goal.is_cancel_requested or time.monotonic() >= session.deadline:
+                return
+            try:
+                sight = session.sights.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if sight.footage is not None:
+                session.examples.append(describe(recognizer, sight.footage))
+                hint = _NEXT
+            news = sight.footage is not None or bool(sight.hint) or sight.moving != moving
+            hint, moving = sight.hint or hint, sight.moving
+            if news or time.monotonic() - told >= _FEEDBACK_PERIOD:
+                told = time.monotonic()
+                session.goal.publish_feedback(
+                    Enroll.Feedback(examples=len(session.examples), moving=moving, motion=sight.motion, hint=hint)
+                )
+
+    def _conclude(self, goal: ServerGoalHandle[Any, Any, Any]) -> Any:
+        """Decide what becomes of the examples."""
+        session, self._session = self._session, None
+        assert session is not None
+        seen = len(session.examples)
+        if goal.is_cancel_requested:
+            goal.canceled()
+            return Enroll.Result(message="cancelled; nothing was learnt", examples=seen)
+        failure = session.failure
+        if not failure and (seen == 0 or seen < session.wanted):
+            wanted = f"{seen} of {session.wanted}" if session.wanted else "no"
+            failure = f"{wanted} examples were seen in time; stand still before and after each of them"
+        model = self._model
+        if failure or model is None:
+            goal.abort()
+            return Enroll.Result(message=failure or "the model is gone; nothing was learnt", examples=seen)
+        result = self._learn(model, session)
+        if result.accepted:
+            goal.succeed()
+        else:
+            goal.abort()
+        return result
+
+    def _learn(self, model: _Model, session: _Session) -> Any:
+        request, enrolled = session.goal.request, model.recognizer.enrolled
+        known = KnownActions(model.bundle)
+        lesson = teach(request.label, session.examples, known, enrolled, even_if_similar=request.even_if_similar)
+        result = Enroll.Result(
+            message=lesson.refusal,
+            examples=len(session.examples),
+            consistency=lesson.agreement,
+            similar=[ActionScore(label=label, score=likeness) for label, likeness in lesson.similar],
+        )
+        if lesson.action is None:
+            return result
+        result.accepted = True
+        result.message = f"{request.label} is known from {result.examples} examples"
+        result.message += self._adopt(model, (*enrolled, lesson.action))
+        self._node.get_logger().info(result.message)
+        return result
+
+    def _adopt(self, model: _Model, actions: Sequence[EnrolledAction]) -> str:
+        """Recognise these actions from now on; a warning if they cannot be kept for later."""
+        model.worker.enroll(actions)
+        self._changed()
+        own = {action.label for action in model.bundle.enrolled}
+        try:
+            save_enrolled(model.file, model.bundle, [action for action in actions if action.label not in own])
+        except ConfigError as error:
+            self._node.get_logger().warning(str(error))
+            return f"; only until the node stops: {error}"
+        return ""
+
+    def _on_forget(self, request: Forget.Request, response: Forget.Response) -> Forget.Response:
+        model = self._model
+        label = request.label
+        if model is None:
+            response.message = "no model is loaded; configure the recogniser first"
+        elif label in {action.label for action in model.bundle.enrolled}:
+            response.message = f"{label} is part of the model file; `fluxformer enroll --forget` removes it there"
+        elif label in model.bundle.labels:
+            response.message = f"{label} was learnt in training and cannot be forgotten"
+        elif label not in {action.label for action in model.recognizer.enrolled}:
+            response.message = f"{label} is not enrolled"
+        else:
+            left = [action for action in model.recognizer.enrolled if action.label != label]
+            response.success = True
+            response.message = f"{label} is forgotten" + self._adopt(model, left)
+        return response
+
+
+def _refuse(goal: ServerGoalHandle[Any, Any, Any], reason: str) -> Any:
+    goal.abort()
+    return Enroll.Result(message=reason)

@@ -1,0 +1,74 @@
+"""Holds what was heard against what the rendered actor did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fluxformer_core.actor import Performance
+from fluxformer_core.types import SECOND, ActionEvent, EventKind
+from fluxformer_ros.tools.graph import Run
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was said about one performance; errors in seconds, positive when the answer is late."""
+
+    performance: Performance
+    named: bool
+    start_error: float = 0.0
+    end_error: float = 0.0
+    instead: tuple[str, ...] = ()  # other labels given in its time
+
+
+def compare(script: Sequence[Performance], run: Run) -> tuple[list[Answer], list[ActionEvent]]:
+    """Find an event for every performance.
+
+    Args:
+        script: in seconds of the time line that the player followed.
+        run: what was played and heard.
+
+    Returns:
+        One answer for every performance, and the events that name something that nobody performed then.
+    """
+    stamps, dues = (np.array([getattr(frame, name) for frame in run.frames]) for name in ("stamp", "due"))
+
+    def seconds(stamp: int) -> float:
+        return float(np.interp(stamp, stamps, dues)) / SECOND
+
+    events = [event for event in run.transcript.events if event.kind is EventKind.ENDED and not event.taken_back]
+    spans = {event.instance: (seconds(event.start), seconds(event.end)) for event in events}
+    answers: list[Answer] = []
+    right: set[int] = set()
+    for performance in script:
+        during = [e for e in events if _overlap(spans[e.instance], (performance.start, performance.end)) > 0]
+        same = [event for event in during if event.label == performance.label]
+        right.update(event.instance for event in same)
+        others = tuple(event.label for event in during if event.label != performance.label)
+        if not same:
+            answers.append(Answer(performance, named=False, instead=others))
+            continue
+        first, last = spans[same[0].instance][0], spans[same[-1].instance][1]
+        answers.append(Answer(performance, True, first - performance.start, last - performance.end, others))
+    return answers, [event for event in events if event.instance not in right]
+
+
+def table(answers: Sequence[Answer], wrong: Sequence[ActionEvent]) -> str:
+    """The comparison, for people."""
+    lines = ["performed             from     to   named    start     end   also said"]
+    for answer in answers:
+        performance = answer.performance
+        errors = f"{answer.start_error:+7.2f} {answer.end_error:+7.2f}" if answer.named else f"{'':15}"
+        lines.append(
+            f"{performance.label:<18} {performance.start:7.1f} {performance.end:6.1f}   "
+            f"{'yes' if answer.named else 'NO':<5} {errors}   {', '.join(answer.instead)}".rstrip()
+        )
+    named = sum(answer.named for answer in answers)
+    lines.append(f"{named} of {len(answers)} performances named; {len(wrong)} events name what was not performed then")
+    return "\n".join(lines)
+
+
+def _overlap(a: tuple[float, float], b: tuple[float, float]) -> float:
+    return min(a[1], b[1]) - max(a[0], b[0])

@@ -1,0 +1,206 @@
+"""Player, recogniser and listener as three real processes over DDS, for the demo and the checks."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from fluxformer_core.errors import FluxformerError
+from fluxformer_ros.node.resources import resource
+from fluxformer_ros.tools.transcript import Transcript, read_transcript
+
+_POLL = 0.1  # s
+_START = 120.0  # s: for the recogniser to subscribe, on the slowest of machines
+_DRAIN = 1.0  # s: for the last images to be recognised
+_PATIENCE = 15.0  # s: for a process to end after it was asked to
+_PR_SET_PDEATHSIG = 1  # prctl.h
+
+
+class GraphError(FluxformerError):
+    """A process of the graph failed; the message holds what it said."""
+
+
+@dataclass(frozen=True)
+class PlayedFrame:
+    """One line of the player's log."""
+
+    stamp: int  # ns: as published
+    source: int
+    index: int
+    due: int  # ns since the playback began
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was played, and what was heard."""
+
+    frames: list[PlayedFrame]
+    transcript: Transcript
+
+
+def environment() -> dict[str, str]:
+    """The environment of the processes: this machine only, and shared memory that holds images."""
+    local = {
+        "FASTDDS_DEFAULT_PROFILES_FILE": str(resource("config/fastdds.xml")),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "PYTHONUNBUFFERED": "1",
+    }
+    # Without a domain of its own a second demo, or a robot on this machine, would talk into this one. The prefix is the
+    # ROS wheels', for those who have not activated anything.
+    defaults = {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100), "AMENT_PREFIX_PATH": sys.prefix}
+    return {**defaults, **os.environ, **local}
+
+
+class Graph:
+    """Child processes that never outlive this one; a context manager."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="fluxformer_")
+        self._environment = environment()
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def folder(self) -> Path:
+        """For files that are gone with the graph."""
+        return Path(self._folder.name)
+
+    def __enter__(self) -> Graph:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for child in self._children.values():
+            if child.poll() is None:
+                child.send_signal(signal.SIGINT)
+        for child in self._children.values():
+            _end(child)
+        self._folder.cleanup()
+
+    def start(self, name: str, module: str, *arguments: str, quiet: bool = False) -> None:
+        """Start `python -m module arguments` under a name; its standard output goes where ours goes unless quiet."""
+        with self._errors(name).open("wb") as errors, _uninterrupted():
+            self._children[name] = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                env=self._environment,
+                stdout=subprocess.DEVNULL if quiet else None,
+                stderr=errors,
+                start_new_session=True,  # Ctrl-C reaches the children through us, once and in order
+                preexec_fn=_prepare_child,  # noqa: PLW1509  # this process has no other threads
+            )
+
+    def running(self, name: str) -> bool:
+        """Whether the process still runs.
+
+        Raises:
+            GraphError: if it ended with an exit code other than 0.
+        """
+        code = self._children[name].poll()
+        if code:
+            raise GraphError(f"{name} ended with exit code {code}:\n{self.said(name)}")
+        return code is None
+
+    def pid(self, name: str) -> int:
+        """The process's number."""
+        return self._children[name].pid
+
+    def stop(self, name: str) -> None:
+        """Interrupt a process and wait for its end.
+
+        Raises:
+            GraphError: if it does not end, or not with exit code 0.
+        """
+        child = self._children[name]
+        child.send_signal(signal.SIGINT)
+        if not _end(child):
+            raise GraphError(f"{name} did not end within {_PATIENCE:.0f} s of Ctrl-C:\n{self.said(name)}")
+        self.running(name)
+
+    def said(self, name: str) -> str:
+        """What the process wrote to its standard error."""
+        return self._errors(name).read_text(encoding="utf-8", errors="replace").strip()
+
+    def _errors(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+
+def run_graph(
+    player: Sequence[str], *, model: str | None = None, parameters: Sequence[str] = (), quiet: bool = False
+) -> Run:
+    """Play sources to a recogniser until their end.
+
+    Args:
+        player: arguments of player_node.
+        model: file of the model; the shipped one if None.
+        parameters: of the recogniser, each as `name:=value`.
+        quiet: whether to keep back the events that the listener prints.
+
+    Raises:
+        GraphError: if a process fails, or if nothing was recognised; with the reason.
+    """
+    with Graph() as graph:
+        values = [*([f"model:={model}"] if model else []), *parameters]
+        arguments = ["--ros-args", *(word for value in values for word in ("-p", value))] if values else []
+        log, record = graph.folder / "played.jsonl", graph.folder / "heard.jsonl"
+        graph.start("recognizer", "fluxformer_ros.node.recognizer_node", *arguments)
+        graph.start("listener", "fluxformer_ros.tools.listener_node", "--record", str(record), quiet=quiet)
+        graph.start(
+            "player", "fluxformer_ros.tools.player_node", "--log", str(log), "--wait", str(_START), *player, quiet=quiet
+        )
+        while graph.running("player"):
+            for name in ("recognizer", "listener"):
+                if not graph.running(name):
+                    raise GraphError(f"{name} ended early:\n{graph.said(name)}")
+            time.sleep(_POLL)
+        time.sleep(_DRAIN)
+        graph.stop("recognizer")
+        time.sleep(_DRAIN)
+        graph.stop("listener")
+        run = Run(read_log(log), read_transcript(record))
+        if not run.transcript.recognitions:
+            status = run.transcript.statuses[-1].message if run.transcript.statuses else "it published no diagnostics"
+            raise GraphError(f"nothing was recognised; the recogniser says: {status}\n{graph.said('recognizer')}")
+        return run
+
+
+def read_log(path: Path) -> list[PlayedFrame]:
+    """What a player wrote with `--log`."""
+    return [PlayedFrame(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _end(child: subprocess.Popen[bytes]) -> bool:
+    """Wait for a child that was asked to end; whether it did so by itself."""
+    try:
+        child.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+        return False
+    return True
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put Ctrl-C off: between a child's birth and its registration it would leave an orphan."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _prepare_child() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    # If this process is killed, nobody is left to end its children.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,230 @@
+"""Plays a video, a folder, a bag, a camera or the rendered actor as if it were a camera's topic."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import rclpy
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CompressedImage, Image
+
+from fluxformer_core.errors import FluxformerError
+from fluxformer_core.io.sources import open_source
+from fluxformer_core.types import SECOND
+from fluxformer_ros.node.images import image_to_compressed, image_to_msg
+from fluxformer_ros.node.messages import time_to_msg
+from fluxformer_ros.node.process import keep_image_memory
+from fluxformer_ros.tools.actor_source import SIZE, open_drawn_actor
+from fluxformer_ros.tools.playback import Arrangement, Opener, Prefetched, Shot, arrange
+
+_POLL = 0.05  # s
+_ARRIVAL = 30.0  # s: for the last images to reach reliable subscribers
+_SETTLE = 0.5  # s: who listens to the subscriber must have found it, too
+_EXAMPLE = """example:
+  python -m fluxformer_ros.tools.player_node actor --loop
+  python -m fluxformer_ros.tools.player_node clip.mp4 --hold-before 1 --ros-args -r image:=/camera/image_raw"""
+
+
+class PlayerNode(Node):
+    """Publishes shots as `image`, when they are due.
+
+    Args:
+        compressed: publish sensor_msgs/CompressedImage on `image/compressed` instead.
+        reliable: resend what a subscriber missed, instead of what cameras usually do.
+        clock: publish the source's time as /clock and stamp images with it, instead of with the present time.
+        frame_id: of the images.
+    """
+
+    def __init__(self, *, compressed: bool, reliable: bool, clock: bool, frame_id: str) -> None:
+        super().__init__("player")
+        qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE) if reliable else qos_profile_sensor_data
+        topic = f"{self.resolve_topic_name('image')}/compressed" if compressed else "image"
+        self._images = self.create_publisher(CompressedImage if compressed else Image, topic, qos)
+        self._time_topic = self.create_publisher(Clock, "/clock", 10) if clock else None
+        self._to_msg = image_to_compressed if compressed else image_to_msg
+        self._frame_id = frame_id
+
+    @property
+    def subscribers(self) -> int:
+        """How many subscriptions are matched."""
+        return int(self._images.get_subscription_count())
+
+    @property
+    def topic(self) -> str:
+        """Where the images go."""
+        return str(self._images.topic_name)
+
+    def publish(self, shot: Shot) -> int:
+        """Publish one shot now and return its stamp in ns.
+
+        Raises:
+            ImageError: if the image has no message of the kind that was asked for.
+        """
+        stamp = shot.stamp if self._time_topic else self.get_clock().now().nanoseconds
+        if self._time_topic:
+            self._time_topic.publish(Clock(clock=time_to_msg(stamp)))
+        self._images.publish(self._to_msg(shot.image, shot.pixels, stamp, self._frame_id))
+        return stamp
+
+    def wait_for_arrival(self, seconds: float) -> bool:
+        """Wait until reliable subscribers have all images: what is under way when a publisher goes is lost.
+
+        Args:
+            seconds: at most.
+
+        Returns:
+            Whether they have.
+        """
+        end = time.monotonic() + seconds
+        while not self._images.wait_for_all_acked(Duration(seconds=_POLL)):  # in short waits: Ctrl-C is heard between
+            if time.monotonic() >= end:
+                return False
+        return True
+
+
+def play(node: PlayerNode, options: argparse.Namespace) -> int:
+    """Publish every shot when it is due and return how many were published.
+
+    Raises:
+        SourceError: if a source cannot be opened or read.
+        ImageError: if a frame cannot be published.
+    """
+    arrangement = Arrangement(
+        options.hold_before, options.hold_after, options.return_to_first, options.pause, options.loop
+    )
+    count = 0
+    with ExitStack() as stack:
+        shots = stack.enter_context(
+            Prefetched(arrange([_opener(spec, options) for spec in options.sources], arrangement))
+        )
+        log = stack.enter_context(options.log.open("w", encoding="utf-8")) if options.log else None
+        start = 0.0
+        for shot in shots:
+            if count == 0:
+                _wait_for_subscriber(node, options.wait)
+                start = time.monotonic()
+            due = shot.due / SECOND / options.rate
+            if options.duration is not None and due >= options.duration:
+                break
+            time.sleep(max(0.0, start + due - time.monotonic()))
+            stamp = node.publish(shot)
+            count += 1
+            if log is not None:
+                log.write(
+                    json.dumps({"stamp": stamp, "source": shot.source, "index": shot.index, "due": shot.due}) + "\n"
+                )
+    return count
+
+
+def _wait_for_subscriber(node: PlayerNode, timeout: float) -> None:
+    end = time.monotonic() + timeout
+    while not node.subscribers and time.monotonic() < end:
+        time.sleep(_POLL)
+    if timeout > 0 and node.subscribers:
+        time.sleep(_SETTLE)
+    elif timeout > 0:
+        node.get_logger().warning(f"nobody subscribes to {node.topic}; playing to nobody")
+
+
+def _opener(spec: str, options: argparse.Namespace) -> Opener:
+    if spec == "actor":
+        seconds = None if options.duration is None else options.duration * options.rate
+        return partial(open_drawn_actor, depth=options.depth, seed=options.seed, seconds=seconds, size=options.size)
+    return partial(open_source, spec, topic=options.topic, rate=options.folder_rate)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        fromfile_prefix_chars="@",
+    )
+    add = parser.add_argument
+    add(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="video, folder of images, bag, camera index, or `actor`; @FILE lists many",
+    )
+    add("--topic", help="of the images in a bag")
+    add("--folder-rate", type=float, metavar="HZ", help="at which a folder's images were taken")
+    add("--depth", action="store_true", help="render the actor as depth (16UC1)")
+    add("--seed", type=int, default=0, help="which actor (default: %(default)s)")
+    add("--size", type=_size, default=SIZE, metavar="WxH", help="of the actor's images (default: 640x480)")
+    add("--rate", type=float, default=1.0, help="playback speed (default: %(default)s)")
+    add("--loop", action="store_true", help="start again at the end")
+    add("--duration", type=float, metavar="S", help="stop after this time")
+    add("--compressed", action="store_true", help="publish JPEG, or PNG for depth, on image/compressed")
+    add("--reliable", action="store_true", help="reliable instead of best-effort QoS")
+    add("--clock", action="store_true", help="publish /clock and keep the source's stamps")
+    add("--frame-id", default="camera", help="default: %(default)s")
+    add("--hold-before", type=float, default=0.0, metavar="S", help="how long the first frame stands still")
+    add("--hold-after", type=float, default=0.0, metavar="S", help="how long the last frame stands still")
+    add("--return-to-first", action="store_true", help="hold the first frame at the end, too")
+    add("--pause", type=float, default=0.0, metavar="S", help="silence between two sources")
+    add(
+        "--wait",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="for a subscriber, before the first frame (default: %(default)s)",
+    )
+    add("--log", type=Path, metavar="FILE", help="write one JSON line for every published frame")
+    return parser
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Height and width of `640x480`."""
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT")
+    return int(match[2]), int(match[1])
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Play until the end or Ctrl-C.
+
+    Returns:
+        The exit code: 2 if a source cannot be played.
+    """
+    arguments = list(sys.argv if args is None else args)
+    options = _parser().parse_args(remove_ros_args(arguments)[1:])
+    keep_image_memory()
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    node = PlayerNode(
+        compressed=options.compressed, reliable=options.reliable, clock=options.clock, frame_id=options.frame_id
+    )
+    try:
+        count = play(node, options)
+        if not node.wait_for_arrival(_ARRIVAL):
+            node.get_logger().warning(f"not everybody had got all images {_ARRIVAL:g} s after the last")
+        print(f"{count} frames published on {node.topic}")
+    except FluxformerError as error:
+        node.get_logger().fatal(str(error))
+        return 2
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""Records what a recogniser says to a bag, which `fluxformer evaluate` scores like a bag of images."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from fluxformer import msg
+from rclpy.event_handler import QoSSubscriptionMatchedInfo, SubscriptionEventCallbacks
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
+from rosbags.interfaces import Connection
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2.errors import WriterError
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from fluxformer_core.errors import ConfigError, FluxformerError
+from fluxformer_core.io.sources.bag import ORIGIN_NOTE, SOURCE_NOTE, TOPIC_NOTE, BagSource
+from fluxformer_ros.node.process import StopSignals, spin_until_stopped
+from fluxformer_ros.node.resources import resource
+
+HEARS = "somebody publishes"
+"""Said in the log with the topic, so that nobody needs to play before the recorder listens."""
+
+_DEPTH = 100  # messages
+_LINGER = 1.0  # s: who stops the recogniser and the recorder at once wants the last events, too
+_OURS = ("ActionScore", "Recognition", "ActionEvent", "ActionLabels")
+_DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
+
+
+class ResultsBag:
+    """A bag of serialised messages.
+
+    Args:
+        path: folder that is made for it.
+        notes: written beside the messages.
+
+    Raises:
+        ConfigError: if it is there already or cannot be written.
+    """
+
+    def __init__(self, path: Path, notes: dict[str, str]) -> None:
+        self._types = _types()
+        self._connections: dict[str, Connection] = {}
+        self._early: list[tuple[str, bytes]] = []
+        self.count = 0
+        try:
+            self._writer = Writer(path, version=8, storage_plugin=StoragePlugin.MCAP)
+            for name, text in notes.items():
+                self._writer.set_custom_data(name, text)
+            self._writer.open()
+        except (WriterError, OSError) as error:
+            raise ConfigError(f"{path} cannot be written: {error}") from None
+
+    def add(self, topic: str, kind: str) -> None:
+        """Announce a topic."""
+        self._connections[topic] = self._writer.add_connection(topic, kind, typestore=self._types)
+
+    def write(self, topic: str, data: bytes, received: int) -> None:
+        """Append a message; one from before the clock began (0) waits until it is known."""
+        if not received:
+            self._early.append((topic, data))
+            return
+        self._flush(received)
+        self._writer.write(self._connections[topic], received, data)
+        self.count += 1
+
+    def close(self) -> None:
+        """Write what is held back, and the description of the bag."""
+        self._flush(1)
+        self._writer.close()
+
+    def _flush(self, received: int) -> None:
+        early, self._early = self._early, []
+        for topic, data in early:
+            self._writer.write(self._connections[topic], received, data)
+            self.count += 1
+
+
+class RecorderNode(Node):
+    """Writes messages as they arrive, without reading them, at the time of the node's clock.
+
+    Args:
+        recognizer: name of the node to record.
+        bag: where to.
+        signals: told to stop when the bag cannot be written any more, as on a full disk.
+
+    Attributes:
+        failure: why it cannot; empty: it can.
+    """
+
+    def __init__(self, recognizer: str, bag: ResultsBag, signals: StopSignals) -> None:
+        super().__init__("recorder")
+        self.failure = ""
+        self._bag, self._signals = bag, signals
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._record(msg.Recognition, "fluxformer/msg/Recognition", f"{recognizer}/recognition", _DEPTH)
+        self._record(msg.ActionEvent, "fluxformer/msg/ActionEvent", f"{recognizer}/events", _DEPTH)
+        self._record(msg.ActionLabels, "fluxformer/msg/ActionLabels", f"{recognizer}/labels", latched)
+        self._record(DiagnosticArray, _DIAGNOSTICS, "/diagnostics", _DEPTH)
+
+    def _record(self, kind: Any, name: str, topic: str, qos: QoSProfile | int) -> None:
+        topic = self.resolve_topic_name(topic)
+        self._bag.add(topic, name)
+
+        def write(data: bytes) -> None:
+            if self.failure:
+                return
+            try:
+                self._bag.write(topic, data, int(self.get_clock().now().nanoseconds))
+            except OSError as error:
+                self.failure = error.strerror or str(error)
+                self._signals.stopped = True
+
+        def matched(info: QoSSubscriptionMatchedInfo) -> None:
+            if info.current_count_change > 0:
+                self.get_logger().info(f"{HEARS} {topic}")
+
+        callbacks = SubscriptionEventCallbacks(matched=matched)
+        self.create_subscription(kind, topic, write, qos, raw=True, event_callbacks=callbacks)
+
+
+def notes_on(bag: Path, topic: str | None) -> dict[str, str]:
+    """What a bag of results says about the bag that is played: its name, the topic and when that begins.
+
+    Raises:
+        SourceError: if the bag cannot be read.
+    """
+    with BagSource(bag, topic) as source:
+        first = next(iter(source))
+        return {SOURCE_NOTE: bag.resolve().name, TOPIC_NOTE: source.topic, ORIGIN_NOTE: str(first.stamp)}
+
+
+def _types() -> Typestore:
+    types = get_typestore(Stores.LATEST)
+    for name in _OURS:
+        text = resource(f"msg/{name}.msg").read_text(encoding="utf-8")
+        types.register(get_types_from_msg(text, f"fluxformer/msg/{name}"))
+    return types
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Record until Ctrl-C, and a second longer.
+
+    Returns:
+        The exit code: 2 if the bag cannot be written, or the one that is played cannot be read.
+    """
+    arguments = list(sys.argv if args is None else args)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path, metavar="BAG", help="folder to make")
+    parser.add_argument("--node", default="recognizer", help="the recogniser to record (default: %(default)s)")
+    parser.add_argument("--played", type=Path, metavar="BAG", help="what is played, noted for `fluxformer evaluate`")
+    parser.add_argument("--topic", help="of the images in it; needed where it has several image topics")
+    options = parser.parse_args(remove_ros_args(arguments)[1:])
+    try:
+        bag = ResultsBag(options.out, notes_on(options.played, options.topic) if options.played else {})
+    except FluxformerError as error:
+        print(f"recorder: {error}", file=sys.stderr)
+        return 2
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    signals = StopSignals()
+    node = RecorderNode(options.node, bag, signals)
+    try:
+        spin_until_stopped(node, signals)
+        if not node.failure:
+            _linger(node)
+    finally:
+        try:
+            bag.close()
+        except OSError as error:
+            node.failure = node.failure or error.strerror or str(error)
+        node.destroy_node()
+        rclpy.shutdown()
+    if node.failure:
+        print(
+            f"recorder: {options.out} cannot be written on: {node.failure}; mend the bag with 'mcap recover'",
+            file=sys.stderr,
+        )
+        return 2
+    print(f"{bag.count} messages recorded in {options.out}", flush=True)
+    return 0
+
+
+def _linger(node: Node) -> None:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    end = time.monotonic() + _LINGER
+    while (left := end - time.monotonic()) > 0:
+        executor.spin_once(timeout_sec=left)
+    executor.remove_node(node)
+    executor.shutdown()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

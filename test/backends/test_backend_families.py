@@ -1,0 +1,46 @@
+"""Every family of models runs on OpenVINO, shallow and at a clip that is quick to compute, and computes the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fluxformer_core.backends.base import Order
+from fluxformer_core.backends.opening import open_engine
+from fluxformer_core.backends.openvino import OpenVinoBackend
+from fluxformer_core.models.gmflow.gmflow import GMFlow, GMFlowConfig
+from fluxformer_core.models.registry import create_model, model_config
+
+FRAMES, SIZE = 8, 64
+
+
+@pytest.fixture(autouse=True)
+def _openvino() -> None:
+    if reason := OpenVinoBackend().probe("fp32"):
+        pytest.skip(reason)
+
+
+def built(name: str, net: nn.Module, inputs: tuple[Tensor, ...]) -> float:
+    """The deviation that a build is held to; it raises where that is too large."""
+    said: list[str] = []
+    order = Order(name, "", lambda: net, tuple(tuple(x.shape) for x in inputs), lambda: [inputs])
+    open_engine(order, "openvino", progress=said.append)
+    return float(said[-1].split()[-4])
+
+
+@pytest.mark.parametrize("name", ["emim_s", "uniformer_s", "video_focalnet_t"])  # test_backends.py has Fluxformers
+def test_a_family_computes_the_same(name):
+    config = replace(model_config(name).resized(FRAMES, SIZE), depths=(1, 1, 1, 1))
+    torch.manual_seed(0)
+    net = create_model(name, 27, config=config).eval()
+    assert built(name, net, (torch.randn(1, 3, FRAMES, SIZE, SIZE),)) < 1e-4
+
+
+def test_the_flow_network_computes_the_same():
+    torch.manual_seed(0)
+    net = GMFlow(GMFlowConfig(64, 64, 2)).eval()
+    images = tuple(255 * torch.rand(2, 1, 3, 64, 64))
+    assert built("gmflow", net, images) < 1e-3

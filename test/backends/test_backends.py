@@ -1,0 +1,386 @@
+"""Ways to run a net: each tries itself, computes what the net computes, and says why it cannot."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import small_bundle, small_config, small_model
+from torch import Tensor, nn
+
+from fluxformer_core.backends import opening
+from fluxformer_core.backends.base import Backend, Engine, Order
+from fluxformer_core.backends.cache import EngineCache, key_of
+from fluxformer_core.backends.opening import open_engine
+from fluxformer_core.backends.openvino import OpenVinoBackend
+from fluxformer_core.backends.parity import deviation
+from fluxformer_core.backends.registry import create_backend, list_backends
+from fluxformer_core.backends.tensorrt import TensorRtBackend, typed
+from fluxformer_core.backends.torch import CudaBackend, TorchBackend
+from fluxformer_core.bundle import Bundle, default_bundle_path
+from fluxformer_core.errors import BackendError, ConfigError
+from fluxformer_core.stream.inference import open_model, trial_clips
+
+CLIP = (1, 3, 4, 32, 32)
+
+
+def clips(batch: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    torch.manual_seed(seed)
+    rgb, flow = torch.randn(2, batch, *CLIP[1:])
+    return rgb, flow.clamp(-1, 1)
+
+
+def order(**changes: object) -> Order:
+    net = lambda: small_model(small_config())  # noqa: E731
+    return replace(Order("small", "0123456789ab", net, (CLIP, CLIP), lambda: [clips(1), clips(1, seed=1)]), **changes)
+
+
+def openvino() -> None:
+    if reason := OpenVinoBackend().probe("fp32"):
+        pytest.skip(reason)
+
+
+class Toy(Backend):
+    """Computes the net, times a factor; counts what it is asked to do."""
+
+    name = "toy"
+    compiles = True
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.factor, self.builds, self.loads, self.version = factor, 0, 0, "1"
+
+    def probe(self, precision: str) -> str | None:
+        return "it is a toy" if precision == "bf16" else None
+
+    def identity(self) -> dict[str, str]:
+        return {"toy": self.version}
+
+    def build(self, order: Order, folder: Path) -> None:
+        self.builds += 1
+        (folder / "engine.txt").write_text(str(self.factor))
+
+    def load(self, order: Order, folder: Path) -> Engine:
+        self.loads += 1
+        return ToyEngine(order, float((folder / "engine.txt").read_text()))
+
+
+class ToyEngine(Engine):
+    def __init__(self, order: Order, factor: float) -> None:
+        super().__init__("toy", order, "cpu", order.batch)
+        self.net, self.factor = order.net(), factor
+
+    def _run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(self.factor * x for x in self.net(*inputs))
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
+    made = Toy()
+    monkeypatch.setattr(opening, "create_backend", lambda name: made)
+    return made
+
+
+def test_torch_computes_exactly_what_the_net_computes():
+    engine = open_engine(order(), "torch")
+    rgb, flow = clips(1)
+    logits, embedding = engine(rgb, flow)
+    with torch.inference_mode():
+        expected = small_model(small_config())(rgb, flow)
+    assert torch.equal(logits, expected.logits)
+    assert torch.equal(embedding, expected.embedding)
+    assert (engine.backend, engine.precision, engine.device) == ("torch", "fp32", "cpu")
+
+
+@pytest.mark.parametrize("batch", [1, 3], ids=["static", "dynamic"])
+def test_openvino_computes_what_the_net_computes_in_batches_of_any_size(batch, tmp_path):
+    openvino()
+    engine = open_engine(order(batch=batch), "openvino", cache=tmp_path)
+    net = small_model(small_config())
+    for count in (1, 2, 5):
+        given = clips(count, seed=count)
+        with torch.inference_mode():
+            expected = net(*given)
+        for ours, theirs in zip(engine(*given), expected, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_openvino_computes_the_shipped_model_in_half_precision_where_the_processor_does(precision, tmp_path):
+    if reason := OpenVinoBackend().probe(precision):
+        pytest.skip(reason)
+    bundle = Bundle.load(default_bundle_path())
+    engine = open_model(bundle, "openvino", precision, cache=tmp_path).engine  # or the guard refuses it
+    found = deviation(engine, bundle.build_model(), trial_clips(bundle.spec, flow=True))
+    assert found.largest > 1e-6, "it computed in full"
+    assert found.agreement == 1.0
+
+
+AFTERWARDS = """
+import faulthandler, os, signal, sys, threading
+
+faulthandler.enable()  # gives the thread a stack for signals, which OpenVINO replaces
+sys.path[:0] = sys.argv[1:]
+from test_backends import open_engine, order
+
+engines = [open_engine(order(digest=""), "openvino")]
+thread = threading.Thread(target=engines.clear)
+thread.start()
+thread.join()
+signal.signal(signal.SIGCHLD, lambda *_: print("heard"))
+os.kill(os.getpid(), signal.SIGCHLD)
+"""
+
+
+def test_a_process_survives_signals_after_another_thread_let_go_of_the_last_engine():
+    openvino()
+    command = [sys.executable, "-c", AFTERWARDS, str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
+
+
+def test_openvino_answers_several_threads_and_keeps_what_it_said():
+    openvino()
+    engine = open_engine(order(digest=""), "openvino")
+    given = [clips(1, seed=seed) for seed in range(4)]
+    alone = [engine(*each)[0] for each in given]
+    assert not torch.equal(alone[0], alone[1])
+    together: list[Tensor | None] = [None] * 4
+
+    def ask(i: int) -> None:
+        for _ in range(5):
+            together[i] = engine(*given[i])[0]
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for ours, theirs in zip(together, alone, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_half_precision_on_the_processor_is_near_and_float32_outside():
+    engine = open_engine(order(precision="bf16"), "torch")
+    logits, embedding = engine(*clips(1))
+    assert logits.dtype == embedding.dtype == torch.float32
+    away = deviation(engine, small_model(small_config()), [clips(1)])
+    assert 0 < away.largest < 0.05
+    assert away.agreement == 1.0
+
+
+class Spy(torch.nn.Module):
+    """Notes whether convolutions may be computed in TF32 while it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[bool] = []
+
+    def forward(self, rgb: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+        self.seen.append(torch.backends.cudnn.allow_tf32)
+        return rgb.flatten(1), flow.flatten(1)
+
+
+def test_full_precision_means_it_and_leaves_the_setting_as_it_was():
+    before = torch.backends.cudnn.allow_tf32
+    assert before, "PyTorch's default changed: the backend's own setting may go"
+    for precision, allowed in (("fp32", False), ("bf16", True)):
+        spy = Spy()
+        open_engine(order(net=lambda spy=spy: spy, precision=precision), "torch", tolerance=1.0)(*clips(1))
+        assert spy.seen[-1] is allowed
+        assert torch.backends.cudnn.allow_tf32 == before
+
+
+def test_what_does_not_work_here_says_why():
+    if not torch.cuda.is_available():
+        assert "CUDA" in CudaBackend().probe("fp32")
+        with pytest.raises(BackendError, match=r"backend cuda cannot be used in fp32: .*CUDA"):
+            open_engine(order(), "cuda")
+    if TensorRtBackend().probe("fp32"):
+        with pytest.raises(BackendError, match="backend tensorrt cannot be used in fp16: "):
+            open_engine(order(precision="fp16"), "tensorrt")
+    assert TorchBackend().probe("fp32") is None
+
+
+def test_names_and_numbers_that_are_none():
+    assert list_backends() == ["auto", "torch", "cuda", "openvino", "tensorrt"]
+    with pytest.raises(ConfigError, match="there is no backend 'onnx'; known are torch, cuda, openvino, tensorrt"):
+        create_backend("onnx")
+    with pytest.raises(ConfigError, match="precision must be one of fp32, fp16, bf16, not 'int8'"):
+        order(precision="int8")
+    with pytest.raises(ConfigError, match=r"batch must be within 1 \.\. 64, not 0"):
+        order(batch=0)
+
+
+def test_an_engine_that_computes_something_else_is_refused(toy, tmp_path):
+    toy.factor = 1.01
+    with pytest.raises(BackendError, match=r"toy in fp32 is \d+\.\d\d% away from small itself, 0\.10% are allowed"):
+        open_engine(order(), "toy", cache=tmp_path)
+    assert list(tmp_path.glob("small*/key.json")) == []
+    open_engine(order(), "toy", cache=tmp_path, tolerance=0.5)
+    with pytest.raises(BackendError, match="away from small"):  # what was built for the lenient is kept from the strict
+        open_engine(order(), "toy", cache=tmp_path)
+
+
+def test_not_a_number_is_as_far_away_as_can_be(toy, tmp_path):
+    toy.factor = float("nan")
+    with pytest.raises(BackendError, match="inf% away"):
+        open_engine(order(), "toy", cache=tmp_path, tolerance=1e9)
+
+
+def test_an_engine_is_built_once(toy, tmp_path):
+    first, second = (open_engine(order(), "toy", cache=tmp_path) for _ in range(2))
+    assert (toy.builds, toy.loads) == (1, 2)
+    assert torch.equal(first(*clips(1))[0], second(*clips(1))[0])
+    open_engine(order(), "toy", cache=tmp_path, rebuild=True)
+    assert toy.builds == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"digest": "ba9876543210"},
+        {"precision": "fp16"},
+        {"batch": 2},
+        {"shapes": ((1, 3, 4, 32, 32),)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_condition_is_part_of_the_key(toy, change):
+    assert key_of(toy, order()).folder == key_of(toy, order()).folder
+    assert key_of(toy, order()).folder != key_of(toy, order(**change)).folder
+
+
+def test_another_version_of_a_library_has_an_engine_of_its_own(toy, tmp_path):
+    open_engine(order(), "toy", cache=tmp_path)
+    toy.version = "2"
+    open_engine(order(), "toy", cache=tmp_path)
+    assert toy.builds == 2
+    assert len(list(tmp_path.glob("small*/key.json"))) == 2
+
+
+def damage_engine(place: Path) -> None:
+    (place / "engine.txt").write_text("2.0")
+
+
+def damage_record(place: Path) -> None:
+    (place / "key.json").write_text("{")
+
+
+def lose_record(place: Path) -> None:
+    (place / "key.json").unlink()
+
+
+def make_foreign(place: Path) -> None:
+    record = json.loads((place / "key.json").read_text())
+    record["key"]["platform"] = {"toy": "0"}
+    (place / "key.json").write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("harm", [damage_engine, damage_record, lose_record, make_foreign], ids=lambda f: f.__name__)
+def test_a_damaged_or_foreign_engine_is_built_anew_with_a_warning(harm, toy, tmp_path, caplog):
+    open_engine(order(), "toy", cache=tmp_path)
+    (place,) = [path for path in tmp_path.iterdir() if path.is_dir()]
+    harm(place)
+    engine = open_engine(order(), "toy", cache=tmp_path)
+    assert toy.builds == 2
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "is built anew" in caplog.text
+    assert engine.factor == 1.0
+    assert EngineCache(tmp_path).find(place, key_of(toy, order())) is not None
+
+
+def test_a_cache_that_cannot_be_written_is_said_and_done_without(toy, tmp_path, caplog):
+    (tmp_path / "file").touch()
+    for _ in range(2):
+        engine = open_engine(order(), "toy", cache=tmp_path / "file" / "below")
+        assert engine(*clips(1))[0].isfinite().all()
+    assert toy.builds == 2
+    assert "cannot be kept" in caplog.text
+
+
+def test_a_build_that_fails_leaves_nothing(toy, tmp_path, monkeypatch):
+    def fail(order: Order, folder: Path) -> None:
+        (folder / "half").touch()
+        raise BackendError("no")
+
+    monkeypatch.setattr(toy, "build", fail)
+    with pytest.raises(BackendError, match="no"):
+        open_engine(order(), "toy", cache=tmp_path)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_auto_takes_the_fastest_and_says_why(monkeypatch, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(opening, "candidates", lambda: (TorchBackend(), Toy()))
+    monkeypatch.setattr(opening, "_race", lambda engines, order: {"torch": 0.02, "toy": 0.01})
+    assert open_engine(order(), "auto", cache=tmp_path).backend == "toy"
+    assert "auto: small runs on toy, the fastest here: toy 10.0 ms, torch 20.0 ms" in caplog.text
+
+
+def test_auto_does_without_what_does_not_work(monkeypatch, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(opening, "candidates", lambda: (TorchBackend(), Toy(factor=2.0)))
+    assert open_engine(order(), "auto", cache=tmp_path).backend == "torch"
+    assert "nothing else works: toy in fp32 is" in caplog.text
+
+
+def test_auto_measures_what_works(monkeypatch, tmp_path):
+    raced: list[dict[str, float]] = []
+    race = opening._race
+
+    def watch(engines: Sequence[Engine], order: Order) -> dict[str, float]:
+        raced.append(race(list(engines), order))
+        return raced[-1]
+
+    monkeypatch.setattr(opening, "candidates", lambda: (TorchBackend(), Toy()))
+    monkeypatch.setattr(opening, "_race", watch)
+    engine = open_engine(order(), "auto", cache=tmp_path)
+    assert engine.backend == min(raced[0], key=raced[0].__getitem__)
+    assert all(seconds > 0 for seconds in raced[0].values())
+
+
+def test_a_model_opened_without_flow_takes_colour_alone(tmp_path):
+    openvino()
+    bundle = small_bundle()
+    net = bundle.build_model()
+    for flow in (True, False):
+        model = open_model(bundle, "openvino", flow=flow, cache=tmp_path)
+        rgb, motion = clips(1)
+        given = (rgb, motion) if flow else (rgb, None)
+        with torch.inference_mode():
+            torch.testing.assert_close(model(*given).logits, net(*given).logits, rtol=1e-4, atol=1e-5)
+
+
+def test_norms_stay_wide_in_nets_of_half_precision():
+    net = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8))
+    given = torch.randn(2, 8, generator=torch.Generator().manual_seed(0))
+    expected = net(given)
+    half = typed(net, "fp16")
+    assert {p.dtype for p in half.parameters()} == {torch.float16}
+    program = torch.export.export(half, (given.half(),))
+    (norm,) = [node for node in program.graph.nodes if "layer_norm" in str(node.target)]
+    assert norm.meta["val"].dtype == torch.float32
+    found = program.module()(given.half())
+    assert found.dtype == torch.float16
+    torch.testing.assert_close(found.float(), expected, rtol=0.02, atol=0.02)
+
+
+def test_the_cache_is_where_its_variables_say(monkeypatch):
+    from fluxformer_core.backends.cache import default_cache
+
+    for name in ("FLUXFORMER_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert default_cache() == Path.home() / ".cache" / "fluxformer"
+    monkeypatch.setenv("XDG_CACHE_HOME", os.sep + "x")
+    assert default_cache() == Path(os.sep, "x", "fluxformer")
+    monkeypatch.setenv("FLUXFORMER_CACHE", os.sep + "y")
+    assert default_cache() == Path(os.sep, "y")

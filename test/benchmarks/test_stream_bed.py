@@ -1,0 +1,185 @@
+"""The streaming test bed: it shows no jumps, says the truth, and the same evidence leads to the same decisions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from helpers import small_bundle
+
+from benchmarks.synthetic.footage import RATE, SIDE, load
+from benchmarks.synthetic.scenery import noisy
+from benchmarks.synthetic.stillness import STILL, stillness
+from benchmarks.synthetic.stream_bed import GAP, IDLE, Performer, Programme, compose, programme, stamps_of
+from benchmarks.synthetic.watching import Decided, Watched, as_stream, decide, run_together, watch
+from fluxformer_core.actor import rehearse
+from fluxformer_core.data.decoding import ActorClip
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.evaluation.metrics.intervals import Interval
+from fluxformer_core.stream.decision import DecisionConfig
+from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig
+from fluxformer_core.types import SECOND
+
+CLIPS = tuple(ActorClip(label, 3, "depth") for label in ("wave", "walk", "squat", "clap", "throw", "swipe_left"))
+EAGER = DecisionConfig(start_score=0.3, keep_score=0.3, min_duration=0.1)
+
+
+@pytest.fixture(scope="module")
+def stream() -> Programme:
+    return compose([Performer("one", CLIPS[:3]), Performer("other", CLIPS[3:])], 60.0, seed=1)
+
+
+@pytest.fixture(scope="module")
+def pictures(stream: Programme) -> list[tuple[int, np.ndarray]]:
+    return list(stream.play())
+
+
+@pytest.fixture(scope="module")
+def watched(pictures: list[tuple[int, np.ndarray]]) -> Watched:
+    decision = RecognizerConfig(decision=EAGER)
+    return watch(Recognizer(small_bundle(window=64), decision), pictures)
+
+
+def performed(stream: Programme) -> list[str]:
+    return sorted(scene.label for scene in stream.scenes if scene.kind == "action")
+
+
+def test_every_recording_is_performed_once(stream):
+    assert performed(stream) == sorted(clip.label for clip in CLIPS)
+
+
+def test_who_comes_and_goes_walks_while_half_of_them_or_more_is_in_the_picture(stream):
+    scenes = [scene for scene in stream.scenes if scene.kind == "walking"]
+    assert scenes
+    assert {scene.label for scene in scenes} == {"walk"}
+    for scene in scenes:
+        seen = [picture.max(axis=2) > 25 for picture in scene.draw()]
+        columns = [np.flatnonzero(lit.any(axis=0)) for lit in seen[scene.first : scene.last + 1]]
+        assert all(len(c) for c in columns)
+        middles = np.array([np.median(np.nonzero(lit)[1]) for lit in seen[scene.first : scene.last + 1]])
+        travelled = np.abs(np.diff(middles))
+        assert travelled.mean() > 0.5, "px a frame: on the way, not at rest"
+
+
+def test_the_truth_is_in_order_and_inside_its_scenes(stream):
+    assert all(a.end <= b.start for a, b in pairwise(stream.truth))
+    inside = [scene for scene in stream.scenes if scene.label]
+    assert all(0 <= scene.first < scene.last < scene.frames for scene in inside)
+
+
+def test_the_stamps_are_those_of_the_pictures(stream, pictures):
+    stamps = [stamp for stamp, _ in pictures]
+    assert stamps == stamps_of(stream).tolist()
+    steps = np.diff(stamps) / SECOND
+    gaps = sum(scene.gap for scene in stream.scenes[1:])
+    assert np.sum(steps > GAP) == gaps
+    assert steps[steps < GAP] == pytest.approx(1 / RATE)
+    assert all(picture.shape == (SIDE, SIDE, 3) and picture.dtype == np.uint8 for _, picture in pictures)
+
+
+def test_the_same_seed_gives_the_same_stream_and_another_one_another(stream, pictures):
+    again = compose([Performer("one", CLIPS[:3]), Performer("other", CLIPS[3:])], 60.0, seed=1)
+    assert all((a == b).all() for (_, a), (_, b) in zip(pictures, again.play(), strict=True))
+    other = compose([Performer("one", CLIPS[:3]), Performer("other", CLIPS[3:])], 60.0, seed=2)
+    assert other.truth != stream.truth
+
+
+def test_nothing_jumps_but_where_a_gap_is_declared(stream, pictures):
+    within = max(
+        np.abs(a.astype(int) - b).mean()
+        for clip in CLIPS
+        for a, b in pairwise(load(clip).frames)
+    )  # fmt: skip
+    for (before, a), (after, b) in pairwise(pictures):
+        if after - before < SECOND:
+            # Whoever passes close by fills more of the picture than anybody in a recording.
+            assert np.abs(a.astype(int) - b).mean() < max(2 * within, 25.0)
+
+
+def test_nobody_does_anything_for_as_long_as_wanted():
+    stream = compose([Performer("one", CLIPS)], 60.0, seed=4, idle=0.5)
+    assert stream.share(*IDLE) == pytest.approx(0.5, abs=0.15)
+
+
+def test_a_stream_is_no_longer_than_asked():
+    stream = compose([Performer("one", CLIPS)], 6.0, seed=0)
+    assert 0 < len(performed(stream)) < len(CLIPS)
+
+
+@pytest.mark.parametrize("label", ["wave", "squat", "throw", "clap", "swipe_left"])
+def test_the_extent_of_an_action_is_that_of_its_script(label):
+    clip = ActorClip(label, 5, "depth")
+    (performance,) = rehearse(label, 5, rate=RATE, size=(SIDE, SIDE)).script
+    footage = load(clip)
+    assert footage.first / RATE == pytest.approx(performance.start, abs=0.25)
+    assert footage.last / RATE == pytest.approx(performance.end, abs=0.3)
+
+
+def test_recordings_of_whole_rooms_are_refused(monkeypatch):
+    room = replace(load(CLIPS[0]), frames=(np.full((SIDE, SIDE, 3), 120, np.uint8),) * 5)
+    monkeypatch.setattr("benchmarks.synthetic.stream_bed.load", lambda clip: room)
+    with pytest.raises(ConfigError, match="nothing"):
+        compose([Performer("one", CLIPS)], 10.0)
+
+
+def test_no_recording_makes_no_stream():
+    with pytest.raises(ConfigError, match="no recording"):
+        compose([Performer("one", ())], 10.0)
+
+
+def test_deciding_anew_on_the_same_evidence_gives_the_same_events(watched):
+    assert watched.events, "with random weights and eager thresholds there is something to compare"
+    assert decide(watched.moments, small_bundle().labels, EAGER).events == watched.events
+
+
+def test_what_is_made_for_scoring_has_the_actions_that_the_labels_know(stream, watched):
+    labels = small_bundle().labels
+    made = as_stream(watched.moments, decide(watched.moments, labels, EAGER), stream.truth, labels)
+    assert [action.label for action in made.truth] == [a.label for a in stream.truth if a.label in labels]
+    assert {action.label for action in made.truth} == {"clap", "walk", "wave"}
+    assert made.scores.shape == (len(watched.moments), 3)
+    assert len(made.stamps) == len(watched.moments)
+    assert all(event.published > event.start for event in made.events)
+
+
+def test_compute_is_part_of_the_delay(stream, watched):
+    labels = small_bundle().labels
+    slower = tuple(replace(moment, compute=moment.compute + SECOND) for moment in watched.moments)
+    decided = decide(watched.moments, labels, EAGER)
+    fast, slow = (as_stream(m, decided, stream.truth, labels).events for m in (watched.moments, slower))
+    assert {b.published - a.published for a, b in zip(fast, slow, strict=True)} == {SECOND}
+
+
+def test_an_action_runs_together_with_a_motion_that_began_before_it():
+    truth = [Interval(begin * SECOND, (begin + 2) * SECOND, "wave") for begin in (10, 20, 30, 40)]
+    times = np.array([11.0, 11.9, 20.5, 21.0, 31.0])  # nothing was decided during the last action
+    spells = np.array([9.0, 9.8, 17.0, 17.0, 29.0])  # found a little soon; long before; long before
+    nothing = np.zeros(len(times))
+    stamps, begun = ((seconds * SECOND).astype(np.int64) for seconds in (times, spells))
+    decided = Decided((), stamps, nothing, nothing[:, None], begun)
+    assert run_together(decided, truth) == pytest.approx(2 / 3)
+    assert run_together(decided, truth[3:]) == 0.0
+
+
+def test_what_each_decision_was_part_of_began_before_it(watched):
+    decided = decide(watched.moments, small_bundle().labels, EAGER)
+    assert len(decided.spells) == len(decided.stamps) > 0
+    assert (decided.spells <= decided.stamps).all()
+
+
+def test_stillness_shows_every_kind_of_it_and_nothing_else():
+    scenes = stillness(6.0)
+    assert [scene.kind for scene in scenes] == list(STILL)
+    stream = programme(scenes)
+    assert stream.truth == ()
+    assert len(list(stream.play())) == len(stamps_of(stream)) == 6 * RATE
+
+
+def test_noise_leaves_nothing_dark_and_people_where_they_are():
+    picture = load(CLIPS[0]).frames[0]
+    seen = noisy(picture, np.random.default_rng(0))
+    assert (seen != picture).any()
+    assert np.abs(seen.astype(int) - picture).mean() < 3
+    assert seen[:8, :8].max() == picture[:8, :8].max() == 0

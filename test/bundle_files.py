@@ -1,0 +1,51 @@
+"""Bundle files written by hand, and what loading them may lead to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from fluxformer_core.bundle import Bundle
+from fluxformer_core.errors import BundleError
+
+KEY = "fluxformer"
+
+
+def write(path: Path, weights: dict[str, torch.Tensor], metadata: object) -> None:
+    text = metadata if isinstance(metadata, str) else json.dumps(metadata)
+    save_file(weights, path, metadata={KEY: text})
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(BundleError) as caught:
+        Bundle.load(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
+
+
+def loaded_or_refused(path: Path) -> Bundle | None:
+    """Any other error than a BundleError that names the file ends the test."""
+    try:
+        return Bundle.load(path)
+    except BundleError as error:
+        message = str(error)
+    assert str(path) in message
+    return None
+
+
+def leaves(tree: object, names: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    if isinstance(tree, dict | list):
+        for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield (*names, key)
+            yield from leaves(value, (*names, key))
+
+
+SIMPLE = st.none() | st.booleans() | st.integers(-3, 70) | st.sampled_from([2**31, 10**20]) | st.floats() | st.text()

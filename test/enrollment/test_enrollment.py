@@ -1,0 +1,446 @@
+"""Teaching by examples: what is accepted, what is refused and why, and what a taught action does to the others."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import LABELS, small_bundle, texture
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fluxformer_core.actor import Performance, Stage
+from fluxformer_core.bundle import Bundle
+from fluxformer_core.enrolled import EnrolledAction, Statistics
+from fluxformer_core.enrollment.capture import SHORTEST, SpellCatcher
+from fluxformer_core.enrollment.examples import VIEWS, Example, View, describe, look, read_example
+from fluxformer_core.enrollment.file import default_enrolled_file, load_enrolled, save_enrolled
+from fluxformer_core.enrollment.teaching import SAME, refuse_name, teach
+from fluxformer_core.errors import BundleError, ConfigError, SourceError
+from fluxformer_core.io.video_writer import VideoRecorder
+from fluxformer_core.stream.buffer import Window
+from fluxformer_core.stream.decision import DecisionConfig
+from fluxformer_core.stream.motion import ActivityConfig
+from fluxformer_core.stream.recognizer import LEAD, Recognizer, RecognizerConfig
+from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.stream.taught import KnownActions, TaughtActions, unit
+from fluxformer_core.types import SECOND, EventKind, State
+
+WIDTH = 32  # of the small model's embedding
+FAR = 10.0
+
+
+def known_bundle(*, window: int = 64, **changes: object) -> Bundle:
+    """The three labels lie at equal distances from the embeddings' middle, in the first three axes."""
+    means = np.zeros((len(LABELS), WIDTH), np.float32)
+    means[range(len(LABELS)), range(len(LABELS))] = FAR
+    values = {"statistics": Statistics(means, np.eye(WIDTH, dtype=np.float32))}
+    return replace(small_bundle(window=window), **(values | changes))
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return known_bundle()
+
+
+@pytest.fixture(scope="module")
+def known(bundle: Bundle) -> KnownActions:
+    return KnownActions(bundle)
+
+
+def embedding(direction: np.ndarray, *, error: float = 0.0, seed: int = 0) -> np.ndarray:
+    """An embedding in a direction from the known ones' middle, but for an error of this relative size."""
+    middle = np.array([FAR / 3] * 3 + [0] * (WIDTH - 3))
+    noise = np.random.default_rng(seed).standard_normal(WIDTH)
+    return (middle + FAR * unit(unit(direction) + error * unit(noise))).astype(np.float32)
+
+
+def example(known: KnownActions, direction: np.ndarray, *, error: float = 0.0, seed: int = 0) -> Example:
+    views = [embedding(direction, error=error, seed=seed + i) for i in range(2)]
+    return Example(np.stack(views), np.zeros((2, len(LABELS)), np.float32))
+
+
+def axis(number: int) -> np.ndarray:
+    return np.eye(WIDTH, dtype=np.float32)[number]
+
+
+def five(known: KnownActions, direction: np.ndarray, error: float = 0.3) -> list[Example]:
+    return [example(known, direction, error=error, seed=10 * i) for i in range(5)]
+
+
+def action(label: str = "hail", direction: int = 5, **changes: object) -> EnrolledAction:
+    values = {"threshold": 0.5, "examples": 3, "agreement": 0.75}
+    return EnrolledAction(label, axis(direction), **(values | changes))
+
+
+def test_examples_that_agree_become_an_action(known: KnownActions) -> None:
+    lesson = teach("hail", five(known, axis(7)), known)
+    assert lesson.refusal == ""
+    assert lesson.action is not None
+    assert (lesson.action.label, lesson.action.examples) == ("hail", 5)
+    assert lesson.action.problems(WIDTH) == []
+    assert lesson.action.prototype @ axis(7) > 0.95
+    prototype = lesson.action.prototype
+    itself, nearest = (known.evidence(x, prototype[None]).max() for x in (prototype, known.directions))
+    assert nearest < lesson.action.threshold < itself
+    assert [name for name, _ in lesson.similar] != []
+    assert lesson.similar[0][1] == pytest.approx(max(known.directions @ prototype))
+
+
+def test_one_example_is_enough(known: KnownActions) -> None:
+    lesson = teach("hail", [example(known, axis(7))], known)
+    assert lesson.action is not None
+    assert lesson.agreement == 1.0
+
+
+@pytest.mark.parametrize("count", [0, 11])
+def test_no_and_too_many_examples_are_refused(known: KnownActions, count: int) -> None:
+    lesson = teach("hail", [example(known, axis(7))] * count, known)
+    assert lesson.action is None
+    assert f"{count} examples" in lesson.refusal
+
+
+def test_examples_of_several_actions_are_refused_and_the_odd_one_is_named(known: KnownActions) -> None:
+    shown = [example(known, axis(7)), example(known, -axis(7)), example(known, axis(7))]
+    lesson = teach("hail", shown, known)
+    assert lesson.action is None
+    assert "do not show the same action" in lesson.refusal
+    assert "number 2 least of all" in lesson.refusal
+
+
+def test_what_looks_like_a_known_action_is_refused_unless_that_is_wanted(known: KnownActions) -> None:
+    shown = five(known, known.directions[1], error=0.1)
+    lesson = teach("hail", shown, known)
+    assert lesson.action is None
+    assert f"look like {LABELS[1]}" in lesson.refusal
+    assert lesson.similar[0][0] == LABELS[1]
+    assert lesson.similar[0][1] > SAME
+    assert teach("hail", shown, known, even_if_similar=True).action is not None
+
+
+def test_what_looks_like_a_taught_action_is_refused(known: KnownActions) -> None:
+    first = teach("hail", five(known, axis(7)), known).action
+    assert first is not None
+    assert "look like hail" in teach("greet", five(known, axis(7)), known, [first]).refusal
+    assert teach("greet", five(known, axis(8)), known, [first]).action is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Thumbs up", "lower-case"),
+        ("", "lower-case"),
+        ("_up", "lower-case"),
+        ("up\n", "lower-case"),
+        ("u" * 65, "lower-case"),
+        ("other", "reserved"),
+        ("clap", "learnt in training"),
+        ("hail", "enrolled already"),
+    ],
+)
+def test_a_name_that_is_none_or_taken_is_refused(name: str, reason: str) -> None:
+    assert reason in refuse_name(name, LABELS, [action()])
+
+
+def test_a_name_that_is_free_is_accepted() -> None:
+    assert refuse_name("thumbs_up", LABELS, [action()]) == ""
+
+
+def test_a_model_that_does_not_know_where_its_actions_lie_says_how_to_change_that() -> None:
+    with pytest.raises(ConfigError, match="--known DATA"):
+        KnownActions(small_bundle())
+
+
+def test_a_taught_action_is_as_likely_as_all_others_on_its_border(known: KnownActions) -> None:
+    clip = embedding(0.8 * axis(5) + 0.6 * axis(9))
+    evidence = float(known.evidence(known.place(clip), axis(5)[None])[0])
+    logits = np.array([3.0, 1.0, -2.0], np.float32)
+    extended = TaughtActions([action(threshold=evidence)], known).extend(logits, clip)
+    assert torch.from_numpy(extended).softmax(0)[3] == pytest.approx(0.5, abs=1e-3)
+    np.testing.assert_array_equal(extended[:3], logits)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_nearer_a_clip_lies_to_known_actions_the_less_it_shows_the_taught_one(seed: int) -> None:
+    known = KnownActions(known_bundle())
+    start = unit(np.random.default_rng(seed).standard_normal(WIDTH))
+    logits = np.zeros(3, np.float32)
+    taught = TaughtActions([action()], known)
+    way = [embedding((1 - share) * start + share * known.directions[0]) for share in np.linspace(0, 1, 7)]
+    scores = taught.extend(np.stack([logits] * 7), np.stack(way))[:, 3]
+    there = start @ known.directions[0] < np.sqrt(0.5) and start @ axis(5) > 0
+    assert not there or scores[-1] < scores[0]
+    assert scores.dtype == np.float32
+
+
+def test_directions_in_which_known_actions_spread_count_less() -> None:
+    spread = np.eye(WIDTH, dtype=np.float32)
+    spread[4, 4] = 100.0
+    means = known_bundle().statistics.means
+    wide = KnownActions(known_bundle(statistics=Statistics(means, spread)))
+    here, there = wide.place(embedding(axis(5) + axis(4))), wide.place(embedding(axis(5)))
+    even = KnownActions(known_bundle())
+    assert here @ there > even.place(embedding(axis(5) + axis(4))) @ even.place(embedding(axis(5))) + 0.2
+
+
+def test_several_clips_at_once_are_as_one_by_one(known: KnownActions) -> None:
+    taught = TaughtActions([action(), action("greet", 6)], known)
+    embeddings = np.stack([embedding(axis(i)) for i in range(4)])
+    logits = np.arange(12, dtype=np.float32).reshape(4, 3)
+    singly = [taught.extend(logit, one) for logit, one in zip(logits, embeddings, strict=True)]
+    np.testing.assert_allclose(taught.extend(logits, embeddings), singly, rtol=1e-5)
+
+
+def test_what_is_taught_is_saved_and_comes_back(tmp_path: Path) -> None:
+    saved = known_bundle(enrolled=(action(), action("greet", 6, threshold=0.25))).save(tmp_path / "taught.safetensors")
+    loaded = Bundle.load(tmp_path / "taught.safetensors")
+    assert loaded.digest == saved.digest
+    assert loaded.labels == LABELS
+    assert [(a.label, a.threshold, a.examples, a.agreement) for a in loaded.enrolled] == [
+        ("hail", 0.5, 3, 0.75),
+        ("greet", 0.25, 3, 0.75),
+    ]
+    np.testing.assert_array_equal(loaded.enrolled[1].prototype, axis(6))
+    for name in ("means", "spread"):
+        expected = getattr(known_bundle().statistics, name)
+        np.testing.assert_allclose(getattr(loaded.statistics, name), expected, rtol=1e-3)
+    assert loaded.weights.keys() == small_bundle().weights.keys()
+    again = loaded.save(tmp_path / "again.safetensors")
+    assert again.digest == saved.digest
+
+
+def test_only_a_bundle_with_more_than_weights_needs_a_newer_reader(tmp_path: Path) -> None:
+    plain = small_bundle().save(tmp_path / "plain.safetensors")
+    assert (plain.metadata.format, plain.statistics, plain.enrolled) == (1, None, ())
+    assert known_bundle().save(tmp_path / "more.safetensors").metadata.format == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"enrolled": (action("clap"),)}, "the model's own: clap"),
+        ({"enrolled": (action(), action())}, "distinct"),
+        ({"enrolled": (action("Hail"),)}, "no name"),
+        ({"enrolled": (action(threshold=1e3),)}, "threshold outside"),
+        ({"enrolled": (action(threshold=float("nan")),)}, "threshold"),
+        ({"enrolled": (action(examples=0),)}, "0 examples"),
+        ({"enrolled": (replace(action(), prototype=np.ones(WIDTH, np.float32)),)}, "not of length 1"),
+        ({"enrolled": (replace(action(), prototype=axis(0)[:8]),)}, "shape"),
+        ({"enrolled": (action(),), "statistics": None}, "need statistics"),
+        ({"statistics": Statistics(np.zeros((2, WIDTH), np.float32), np.eye(WIDTH, dtype=np.float32))}, "the means of"),
+        ({"statistics": Statistics(np.full((3, WIDTH), np.nan, np.float32), np.eye(WIDTH))}, "the means of"),
+        ({"statistics": Statistics(np.zeros((3, WIDTH), np.float32), np.eye(WIDTH)[:3])}, "the spread of"),
+        ({"statistics": Statistics(np.zeros((3, WIDTH), np.float32), np.zeros((WIDTH, WIDTH)))}, "must be positive"),
+    ],
+)
+def test_a_bundle_whose_taught_actions_make_no_sense_is_refused(tmp_path: Path, changes, reason: str) -> None:
+    with pytest.raises(BundleError, match=reason) as caught:
+        replace(known_bundle(), **changes).save(tmp_path / "bad.safetensors")
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_users_file_keeps_the_actions_of_every_model_apart(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "enrolled.json"
+    one, two = known_bundle(digest="aaaa"), known_bundle(digest="bbbb")
+    assert load_enrolled(path, one) == ()
+    save_enrolled(path, one, [action()])
+    save_enrolled(path, two, [action("greet", 6)])
+    (hail,), (greet,) = load_enrolled(path, one), load_enrolled(path, two)
+    assert (hail.label, hail.threshold, hail.examples, hail.agreement) == ("hail", 0.5, 3, 0.75)
+    np.testing.assert_array_equal(greet.prototype, axis(6))
+    save_enrolled(path, one, [])
+    assert load_enrolled(path, one) == ()
+    assert len(load_enrolled(path, two)) == 1
+    assert [entry.name for entry in path.parent.iterdir()] == ["enrolled.json"]
+    assert json.loads(path.read_text())["models"].keys() == {"bbbb"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"format": 2, "models": {}}', '{"format": 1, "models": {"aaaa": [{"label": "hail"}]}}', "\xff"],
+)
+def test_a_damaged_users_file_is_named_and_left_as_it_is(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "enrolled.json"
+    path.write_text(text, encoding="latin-1")
+    before = path.read_bytes()
+    for attempt in (lambda: load_enrolled(path, known_bundle()), lambda: save_enrolled(path, known_bundle(), [])):
+        with pytest.raises(ConfigError, match=r"enrolled\.json.*mend the file") as caught:
+            attempt()
+        assert "\n" not in str(caught.value)
+    assert path.read_bytes() == before
+
+
+def test_a_users_file_that_does_not_fit_the_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "enrolled.json"
+    save_enrolled(path, known_bundle(digest="aaaa"), [action("greet"), action()])
+    narrow = replace(action(), prototype=axis(0)[:8])
+    with pytest.raises(ConfigError, match="distinct"):
+        load_enrolled(path, known_bundle(digest="aaaa", enrolled=(action(),)))
+    save_enrolled(path, known_bundle(digest="aaaa"), [narrow])
+    with pytest.raises(ConfigError, match="shape"):
+        load_enrolled(path, known_bundle(digest="aaaa"))
+
+
+def test_a_users_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"taught actions in .*file/enrolled\.json"):
+        save_enrolled(tmp_path / "file" / "enrolled.json", known_bundle(), [action()])
+
+
+def test_the_users_file_lies_where_ros_or_the_desktop_keeps_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROS_HOME", "/ros")
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/xdg")
+    assert default_enrolled_file() == Path("/ros/fluxformer/enrolled.json")
+    monkeypatch.delenv("ROS_HOME")
+    assert default_enrolled_file() == Path("/xdg/fluxformer/enrolled.json")
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert default_enrolled_file() == Path("/home/me/.config/fluxformer/enrolled.json")
+
+
+def footage(count: int = 30) -> Window:
+    rng = np.random.default_rng(0)
+    frames = np.stack([np.repeat(texture(32, 32, seed=i)[..., None], 3, axis=2) for i in range(count)])
+    flow = np.ones((count, 32, 32, 2), np.float32)
+    ones = np.ones(count, np.float32)
+    stamps = np.arange(count, dtype=np.int64) * SECOND // 20
+    return Window(stamps, frames, flow, ones, ones, ones, rng.standard_normal((count, 384)).astype(np.float32))
+
+
+def test_the_first_view_is_the_clip_that_the_stream_would_show() -> None:
+    seen = footage()
+    frames, flow = look(seen, VIEWS[0], 4, SELECTORS["flow_guided"])
+    chosen = SELECTORS["flow_guided"](seen, 4).indices
+    np.testing.assert_array_equal(frames, seen.frames[chosen])
+    np.testing.assert_array_equal(flow, seen.flow[chosen])
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("count", [1, 4, 5, 30])
+def test_every_view_gives_a_whole_clip_of_any_footage(view: View, count: int) -> None:
+    frames, flow = look(footage(count), view, 4, SELECTORS["flow_guided"])
+    assert (frames.shape, frames.dtype, flow.shape) == ((4, 32, 32, 3), np.uint8, (4, 32, 32, 2))
+
+
+def test_a_view_from_elsewhere_moves_picture_and_flow_alike() -> None:
+    seen = footage()
+    plain, _ = look(seen, View(), 4, SELECTORS["uniform"])
+    shifted, _ = look(seen, View(shift=(0.25, 0.0)), 4, SELECTORS["uniform"])
+    np.testing.assert_array_equal(shifted[:, :, 8:], plain[:, :, :-8])
+    _, nearer = look(seen, View(scale=1.5, tempo=2.0), 4, SELECTORS["uniform"])
+    np.testing.assert_allclose(nearer[:, 16, 16], 3.0, rtol=1e-5)
+
+
+def acting(*spells: tuple[float, float]) -> list[np.ndarray]:
+    """RGB frames at 20 Hz of a person who waves in these spells."""
+    performances = [Performance("wave", start, end) for start, end in spells]
+    stage = Stage(performances, rate=20.0, size=(96, 96), duration=spells[-1][1] + 1.2)
+    return [image for _, image in stage]
+
+
+def video(path: Path, images: list[np.ndarray]) -> Path:
+    with VideoRecorder(path) as recorder:
+        for i, image in enumerate(images):
+            recorder.write(image, i * SECOND // 20)
+    return path
+
+
+def test_a_file_is_an_example_and_one_without_motion_is_none(tmp_path: Path, bundle: Bundle) -> None:
+    recognizer = Recognizer(bundle)
+    images = acting((0.5, 1.5))
+    window = read_example(str(video(tmp_path / "wave.mp4", images)), bundle.spec, recognizer.flow)
+    assert len(window) == len(images)
+    with pytest.raises(SourceError, match=r"still\.mp4 shows no motion"):
+        read_example(str(video(tmp_path / "still.mp4", [images[0]] * 40)), bundle.spec, recognizer.flow)
+
+
+def sights(recognizer: Recognizer, images: list[np.ndarray], catcher: SpellCatcher, start: int = 0) -> list:
+    seen = []
+    for i, image in enumerate(images):
+        recognizer.push(image, start + i * SECOND // 20)
+        seen.append(catcher.look(recognizer))
+    return seen
+
+
+def test_each_spell_of_motion_is_caught_once_with_what_surrounds_it(bundle: Bundle) -> None:
+    recognizer = Recognizer(bundle)
+    seen = sights(recognizer, acting((1.0, 2.0), (3.5, 4.5)), SpellCatcher())
+    caught = [sight.footage for sight in seen if sight.footage is not None]
+    assert len(caught) == 2
+    for window, start in zip(caught, (1.0, 3.5), strict=True):
+        assert window.stamps[0] / SECOND == pytest.approx(start - LEAD, abs=0.2)
+        assert window.stamps[-1] / SECOND == pytest.approx(start + 1.0 + LEAD, abs=0.25)
+        assert not np.shares_memory(window.frames, recognizer.window.frames)
+    moving = [i / 20 for i, sight in enumerate(seen) if sight.moving]
+    assert min(moving) == pytest.approx(1.0, abs=0.5)
+    assert all(sight.motion >= 0 and not sight.hint for sight in seen)
+
+
+def test_motion_that_was_under_way_is_no_example(bundle: Bundle) -> None:
+    recognizer, images = Recognizer(bundle), acting((1.0, 2.0))
+    sights(recognizer, images[:30], SpellCatcher())
+    assert recognizer.spell is not None
+    rest = sights(recognizer, images[30:], SpellCatcher(), start=30 * SECOND // 20)
+    assert not any(sight.footage is not None or sight.moving for sight in rest)
+
+
+def test_motion_that_is_too_short_or_too_long_is_no_example_and_says_so(bundle: Bundle) -> None:
+    calm = RecognizerConfig(decision=DecisionConfig(activity=ActivityConfig(rest=0.2)))
+    narrow = Recognizer(known_bundle(window=24), calm)
+    hints = [s.hint for s in sights(narrow, acting((1.0, 3.0)), SpellCatcher()) if s.hint]
+    assert len(hints) == 1
+    assert "more than the model sees at once" in hints[0]
+    images = acting((1.0, 2.0))
+    blink = images[:20] + images[26:29] + [images[19]] * 50
+    hints = [s.hint for s in sights(Recognizer(bundle, calm), blink, SpellCatcher()) if s.hint]
+    assert len(hints) == 1
+    assert "too short" in hints[0]
+    assert SHORTEST > 3 / 20
+
+
+EAGER = RecognizerConfig(decision=DecisionConfig(start_score=0.01, keep_score=0.01))
+
+
+def test_a_recogniser_names_what_it_was_taught_and_forgets_it(bundle: Bundle) -> None:
+    recognizer = Recognizer(bundle, EAGER)
+    images = acting((1.0, 1.8))
+    assert recognizer.labels == LABELS
+    # Whatever the untrained model makes of the movement, this is its direction, and the known actions lie elsewhere.
+    shown = [s.footage for s in sights(recognizer, images, SpellCatcher()) if s.footage is not None]
+    lesson = teach("hail", [describe(recognizer, window) for window in shown], KnownActions(bundle))
+    assert lesson.action is not None
+    recognizer.enroll([lesson.action])
+    assert (recognizer.labels, recognizer.enrolled) == ((*LABELS, "hail"), (lesson.action,))
+    updates = [recognizer.push(image, 100 * SECOND + i * SECOND // 20) for i, image in enumerate(images)]
+    events = [event for update in updates for event in update.events]
+    named = [update.recognition for update in updates if update.recognition and update.recognition.scores]
+    assert {len(recognition.scores) for recognition in named} == {4}
+    assert "hail" in {event.label for event in events if event.kind is EventKind.STARTED}
+    recognizer.enroll([])
+    updates = [recognizer.push(image, 200 * SECOND + i * SECOND // 20) for i, image in enumerate(images)]
+    assert recognizer.labels == LABELS
+    labels = {score.label for u in updates if u.recognition for score in u.recognition.scores}
+    assert labels == set(LABELS)
+
+
+def test_learning_ends_the_action_that_is_under_way(bundle: Bundle) -> None:
+    recognizer = Recognizer(bundle, EAGER)
+    for i, image in enumerate(acting((0.5, 4.0))[:60]):
+        recognizer.push(image, i * SECOND // 20)
+    assert recognizer.open_event is not None
+    (event,) = recognizer.enroll([action()])
+    assert event.kind is EventKind.ENDED
+    assert recognizer.open_event is None
+
+
+def test_a_bundle_brings_its_taught_actions_along(bundle: Bundle) -> None:
+    recognizer = Recognizer(replace(bundle, enrolled=(action(),)))
+    assert recognizer.labels == (*LABELS, "hail")
+    updates = [recognizer.push(image, i * SECOND // 20) for i, image in enumerate(acting((0.5, 1.5)))]
+    spoken = [u.recognition for u in updates if u.recognition and u.recognition.state >= State.UNKNOWN]
+    assert all(len(recognition.scores) == 4 for recognition in spoken)

@@ -1,0 +1,245 @@
+"""What is added up over bags, on tracks worked out by hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fluxformer_core.evaluation.bags.confusion import NOTHING, UNKNOWN, confusion
+from fluxformer_core.evaluation.bags.evaluation import BagEvaluation
+from fluxformer_core.evaluation.bags.figures import Judged, Scored, by_label, judge, mean_scores, measure
+from fluxformer_core.evaluation.bags.finding import Job
+from fluxformer_core.evaluation.bags.gate import Verdict, compare
+from fluxformer_core.evaluation.bags.outcome import Outcome, Track
+from fluxformer_core.evaluation.bags.truth import Line, Truth
+from fluxformer_core.evaluation.metrics.intervals import PredictedEvent
+from fluxformer_core.evaluation.report.bag_document import document, figures
+from fluxformer_core.evaluation.report.bag_mistakes import worst_mistakes
+from fluxformer_core.evaluation.speed.machine import Machine
+from fluxformer_core.types import SECOND, State
+
+LABELS = ("clap", "jog", "wave")
+JOB = Job("run", "/camera", Path("run"))
+
+
+def event(label: str, start: float, end: float, score: float = 0.9, late: float = 1.0) -> PredictedEvent:
+    begin = round(start * SECOND)
+    return PredictedEvent(begin, round(end * SECOND), label, score, begin + round(late * SECOND))
+
+
+def track(*events: PredictedEvent, seconds: int = 60) -> Track:
+    """One recognition a second; while an event lasts its label scores 0.6, the next one in the list 0.4."""
+    stamps = np.arange(seconds + 1, dtype=np.int64) * SECOND
+    scores = np.zeros((len(stamps), len(LABELS)), np.float32)
+    for one in events:
+        inside = (stamps >= one.start) & (stamps < one.end)
+        k = LABELS.index(one.label)
+        scores[inside, k], scores[inside, (k + 1) % len(LABELS)] = 0.6, 0.4
+    moving = scores.any(axis=1)
+    states = np.where(moving, State.ACTION, State.IDLE).astype(np.uint8)
+    names = np.where(moving, scores.argmax(axis=1), -1).astype(np.int16)
+    return Track(stamps, states, names, scores, (0.3 * moving).astype(np.float32), events)
+
+
+def line(label: str, start: float | None, end: float | None) -> Line:
+    times = [None if t is None else round(t * SECOND) for t in (start, end)]
+    return Line("run", Path("run"), "", label, *times)
+
+
+def scored(tracks: tuple[Track, ...], *lines: Line, job: Job = JOB) -> Scored:
+    return judge(Outcome(job, LABELS, 0, tracks), Truth({"run": lines}, ()))
+
+
+ACTIONS = (line("wave", 10, 20), line("clap", 25, 30), line("jog", 35, 45), line("somersault", 50, 55))
+EVENTS = (
+    event("wave", 11, 20, 0.95, 0.5),
+    event("wave", 25, 30, 0.7),  # the clap, taken for a wave
+    event("clap", 51, 54, 0.8),  # the somersault, which no label stands for
+    event("jog", 57, 59, 0.6),  # nothing at all
+)
+
+
+@pytest.fixture(scope="module")
+def judged() -> Judged:
+    (one,) = scored((track(*EVENTS),), *ACTIONS).judged
+    return one
+
+
+def test_the_figures_are_those_of_the_events(judged: Judged) -> None:
+    found = figures(measure([judged], LABELS))
+    assert found["actions"] == 3
+    assert found["detection_rate"] == pytest.approx(1 / 3)
+    assert found["false_events"] == {"repeated": 0, "confused": 1, "invented": 2}
+    assert found["false_per_minute"] == pytest.approx(3.0)
+    assert found["onset_delay_p50"] == pytest.approx(1.5)
+    assert found["mean_jaccard"] == pytest.approx(0.9 / 3)
+    assert found["minutes"] == pytest.approx(1.0)
+    assert found["unknown_actions"] == 1
+    assert found["unknown_auroc"] == pytest.approx(0.5)  # every score is 0.3
+
+
+def test_whole_actions_are_named_by_their_mean_scores(judged: Judged) -> None:
+    wave, _clap, jog = judged.known
+    assert mean_scores(wave, judged.track) == pytest.approx([0.36, 0.0, 0.54])  # 9 of 10 frames
+    found = measure([judged], LABELS).named
+    # The clap has the second score of what was taken for a wave; the jog has none at all, so not even a fifth place.
+    assert (found.actions, found.first, found.fifth) == (3, 1, 2)
+    assert (found.top1, found.top5) == (pytest.approx(1 / 3), pytest.approx(2 / 3))
+    assert mean_scores(replace(jog, start=1, end=2), judged.track).tolist() == [0, 0, 0]
+
+
+def test_whole_actions_are_named_as_torchmetrics_says() -> None:
+    import torch
+    from torchmetrics.functional.classification import multiclass_accuracy
+
+    rng = np.random.default_rng(0)
+    labels = tuple(f"label_{k}" for k in range(12))
+    stamps = np.arange(200, dtype=np.int64) * SECOND
+    scores = rng.random((200, 12)).astype(np.float32)
+    flat = np.zeros(200, np.float32)
+    made = Track(stamps, flat.astype(np.uint8), flat.astype(np.int16), scores, flat, ())
+    starts = np.arange(0, 200, 5)
+    truth = rng.integers(12, size=len(starts))
+    lines = tuple(line(labels[k], start, start + 5) for start, k in zip(starts.tolist(), truth, strict=True))
+    found = judge(Outcome(JOB, labels, 0, (made,)), Truth({"run": lines}, ())).figures
+    assert found is not None
+    means = torch.from_numpy(scores.reshape(-1, 5, 12).mean(axis=1))
+    for share, k in ((found.named.top1, 1), (found.named.top5, 5)):
+        expected = multiclass_accuracy(means, torch.from_numpy(truth), 12, average="micro", top_k=k)
+        assert share == pytest.approx(float(expected))
+
+
+def test_labels_have_figures_of_their_own(judged: Judged) -> None:
+    clap, jog, wave = by_label([judged], LABELS)
+    assert (wave.label, wave.performed, wave.detected, wave.false, wave.delay) == ("wave", 1, 1, 1, 1.5)
+    assert wave.ap == pytest.approx(9 / 10 * 9 / 14 + 1 / 10 * 10 / 61)  # 14 frames at 0.6, then all the others at 0
+    assert (clap.detected, clap.performed, clap.false) == (0, 1, 1)
+    assert (jog.detected, jog.false) == (0, 1)
+    assert math.isnan(clap.delay)
+
+
+def test_the_matrix_says_what_was_said_instead(judged: Judged) -> None:
+    found = confusion([judged], LABELS)
+    cells = {
+        (found.labels[row], found.labels[column]): int(found.confusion[row, column])
+        for row, column in zip(*np.nonzero(found.confusion), strict=True)
+    }
+    assert cells == {
+        ("wave", "wave"): 1,
+        ("clap", "wave"): 1,
+        ("jog", NOTHING): 1,
+        (UNKNOWN, "clap"): 1,
+        (NOTHING, "jog"): 1,
+    }
+
+
+def test_the_worst_mistakes_are_those_made_most_surely() -> None:
+    found = worst_mistakes([scored((track(*EVENTS),), *ACTIONS)])
+    told = [(m.truth.label if m.truth else None, m.said.label if m.said else None, m.severity) for m in found]
+    assert told == [("jog", None, 1.0), (None, "clap", 0.8), ("clap", "wave", 0.7), (None, "jog", 0.6)]
+    assert found[1].instead == UNKNOWN
+    assert len(worst_mistakes([scored((track(*EVENTS),), *ACTIONS)], most=2)) == 2
+
+
+def test_perfect_streams_are_perfect_and_silent_ones_are_not() -> None:
+    right = scored((track(event("wave", 10, 20, late=0.0)),), line("wave", 10, 20)).figures
+    assert right is not None
+    found = figures(right)
+    shares = ("detection_rate", "mean_jaccard", "map", "mcap", "edit", "f1_50", "clip_top1", "clip_top5")
+    assert [found[name] for name in shares] == [1.0] * len(shares)
+    assert (found["false_per_minute"], found["onset_delay_p90"], found["unknown_auroc"]) == (0.0, 0.0, None)
+    silent = scored((track(),), line("wave", 10, 20)).figures
+    assert silent is not None
+    assert (silent.report.events.detection_rate, silent.named.top5) == (0.0, 0.0)
+
+
+def test_every_pass_is_held_against_the_truth() -> None:
+    twice = scored((track(event("wave", 10, 20)), track(event("wave", 11, 20))), line("wave", 10, 20))
+    assert twice.figures is not None
+    assert twice.figures.report.events.performed == 2
+    assert twice.figures.report.events.seconds == 120
+
+
+def test_actions_outside_the_recording_are_told_and_left_out() -> None:
+    found = scored((track(event("wave", 10, 20)),), line("wave", 10, 20), line("jog", 70, 80), line("jog", 90, 95))
+    assert found.figures is not None
+    assert found.figures.report.events.performed == 1
+    (fault,) = found.outcome.faults
+    assert fault.text == "/camera: jog at 70.0 .. 80.0 s and 1 more lies outside the recording and is left out"
+    assert not fault.fatal
+
+
+def test_a_stream_without_truth_has_no_figures_and_says_so() -> None:
+    found = judge(Outcome(replace(JOB, bag="other"), LABELS, 0, (track(),)), Truth({}, ()))
+    assert found.figures is None
+    assert found.outcome.faults[0].fatal
+
+
+def evaluation(*streams: Scored) -> BagEvaluation:
+    judged = [one for stream in streams for one in stream.judged]
+    faults = tuple(fault for stream in streams for fault in stream.outcome.faults)
+    machine = Machine("", 2, 1, "", "", "")
+    labels = tuple(by_label(judged, LABELS)) if judged else ()
+    whole = measure(judged, LABELS) if judged else None
+    return BagEvaluation("m", LABELS, ("truth.csv",), streams, faults, whole, labels, 1.0, 1, machine)
+
+
+WAVES = tuple(line("wave", start, start + 5) for start in range(5, 55, 10))
+
+
+def report(*starts: float, late: float = 1.0, extra: tuple[PredictedEvent, ...] = ()) -> dict:
+    events = tuple(event("wave", start, start + 5, late=late) for start in starts)
+    return document(evaluation(scored((track(*events, *extra),), *WAVES)))
+
+
+BASE = report(5, 15, 25, 35, 45)
+
+
+def test_the_gate_lets_pass_what_is_as_good_or_better() -> None:
+    assert compare(BASE, report(5, 15, 25, 35, 45), 0.0) == Verdict((), ())
+    assert compare(report(5, 15), BASE, 0.0).passed
+    assert compare(BASE, report(5, 15, 25, 35, 45, late=0.2), 0.0).passed
+
+
+def test_the_gate_names_what_got_worse_and_where() -> None:
+    verdict = compare(BASE, report(5, 15, 25, 35), 1.0)
+    assert "detection rate: was 100.0%, 80.0%, 20.0 points less" in verdict.worse
+    assert any(text.startswith("clip top-1: ") for text in verdict.worse)
+    assert not any("delay" in text for text in verdict.worse)
+    assert "wave: was 5 of 5 with 0 false, detected 4 of 5 with 0 false" in verdict.where
+    assert "run /camera: detection rate was 100.0%, 80.0%" in verdict.where
+
+
+def test_points_and_percent_of_the_limit() -> None:
+    fewer = report(5, 15, 25, 35)
+    names = {text.partition(":")[0] for text in compare(BASE, fewer, 20.0).worse}
+    assert "detection rate" not in names  # exactly 20 points
+    assert "detection rate" in {text.partition(":")[0] for text in compare(BASE, fewer, 19.9).worse}
+    slower = report(5, 15, 25, 35, 45, late=1.1)
+    assert compare(BASE, slower, 10.1).passed
+    assert compare(BASE, slower, 9.9).worse[0] == "onset delay, median: was 1.00 s, 1.10 s"
+    alarm = report(5, 15, 25, 35, 45, extra=(event("jog", 57, 59),))
+    assert "false events per minute: was 0.00, 1.00" in compare(BASE, alarm, 50.0).worse
+
+
+def test_a_bag_that_fails_now_is_worse() -> None:
+    both = document(evaluation(scored((track(),), *WAVES), scored((track(),), *WAVES, job=replace(JOB, topic="/b"))))
+    lost = document(evaluation(scored((track(),), *WAVES), scored((), *WAVES, job=replace(JOB, topic="/b"))))
+    assert compare(both, lost, 100.0).worse == ("run /b: it has no figures any more",)
+
+
+def test_figures_of_other_bags_or_another_truth_are_not_compared() -> None:
+    from fluxformer_core.errors import ConfigError
+
+    other = document(evaluation(scored((track(),), line("wave", 1, 2))))
+    with pytest.raises(ConfigError, match="the truth about run /camera is not that of the baseline"):
+        compare(BASE, other, 1.0)
+    more = evaluation(scored((track(),), *WAVES), scored((track(),), *WAVES, job=replace(JOB, topic="/b")))
+    with pytest.raises(ConfigError, match="of other bags: it has no run /b"):
+        compare(BASE, document(more), 1.0)
+    with pytest.raises(ConfigError, match="only the baseline has run"):
+        compare(BASE, document(evaluation()), 1.0)

@@ -1,0 +1,211 @@
+"""The command `evaluate` on real videos: what it prints and writes, and how it refuses bad input."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import LABELS, small_bundle, texture, view
+
+from fluxformer_core.cli import BAD_INPUT, main
+from fluxformer_core.evaluation.metrics.seeds import recipe, spread
+from fluxformer_core.io.video_writer import VideoRecorder
+from fluxformer_core.types import SECOND
+
+CLIPS = {"clap": 3, "wave": 2}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five clips of moving blobs; one more that is no video."""
+    folder = tmp_path_factory.mktemp("clips")
+    lines = ["path,label,subject,split"]
+    for label, count in CLIPS.items():
+        for i in range(count):
+            picture = texture(80, 80, seed=len(lines))
+            with VideoRecorder(folder / f"{label}{i}.mp4") as recorder:
+                for k in range(12):
+                    frame = view(picture, 6 * np.sin(k / 2), i * k / 4, 48)
+                    recorder.write(np.repeat(frame[..., None], 3, axis=2), k * SECOND // 20)
+            lines.append(f"{label}{i}.mp4,{label},s{i},{'test' if i else 'train'}")
+    (folder / "broken.mp4").write_bytes(b"no video")
+    (folder / "index.csv").write_text("\n".join([*lines, "broken.mp4,clap,s1,test"]) + "\n")
+    return folder / "index.csv"
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two seeds of one recipe, and another recipe."""
+    folder = tmp_path_factory.mktemp("models")
+    paths = []
+    for name, seed, data_name in (("a", 0, "none"), ("b", 1, "none"), ("c", 2, "other")):
+        bundle = small_bundle(seed=seed)
+        metadata = replace(bundle.metadata, provenance={"data": data_name, "seed": seed, "minutes": seed})
+        replace(bundle, metadata=metadata).save(folder / f"{name}.safetensors")
+        paths.append(folder / f"{name}.safetensors")
+    return paths
+
+
+class _Links(HTMLParser):
+    """Collects what a page would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attributes if name in ("src", "href")]
+        if tag not in ("meta", "img", "rect", "line"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in ("meta", "img", "rect", "line"):
+            assert self.open.pop() == tag
+
+
+def evaluate(tmp_path: Path, *arguments: object) -> int:
+    return main(["evaluate", *map(str, arguments), "--cache", str(tmp_path / "cache")])
+
+
+def test_writes_every_figure(
+    data: Path, models: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "figures.json"
+    assert evaluate(tmp_path, data, "--model", models[0], "--json", out) == 0
+    shown = capsys.readouterr().out
+    figures = json.loads(out.read_text())
+    assert figures["data"]["clips"] == sum(CLIPS.values())
+    (model,) = figures["models"]
+    assert [entry["clips"] for entry in model["labels"]] == [CLIPS.get(label, 0) for label in LABELS]
+    assert model["labels"][LABELS.index("walk")]["recall"] is None
+    assert [sum(row) for row in model["confusion"]] == [CLIPS.get(label, 0) for label in LABELS]
+    right = sum(model["confusion"][i][i] for i in range(len(LABELS)))
+    assert model["top1"] == pytest.approx(right / 5)
+    assert model["top1_interval"][0] < model["top1"] < model["top1_interval"][1] or right in (0, 5)
+    assert sum(entry["clips"] for entry in model["reliability"]) == 5
+    assert 0 < model["latency_ms"]["forward"]["p50"] <= model["latency_ms"]["forward"]["p99"]
+    assert figures["recipes"] == []
+    assert len(figures["data"]["skipped"]) == 1
+    assert "broken.mp4" in figures["data"]["skipped"][0]
+    assert "skipped: " in shown
+    assert shown.splitlines()[-1].startswith("5 clips: top-1 ")
+
+
+def test_subjects_and_splits_choose_the_clips(data: Path, models: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    chosen = ("--model", models[0], "--json", out)
+    assert evaluate(tmp_path, data, *chosen, "--subjects", "s1") == 0
+    assert json.loads(out.read_text())["data"]["clips"] == 2
+    assert evaluate(tmp_path, data, *chosen, "--splits", "train") == 0
+    assert json.loads(out.read_text())["data"]["clips"] == 2
+    assert evaluate(tmp_path, data, data, *chosen) == 0
+    assert json.loads(out.read_text())["data"]["clips"] == 10
+
+
+def test_restricted_models_answer_with_the_labels_of_the_data(data: Path, models: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    assert evaluate(tmp_path, data, "--model", models[0], "--json", out, "--restrict") == 0
+    (model,) = json.loads(out.read_text())["models"]
+    assert [entry["label"] for entry in model["labels"]] == ["clap", "wave"]
+    assert np.sum(model["confusion"]) == 5
+
+
+def test_labels_can_be_renamed(data: Path, models: list[Path], tmp_path: Path) -> None:
+    names, out = tmp_path / "names.csv", tmp_path / "figures.json"
+    names.write_text("clap,walk\nwave,\n")
+    assert evaluate(tmp_path, data, "--model", models[0], "--json", out, "--labels", names) == 0
+    (model,) = json.loads(out.read_text())["models"]
+    assert {entry["label"]: entry["clips"] for entry in model["labels"]} == {"clap": 0, "wave": 0, "walk": 3}
+
+
+def test_seeds_of_one_recipe_have_a_mean(
+    data: Path, models: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "figures.json"
+    assert evaluate(tmp_path, data, "--model", *models, "--json", out) == 0
+    figures = json.loads(out.read_text())
+    (group,) = figures["recipes"]
+    first, second, _ = figures["models"]
+    assert group["models"] == [first["digest"], second["digest"]]
+    assert group["top5"]["mean"] == pytest.approx((first["top5"] + second["top5"]) / 2)
+    assert group["top1"]["sd"] == pytest.approx(abs(first["top1"] - second["top1"]) / 2**0.5)
+    lines = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert lines[:5] == ["model", "a.safetensors", "b.safetensors", "mean", "c.safetensors"]
+
+
+def test_the_page_is_whole_and_loads_nothing(data: Path, models: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    assert evaluate(tmp_path, data, "--model", *models, "--report", out) == 0
+    page = out.read_text(encoding="utf-8")
+    parser = _Links()
+    parser.feed(page)
+    assert parser.open == []
+    assert parser.found
+    assert all(link.startswith(("#", "data:image/jpeg;base64,")) for link in parser.found)
+    assert "<script" not in page
+    assert page.count('class="matrix"') == len(models)
+    assert "broken.mp4" in page
+    assert re.search(r"(clap|wave)\d\.mp4: ", page)  # which clip is shown as a mistake
+
+
+def test_names_are_text_on_the_page(data: Path, tmp_path: Path) -> None:
+    bundle, out = small_bundle(), tmp_path / "report.html"
+    labels = ("clap", "wave", "<b>walk</b>")
+    metadata = replace(bundle.metadata, labels=labels, provenance={"data": "<script>alert(1)</script>"})
+    path = tmp_path / "<i>.safetensors"
+    replace(bundle, metadata=metadata).save(path)
+    names = tmp_path / "names.csv"
+    names.write_text("wave,<b>walk</b>\n")
+    assert evaluate(tmp_path, data, "--model", path, "--report", out, "--labels", names) == 0
+    page = out.read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "<b>walk" not in page
+    assert "<i>" not in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["nowhere.csv"], "nowhere.csv"),
+        (["{data}", "--model", "nowhere.safetensors"], "cannot read nowhere.safetensors"),
+        (["{data}", "--splits", "holiday"], "no recording is left: look"),
+        (["{data}", "--labels", "{names}"], "small.safetensors has no label somersault"),
+        (["{data}", "--json", "no/folder/out.json"], "there is no folder no/folder"),
+        (["{data}", "--report", "no/folder/out.html"], "there is no folder no/folder"),
+        (["{data}", "--threads", "0"], "--threads must be at least 1"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(
+    arguments: list[str], complaint: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names, path = tmp_path / "names.csv", tmp_path / "small.safetensors"
+    names.write_text("clap,somersault\n")
+    small_bundle().save(path)
+    given = [argument.format(data=data, names=names) for argument in arguments]
+    if "--model" not in given:
+        given += ["--model", str(path)]
+    assert evaluate(tmp_path, *given) == BAD_INPUT
+    shown = capsys.readouterr()
+    assert complaint in shown.err
+    assert (shown.err.count("\n"), shown.out) == (1, "")
+
+
+def test_a_recipe_is_the_same_for_every_seed() -> None:
+    metadata = small_bundle().metadata
+    one, two = (replace(metadata, provenance={"data": "x", "seed": seed}) for seed in (0, 1))
+    assert recipe(one) == recipe(two)
+    assert recipe(one) != recipe(replace(two, provenance={"data": "y", "seed": 1}))
+    assert recipe(one) != recipe(replace(two, labels=("clap", "wave", "jog")))
+
+
+def test_spread_of_a_sample() -> None:
+    assert spread([1.0, 3.0]).mean == 2.0
+    assert spread([1.0, 3.0]).sd == pytest.approx(2**0.5)
+    with pytest.raises(ValueError, match="no spread"):
+        spread([1.0])

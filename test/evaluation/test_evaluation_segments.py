@@ -1,0 +1,110 @@
+"""Edit score and segmental F1: by hand, and against the code that the figures come from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fluxformer_core.evaluation.metrics.segments import (
+    THRESHOLDS,
+    Counts,
+    Segment,
+    count_segments,
+    edit_score,
+    segments,
+)
+
+REFERENCE = "FLUXFORMER_MS_TCN"
+"""Environment variable that names a checkout of github.com/yabufarha/ms-tcn, whose eval.py defines the figures."""
+
+runs = st.lists(st.tuples(st.sampled_from(["", "a", "b", "c"]), st.integers(1, 6)), min_size=1, max_size=12)
+names = runs.map(lambda runs: [name for name, length in runs for _ in range(length)])
+
+
+def test_segments_are_runs_of_a_name() -> None:
+    assert segments(["", "a", "a", "b", "", "b"]) == [Segment("a", 1, 3), Segment("b", 3, 4), Segment("b", 5, 6)]
+    assert segments([""]) == segments([]) == []
+
+
+def test_edit_score_by_hand() -> None:
+    truth = list("aaabbbccc")
+    assert edit_score(list("abccccccc"), truth) == 1.0  # borders do not matter
+    assert edit_score(list("aaaaaaccc"), truth) == pytest.approx(1 - 1 / 3)
+    assert edit_score(list("ababababc"), truth) == pytest.approx(1 - 6 / 9)
+    assert edit_score([""] * 9, truth) == 0.0
+    assert edit_score([""] * 9, [""] * 9) == 1.0
+
+
+def test_segments_count_by_hand() -> None:
+    truth = ["a"] * 4 + [""] * 4 + ["b"] * 4
+    predicted = ["a"] * 2 + ["b"] * 2 + ["a"] * 4 + ["b"] * 4
+    # a: 2 of 4 frames, b: on a; a again: only touches; b: exact.
+    assert count_segments(predicted, truth, 0.5) == Counts(right=2, false=2, missed=0)
+    assert count_segments(predicted, truth, 0.6) == Counts(right=1, false=3, missed=1)
+    assert Counts(2, 2, 0).f1 == pytest.approx(2 * 0.5 * 1 / 1.5)
+
+
+def test_a_second_segment_on_the_same_action_is_false() -> None:
+    assert count_segments(["a", "a", "", "a", "a"], ["a"] * 5, 0.1) == Counts(1, 1, 0)
+
+
+def test_recordings_add_up() -> None:
+    assert Counts(1, 0, 0) + Counts(0, 2, 1) == Counts(1, 2, 1)
+    assert Counts().f1 == 1.0
+
+
+@given(names)
+def test_the_truth_itself_is_perfect(truth: list[str]) -> None:
+    assert edit_score(truth, truth) == 1.0
+    assert all(count_segments(truth, truth, least).f1 == 1.0 for least in (*THRESHOLDS, 1.0))
+
+
+@given(names, names)
+def test_figures_stay_in_their_bounds(predicted: list[str], truth: list[str]) -> None:
+    assert 0 <= edit_score(predicted, truth) == edit_score(truth, predicted) <= 1
+    counts = [count_segments(predicted, truth, least) for least in THRESHOLDS]
+    assert all(0 <= count.f1 <= 1 for count in counts)
+    assert all(count.right + count.false == len(segments(predicted)) for count in counts)
+    assert all(count.right + count.missed == len(segments(truth)) for count in counts)
+    assert counts[0].right >= counts[1].right >= counts[2].right
+
+
+@pytest.fixture(scope="module")
+def reference() -> dict[str, Any]:
+    checkout = os.environ.get(REFERENCE)
+    if checkout is None:
+        pytest.skip(f"{REFERENCE} names no checkout of github.com/yabufarha/ms-tcn")
+    # Its functions are valid in any Python, its main program is Python 2; np.float is gone from numpy.
+    functions = (Path(checkout) / "eval.py").read_text().partition("def main")[0].replace("import numpy as np", "")
+    space: dict[str, Any] = {"np": SimpleNamespace(**{**vars(np), "float": float})}
+    exec(functions, space)
+    return space
+
+
+def test_edit_score_and_counts_are_those_of_the_reference(reference: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    compared = 0
+    for _ in range(500):
+        predicted, truth = (
+            [name for name in rng.choice(["", "a", "b", "c"], rng.integers(1, 12)) for _ in range(rng.integers(1, 7))]
+            for _ in range(2)
+        )
+        length = min(len(predicted), len(truth))
+        predicted, truth = predicted[:length], truth[:length]
+        if not segments(truth):
+            continue  # the reference divides by zero
+        compared += 1
+        theirs = reference["edit_score"](predicted, truth, bg_class=[""])
+        assert edit_score(predicted, truth) == pytest.approx(theirs / 100)
+        for least in THRESHOLDS:
+            counts = count_segments(predicted, truth, least)
+            expected = reference["f_score"](predicted, truth, least, bg_class=[""])
+            assert (counts.right, counts.false, counts.missed) == expected
+    assert compared > 400

@@ -1,0 +1,189 @@
+"""GMFlow: the published layout, matching, windows, sizes, export, and parity with an independent implementation."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from gmflow_weights import published_layout, random_weights
+from helpers import texture
+from torch import Tensor
+
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.models.gmflow.features import CHANNELS, FeatureTransformer, sine_positions
+from fluxformer_core.models.gmflow.gmflow import GMFlow, GMFlowConfig, cell_places, match, upsample_convex
+
+HEIGHT, WIDTH = 64, 96
+
+
+
+
+
+
+def net(height: int = HEIGHT, width: int = WIDTH, layers: int = 6) -> GMFlow:
+    built = GMFlow(GMFlowConfig(height, width, layers)).eval()
+    built.load_state_dict(random_weights(layers))
+    return built
+
+
+def pair(right: int = 5, down: int = 3, *, height: int = HEIGHT, width: int = WIDTH, seed: int = 0) -> list[Tensor]:
+    """Two views (1, 3, H, W) of one picture, 0..255."""
+    picture = np.stack([texture(height + 16, width + 16, seed=seed + channel) for channel in range(3)])
+    views = picture[:, 8 : 8 + height, 8 : 8 + width], picture[:, 8 - down :, 8 - right :][:, :height, :width]
+    return [torch.from_numpy(view.copy())[None].float() for view in views]
+
+
+@pytest.mark.parametrize(("layers", "millions"), [(6, 4.680), (4, 3.630)])
+def test_names_and_shapes_are_the_published_ones(layers, millions):
+    state = GMFlow(GMFlowConfig(layers=layers)).state_dict()
+    assert {name: tuple(value.shape) for name, value in state.items()} == published_layout(layers)
+    assert sum(value.numel() for value in state.values()) / 1e6 == pytest.approx(millions, abs=5e-4)
+
+
+def upstream(path: str) -> Callable[[dict[str, Tensor], Tensor, Tensor], Tensor]:
+    """The authors' own code, github.com/haofeixu/gmflow, in a checkout."""
+    if not (Path(path) / "gmflow" / "gmflow.py").is_file():
+        raise FileNotFoundError(f"FLUXFORMER_GMFLOW={path} is no checkout of github.com/haofeixu/gmflow")
+    sys.path.append(path)
+    theirs = importlib.import_module("gmflow.gmflow").GMFlow().eval()
+
+    def run(weights: dict[str, Tensor], first: Tensor, second: Tensor) -> Tensor:
+        theirs.load_state_dict(weights)
+        settings = {"attn_splits_list": [2], "corr_radius_list": [-1], "prop_radius_list": [-1]}
+        return theirs(first, second, **settings)["flow_preds"][-1]
+
+    return run
+
+
+def ptlflow() -> Callable[[dict[str, Tensor], Tensor, Tensor], Tensor]:
+    """The implementation in ptlflow, which takes BGR in 0..1."""
+    reason = "needs GMFlow's public code: pip install ptlflow, or FLUXFORMER_GMFLOW=checkout of haofeixu/gmflow"
+    theirs = pytest.importorskip("ptlflow.models.gmflow.gmflow", reason=reason).GMFlow().eval()
+
+    def run(weights: dict[str, Tensor], first: Tensor, second: Tensor) -> Tensor:
+        theirs.load_state_dict(weights)
+        return theirs({"images": torch.stack([first, second], dim=1).flip(2) / 255.0})["flows"][:, 0]
+
+    return run
+
+
+@pytest.mark.filterwarnings("ignore")
+@torch.no_grad()
+def test_flow_is_that_of_an_independent_implementation():
+    checkout = os.environ.get("FLUXFORMER_GMFLOW")
+    reference = upstream(checkout) if checkout else ptlflow()
+    first, second = pair()
+    theirs, ours = reference(random_weights(), first, second), net()(first, second)
+    assert theirs.std() > 1.0  # px: there is something to compare
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)
+
+
+def test_a_shifted_map_matches_at_exactly_that_displacement():
+    height, width, right, down = 6, 9, 2, -1
+    features = torch.randn(1, height, width, 32, generator=torch.Generator().manual_seed(1))
+    features = 40 * features / features.norm(dim=-1, keepdim=True)
+    moved = torch.roll(features, (down, right), dims=(1, 2))
+    flow = match(features.flatten(1, 2), moved.flatten(1, 2), cell_places(height, width)).unflatten(1, (height, width))
+    inside = flow[:, 1:, : width - right]  # what does not leave the map
+    torch.testing.assert_close(inside, torch.tensor([float(right), float(down)]).expand_as(inside), rtol=0, atol=1e-3)
+
+
+def test_alike_everywhere_expects_the_middle():
+    flow = match(torch.ones(1, 12, 8), torch.ones(1, 12, 8), cell_places(3, 4))
+    torch.testing.assert_close(flow[0, 0], torch.tensor([1.5, 1.0]))
+    torch.testing.assert_close(flow.mean(dim=1), torch.zeros(1, 2), atol=1e-6, rtol=0)
+
+
+def test_upsampling_takes_the_cell_that_the_weights_name():
+    flow, factor = torch.randn(2, 2, 3, 4, generator=torch.Generator().manual_seed(2)), 8
+    for neighbour, shift in {4: (0, 0), 3: (0, 1), 1: (1, 0)}.items():  # itself, to the left, above
+        weights = torch.zeros(2, 9, factor, factor, 3, 4)
+        weights[:, neighbour] = 100.0
+        fine = upsample_convex(flow, weights.flatten(1, 3), factor)
+        coarse = torch.roll(flow, shift, dims=(2, 3))[:, :, 1:, 1:]
+        expected = factor * coarse.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+        torch.testing.assert_close(fine[:, :, factor:, factor:], expected)
+
+
+def test_positions_tell_every_cell_of_a_window_apart():
+    places = sine_positions(7, 5).flatten(1).T
+    apart = torch.cdist(places, places) + torch.eye(len(places)) * 9
+    assert places.shape == (35, CHANNELS)
+    assert apart.min() > 0.1
+
+
+@torch.no_grad()
+def test_windows_come_back_to_where_they_were():
+    transformer = FeatureTransformer(6, 8, 1)
+    x = torch.randn(2, 6, 8, CHANNELS)
+    for shifted in (False, True):
+        assert torch.equal(transformer._join(transformer._split(x, shifted), shifted), x)
+
+
+@pytest.mark.parametrize(("layers", "reach"), [(1, (0, 4, 0, 4)), (2, (0, 6, 0, 6))])
+@torch.no_grad()
+def test_a_cell_is_seen_within_its_window_and_never_across_the_border(layers, reach):
+    """The first cell lies in the first window; shifting lets the second layer see on, but not around the edge."""
+    torch.manual_seed(3)
+    transformer = FeatureTransformer(8, 8, layers).eval()
+    maps = torch.randn(2, 1, CHANNELS, 8, 8)
+    plain = transformer(*maps)
+    maps[0, :, :, 0, 0] += 1.0
+    changed = [(a - b).abs().amax(dim=(0, 1)) > 1e-4 for a, b in zip(plain, transformer(*maps), strict=True)]
+    top, bottom, left, right = reach
+    allowed = torch.zeros(8, 8, dtype=torch.bool)
+    allowed[top:bottom, left:right] = True
+    for seen in changed:
+        assert not (seen & ~allowed).any()
+        assert seen[:4, :4].all()
+
+
+@torch.no_grad()
+def test_a_batch_is_its_parts():
+    model = net(layers=2)
+    one, two = pair(), pair(-4, 6, seed=7)
+    together = model(*(torch.cat(images) for images in zip(one, two, strict=True)))
+    torch.testing.assert_close(together, torch.cat([model(*one), model(*two)]), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (48, 80), (112, 32)])
+@torch.no_grad()
+def test_any_multiple_of_16_will_do_and_weights_fit_all(height, width):
+    flow = net(height, width, layers=2)(*pair(2, 1, height=height, width=width))
+    assert flow.shape == (1, 2, height, width)
+    assert flow.isfinite().all()
+
+
+@pytest.mark.parametrize("shape", [(60, 64), (64, 8), (0, 16)])
+def test_other_sizes_are_refused(shape):
+    with pytest.raises(ConfigError, match="multiples of 16"):
+        GMFlowConfig(*shape)
+    with pytest.raises(ConfigError, match="layers"):
+        GMFlowConfig(layers=0)
+
+
+def test_every_parameter_has_a_finite_gradient():
+    model = net(layers=2).train()
+    model(*pair()).square().mean().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), name
+
+
+@torch.no_grad()
+def test_it_exports_for_any_batch_and_computes_the_same():
+    model = net(layers=2)
+    images = [torch.cat([image, image.flip(3)]) for image in pair()]
+    batch = torch.export.Dim("batch", min=1, max=8)
+    program = torch.export.export(model, tuple(images), dynamic_shapes=({0: batch}, {0: batch}), strict=False)
+    assert len(program.range_constraints) == 1
+    for count in (1, 2):
+        inputs = [image[:count] for image in images]
+        torch.testing.assert_close(program.module()(*inputs), model(*inputs), rtol=1e-5, atol=1e-4)

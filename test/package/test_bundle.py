@@ -1,0 +1,291 @@
+"""Model files: what is saved comes back, and anything else is refused in one line that names file and problem."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import random
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from bundle_files import SIMPLE, leaves, loaded_or_refused, refusal, write
+from helpers import LABELS, small_bundle, small_config
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save, save_file
+
+from fluxformer_core.bundle import Bundle, default_bundle_path
+from fluxformer_core.errors import BundleError, ConfigError
+from fluxformer_core.models.fluxformer.fluxformer import FluxformerConfig
+from fluxformer_core.models.fluxformer.mvit import MViTConfig
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bundle") / "small.safetensors"
+    small_bundle(temperature=1.7).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def victim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where damaged files are written, again and again."""
+    return tmp_path_factory.mktemp("damaged") / "victim.safetensors"
+
+
+JSON = st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x))
+
+
+def document() -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(small_bundle().metadata)))
+
+
+def test_what_is_saved_comes_back(path):
+    original, loaded = small_bundle(temperature=1.7), Bundle.load(path)
+    assert loaded.metadata == original.metadata
+    assert loaded.name == "fluxformer_nano"
+    assert loaded.labels == LABELS
+    assert loaded.spec == original.spec
+    assert loaded.weights.keys() == original.weights.keys()
+    for key, value in original.weights.items():
+        assert loaded.weights[key].dtype == value.dtype
+        expected = value.half().float() if value.is_floating_point() else value
+        assert torch.equal(loaded.weights[key], expected), key
+
+
+def test_the_loaded_model_computes_what_the_saved_one_did(path):
+    rgb, flow = torch.randn(2, 1, 3, 4, 32, 32)
+    model = Bundle.load(path).build_model()
+    assert not model.training
+    torch.testing.assert_close(model(rgb, flow), small_bundle().build_model()(rgb, flow), rtol=1e-2, atol=1e-2)
+
+
+def test_saving_gives_what_a_reader_gets_and_saving_that_again_the_same_file(path, tmp_path):
+    again = Bundle.load(path).save(tmp_path / "new" / "again.safetensors")
+    assert again.digest == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    assert again.digest == Bundle.load(path).digest
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["again.safetensors"]
+
+
+def test_other_weights_have_another_digest(path, tmp_path):
+    assert small_bundle(seed=1).save(tmp_path / "b").digest != Bundle.load(path).digest
+
+
+def test_a_model_that_cannot_be_read_back_does_not_replace_one_that_can(path, tmp_path):
+    target = tmp_path / "kept.safetensors"
+    target.write_bytes(path.read_bytes())
+    good = small_bundle()
+    bad = replace(good, weights=good.weights | {"head.bias": torch.full((3,), 1e6)})  # beyond float16
+    with pytest.raises(BundleError, match=r"kept\.safetensors.*head\.bias.*not finite"):
+        bad.save(target)
+    assert target.read_bytes() == path.read_bytes()
+    assert [p.name for p in tmp_path.iterdir()] == ["kept.safetensors"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(BundleError, match=r"cannot write .*file/model"):
+        small_bundle().save(tmp_path / "file" / "model")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(BundleError, match=r"cannot write .*folder"):
+        small_bundle().save(tmp_path / "folder")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
+    assert "No such file" in refusal(tmp_path / "nothing")
+    assert "directory" in refusal(tmp_path)
+
+
+@settings(max_examples=60)
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_a_truncated_file_is_refused(path, victim, share):
+    data = path.read_bytes()
+    victim.write_bytes(data[: int(share * len(data))])
+    assert "damaged" in refusal(victim)
+
+
+@settings(max_examples=100)
+@given(data=st.binary(max_size=300))
+def test_random_bytes_are_refused(victim, data):
+    victim.write_bytes(data)
+    assert "damaged" in refusal(victim)
+
+
+@settings(max_examples=100)
+@given(
+    header=st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x))
+)
+@example(header={"": ["a line\nand another"]})  # which the message of safetensors quotes
+def test_any_json_as_a_header_is_refused(victim, header):
+    text = json.dumps(header).encode()
+    victim.write_bytes(len(text).to_bytes(8, "little") + text)
+    refusal(victim)
+
+
+@settings(max_examples=150)
+@given(seed=st.integers(0, 2**32), in_header=st.booleans())
+def test_a_flipped_byte_is_refused_or_harmless_but_never_another_error(path, victim, seed, in_header):
+    data = bytearray(path.read_bytes())
+    header = 8 + int.from_bytes(data[:8], "little")
+    rng = random.Random(seed)
+    data[rng.randrange(header if in_header else len(data))] ^= rng.randrange(1, 256)
+    victim.write_bytes(data)
+    loaded_or_refused(victim)
+
+
+def test_a_pickle_is_refused_and_not_run(tmp_path):
+    trap = tmp_path / "sprung"
+
+    class Payload:
+        def __reduce__(self) -> tuple[Callable[..., None], tuple[Any, ...]]:
+            return Path.touch, (trap,)
+
+    for name, dump in {"plain": pickle.dumps, "torch": lambda x: torch.save(x, tmp_path / "torch")}.items():
+        data = dump(Payload())
+        if data is not None:
+            (tmp_path / name).write_bytes(data)
+        assert "damaged" in refusal(tmp_path / name)
+    assert not trap.exists()
+
+
+def test_weights_without_our_metadata_are_refused(path, victim):
+    save_file(load_file(path), victim)
+    assert "not a fluxformer bundle" in refusal(victim)
+    victim.write_bytes(save({}))
+    assert "not a fluxformer bundle" in refusal(victim)
+
+
+def without(*names: str) -> Callable[[dict[str, Any]], None]:
+    def remove(tree: dict[str, Any]) -> None:
+        for name in names[:-1]:
+            tree = tree[name]
+        del tree[names[-1]]
+
+    return remove
+
+
+def given_as(value: object, *names: str) -> Callable[[dict[str, Any]], None]:
+    def put(tree: dict[str, Any]) -> None:
+        for name in names[:-1]:
+            tree = tree[name]
+        tree[names[-1]] = value
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (without("labels"), "labels"),
+        (without("spec"), "spec"),
+        (without("config", "trunk"), "config.trunk"),
+        (given_as("fluxformer_xl", "model"), "fluxformer_xl"),
+        (given_as(4, "format"), "format"),
+        (given_as(["clap", "clap", "walk"], "labels"), "distinct"),
+        (given_as(["clap", "", "walk"], "labels"), "labels"),
+        (given_as([], "labels"), "labels"),
+        (given_as(["clap"], "labels"), "head.weight has shape"),
+        (given_as(0.0, "temperature"), "temperature"),
+        (given_as(float("nan"), "temperature"), "temperature"),
+        (given_as(float("inf"), "temperature"), "temperature"),
+        (given_as("many", "spec", "frames"), "spec.frames"),
+        (given_as(-1, "spec", "rate"), "rate"),
+        (given_as(64, "spec", "size"), "4 frames of 64 px"),
+        (given_as([0.5, 0.5], "spec", "mean"), "spec.mean"),
+        (given_as([0.5, 0.5, float("nan")], "spec", "mean"), "spec.mean"),
+        (given_as(float("inf"), "spec", "flow_scale"), "spec.flow_scale"),
+        (given_as(float("inf"), "spec", "rate"), "spec.rate"),
+        (given_as("sideways", "config", "duplex"), "config.duplex"),
+        (given_as("off", "config", "duplex"), "unexpected blocks.0.flow_attn"),
+        (given_as([3], "config", "duplex_stages"), "duplex_stages"),
+        (given_as(5, "config", "clusters"), "clustering.prototypes has shape (3, 32), the model needs (5, 32)"),
+        (given_as(0, "config", "trunk", "heads"), "heads"),
+        (given_as(32, "config", "trunk", "dim"), "has shape"),
+        (given_as(10**9, "config", "trunk", "dim"), "cannot be built"),
+        (given_as(10**30, "config", "trunk", "dim"), "cannot be built"),
+        (given_as([10**9, 1], "config", "trunk", "depths"), "1000000002 blocks"),
+    ],
+)
+def test_unusable_metadata_is_refused_by_its_name(path, victim, change, named):
+    metadata = document()
+    change(metadata)
+    write(victim, load_file(path), metadata)
+    message = refusal(victim)
+    assert named in message
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "{", '"text"', "{}", "\x00"])
+def test_metadata_that_is_no_document_is_refused(path, victim, text):
+    write(victim, load_file(path), text)
+    assert "metadata" in refusal(victim)
+
+
+@settings(max_examples=120)
+@given(
+    place=st.sampled_from([p for p in leaves(document()) if "provenance" not in p]),
+    value=SIMPLE | st.lists(SIMPLE, max_size=4) | st.dictionaries(st.text(), SIMPLE, max_size=2),
+)
+def test_any_value_anywhere_in_the_metadata_is_taken_or_refused(path, victim, place, value):
+    metadata: Any = document()
+    tree = metadata
+    for name in place[:-1]:
+        tree = tree[name]
+    tree[place[-1]] = value
+    write(victim, load_file(path), metadata)
+    loaded = loaded_or_refused(victim)
+    # Rounds beyond reason would be taken at their word, and take their time.
+    if loaded is not None and loaded.metadata.config.cluster_rounds < 100:
+        assert loaded.build_model()(torch.zeros(1, 3, 4, 32, 32)).logits.isfinite().all()
+
+
+def test_weights_that_do_not_fit_are_named(path, victim):
+    good = load_file(path)
+    cases = {
+        "missing head.bias": {k: v for k, v in good.items() if k != "head.bias"},
+        "unexpected extra": good | {"extra": torch.zeros(1)},
+        "head.bias has shape (4,), the model needs (3,)": good | {"head.bias": torch.zeros(4)},
+        "head.bias has values that are not finite": good | {"head.bias": torch.tensor([0, torch.nan, 0])},
+        "norm.weight has values that are not finite": good | {"norm.weight": torch.full((32,), torch.inf)},
+    }
+    for problem, weights in cases.items():
+        write(victim, weights, document())
+        assert problem in refusal(victim)
+
+
+def test_many_problems_are_counted_and_not_all_told(victim):
+    write(victim, {f"other{i}": torch.zeros(1) for i in range(5)}, document())
+    missing = len(small_bundle().weights)  # each of them, and the five others make as many as are told
+    assert f"and {missing} more" in refusal(victim)
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.bool, torch.int64, torch.float64, torch.bfloat16])
+def test_weights_of_another_type_are_converted_or_refused(path, victim, dtype):
+    weights = load_file(path) | {"head.bias": torch.ones(3, dtype=dtype)}
+    write(victim, weights, document())
+    if dtype.is_floating_point:
+        assert Bundle.load(victim).weights["head.bias"].dtype == torch.float32
+    else:
+        assert "head.bias" in refusal(victim)
+
+
+def test_a_bundle_in_memory_is_checked_when_its_model_is_built():
+    good = small_bundle()
+    metadata = replace(good.metadata, config=small_config(clusters=4))
+    with pytest.raises(BundleError, match=r"clustering\.prototypes"):
+        replace(good, metadata=metadata).build_model()
+
+
+def test_the_default_bundle_lies_in_the_package():
+    assert default_bundle_path().name == "fluxformer_nano.safetensors"
+    assert default_bundle_path().parent.name == "weights"
+
+
+def test_a_gate_that_float32_cannot_hold_is_refused() -> None:
+    with pytest.raises(ConfigError, match="gate"):
+        FluxformerConfig(MViTConfig(), gate=1e300)

@@ -1,0 +1,228 @@
+"""Where motion begins and ends: spells that survive a held pose and end when the scene is as it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.stream.motion import ActivityConfig, ActivityTracker
+from fluxformer_core.types import SECOND
+
+CONFIG = ActivityConfig()
+STANDING, SQUATTING = np.zeros(4, np.float32), np.full(4, 0.5, np.float32)
+
+
+class Scene:
+    """Feeds a tracker at 20 Hz and notes each spell when it ends."""
+
+    def __init__(self, config: ActivityConfig = CONFIG) -> None:
+        self.tracker = ActivityTracker(config)
+        self.now = 0.0  # s
+        self.ended: list[tuple[float, float, float]] = []  # start, last motion, when it was known, all in s
+
+    def play(self, seconds: float, motion: float, begin: np.ndarray, end: np.ndarray | None = None) -> Scene:
+        """Move at a speed from one appearance to another."""
+        frames = round(seconds * 20)
+        for i in range(frames):
+            share = (i + 1) / frames
+            self.frame(motion, begin if end is None else (1 - share) * begin + share * end)
+        return self
+
+    def frame(self, motion: float, appearance: np.ndarray) -> None:
+        was_active = self.tracker.active
+        self.tracker.push(round(self.now * SECOND), motion, appearance.astype(np.float32))
+        if was_active and not self.tracker.active:
+            spell = self.tracker.spell
+            assert spell is not None
+            self.ended.append((spell.start / SECOND, spell.last_motion / SECOND, self.now))
+        self.now += 0.05
+
+
+def squat(scene: Scene, held: float) -> Scene:
+    scene.play(1.0, 0.0, STANDING).play(0.5, 1.0, STANDING, SQUATTING).play(held, 0.0, SQUATTING)
+    return scene
+
+
+def test_a_still_scene_has_no_spell():
+    scene = Scene().play(10.0, 0.5 * CONFIG.stop_motion, STANDING)
+    assert scene.tracker.spell is None
+    assert not scene.tracker.active
+
+
+def test_a_spell_has_the_times_of_its_motion():
+    scene = Scene().play(1.0, 0.0, STANDING).play(0.5, 1.0, STANDING, SQUATTING).play(0.5, 1.0, SQUATTING, STANDING)
+    assert scene.tracker.active
+    scene.play(2.0, 0.0, STANDING)
+    ((start, end, known),) = scene.ended
+    assert start == pytest.approx(1.0, abs=0.051)
+    assert end == pytest.approx(2.0, abs=0.051)
+    assert known - end == pytest.approx(CONFIG.rest, abs=0.051), "the scene is as before: it ends soon"
+
+
+def test_a_held_pose_does_not_end_the_action():
+    scene = squat(Scene(), held=0.8 * CONFIG.hold)
+    assert scene.tracker.active
+    scene.play(0.5, 1.0, SQUATTING, STANDING).play(3.0, 0.0, STANDING)
+    ((start, end, known),) = scene.ended
+    assert start == pytest.approx(1.0, abs=0.051)
+    assert end == pytest.approx(scene.now - 3.0, abs=0.051)
+    assert known - end == pytest.approx(CONFIG.rest, abs=0.051)
+
+
+def test_a_pose_held_for_long_ends_the_action_and_becomes_the_new_rest():
+    scene = squat(Scene(), held=2 * CONFIG.hold)
+    ((_, end, known),) = scene.ended
+    assert known - end == pytest.approx(CONFIG.hold, abs=0.051)
+    # Up again from the squat, and back into it: now the squat is what the scene looked like before.
+    scene.play(0.5, 1.0, SQUATTING, STANDING).play(0.5, 1.0, STANDING, SQUATTING).play(1.0, 0.0, SQUATTING)
+    assert len(scene.ended) == 2
+    assert scene.ended[1][2] - scene.ended[1][1] == pytest.approx(CONFIG.rest, abs=0.051)
+
+
+@pytest.mark.parametrize("missing", [0.2, 0.6])
+def test_how_far_back_is_back_enough(missing):
+    scene = squat(Scene(), held=0.0)
+    rest = missing * SQUATTING
+    scene.play(0.5, 1.0, SQUATTING, rest).play(3.0, 0.0, rest)
+    ((_, end, known),) = scene.ended
+    expected = CONFIG.rest if missing < CONFIG.returned else CONFIG.hold
+    assert known - end == pytest.approx(expected, abs=0.051)
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_short_pause_within_the_motion_is_bridged(frames):
+    scene = Scene().play(1.0, 0.0, STANDING)
+    for _ in range(4):
+        scene.play(0.4, 1.0, STANDING, SQUATTING).play(0.05 * frames, 0.0, SQUATTING)
+    assert scene.ended == []
+    assert scene.tracker.active
+
+
+def test_one_noisy_frame_is_no_motion():
+    scene = Scene().play(1.0, 0.0, STANDING)
+    for _ in range(10):
+        scene.frame(5.0, STANDING)
+        scene.play(0.3, 0.0, STANDING)
+    assert scene.tracker.spell is None
+
+
+def test_a_slow_start_belongs_to_the_spell():
+    scene = Scene().play(1.0, 0.0, STANDING)
+    scene.play(0.3, 0.5 * (CONFIG.start_motion + CONFIG.stop_motion), STANDING)
+    assert not scene.tracker.active
+    scene.play(0.3, 1.0, STANDING, SQUATTING)
+    assert scene.tracker.spell is not None
+    assert scene.tracker.spell.start / SECOND == pytest.approx(1.0, abs=0.051)
+
+
+def test_each_spell_starts_with_its_own_motion():
+    scene = Scene()
+    for _ in range(3):
+        scene.play(1.0, 0.0, STANDING).play(1.0, 1.0, STANDING)
+    scene.play(1.0, 0.0, STANDING)
+    assert [start for start, _, _ in scene.ended] == pytest.approx([1.0, 3.0, 5.0], abs=0.051)
+
+
+def test_a_stream_that_begins_in_motion_ends_with_any_rest():
+    scene = Scene().play(2.0, 1.0, STANDING, SQUATTING).play(1.0, 0.0, SQUATTING)
+    ((start, end, known),) = scene.ended
+    assert start == 0.0
+    assert known - end == pytest.approx(CONFIG.rest, abs=0.051)
+
+
+def test_the_noise_of_a_still_picture_is_no_motion_but_real_motion_still_is():
+    noise = np.random.default_rng(0).uniform(0.8, 1.2, 200) * CONFIG.start_motion
+    scene = Scene()
+    for value in noise:
+        scene.frame(value, STANDING)
+    assert not scene.tracker.active, "louder than both thresholds, yet nothing moves"
+    scene.play(0.5, 8 * CONFIG.start_motion, STANDING, SQUATTING)
+    assert scene.tracker.active
+    for value in noise[:60]:
+        scene.frame(value, SQUATTING)
+    assert not scene.tracker.active
+
+
+def test_lasting_motion_does_not_pass_for_noise():
+    scene = Scene().play(60.0, 1.0, STANDING, SQUATTING)
+    assert scene.tracker.active
+    assert scene.ended == []
+
+
+def test_who_comes_into_an_empty_place_and_trembles_at_rest_is_at_rest():
+    tremble = np.random.default_rng(0).uniform(0.08, 0.14, 200)
+    scene = Scene().play(4.0, 0.01, np.full(4, 2.0)).play(1.5, 1.0, np.full(4, 2.0), STANDING)
+    for value in tremble[:40]:
+        scene.frame(value, STANDING)
+    scene.play(0.4, 1.6 * CONFIG.start_motion, STANDING, 0.2 * SQUATTING)  # a foot put elsewhere
+    for value in tremble[40:80]:
+        scene.frame(value, 0.2 * SQUATTING)
+    assert not scene.tracker.active
+    began = scene.now
+    scene.play(0.5, 1.0, 0.2 * SQUATTING, SQUATTING)
+    assert scene.tracker.spell is not None
+    assert scene.tracker.spell.start / SECOND == pytest.approx(began, abs=0.051)
+
+
+def test_a_reset_forgets_pose_and_noise():
+    used, fresh = Scene(), Scene()
+    used.play(3.0, 0.1, STANDING).play(1.0, 1.0, STANDING, SQUATTING)  # so noisy that 0.2 would not count
+    used.tracker.reset()
+    assert used.tracker.spell is None
+    for scene in (used, fresh):
+        scene.play(0.3, 0.0, STANDING).play(0.15, 0.2, STANDING, SQUATTING)
+        assert scene.tracker.active
+
+
+RUN = st.tuples(
+    st.integers(1, 12),  # so many frames,
+    st.integers(1, SECOND // 10),  # this far apart,
+    st.sampled_from([0.0, 0.05, 0.1, 0.2, 1.0]),  # of this motion
+    st.integers(0, 3),  # in this pose
+)
+
+
+@settings(max_examples=150)
+@given(runs=st.lists(RUN, max_size=30))
+def test_spells_follow_each_other_and_lie_in_the_past(runs):
+    tracker = ActivityTracker(CONFIG)
+    now, spells = 0, []
+    for step, motion, pose in (run[1:] for run in runs for _ in range(run[0])):
+        now += step
+        tracker.push(now, motion, np.full(2, pose, np.float32))
+        spell = tracker.spell
+        if spell is not None:
+            assert 0 <= spell.start <= spell.last_motion <= now
+            assert tracker.active is not spell.closed
+            if not spells or spell is not spells[-1]:
+                spells.append(spell)
+    for before, after in pairwise(spells):
+        assert before.closed
+        assert before.last_motion < after.start
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"stop_motion": 0.0}, "stop_motion"),
+        ({"stop_motion": 0.5, "start_motion": 0.4}, "stop_motion"),
+        ({"rest": 0.0}, "rest"),
+        ({"rest": 2.0, "hold": 1.0}, "hold"),
+        ({"returned": 1.5}, "returned"),
+        ({"returned": float("nan")}, "returned"),
+    ],
+)
+def test_thresholds_out_of_range_are_refused(changes, named):
+    with pytest.raises(ConfigError, match=named):
+        replace(CONFIG, **changes)
+
+
+def test_all_wrong_thresholds_are_told_at_once():
+    with pytest.raises(ConfigError, match=r"stop_motion.*rest.*returned"):
+        ActivityConfig(stop_motion=-1, rest=-1, returned=-1)

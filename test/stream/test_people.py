@@ -1,0 +1,214 @@
+"""People apart: each person's stream is what it would be alone; ids, bounds and batches hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from helpers import small_bundle, texture
+
+from fluxformer_core.errors import ConfigError, ImageError
+from fluxformer_core.people.square import Person, Square
+from fluxformer_core.stream.decision import DecisionConfig
+from fluxformer_core.stream.people import PeopleConfig, PeopleRecognizer
+from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig, ResetCause
+from fluxformer_core.types import SECOND, EventKind, Pixels, State, Update
+
+PERIOD = SECOND // 20
+EAGER = RecognizerConfig(decision=DecisionConfig(start_score=0.02, keep_score=0.01, smoothing=0.0, min_duration=0.0))
+HEIGHT, WIDTH, SIDE = 96, 256, 80
+LEFT, RIGHT = Person("ann", (20.0, 10.0, 60.0, 60.0)), Person("bob", (170.0, 10.0, 220.0, 60.0))
+BACKGROUND = np.repeat(texture(HEIGHT, WIDTH)[..., None], 3, axis=2)
+
+
+def scene(index: int, *moving: Person) -> np.ndarray:
+    """Everybody stands; whoever is named shakes a pattern within their box."""
+    image = BACKGROUND.copy()
+    for person in moving:
+        left, top, right, bottom = (round(side) for side in person.box)
+        image[top:bottom, left:right] = np.roll(image[top:bottom, left:right], 3 * (index % 5), axis=1)
+    return image
+
+
+def crowd(**changes: object) -> PeopleRecognizer:
+    return PeopleRecognizer(Recognizer(small_bundle(), EAGER), PeopleConfig(**changes))
+
+
+def show(people: PeopleRecognizer, frames: range, *moving: Person, seen: tuple[Person, ...]) -> list[Update]:
+    return [
+        update
+        for index in frames
+        for update in people.push(scene(index, *moving), SECOND + index * PERIOD, Pixels.RGB, seen)
+    ]
+
+
+def recognitions(updates: list[Update], person: str) -> list:
+    return [u.recognition for u in updates if u.recognition is not None and u.recognition.person_id == person]
+
+
+def events(updates: list[Update], person: str) -> list:
+    return [event for update in updates for event in update.events if event.person_id == person]
+
+
+def test_views_tell_where_everybody_is_and_what_was_said_of_them() -> None:
+    people = crowd()
+    assert people.views == ()
+    updates = show(people, range(40), LEFT, seen=(LEFT, RIGHT))
+    ann, bob = people.views
+    assert (ann.id, bob.id) == ("ann", "bob")
+    for view, person in ((ann, LEFT), (bob, RIGHT)):
+        assert view.recognition == recognitions(updates, person.id)[-1]
+        left, top, right, bottom = view.box
+        assert 0 <= left < right <= WIDTH
+        assert 0 <= top < bottom <= HEIGHT
+        assert right - left == bottom - top
+        assert left <= (person.box[0] + person.box[2]) / 2 <= right
+    assert (ann.event, bob.event) == (events(updates, "ann")[-1], None)
+    assert ann.selection is not None
+    assert bob.selection is None
+    people.reset()
+    assert people.views == ()
+
+
+def test_only_who_moves_acts() -> None:
+    people = crowd()
+    updates = show(people, range(40), LEFT, seen=(LEFT, RIGHT))
+    assert people.people == ("ann", "bob")
+    assert State.ACTION in {recognition.state for recognition in recognitions(updates, "ann")}
+    assert {recognition.state for recognition in recognitions(updates, "bob")} <= {State.WARMING_UP, State.IDLE}
+    assert events(updates, "ann")[0].kind is EventKind.STARTED
+    assert not events(updates, "bob")
+    assert {update.recognition.person_id for update in updates if update.recognition} == {"ann", "bob"}
+
+
+def test_a_persons_stream_is_what_it_would_be_alone() -> None:
+    together = show(crowd(), range(40), LEFT, RIGHT, seen=(LEFT, RIGHT))
+    alone = show(crowd(), range(40), LEFT, RIGHT, seen=(RIGHT,))
+    pairs = list(zip(recognitions(together, "bob"), recognitions(alone, "bob"), strict=True))
+    assert len(pairs) > 10
+    for first, second in pairs:
+        assert (first.stamp, first.state, first.window_start) == (second.stamp, second.state, second.window_start)
+        np.testing.assert_allclose([s.score for s in first.scores], [s.score for s in second.scores], atol=1e-5)
+
+
+def test_one_forward_pass_serves_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    people, batches = crowd(), []
+    model = people._recognizer._model
+    monkeypatch.setattr(
+        people._recognizer, "_model", lambda rgb, motion: batches.append(len(rgb)) or model(rgb, motion)
+    )
+    updates = show(people, range(40), LEFT, RIGHT, seen=(LEFT, RIGHT))
+    assert set(batches) == {2}
+    named = [u.recognition for u in updates if u.recognition and u.recognition.scores]
+    assert len(named) == 2 * len(batches) == 2 * people.counters.forwards
+
+
+def test_actions_of_different_people_have_different_numbers() -> None:
+    updates = show(crowd(), range(40), LEFT, RIGHT, seen=(LEFT, RIGHT))
+    first, second = events(updates, "ann"), events(updates, "bob")
+    assert {event.instance for event in first}.isdisjoint(event.instance for event in second)
+
+
+def test_who_is_not_detected_any_more_is_forgotten_and_their_action_ends() -> None:
+    people = crowd(expiry=0.5)
+    show(people, range(20), LEFT, seen=(LEFT, RIGHT))
+    updates = show(people, range(20, 40), LEFT, seen=(RIGHT,))
+    assert events(updates, "ann")[-1].kind is EventKind.ENDED
+    assert (people.people, people.forgotten) == (("bob",), 1)
+    again = show(people, range(40, 60), LEFT, seen=(LEFT, RIGHT))
+    assert events(again, "ann")[0].instance > events(updates, "ann")[-1].instance
+
+
+def test_while_no_detector_has_looked_everybody_stays() -> None:
+    people = crowd()
+    show(people, range(3), seen=(LEFT, RIGHT))
+    people.push(scene(3), SECOND + 3 * PERIOD, Pixels.RGB, None)
+    assert people.people == ("ann", "bob")
+
+
+def test_the_tallest_are_followed_and_the_others_counted() -> None:
+    people = crowd(most=2)
+    crowded = [Person(str(height), (10.0, 10.0, 30.0, 10.0 + height)) for height in (20, 60, 40)]
+    people.push(scene(0), SECOND, Pixels.RGB, crowded)
+    assert (set(people.people), people.ignored) == ({"60", "40"}, 1)
+
+
+def test_every_image_is_counted_once_and_gaps_forget_everybody() -> None:
+    people = crowd()
+    for index in range(6):
+        people.push(scene(index), SECOND + index * PERIOD // 2, Pixels.RGB, (LEFT, RIGHT))
+    people.push(scene(0), SECOND + 5 * PERIOD // 2, Pixels.RGB, (LEFT,))
+    counters = people.counters
+    assert (counters.frames, counters.duplicates) == (7, 1)
+    assert counters.admitted + counters.skipped + counters.duplicates + counters.late == 7
+    people.push(scene(0), 100 * SECOND, Pixels.RGB, ())
+    assert (people.people, counters.resets[ResetCause.GAP]) == ((), 1)
+
+
+def test_another_size_of_images_starts_anew() -> None:
+    people = crowd()
+    show(people, range(20), LEFT, seen=(LEFT,))
+    updates = people.push(scene(20)[::2, ::2], SECOND + 20 * PERIOD, Pixels.RGB, (LEFT,))
+    assert events(updates, "ann")[-1].kind is EventKind.ENDED
+    assert people.counters.resets[ResetCause.SIZE_CHANGE] == 1
+
+
+def test_settings_and_teaching_reach_everybody() -> None:
+    people = crowd()
+    show(people, range(3), seen=(LEFT, RIGHT))
+    people.configure(RecognizerConfig(top_k=1))
+    assert {track.stream.config.top_k for track in people._tracks.values()} == {1}
+    assert all(not update.events for update in people.enroll([]))
+
+
+def test_an_image_that_is_none_harms_nobody() -> None:
+    people = crowd()
+    show(people, range(3), seen=(LEFT,))
+    with pytest.raises(ImageError):
+        people.push(np.zeros((8, 8, 3), np.float64), 2 * SECOND, Pixels.RGB, (LEFT,))
+    assert show(people, range(20, 30), seen=(LEFT,))
+
+
+def test_a_square_holds_still_while_boxes_tremble() -> None:
+    square = Square((100, 50, 140, 150), 0.2)
+    image = np.arange(240 * 320).reshape(240, 320)
+    first = square.cut(image)
+    assert first.shape == (140, 140)
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        shift = rng.uniform(-8, 8, 4)
+        square.follow(tuple(np.array([100, 50, 140, 150]) + shift))
+    np.testing.assert_array_equal(square.cut(image), first)
+
+
+def test_a_square_follows_who_walks_and_stays_within_the_image() -> None:
+    square = Square((10, 50, 50, 150), 0.2)
+    image = np.zeros((240, 320), np.uint8)
+    image[90:110, 280:300] = 255
+    for left in range(10, 270, 5):
+        square.follow((left, 50, left + 40, 150))
+    assert square.cut(image).shape == (140, 140)
+    assert square.cut(image).sum() == 400 * 255
+    square.follow((0, 0, 320, 900))
+    assert square.cut(image).shape == (240, 240)
+
+
+@pytest.mark.parametrize("box", [(5, 5, 5, 5), (-900, -900, -800, -800), (1e6, 1e6, 1e6 + 5, 1e6 + 5)])
+def test_a_square_of_any_box_has_pixels(box: tuple[float, float, float, float]) -> None:
+    assert Square(box, 0.2).cut(np.zeros((48, 64, 3), np.uint8)).size > 0
+
+
+@pytest.mark.parametrize("changes", [{"most": 0}, {"expiry": 0.0}, {"margin": -1.0}, {"expiry": float("nan")}])
+def test_settings_that_make_no_sense_are_refused(changes: dict) -> None:
+    with pytest.raises(ConfigError, match=next(iter(changes))):
+        PeopleConfig(**changes)
+
+
+def test_forks_share_the_model_and_nothing_else() -> None:
+    recognizer = Recognizer(small_bundle(), EAGER)
+    other = recognizer.fork()
+    other.push(scene(0), SECOND)
+    assert other._model is recognizer._model
+    assert (recognizer.counters.frames, other.counters.frames) == (0, 1)
+    assert len(recognizer.window) == 0
+    assert torch.is_inference_mode_enabled() is False

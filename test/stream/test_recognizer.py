@@ -1,0 +1,462 @@
+"""The recogniser as a whole: frames in, recognitions and events out, and everything counted. Labels mean nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers import LABELS, rgb, small_bundle, texture, view
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fluxformer_core.actor import Performance, Stage
+from fluxformer_core.bundle import Bundle
+from fluxformer_core.errors import ConfigError, ImageError
+from fluxformer_core.flow.classical import DisFlow
+from fluxformer_core.stream.buffer import RollingBuffer
+from fluxformer_core.stream.clip import build_clip
+from fluxformer_core.stream.decision import DecisionConfig
+from fluxformer_core.stream.motion import ActivityConfig
+from fluxformer_core.stream.prepare import prepare
+from fluxformer_core.stream.recognizer import LEAD, Recognizer, RecognizerConfig, ResetCause
+from fluxformer_core.stream.selection import select
+from fluxformer_core.stream.timings import StageTimings
+from fluxformer_core.types import SECOND, ActionEvent, EventKind, Pixels, Recognition, State, Update
+
+EPOCH = 1_700_000_000 * SECOND
+EAGER = RecognizerConfig(decision=DecisionConfig(start_score=0.01, keep_score=0.01, smoothing=0.0))
+"""Any motion becomes an event, whatever the untrained model says."""
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return small_bundle()
+
+
+@pytest.fixture(scope="module")
+def acting() -> list[np.ndarray]:
+    """RGB frames at 20 Hz: a person stands for a second, waves until 2.6 s, and stands for another two."""
+    stage = Stage([Performance("wave", 1.0, 2.6)], rate=20.0, size=(128, 128), duration=4.6)
+    return [image for _, image in stage]
+
+
+def stamped(images: Iterable[np.ndarray], *, start: int = EPOCH, rate: float = 20.0) -> list[tuple[np.ndarray, int]]:
+    return [(image, start + round(i * SECOND / rate)) for i, image in enumerate(images)]
+
+
+def push_all(recognizer: Recognizer, frames: Iterable[tuple[np.ndarray, int]]) -> list[Update]:
+    return [recognizer.push(image, stamp) for image, stamp in frames]
+
+
+def events_of(updates: Iterable[Update]) -> list[ActionEvent]:
+    return [event for update in updates for event in update.events]
+
+
+def recognitions_of(updates: Iterable[Update]) -> list[Recognition]:
+    return [update.recognition for update in updates if update.recognition is not None]
+
+
+def still(count: int, *, size: int = 32) -> list[np.ndarray]:
+    return [rgb(texture(size, size))] * count
+
+
+def open_an_event(recognizer: Recognizer, acting: list[np.ndarray]) -> int:
+    """Push until an action is under way; the newest stamp."""
+    for image, stamp in stamped(acting):
+        recognizer.push(image, stamp)
+        if recognizer.open_event is not None:
+            return stamp
+    raise AssertionError("nothing has started")
+
+
+def test_what_the_model_sees_of_a_stream_is_what_the_whole_clip_gives(bundle, acting):
+    recognizer, model = Recognizer(bundle, EAGER), bundle.build_model()
+    spec = bundle.spec
+    whole = RollingBuffer(replace(spec, window=len(acting)), DisFlow())
+    looked = 0
+    for image, stamp in stamped(acting):
+        whole.push(prepare(image, Pixels.RGB, spec), stamp)
+        recognition = recognizer.push(image, stamp).recognition
+        if recognition is None or recognizer.open_event is None:
+            continue
+        all_of_it, seen = whole.window(), recognizer.last_selection
+        assert seen is not None
+        first = max(len(all_of_it) - spec.window, 0)
+        assert np.array_equal(seen.window_stamps, all_of_it.stamps[first:])
+        # A flow field depends on its two frames alone, but for the window's first one after a start.
+        first += int(np.searchsorted(seen.window_stamps, recognizer.open_event.start - round(LEAD * SECOND)))
+        chosen = first + select(
+            all_of_it.motion[first:], all_of_it.change[first:], all_of_it.descriptors[first:], spec.frames
+        )
+        assert np.array_equal(seen.stamps, all_of_it.stamps[chosen])
+        ours = build_clip(seen.frames, seen.flow, spec)
+        theirs = build_clip(all_of_it.frames[chosen], all_of_it.flow[chosen], spec)
+        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+        with torch.inference_mode():
+            expected = model(*theirs).logits[0].softmax(0)
+        scores = {score.label: score.score for score in recognition.scores}
+        assert [scores[label] for label in LABELS] == pytest.approx(expected.tolist(), abs=1e-6)
+        assert (recognition.window_start, recognition.window_end) == (int(seen.stamps[0]), int(seen.stamps[-1]))
+        looked += 1
+    assert looked >= 5
+    assert recognizer.counters.forwards >= looked
+
+
+def test_the_temperature_flattens_the_scores(acting):
+    best = []
+    for temperature in (0.1, 1.0, 10.0):
+        recognizer = Recognizer(small_bundle(temperature=temperature), EAGER)
+        scores = [r.scores[0].score for r in recognitions_of(push_all(recognizer, stamped(acting))) if r.scores]
+        best.append(np.mean(scores))
+    assert best[0] > best[1] > best[2] > 1 / len(LABELS)
+
+
+def test_two_recognisers_say_the_same(bundle, acting):
+    runs = [push_all(Recognizer(bundle, EAGER), stamped(acting)) for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+def test_what_came_before_a_reset_leaves_no_trace(bundle, acting):
+    used, fresh = Recognizer(bundle, EAGER), Recognizer(bundle, EAGER)
+    push_all(used, stamped(acting[30:50]))
+    used.reset()
+    later = EPOCH + 100 * SECOND
+    ours, theirs = (push_all(recognizer, stamped(acting, start=later)) for recognizer in (used, fresh))
+    assert recognitions_of(ours) == recognitions_of(theirs)
+    strip = [replace(event, instance=0) for event in events_of(ours)]
+    assert strip == [replace(event, instance=0) for event in events_of(theirs)]
+
+
+def test_recognitions_tell_what_they_looked_at(bundle, acting):
+    recognizer = Recognizer(bundle, EAGER)
+    states = set()
+    for image, stamp in stamped(acting):
+        recognition = recognizer.push(image, stamp).recognition
+        if recognition is None:
+            continue
+        states.add(recognition.state)
+        assert recognition.stamp == stamp
+        assert EPOCH <= recognition.window_start <= recognition.window_end <= stamp
+        assert 1 <= recognition.frames_in_window <= bundle.spec.window
+        assert recognition.motion >= 0
+        if recognition.state is State.ACTION:
+            assert recognition.label in LABELS
+            values = [score.score for score in recognition.scores]
+            assert values == sorted(values, reverse=True)
+            assert sum(values) == pytest.approx(1.0, abs=1e-5)
+            assert recognition.score == dict((s.label, s.score) for s in recognition.scores)[recognition.label]
+        else:
+            assert (recognition.label, recognition.score) == ("", 0.0)
+    assert states == {State.WARMING_UP, State.IDLE, State.ACTION}
+
+
+def test_it_says_that_it_warms_up_until_a_clip_is_full(bundle):
+    recognizer = Recognizer(bundle, replace(EAGER, recognition_rate=100.0))
+    recognitions = recognitions_of(push_all(recognizer, stamped(still(10))))
+    assert [r.frames_in_window for r in recognitions] == list(range(1, 11))
+    needed = bundle.spec.frames
+    assert {r.state for r in recognitions[: needed - 1]} == {State.WARMING_UP}
+    assert {r.state for r in recognitions[needed - 1 :]} == {State.IDLE}
+    recognizer.reset()
+    again = recognizer.push(still(1)[0], EPOCH + 60 * SECOND).recognition
+    assert again is not None
+    assert again.state is State.WARMING_UP
+
+
+def test_nothing_is_computed_for_a_still_scene(bundle):
+    recognizer = Recognizer(bundle, EAGER)
+    push_all(recognizer, stamped(still(60)))
+    assert recognizer.counters.forwards == 0
+    assert recognizer.counters.recognitions > 0
+    assert recognizer.last_selection is None
+
+
+@pytest.mark.parametrize("wanted", [2.0, 7.5, 20.0])
+@pytest.mark.parametrize("camera", [7.0, 20.0, 30.0, 60.0])
+def test_recognitions_come_at_their_rate_by_stamp(bundle, camera, wanted):
+    recognizer = Recognizer(bundle, replace(EAGER, recognition_rate=wanted))
+    updates = push_all(recognizer, stamped(still(round(10 * camera)), rate=camera))
+    expected = min(wanted, camera, bundle.spec.rate)
+    assert len(recognitions_of(updates)) == pytest.approx(10 * expected, rel=0.08)
+    assert recognizer.counters.recognitions == len(recognitions_of(updates))
+
+
+def test_recognitions_are_evenly_spaced(bundle):
+    recognizer = Recognizer(bundle)
+    stamps = [r.stamp for r in recognitions_of(push_all(recognizer, stamped(still(200))))]
+    gaps = np.diff(stamps) / SECOND
+    assert set(np.round(gaps, 3)) <= {0.1, 0.15}
+
+
+def test_a_camera_that_jitters_does_not_miss_its_turn(bundle):
+    recognizer = Recognizer(bundle, replace(EAGER, recognition_rate=10.0))
+    jitter = np.random.default_rng(0).integers(-SECOND // 200, SECOND // 200, 200)
+    frames = [(image, stamp + int(late)) for (image, stamp), late in zip(stamped(still(200)), jitter, strict=True)]
+    gaps = np.diff([r.stamp for r in recognitions_of(push_all(recognizer, frames))]) / SECOND
+    assert gaps == pytest.approx(0.1, abs=0.02)
+
+
+@pytest.mark.parametrize("lost", [range(61, 62), range(61, 64), range(61, 69), range(61, 76), range(60, 79)])
+def test_lost_frames_do_not_shift_later_recognitions(bundle, lost):
+    """The last two are gaps that empty the window."""
+    frames = stamped(still(180), rate=30)
+    kept = [frame for index, frame in enumerate(frames) if index not in lost]
+    whole, rest = (
+        [r.stamp for r in recognitions_of(push_all(Recognizer(bundle), part)) if r.stamp >= frames[82][1]]
+        for part in (frames, kept)
+    )
+    assert rest == whole
+
+
+@settings(max_examples=30)
+@given(
+    steps=st.lists(
+        st.sampled_from(
+            [0, SECOND // 60, SECOND // 30, SECOND // 20, SECOND // 5, 2 * SECOND, -SECOND // 30, -SECOND * 3]
+        ),
+        max_size=80,
+    )
+)
+def test_every_frame_is_counted_once(bundle, steps):
+    recognizer = Recognizer(bundle, EAGER)
+    pictures = [rgb(view(texture(60, 60), 3 * i, 0, 32)) for i in range(3)]
+    stamp, updates = EPOCH, []
+    for i, step in enumerate([0, *steps]):
+        stamp += step
+        updates.append(recognizer.push(pictures[i % 3], stamp))
+    counters = recognizer.counters
+    assert counters.frames == len(steps) + 1
+    assert counters.frames == counters.admitted + counters.skipped + counters.duplicates + counters.late
+    assert counters.duplicates >= steps.count(0) - counters.late
+    assert counters.flows == counters.admitted - 1 - sum(counters.resets.values())
+    assert counters.recognitions == len(recognitions_of(updates))
+    assert counters.resets[ResetCause.REQUESTED] == counters.resets[ResetCause.SIZE_CHANGE] == 0
+    kinds = [event.kind for event in events_of(updates)]
+    assert kinds.count(EventKind.STARTED) - kinds.count(EventKind.ENDED) == (recognizer.open_event is not None)
+
+
+def test_counters_name_what_happened_to_each_frame(bundle):
+    recognizer = Recognizer(bundle)
+    image = still(1)[0]
+    for milliseconds in (0, 50, 50, 40, 60, 100, 1000, 1050, 100, 150):
+        recognizer.push(image, EPOCH + milliseconds * 1_000_000)
+    counters = recognizer.counters
+    assert (counters.frames, counters.admitted, counters.skipped) == (10, 7, 1)
+    assert (counters.duplicates, counters.late) == (1, 1)
+    assert counters.resets == {
+        ResetCause.GAP: 1, ResetCause.TIME_JUMP: 1, ResetCause.SIZE_CHANGE: 0, ResetCause.REQUESTED: 0,
+    }  # fmt: skip
+    assert counters.flows == 4
+
+
+def other_size(image: np.ndarray, stamp: int) -> tuple[np.ndarray, int, Pixels]:
+    return np.zeros((90, 120, 3), np.uint8), stamp + SECOND // 20, Pixels.RGB
+
+
+def other_pixels(image: np.ndarray, stamp: int) -> tuple[np.ndarray, int, Pixels]:
+    return image, stamp + SECOND // 20, Pixels.BGR
+
+
+def after_a_gap(image: np.ndarray, stamp: int) -> tuple[np.ndarray, int, Pixels]:
+    return image, stamp + SECOND, Pixels.RGB
+
+
+def long_before(image: np.ndarray, stamp: int) -> tuple[np.ndarray, int, Pixels]:
+    return image, stamp - 1000 * SECOND, Pixels.RGB
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        (other_size, ResetCause.SIZE_CHANGE),
+        (other_pixels, ResetCause.SIZE_CHANGE),
+        (after_a_gap, ResetCause.GAP),
+        (long_before, ResetCause.TIME_JUMP),
+    ],
+)
+def test_a_break_in_the_stream_empties_the_window_and_ends_the_action(bundle, acting, change, cause):
+    recognizer = Recognizer(bundle, EAGER)
+    newest = open_an_event(recognizer, acting)
+    opened = recognizer.open_event
+    image, stamp, pixels = change(acting[0], newest)
+    update = recognizer.push(image, stamp, pixels)
+    (ended,) = update.events
+    assert (ended.kind, ended.instance, ended.stamp) == (EventKind.ENDED, opened.instance, newest)
+    assert opened.start <= ended.end <= newest
+    assert recognizer.open_event is None
+    assert recognizer.last_selection is None
+    assert {c: n for c, n in recognizer.counters.resets.items() if n} == {cause: 1}
+    assert update.recognition is not None, "the first frame after a break says that the recogniser warms up"
+    assert (update.recognition.state, update.recognition.frames_in_window) == (State.WARMING_UP, 1)
+    assert update.recognition.stamp == stamp
+
+
+def test_a_requested_reset_ends_the_action(bundle, acting):
+    recognizer = Recognizer(bundle, EAGER)
+    newest = open_an_event(recognizer, acting)
+    (ended,) = recognizer.reset()
+    assert (ended.kind, ended.stamp) == (EventKind.ENDED, newest)
+    assert recognizer.counters.resets[ResetCause.REQUESTED] == 1
+    assert recognizer.reset() == ()
+    # Nothing is known of the time before: an older stamp is no jump, another size no change.
+    recognizer.push(acting[0][:60], EPOCH - 5 * SECOND)
+    assert sum(recognizer.counters.resets.values()) == recognizer.counters.resets[ResetCause.REQUESTED] == 2
+
+
+def test_closing_ends_the_action_and_the_recogniser_can_be_used_on(bundle, acting):
+    recognizer = Recognizer(bundle, EAGER)
+    newest = open_an_event(recognizer, acting)
+    (ended,) = recognizer.close()
+    assert (ended.kind, ended.stamp) == (EventKind.ENDED, newest)
+    assert recognizer.close() == ()
+    again = events_of(push_all(recognizer, stamped(acting, start=newest + 10 * SECOND)))
+    assert [event.kind for event in again] == [EventKind.STARTED, EventKind.ENDED]
+    assert again[0].instance == ended.instance + 1
+
+
+def test_a_recogniser_that_saw_nothing_has_nothing_to_end(bundle):
+    assert Recognizer(bundle).close() == ()
+    assert Recognizer(bundle).reset() == ()
+
+
+def test_the_event_has_the_times_of_the_performance(bundle, acting):
+    started, ended = events_of(push_all(Recognizer(bundle, EAGER), stamped(acting)))
+    assert (started.kind, ended.kind) == (EventKind.STARTED, EventKind.ENDED)
+    assert (started.start - EPOCH) / SECOND == pytest.approx(1.0, abs=0.25)
+    assert (ended.end - EPOCH) / SECOND == pytest.approx(2.6, abs=0.25)
+    assert ended.stamp - ended.end <= ActivityConfig().hold * SECOND, "rest ends it at the latest after `hold`"
+
+
+def test_a_faster_camera_shows_the_model_the_same_action(bundle):
+    found = []
+    for rate in (20.0, 60.0):
+        stage = Stage([Performance("wave", 1.0, 2.6)], rate=rate, size=(128, 128), duration=4.0)
+        recognizer = Recognizer(bundle, EAGER)
+        events = events_of(push_all(recognizer, stamped((image for _, image in stage), rate=rate)))
+        assert recognizer.counters.admitted == pytest.approx(80, abs=2)
+        found.append(events[0].start - EPOCH)
+    assert found[0] == pytest.approx(found[1], abs=SECOND // 10)
+
+
+@pytest.mark.parametrize(
+    ("image", "pixels"),
+    [
+        (np.zeros((32, 32), np.uint8), Pixels.RGB),
+        (np.zeros((32, 32, 3), np.float32), Pixels.RGB),
+        (np.zeros((0, 32, 3), np.uint8), Pixels.RGB),
+        (np.zeros((32, 32), np.uint8), Pixels.DEPTH),
+    ],
+)
+def test_an_unusable_image_counts_for_nothing(bundle, acting, image, pixels):
+    recognizer, spared = Recognizer(bundle, EAGER), Recognizer(bundle, EAGER)
+    ours = []
+    for picture, stamp in stamped(acting[:40]):
+        with pytest.raises(ImageError):
+            recognizer.push(image, stamp, pixels)
+        ours.append(recognizer.push(picture, stamp))
+    assert ours == push_all(spared, stamped(acting[:40]))
+    assert recognizer.counters == spared.counters
+
+
+def test_depth_and_grey_streams_work_too(bundle):
+    for mode, pixels in (("depth", Pixels.DEPTH), ("colour", Pixels.GREY)):
+        stage = Stage([Performance("wave", 1.0, 2.6)], rate=20.0, size=(128, 128), mode=mode, duration=4.0)
+        recognizer = Recognizer(bundle, EAGER)
+        kinds = []
+        for (_, image), index in zip(stage, range(1000), strict=False):
+            shown = image if pixels is Pixels.DEPTH else image[..., 1]
+            kinds += [event.kind for event in recognizer.push(shown, EPOCH + index * SECOND // 20, pixels).events]
+        assert kinds == [EventKind.STARTED, EventKind.ENDED], mode
+
+
+def test_another_recognition_rate_takes_effect_at_the_next_push(bundle):
+    recognizer = Recognizer(bundle, replace(EAGER, recognition_rate=0.1))
+    frames = stamped(still(80))
+    assert len(recognitions_of(push_all(recognizer, frames[:20]))) == 1
+    recognizer.config = replace(EAGER, recognition_rate=10.0)
+    assert len(recognitions_of(push_all(recognizer, frames[20:40]))) == pytest.approx(10, abs=1)
+    recognizer.config = replace(EAGER, recognition_rate=1.0)
+    assert len(recognitions_of(push_all(recognizer, frames[40:80]))) == pytest.approx(2, abs=1)
+
+
+def test_a_config_that_leaves_the_rate_alone_does_not_disturb_the_rhythm(bundle):
+    frames = stamped(still(60))
+    plain, changed = Recognizer(bundle, EAGER), Recognizer(bundle, EAGER)
+    expected = [r.stamp for r in recognitions_of(push_all(plain, frames))]
+    updates = []
+    for frame in frames:
+        changed.config = replace(EAGER, top_k=1)
+        updates += push_all(changed, [frame])
+    assert [r.stamp for r in recognitions_of(updates)] == expected
+
+
+def test_the_longest_gap_and_the_listed_scores_can_be_changed(bundle, acting):
+    recognizer = Recognizer(bundle, EAGER)
+    newest = open_an_event(recognizer, acting)
+    recognizer.config = replace(EAGER, max_gap=3.0, top_k=2)
+    assert recognizer.config.top_k == 2
+    update = recognizer.push(acting[40], newest + 2 * SECOND)
+    assert recognizer.counters.resets[ResetCause.GAP] == 0
+    assert update.recognition is not None
+    assert len(update.recognition.scores) == 2
+    recognizer.config = replace(EAGER, max_gap=0.1)
+    recognizer.push(acting[41], newest + 2 * SECOND + SECOND // 5)
+    assert recognizer.counters.resets[ResetCause.GAP] == 1
+
+
+def test_other_thresholds_take_effect_at_the_next_push(bundle, acting):
+    recognizer = Recognizer(bundle, EAGER)
+    opened = open_an_event(recognizer, acting)
+    strict = replace(EAGER, decision=DecisionConfig(start_score=1.0))
+    recognizer.config = strict
+    assert recognizer.open_event is not None, "what has started goes on"
+    updates = push_all(recognizer, stamped(acting[50:], start=opened + SECOND // 20))
+    assert [event.kind for event in events_of(updates)] == [EventKind.ENDED]
+    assert events_of(push_all(recognizer, stamped(acting, start=opened + 60 * SECOND))) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"recognition_rate": 0.0}, "recognition_rate"),
+        ({"recognition_rate": float("nan")}, "recognition_rate"),
+        ({"top_k": 0}, "top_k"),
+        ({"max_gap": 0.0}, "max_gap"),
+        ({"max_gap": float("inf")}, "max_gap"),
+        ({"selection": "best"}, "selection must be one of flow_guided, uniform"),
+        ({"recognition_rate": -1.0, "top_k": -1, "max_gap": -1.0}, "recognition_rate.*top_k.*max_gap"),
+    ],
+)
+def test_settings_out_of_range_are_refused(changes, named):
+    with pytest.raises(ConfigError, match=named):
+        RecognizerConfig(**changes)
+
+
+def test_timings_are_kept_per_stage(bundle, acting):
+    recognizer = Recognizer(bundle, EAGER)
+    assert all(math.isnan(recognizer.timings.percentile(stage, 50)) for stage in StageTimings.STAGES)
+    push_all(recognizer, stamped(acting))
+    for stage in StageTimings.STAGES:
+        low, high = (recognizer.timings.percentile(stage, q) for q in (0, 100))
+        assert 0 < low <= high
+
+
+def test_timings_keep_the_newest(bundle):
+    timings = StageTimings(keep=4)
+    for _ in range(9):
+        with timings.measure("flow"):
+            pass
+    assert timings.percentile("flow", 100) > 0
+    assert math.isnan(timings.percentile("forward", 50))
+
+
+def test_warming_up_counts_for_nothing(bundle):
+    recognizer, fresh = Recognizer(bundle), Recognizer(bundle)
+    recognizer.warm_up()
+    assert recognizer.counters == fresh.counters
+    assert recognizer.device == "cpu"
+    assert math.isnan(recognizer.timings.percentile("forward", 50))

@@ -1,0 +1,232 @@
+"""Frame selection: always T sorted indices, runs of equal path, and the frames where something happens."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import rgb, small_spec, texture, view
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from fluxformer_core.flow.classical import DisFlow
+from fluxformer_core.stream.buffer import RollingBuffer, Window
+from fluxformer_core.stream.selection import (
+    LONG_SCENE,
+    choose,
+    cluster,
+    path_length,
+    scene_cuts,
+    select,
+    strongest_scene,
+    uniform,
+)
+from fluxformer_core.types import SECOND
+
+VALUES = st.floats(-1, 1, width=32)
+
+
+def descriptors(n: int, d: int = 3, *, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((n, d)).astype(np.float32)
+
+
+@settings(max_examples=150)
+@given(data=st.data(), n=st.integers(1, 40), count=st.integers(1, 20))
+def test_any_window_gives_exactly_t_sorted_indices_in_range(data, n, count):
+    x = data.draw(arrays(np.float32, (n, 3), elements=VALUES))
+    motion, change = (data.draw(arrays(np.float32, n, elements=st.floats(0, 1, width=32))) for _ in range(2))
+    chosen = select(motion, change, x, count)
+    assert chosen.shape == (count,)
+    assert np.issubdtype(chosen.dtype, np.integer)
+    assert chosen.min() >= 0
+    assert chosen.max() < n
+    assert (np.diff(chosen) >= 0).all()
+    assert np.array_equal(select(motion, change, x, count), chosen)
+    start = max(scene_cuts(motion, change), default=0)
+    assert len(set(chosen.tolist())) == min(n - start, count), "frames repeat only when there are too few"
+    choice = choose(motion, change, x, count)
+    assert (choice.groups[:start] == -1).all()
+    assert (np.diff(choice.groups[start:]) >= 0).all(), "clusters are runs in time"
+    if n - start >= count:
+        assert choice.groups[chosen].tolist() == list(range(count)), "each cluster has its own frame"
+
+
+@pytest.mark.parametrize(("n", "lengths"), [(0, (0, 0)), (3, (2, 3)), (3, (3, 4))])
+def test_arguments_that_do_not_belong_together_are_refused(n, lengths):
+    motion, change = (np.zeros(length, np.float32) for length in lengths)
+    with pytest.raises(ValueError, match="cannot select"):
+        select(motion, change, descriptors(n), 4)
+    with pytest.raises(ValueError, match="cannot select"):
+        select(np.zeros(3, np.float32), np.zeros(3, np.float32), descriptors(3), 0)
+
+
+@settings(max_examples=60)
+@given(x=arrays(np.float32, st.tuples(st.integers(3, 60), st.just(2)), elements=VALUES), count=st.integers(1, 12))
+def test_each_run_covers_the_same_share_of_the_path(x, count):
+    n = len(x)
+    count = min(count, n - 1)
+    path = path_length(x)
+    assert (np.diff(path) > 0).all()
+    middles = (np.arange(count) + 0.5) / count * path[-1]
+    longest = np.diff(path).max()
+    chosen = cluster(x, count).indices
+    alone = np.diff(chosen, prepend=-2, append=n + 1) > 1  # neighbours may have had to make room
+    apart = alone[:-1] & alone[1:]
+    assert (np.abs(path[chosen] - middles)[apart] <= longest / 2 + 1e-9).all()
+
+
+def circling(*parts: tuple[int, float]) -> np.ndarray:
+    """A point on a circle, each part so many frames at so many radians per frame."""
+    angle = np.cumsum(np.concatenate([np.full(length, speed) for length, speed in parts]))
+    return np.column_stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
+
+
+def test_runs_are_those_of_least_squared_deviation_in_the_limit():
+    """Twice as fast for half of the time: 2^(2/3) times as many runs per second there."""
+    chosen = cluster(circling((1200, 0.0), (2000, 0.01), (2000, 0.02)), 200).indices
+    slow, fast = ((chosen >= 1200) & (chosen < 3200)).sum(), (chosen >= 3200).sum()
+    assert fast / slow == pytest.approx(2 ** (2 / 3), rel=0.1)
+
+
+def test_a_run_of_equal_frames_is_told_by_one():
+    x = np.repeat(descriptors(4, seed=2), (10, 3, 1, 20), axis=0)
+    chosen = cluster(x, 4).indices
+    assert [int(np.searchsorted([10, 13, 14], i, side="right")) for i in chosen] == [0, 1, 2, 3]
+
+
+def test_each_frame_may_have_its_own_light():
+    x = descriptors(40, 9)
+    light = np.random.default_rng(1).uniform(0.2, 2, (40, 1)).astype(np.float32)
+    assert np.array_equal(cluster(light * x, 8).indices, cluster(x, 8).indices)
+    assert np.array_equal(cluster(0.01 * x, 8).indices, cluster(x, 8).indices)
+
+
+def test_reversed_time_gives_the_mirrored_choice():
+    x = descriptors(41, seed=5)
+    assert np.array_equal(40 - cluster(x[::-1], 7).indices[::-1], cluster(x, 7).indices)
+
+
+@pytest.mark.parametrize(("n", "count"), [(1, 4), (3, 8), (16, 16), (5, 16)])
+def test_few_frames_are_spread_evenly(n, count):
+    chosen = cluster(descriptors(n), count).indices
+    assert np.array_equal(chosen, uniform(n, count))
+    counts = np.bincount(chosen, minlength=n)
+    assert counts.max() - counts.min() <= 1
+    assert np.array_equal(n - 1 - chosen[::-1], chosen), "no end is preferred"
+
+
+def test_even_motion_is_told_by_even_frames():
+    x = circling((1000, 0.01))
+    middles = (np.arange(16) + 0.5) * 1000 / 16
+    assert np.abs(cluster(x, 16).indices - middles).max() <= 2
+
+
+def test_what_is_not_appearance_does_not_count():
+    x = descriptors(40, 256)
+    flow = descriptors(40, 30, seed=1)
+    still = np.zeros(40, np.float32)
+    assert np.array_equal(select(still, still, np.hstack([x, flow]), 8), select(still, still, x, 8))
+
+
+def film(pictures: list[np.ndarray], *, rate: float = 20.0) -> Window:
+    buffer = RollingBuffer(small_spec(window=max(len(pictures), 4)), DisFlow())
+    for i, picture in enumerate(pictures):
+        buffer.push(rgb(picture), round(i * SECOND / rate))
+    return buffer.window()
+
+
+def chosen_of(window: Window, count: int = 16) -> np.ndarray:
+    return select(window.motion, window.change, window.descriptors, count)
+
+
+def moving_square(step: int, *, seed: int = 0, noise: float = 1.0) -> np.ndarray:
+    """A bright square before a dim texture, moved to the right; a little camera noise."""
+    picture = texture(32, 32, seed=seed) // 3
+    picture[10:20, 2 + step : 12 + step] = 230
+    rng = np.random.default_rng(step * 1000 + seed)
+    return np.clip(picture + rng.normal(0, noise, picture.shape), 0, 255).astype(np.uint8)
+
+
+def test_frames_gather_where_the_motion_is():
+    still, act = 22, 20
+    places = [0] * still + list(range(1, act + 1)) + [act] * still
+    rng = np.random.default_rng(0)
+    pictures = [
+        np.clip(moving_square(p, noise=0.0) + rng.normal(0, 1, (32, 32)), 0, 255).astype(np.uint8) for p in places
+    ]
+    chosen = chosen_of(film(pictures))
+    inside = (chosen >= still - 1) & (chosen <= still + act)
+    assert inside.mean() >= 0.8
+    assert chosen[0] < still, "the rest before the action is told by a frame"
+    assert chosen[-1] >= still + act, "and the rest after it"
+
+
+@pytest.mark.parametrize("amplitude", [4, 10])
+def test_flickering_light_does_not_attract_frames(amplitude):
+    # The light flickers in the first half, while nothing moves; in the second half something does.
+    flicker = [amplitude * (-1) ** i for i in range(30)] + [0] * 20
+    places = [0] * 30 + list(range(20))
+    pictures = [
+        np.clip(moving_square(p, noise=0.0).astype(int) + light, 0, 255).astype(np.uint8)
+        for p, light in zip(places, flicker, strict=True)
+    ]
+    chosen = chosen_of(film(pictures))
+    assert (chosen >= 29).mean() >= 0.8
+
+
+@settings(max_examples=12)
+@given(before=st.integers(5, 30), after=st.integers(3, 30))
+def test_nothing_before_a_scene_cut_is_chosen(before, after):
+    first, second = texture(60, 60, seed=1), 255 - texture(60, 60, seed=2)
+    pictures = [view(first, 0.3 * i, 0, 32) for i in range(before)]
+    pictures += [view(second, 0, 0.3 * i, 32) for i in range(after)]
+    window = film(pictures)
+    assert scene_cuts(window.motion, window.change).tolist() == [before]
+    assert chosen_of(window).min() >= before
+
+
+def test_the_newest_of_several_scenes_is_told():
+    pictures = [view(texture(60, 60, seed=s), 0.3 * i, 0, 32) for s in range(3) for i in range(20)]
+    assert chosen_of(film(pictures)).min() >= 40
+
+
+def test_a_sudden_start_is_no_scene_cut():
+    pictures = [moving_square(0, seed=3)] * 20 + [moving_square(3 * i, seed=3) for i in range(1, 7)]
+    window = film(pictures)
+    assert not len(scene_cuts(window.motion, window.change))
+
+
+def test_a_still_scene_has_no_cuts():
+    window = film([texture(32, 32)] * 30)
+    assert not len(scene_cuts(window.motion, window.change))
+    assert len(set(chosen_of(window).tolist())) == 16
+
+
+def scenes(*parts: tuple[int, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Motion, and where each part but the first begins: (frames, motion) of each part; its first field is the cut's."""
+    motion = np.concatenate([np.r_[50.0, np.full(length - 1, level)] for length, level in parts]).astype(np.float32)
+    return motion, np.cumsum([length for length, _ in parts])[:-1]
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([(70, 0.1), (80, 0.5), (90, 0.2)], 1),
+        ([(20, 9.0), (LONG_SCENE, 0.1), (LONG_SCENE - 1, 5.0)], 1),  # short scenes count for nothing beside long ones
+        ([(10, 9.0), (30, 0.1), (20, 5.0)], 1),  # none is long: the longest
+        ([(40, 0.0)], 0),
+    ],
+)
+def test_the_strongest_scene_of_a_recording(parts, expected):
+    motion, cuts = scenes(*parts)
+    borders = [0, *cuts.tolist(), len(motion)]
+    assert strongest_scene(motion, cuts) == (borders[expected], borders[expected + 1])
+
+
+def test_the_strongest_scene_is_selected_from_when_asked_for():
+    first, second = texture(60, 60, seed=1), 255 - texture(60, 60, seed=2)
+    pictures = [view(first, 0.2 * i, 0, 32) for i in range(70)] + [view(second, 0.05 * i, 0, 32) for i in range(70)]
+    window = film(pictures)
+    assert chosen_of(window).min() >= 70
+    strongest = select(window.motion, window.change, window.descriptors, 16, scene="strongest")
+    assert strongest.max() < 70

@@ -1,0 +1,136 @@
+"""What must hold of any stream, however its stamps jump: order, no trace of what a reset removed, constant memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from helpers import rgb, small_bundle, small_spec, texture
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fluxformer_core.bundle import Bundle
+from fluxformer_core.flow.classical import FlowField, GreyImage
+from fluxformer_core.stream.admission import Admission, Verdict
+from fluxformer_core.stream.buffer import RollingBuffer
+from fluxformer_core.stream.decision import DecisionConfig
+from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig
+from fluxformer_core.stream.selection import select
+from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.types import SECOND
+
+EAGER = DecisionConfig(start_score=0.01, keep_score=0.01, smoothing=0.0, min_duration=0.0)
+MILLISECOND = SECOND // 1000
+
+STEPS = st.one_of(
+    st.integers(8 * MILLISECOND, 100 * MILLISECOND),  # cameras of 10 to 120 Hz, with jitter and drops
+    st.sampled_from([0, 1, -1, -20 * MILLISECOND, 2 * SECOND, -9 * SECOND, 3600 * SECOND, -(10**18)]),
+)
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return small_bundle()
+
+
+def numbered(serial: int) -> np.ndarray:
+    """A picture that moves, in whose corner stands its number."""
+    grey = np.roll(texture(32, 32), 3 * serial, axis=1)
+    picture = rgb(grey)
+    picture[:2, :2] = (serial // 256, serial % 256, 0)
+    return picture
+
+
+def serials(frames: np.ndarray) -> np.ndarray:
+    return frames[:, 0, 0, 0].astype(int) * 256 + frames[:, 0, 0, 1]
+
+
+@settings(max_examples=60)
+@given(steps=st.lists(STEPS, max_size=50), selection=st.sampled_from(sorted(SELECTORS)))
+def test_whatever_the_stamps_only_ordered_frames_since_the_last_reset_are_seen(bundle, steps, selection):
+    recognizer = Recognizer(bundle, RecognizerConfig(selection=selection, recognition_rate=60.0, decision=EAGER))
+    stamp, resets, oldest = 0, 0, 0
+    for serial, step in enumerate([0, *steps]):
+        stamp += step
+        update = recognizer.push(numbered(serial), stamp)
+        window, counters = recognizer.window, recognizer.counters
+        if sum(counters.resets.values()) > resets:
+            resets, oldest = sum(counters.resets.values()), serial
+        assert 1 <= len(window) <= bundle.spec.window
+        assert (np.diff(window.stamps) > 0).all()
+        assert (np.diff(serials(window.frames)) > 0).all()
+        assert serials(window.frames)[0] >= oldest
+        seen = recognizer.last_selection
+        if seen is not None:
+            assert len(seen.stamps) == bundle.spec.frames
+            assert (np.diff(seen.stamps) >= 0).all()
+            assert serials(seen.frames).min() >= oldest
+            assert np.array_equal(seen.window_stamps[seen.choice.indices], seen.stamps)
+        if update.recognition is not None:
+            assert update.recognition.stamp == stamp == window.stamps[-1]
+            assert window.stamps[0] <= update.recognition.window_start <= update.recognition.window_end <= stamp
+    assert counters.flows == counters.admitted - 1 - resets, "one flow for each admitted frame but the first ones"
+
+
+@settings(max_examples=40)
+@given(
+    camera=st.floats(10, 120),
+    jitter=st.floats(0, 0.3),
+    dropped=st.floats(0, 0.5),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_frames_are_admitted_at_the_models_rate_from_any_camera(camera, jitter, dropped, seed):
+    spec, random = small_spec(), np.random.default_rng(seed)
+    times = (np.arange(round(20 * camera)) + random.uniform(-jitter, jitter, round(20 * camera))) / camera
+    times = times[random.random(len(times)) >= dropped]
+    stamps = np.rint((times + 1) * SECOND).astype(np.int64)
+    admission = Admission(spec, max_gap=5.0)
+    admitted = stamps[[admission.judge(int(stamp)) is Verdict.ADMIT for stamp in stamps]]
+    gaps = np.diff(admitted)
+    assert gaps.min() >= spec.period // 2
+    assert len(admitted) <= 20 * spec.rate + 1
+    # Nothing that was due is left out: from one admitted frame to the next there is none later than a period and a bit.
+    for before, after in pairwise(admitted):
+        between = stamps[(stamps > before) & (stamps < after)]
+        assert (between - before < spec.period * 1.5).all()
+
+
+class NoFlow:
+    """Nothing moves, in the place of an estimator that would take most of the time."""
+
+    name = "nothing"
+    colour = False
+
+    def __call__(self, previous: GreyImage, current: GreyImage) -> FlowField:
+        return np.zeros((*current.shape, 2), np.float32)
+
+
+@pytest.mark.slow
+def test_memory_is_constant_over_a_hundred_thousand_frames():
+    spec = small_spec(size=16, window=64)
+    buffer, admission = RollingBuffer(spec, NoFlow()), Admission(spec, 0.5)
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 255, (50, 16, 16, 3), np.uint8)
+    steps = random.integers(40 * MILLISECOND, 60 * MILLISECOND, 100_000)
+    steps[random.integers(0, len(steps), 300)] = SECOND  # gaps
+    home, held, stamp = None, [], 0
+    for i, step in enumerate(steps):
+        if i == 80_000:
+            tracemalloc.start()  # takes as long as all the rest
+        stamp += int(step)
+        verdict = admission.judge(stamp)
+        if verdict is Verdict.GAP:
+            buffer.clear()
+        if verdict in (Verdict.ADMIT, Verdict.GAP):
+            buffer.push(pictures[i % 50], stamp)
+        if i % 1000 == 999:
+            window = buffer.window()
+            home = window.frames.base if home is None else home
+            assert window.frames.base is home, "a window is a view of what was allocated once"
+            assert len(select(window.motion, window.change, window.descriptors, spec.frames)) == spec.frames
+            held += [tracemalloc.get_traced_memory()[0]] if i >= 80_000 else []
+    tracemalloc.stop()
+    assert max(held[1:]) - held[1] < 20_000  # a frame and its flow alone are 2.8 kB; 19 000 were pushed since
+    assert buffer.flows > 90_000

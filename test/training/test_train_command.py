@@ -1,0 +1,84 @@
+"""`fluxformer train` on folders: labels renamed, clips rendered, files damaged; and what the bundle tells of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers import LABELS, saved_bundle
+from media import record
+
+from fluxformer_core.bundle import Bundle
+from fluxformer_core.cli import BAD_INPUT, main
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    """Class folders below splits, with a file that is no video."""
+    for split, count in (("train", 5), ("val", 2)):
+        for label in ("clapping", "wave"):
+            for i in range(count):
+                (tmp_path / "clips" / split / label).mkdir(parents=True, exist_ok=True)
+                record(tmp_path / "clips" / split / label / f"{i}.mp4", brightness=0.3 if label == "wave" else 1.0)
+    (tmp_path / "clips/train/wave/broken.mp4").write_text("no video")
+    return tmp_path / "clips"
+
+
+def command(clips: Path, out: Path, *more: str) -> list[str]:
+    return ["train", str(clips), "--out", str(out), "--cache", str(out.parent / "cache"), "--workers", "0", *more]
+
+
+def test_a_bundle_tells_what_it_was_made_of(clips, tmp_path, capsys):
+    start, out, names = saved_bundle(tmp_path), tmp_path / "out.safetensors", tmp_path / "labels.csv"
+    names.write_text("clapping,clap\n")
+    recipe = ["--from", str(start), "--epochs", "2", "--batch", "4", "--labels", str(names), "--seed", "3"]
+    data = ["--splits", "train", "--check-splits", "val", "--actor", "2", "--weight", "actor=0.25", "--other", "0.2"]
+    assert main(command(clips, out, *recipe, *data)) == 0
+    bundle = Bundle.load(out)
+    assert bundle.labels == ("clap", "wave", "other")
+    assert bundle.metadata.temperature != 1.0
+    account = bundle.metadata.provenance
+    assert account["data"]["clips"] == 10
+    assert account["data"]["actor"] in (4, 10)
+    assert (account["skipped"], account["seed"], account["shares"]) == (1, 3, {"actor": 0.25})
+    assert account["checked_on"] == {
+        "splits": ["val"], "subjects": [], "actor": 0, "clips": 4, "used_for": "temperature and choice of weights",
+    }  # fmt: skip
+    assert 0 <= account["top1"] <= 1
+    assert account["clips_per_second"] > 0
+    assert account["precision"] in ("32", "bf16-mixed")
+    assert 0 < account["waiting_for_data"] < 1
+    assert account["started_from"]["bundle"] == Bundle.load(start).digest
+    assert str(tmp_path) not in str(account), "a bundle travels: no folders of this machine"
+    said = capsys.readouterr().out
+    assert "1 recordings were skipped" in said
+    assert "broken.mp4" in said
+    assert "broken.mp4" in (tmp_path / "out.run/skipped.txt").read_text()
+    assert sorted(path.name for path in (tmp_path / "out.run").iterdir()) == ["logs", "skipped.txt"]
+
+
+def test_labels_of_the_model_may_be_kept(clips, tmp_path):
+    start, out = saved_bundle(tmp_path), tmp_path / "out.safetensors"
+    assert main(command(clips, out, "--from", str(start), "--keep-labels", "--epochs", "1", "--batch", "4")) == 0
+    assert Bundle.load(out).labels == (*LABELS, "clapping")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--weight", "actor"], "--weight takes NAME=SHARE"),
+        (["--weight", "nobody=0.5"], "no data called nobody; known are clips"),
+        (["--epochs", "0"], "epochs must be at least 1"),
+        (["--splits", "spring"], "no recording is left"),
+        (["--model", "resnet"], "no model 'resnet'"),
+        (["--flow", "guess"], "flow must be one of"),
+        (["--augment", "dressed"], "--augment takes NAME=VALUE"),
+        (["--augment", "scale=0.6"], "--augment takes NAME=LOW:HIGH"),
+        (["--augment", "scale=1.2:0.6"], "--augment takes NAME=LOW:HIGH"),
+        (["--augment", "clothed=1"], "--augment does not know clothed; known are partial, "),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(clips, tmp_path, capsys, more, message):
+    assert main(command(clips, tmp_path / "out.safetensors", *more)) == BAD_INPUT
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("fluxformer: ")]
+    assert message in line
