@@ -1,4 +1,4 @@
-"""From a bundle to a model that is ready to run on a backend, and likewise for its flow network."""
+"""Models of bundles, and flow networks, made ready to run on a backend."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fluxformer_core.types import ClipSpec
 
 
 class LoadedModel(nn.Module):
-    """An engine that is called like the model that it was built from.
+    """An engine that is called like the model it was built from.
 
     Args:
         engine: of a model.
