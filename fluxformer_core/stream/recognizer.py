@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fluxformer_core.backends.base import DTYPES, BackendName, Precision
-from fluxformer_core.backends.registry import list_backends
+from fluxformer_core.backends.base import DTYPES, BackendName, InferencePrecision, list_backends
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import BackendError, ConfigError
@@ -58,7 +57,7 @@ class RecognizerConfig:
     max_gap: float = 0.5  # s: a longer gap between frames empties the window
     selection: SelectionName | Literal[""] = ""  # how frames are selected; empty: as the model was trained
     backend: BackendName = "torch"  # what runs the model, from construction on
-    precision: Precision = "fp32"  # of the model's arithmetic, likewise
+    precision: InferencePrecision = "fp32"  # of the model's arithmetic, likewise
     decision: DecisionConfig = field(default_factory=DecisionConfig)
 
     def __post_init__(self) -> None:
