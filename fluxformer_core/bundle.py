@@ -98,7 +98,7 @@ class _Note:
     label: str
     threshold: float
     examples: int
-    agreement: float
+    agreement: float  # the consistency of the examples; bundles have kept this key since format 2
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Bundle:
         if self.statistics is not None:
             tensors[_MEANS], tensors[_SPREAD] = map(torch.from_numpy, (self.statistics.means, self.statistics.spread))
         if self.enrolled:
-            document["enrolled"] = [asdict(_Note(a.label, a.threshold, a.examples, a.agreement)) for a in self.enrolled]
+            document["enrolled"] = [asdict(_Note(a.label, a.threshold, a.examples, a.consistency)) for a in self.enrolled]
             tensors[_PROTOTYPES] = torch.stack([torch.from_numpy(action.prototype) for action in self.enrolled])
         half = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in tensors.items()}
         data = save_tensors(half, metadata={_KEY: json.dumps(document)})

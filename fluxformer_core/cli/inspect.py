@@ -43,7 +43,7 @@ def run(arguments: Namespace) -> None:
         "spec": asdict(bundle.spec),
         "labels": list(bundle.labels),
         "enrolled": {
-            a.label: {"examples": a.examples, "agreement": round(a.agreement, 2), "threshold": round(a.threshold, 2)}
+            a.label: {"examples": a.examples, "consistency": round(a.consistency, 2), "threshold": round(a.threshold, 2)}
             for a in bundle.enrolled
         },
         "can be taught": bundle.statistics is not None,
