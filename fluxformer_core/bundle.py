@@ -184,7 +184,8 @@ class Bundle:
         if self.statistics is not None:
             tensors[_MEANS], tensors[_SPREAD] = map(torch.from_numpy, (self.statistics.means, self.statistics.spread))
         if self.enrolled:
-            document["enrolled"] = [asdict(_Note(a.label, a.threshold, a.examples, a.consistency)) for a in self.enrolled]
+            notes = (_Note(a.label, a.threshold, a.examples, a.consistency) for a in self.enrolled)
+            document["enrolled"] = [asdict(note) for note in notes]
             tensors[_PROTOTYPES] = torch.stack([torch.from_numpy(action.prototype) for action in self.enrolled])
         half = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in tensors.items()}
         data = save_tensors(half, metadata={_KEY: json.dumps(document)})

@@ -37,13 +37,27 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--topic", help="image topic of the bags; needed where a bag has several")
     parser.add_argument("--rate", type=float, metavar="HZ", help="frame rate of folders (default: 30)")
     data = parser.add_argument_group("with --known")
-    data.add_argument("--media", metavar="FOLDER", nargs="+", default=[], help="folders of the files that a list names, beside its own folder")
-    data.add_argument("--depth", metavar="NAME", nargs="*", help="the recordings (of these data sets) show depth as grey values")
-    data.add_argument("--labels", metavar="FILE", type=Path, help="CSV with columns name,label: rename, merge or drop labels")
+    data.add_argument(
+        "--media",
+        metavar="FOLDER",
+        nargs="+",
+        default=[],
+        help="folders of the files that a list names, beside its own folder",
+    )
+    data.add_argument(
+        "--depth", metavar="NAME", nargs="*", help="the recordings (of these data sets) show depth as grey values"
+    )
+    data.add_argument(
+        "--labels", metavar="FILE", type=Path, help="CSV with columns name,label: rename, merge or drop labels"
+    )
     data.add_argument("--splits", nargs="+", metavar="SPLIT", default=[], help="use only these splits (default: all)")
-    data.add_argument("--subjects", nargs="+", metavar="SUBJECT", default=[], help="use only these subjects (default: all)")
+    data.add_argument(
+        "--subjects", nargs="+", metavar="SUBJECT", default=[], help="use only these subjects (default: all)"
+    )
     data.add_argument("--actor", type=int, default=0, metavar="N", help="add N rendered clips of each label")
-    data.add_argument("--cache", type=Path, default=Path(".cache/clips"), help="folder for decoded clips (default: %(default)s)")
+    data.add_argument(
+        "--cache", type=Path, default=Path(".cache/clips"), help="folder for decoded clips (default: %(default)s)"
+    )
 
 
 def run(arguments: Namespace) -> None:
@@ -102,7 +116,7 @@ def _with_statistics(bundle: Bundle, arguments: Namespace) -> Bundle:
     from fluxformer_core.training.known_statistics import known_statistics
 
     if bundle.enrolled:
-        raise ConfigError("the enrolled actions depend on the statistics that --known replaces; forget the actions first")
+        raise ConfigError("enrolled actions depend on the statistics that --known replaces; forget them first")
     label_map = LabelMap.read(arguments.labels) if arguments.labels else None
     selection = Selection(tuple(arguments.splits), tuple(arguments.subjects))
     sources = read_sources(arguments.known, arguments.media, arguments.depth, selection, label_map)

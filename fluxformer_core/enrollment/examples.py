@@ -1,4 +1,4 @@
-"""Examples of an action: how they are read from a recording, and what a model computes for them in several variations."""
+"""Examples of an action: reading them from recordings, and running a model on them in several variations."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from fluxformer_core.errors import SourceError
 from fluxformer_core.flow.classical import DisFlow, FlowEstimator
 from fluxformer_core.io.sources import open_source
 from fluxformer_core.models.layers import Prediction
-from fluxformer_core.stream.admission import Admission, Verdict
+from fluxformer_core.stream.admission import Admission, AdmissionResult
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.clip import build_clip
+from fluxformer_core.stream.config import MotionConfig
 from fluxformer_core.stream.inference import Trials, clip_of
-from fluxformer_core.stream.motion import ActivityConfig
 from fluxformer_core.stream.prepare import prepare
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.stream.selectors import SELECTORS, Footage, Selector
-from fluxformer_core.types import SECOND, ClipSpec
+from fluxformer_core.stream.selection import SELECTORS, FrameSequence, Selector
+from fluxformer_core.types import ClipSpec
 
 MAX_FRAMES = 512
 """Frames that are read of a recording: 25 s at 20 Hz."""
@@ -90,12 +90,12 @@ def read_example(
     admission = Admission(spec, _MAX_GAP)
     with open_source(source, topic=topic, rate=rate) as opened:
         for frame in opened:
-            if admission.judge(frame.stamp) is Verdict.ADMIT:
+            if admission.judge(frame.stamp) is AdmissionResult.ADMIT:
                 buffer.push(prepare(frame.image, frame.pixels, spec), frame.stamp)
             if len(buffer) == MAX_FRAMES:
                 break
     window = buffer.window()
-    if float(window.stir.max()) < ActivityConfig().start_motion:
+    if float(window.energy.max()) < MotionConfig().start_motion:
         raise SourceError(f"{source} shows no motion that could be an example")
     return window
 
@@ -114,7 +114,7 @@ def recorded_trials(sources: Sequence[str]) -> Trials:
 
 
 @torch.inference_mode()
-def describe(recognizer: Recognizer, example: Footage, variations: Sequence[Variation] = VARIATIONS) -> Example:
+def describe(recognizer: Recognizer, example: FrameSequence, variations: Sequence[Variation] = VARIATIONS) -> Example:
     """Run a recogniser's model on an example in several variations. Any thread may call this.
 
     Args:
@@ -135,7 +135,7 @@ def describe(recognizer: Recognizer, example: Footage, variations: Sequence[Vari
 
 
 def vary(
-    example: Footage, variation: Variation, count: int, selector: Selector
+    example: FrameSequence, variation: Variation, count: int, selector: Selector
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Select frames (T, S, S, 3) and flow (T, S, S, 2) of a varied example."""
     n, side = example.frames.shape[:2]

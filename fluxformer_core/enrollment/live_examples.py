@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from fluxformer_core.stream.buffer import Window
-from fluxformer_core.stream.motion import Spell
+from fluxformer_core.stream.motion import MotionSegment
 from fluxformer_core.stream.recognizer import LEAD, Recognizer
 from fluxformer_core.types import SECOND
 
@@ -30,14 +30,14 @@ class ExampleCapture:
 
     def __init__(self) -> None:
         self._first = True
-        self._handled: Spell | None = None  # the newest motion segment that has been reported
+        self._handled: MotionSegment | None = None  # the newest motion segment that has been reported
 
     def update(self, recognizer: Recognizer) -> CaptureStatus:
         """Report on the frame that the recogniser was pushed last; to be called after every push."""
-        segment, window = recognizer.spell, recognizer.window
+        segment, window = recognizer.segment, recognizer.window
         if self._first:
             self._first, self._handled = False, segment
-        motion = float(window.stir[-1]) if len(window) else 0.0
+        motion = float(window.energy[-1]) if len(window) else 0.0
         if segment is None or segment is self._handled:
             return CaptureStatus(False, motion)
         if not segment.closed:

@@ -22,9 +22,9 @@ from rclpy.node import Node
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.enrolled import MOST_EXAMPLES, EnrolledAction
-from fluxformer_core.enrollment.live_examples import CaptureStatus, ExampleCapture
-from fluxformer_core.enrollment.examples import Example, describe
 from fluxformer_core.enrollment.enrolled_file import load_enrolled, save_enrolled
+from fluxformer_core.enrollment.examples import Example, describe
+from fluxformer_core.enrollment.live_examples import CaptureStatus, ExampleCapture
 from fluxformer_core.enrollment.teaching import refuse_name, teach
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.recognizer import Recognizer

@@ -16,17 +16,16 @@ from hypothesis import strategies as st
 from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.enrolled import EnrolledAction, Statistics
-from fluxformer_core.enrollment.live_examples import MIN_MOTION, ExampleCapture
-from fluxformer_core.enrollment.examples import VARIATIONS, Example, Variation, describe, read_example, vary
 from fluxformer_core.enrollment.enrolled_file import default_enrolled_file, load_enrolled, save_enrolled
+from fluxformer_core.enrollment.examples import VARIATIONS, Example, Variation, describe, read_example, vary
+from fluxformer_core.enrollment.live_examples import MIN_MOTION, ExampleCapture
 from fluxformer_core.enrollment.teaching import MAX_SIMILARITY, refuse_name, teach
 from fluxformer_core.errors import BundleError, ConfigError, SourceError
 from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.stream.buffer import Window
-from fluxformer_core.stream.decision import DecisionConfig
-from fluxformer_core.stream.motion import ActivityConfig
-from fluxformer_core.stream.recognizer import LEAD, Recognizer, RecognizerConfig
-from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.stream.config import DecisionConfig, MotionConfig, RecognizerConfig
+from fluxformer_core.stream.recognizer import LEAD, Recognizer
+from fluxformer_core.stream.selection import SELECTORS
 from fluxformer_core.stream.taught import KnownActions, TaughtActions, unit
 from fluxformer_core.types import SECOND, EventKind, State
 
@@ -384,13 +383,13 @@ def test_each_spell_of_motion_is_caught_once_with_what_surrounds_it(bundle: Bund
 def test_motion_that_was_under_way_is_no_example(bundle: Bundle) -> None:
     recognizer, images = Recognizer(bundle), acting((1.0, 2.0))
     sights(recognizer, images[:30], ExampleCapture())
-    assert recognizer.spell is not None
+    assert recognizer.segment is not None
     rest = sights(recognizer, images[30:], ExampleCapture(), start=30 * SECOND // 20)
     assert not any(sight.example is not None or sight.moving for sight in rest)
 
 
 def test_motion_that_is_too_short_or_too_long_is_no_example_and_says_so(bundle: Bundle) -> None:
-    calm = RecognizerConfig(decision=DecisionConfig(activity=ActivityConfig(rest=0.2)))
+    calm = RecognizerConfig(decision=DecisionConfig(motion=MotionConfig(still_time=0.2)))
     narrow = Recognizer(known_bundle(window=24), calm)
     hints = [s.hint for s in sights(narrow, acting((1.0, 3.0)), ExampleCapture()) if s.hint]
     assert len(hints) == 1
