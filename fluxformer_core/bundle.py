@@ -225,6 +225,15 @@ def default_bundle_path() -> Path:
     return Path(__file__).parent / "assets" / "weights" / "fluxformer_nano.safetensors"
 
 
+def load_bundle(path: str | Path | None = None) -> Bundle:
+    """Read a bundle, by default the one that comes with the package.
+
+    Raises:
+        BundleError: as `Bundle.load` does.
+    """
+    return Bundle.load(path or default_bundle_path())
+
+
 def _parse(data: bytes, path: Path) -> Bundle:
     """The bundle in a file's bytes; the path is for messages."""
     try:
