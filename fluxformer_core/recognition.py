@@ -11,7 +11,7 @@ from fluxformer_core.bundle import Bundle, load_bundle
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.io.sources import Source, SourceFrame, open_source
 from fluxformer_core.io.video_writer import VideoRecorder
-from fluxformer_core.render.explainer import Explainer
+from fluxformer_core.render.explanation_writer import ExplanationWriter
 from fluxformer_core.render.overlay import draw_overlay, visible
 from fluxformer_core.stream.config import RecognizerConfig
 from fluxformer_core.stream.recognizer import Counters, Recognizer
@@ -71,7 +71,7 @@ def recognize(
         if overlay is not None:
             refuse_to_overwrite(source, overlay)
         video = resources.enter_context(VideoRecorder(overlay)) if overlay is not None else None
-        explainer = Explainer(explanations) if explanations is not None else None
+        writer = ExplanationWriter(explanations) if explanations is not None else None
         result = RecognitionResult(counters=recognizer.counters)
         newest: Recognition | None = None
 
@@ -79,8 +79,8 @@ def recognize(
             result.events += update.events
             if update.recognition is not None and keep_recognitions:
                 result.recognitions.append(update.recognition)
-            if explainer is not None:
-                result.pictures = explainer.written
+            if writer is not None:
+                result.pictures = writer.written
             on_update(update, result)
 
         try:
@@ -89,8 +89,8 @@ def recognize(
                     result.start = frame.stamp
                 update = recognizer.push(frame.image, frame.stamp, frame.pixels)
                 newest = update.recognition or newest
-                if explainer is not None:
-                    explainer.update(update, frame.stamp, recognizer)
+                if writer is not None:
+                    writer.update(update, frame.stamp, recognizer)
                 report(update)
                 if video is not None:
                     picture = draw_overlay(
@@ -104,8 +104,8 @@ def recognize(
             pass  # the usual end of a camera
         finally:
             events = recognizer.close()
-            if explainer is not None:
-                explainer.close(events)
+            if writer is not None:
+                writer.close(events)
             report(Update(events=events))
         return result
 
