@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         SourceError,
     )
     from fluxformer_core.recognition import recognize
+    from fluxformer_core.stream.inference import ClipModel
     from fluxformer_core.stream.recognizer import Recognizer
     from fluxformer_core.types import ActionEvent, EventKind, Pixels, Recognition, State, Update
 
@@ -30,6 +31,7 @@ __all__ = [
     "BackendError",
     "Bundle",
     "BundleError",
+    "ClipModel",
     "ConfigError",
     "EventKind",
     "FluxformerError",
@@ -50,6 +52,7 @@ _MODULES = {
     "enrollment.enroll": ("enroll",),
     "errors": ("BackendError", "BundleError", "ConfigError", "FluxformerError", "ImageError", "SourceError"),
     "recognition": ("recognize",),
+    "stream.inference": ("ClipModel",),
     "stream.recognizer": ("Recognizer",),
     "types": ("ActionEvent", "EventKind", "Pixels", "Recognition", "State", "Update"),
 }

@@ -14,7 +14,8 @@ from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.render.explanation_writer import ExplanationWriter
 from fluxformer_core.render.overlay import draw_overlay, visible
 from fluxformer_core.stream.config import RecognizerConfig
-from fluxformer_core.stream.recognizer import Counters, Recognizer
+from fluxformer_core.stream.counters import Counters
+from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import ActionEvent, Recognition, Update
 
 
@@ -94,10 +95,10 @@ def recognize(
                 report(update)
                 if video is not None:
                     picture = draw_overlay(
-                        visible(frame.image, frame.pixels, recognizer.spec.depth_range),
+                        visible(frame.image, frame.pixels, recognizer.model.spec.depth_range),
                         recognition=newest,
                         event=result.events[-1] if result.events else None,
-                        selection=recognizer.last_selection,
+                        selection=recognizer.scene.last_clip,
                     )
                     video.write(picture, frame.stamp)
         except KeyboardInterrupt:

@@ -53,7 +53,7 @@ def enroll(
         raise ConfigError(f"{len(clips)} clips are more than {MOST_EXAMPLES}; `fluxformer train` learns from many")
     known, recognizer = KnownActions(bundle), Recognizer(bundle)
     examples = [
-        describe(recognizer, read_example(str(clip), bundle.spec, recognizer.flow, topic=topic, rate=rate))
+        describe(recognizer, read_example(str(clip), bundle.spec, recognizer.model.flow, topic=topic, rate=rate))
         for clip in progress(clips)
     ]
     return teach(label, examples, known, bundle.enrolled, even_if_similar=even_if_similar)

@@ -8,7 +8,8 @@ import numpy as np
 
 from fluxformer_core.stream.buffer import Window
 from fluxformer_core.stream.motion import MotionSegment
-from fluxformer_core.stream.recognizer import LEAD, Recognizer
+from fluxformer_core.stream.recognizer import Recognizer
+from fluxformer_core.stream.stream import LEAD
 from fluxformer_core.types import SECOND
 
 MIN_MOTION = 0.4
@@ -34,7 +35,7 @@ class ExampleCapture:
 
     def update(self, recognizer: Recognizer) -> CaptureStatus:
         """Report on the frame that the recogniser was pushed last; to be called after every push."""
-        segment, window = recognizer.segment, recognizer.window
+        segment, window = recognizer.scene.segment, recognizer.scene.window
         if self._first:
             self._first, self._handled = False, segment
         motion = float(window.energy[-1]) if len(window) else 0.0
