@@ -98,7 +98,7 @@ class _Note:
     label: str
     threshold: float
     examples: int
-    agreement: float
+    agreement: float  # the consistency of the examples; bundles have kept this key since format 2
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,8 @@ class Bundle:
         if self.statistics is not None:
             tensors[_MEANS], tensors[_SPREAD] = map(torch.from_numpy, (self.statistics.means, self.statistics.spread))
         if self.enrolled:
-            document["enrolled"] = [asdict(_Note(a.label, a.threshold, a.examples, a.agreement)) for a in self.enrolled]
+            notes = (_Note(a.label, a.threshold, a.examples, a.consistency) for a in self.enrolled)
+            document["enrolled"] = [asdict(note) for note in notes]
             tensors[_PROTOTYPES] = torch.stack([torch.from_numpy(action.prototype) for action in self.enrolled])
         half = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in tensors.items()}
         data = save_tensors(half, metadata={_KEY: json.dumps(document)})
@@ -222,6 +223,15 @@ class Bundle:
 def default_bundle_path() -> Path:
     """The weights that come with the package."""
     return Path(__file__).parent / "assets" / "weights" / "fluxformer_nano.safetensors"
+
+
+def load_bundle(path: str | Path | None = None) -> Bundle:
+    """Read a bundle, by default the one that comes with the package.
+
+    Raises:
+        BundleError: as `Bundle.load` does.
+    """
+    return Bundle.load(path or default_bundle_path())
 
 
 def _parse(data: bytes, path: Path) -> Bundle:

@@ -15,8 +15,7 @@ from typing import Literal, TypeAlias
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
-from fluxformer_core.backends.base import DTYPES
-from fluxformer_core.backends.registry import list_backends
+from fluxformer_core.backends.base import DTYPES, list_backends
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.people.tracks import PeopleConfig
 from fluxformer_core.stream.config import RecognizerConfig, replaced
