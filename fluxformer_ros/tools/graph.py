@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from fluxformer_core.errors import FluxformerError
-from fluxformer_ros.node.resources import resource
+from fluxformer_ros.node.process import resource
 from fluxformer_ros.tools.transcript import Transcript, read_transcript
 
 _POLL = 0.1  # s

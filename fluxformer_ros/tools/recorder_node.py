@@ -26,8 +26,7 @@ from rosbags.typesys.store import Typestore
 
 from fluxformer_core.errors import ConfigError, FluxformerError
 from fluxformer_core.io.sources.bag import ORIGIN_NOTE, SOURCE_NOTE, TOPIC_NOTE, BagSource
-from fluxformer_ros.node.process import StopSignals, spin_until_stopped
-from fluxformer_ros.node.resources import resource
+from fluxformer_ros.node.process import StopSignals, resource, spin_until_stopped
 
 HEARS = "somebody publishes"
 """Said in the log with the topic, so that nobody needs to play before the recorder listens."""
