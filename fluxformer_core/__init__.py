@@ -1,3 +1,3 @@
 """Human-action recognition from a stream of camera images: models, optical flow, streaming and training. No ROS."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
