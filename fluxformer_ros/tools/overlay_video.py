@@ -28,7 +28,7 @@ def newest(heard: Sequence[Stamped], stamp: int) -> Stamped | None:
     return heard[index - 1] if index else None
 
 
-def write_overlay(source: str, run: Run, path: Path, model: str | None = None) -> None:
+def write_overlay(source: str, run: Run, path: Path, model: Path | None = None) -> None:
     """Play a recorded source once more, without ROS, and write a video of what the live recogniser said about it.
 
     States, scores and events are those that were heard. The selected frames were not sent over ROS; the recogniser is
