@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fluxformer_core.errors import SourceError
-from fluxformer_core.stream.recognizer import RecognizerConfig
+from fluxformer_core.stream.config import RecognizerConfig
 from fluxformer_core.types import SECOND, ActionEvent
 from fluxformer_ros.tools.graph import Run, run_graph
 

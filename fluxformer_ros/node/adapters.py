@@ -80,7 +80,8 @@ class Adapters:
             self._classify(update.recognition, frame_id)
         if self._hri is not None:
             for event in update.events:
-                if event.kind is not EventKind.ENDED and event.person_id and event.label in GESTURES:
+                current = event.kind in (EventKind.STARTED, EventKind.UPDATED)
+                if current and event.person_id and event.label in GESTURES:
                     self._gesture(event.person_id, event.label, event.stamp, frame_id)
 
     def _classify(self, recognition: Recognition, frame_id: str) -> None:

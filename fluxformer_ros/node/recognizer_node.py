@@ -33,7 +33,7 @@ from std_srvs.srv import Trigger
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.enrollment.file import default_enrolled_file
 from fluxformer_core.errors import FluxformerError
-from fluxformer_core.stream.people import PeopleConfig, PeopleRecognizer
+from fluxformer_core.stream.people import PeopleRecognizer
 from fluxformer_core.stream.recognizer import Recognizer, ResetCause
 from fluxformer_core.types import SECOND, Update
 from fluxformer_ros.node import parameters
@@ -149,7 +149,7 @@ class RecognizerNode(LifecycleNode):
         return super().on_configure(state)
 
     def _tell_people_apart(self, loaded: _Loaded, detection: Any) -> None:
-        config = PeopleConfig(most=self._config.most_people, expiry=self._config.person_expiry)
+        config = self._config.tracking
         self._detections = Detections(self._config.person_class, config.expiry)
         loaded.worker.people = PeopleRecognizer(loaded.recognizer, config)
         loaded.worker.detected = self._detections.people_at

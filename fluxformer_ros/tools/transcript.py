@@ -32,7 +32,7 @@ class Transcript:
     @property
     def ended(self) -> list[ActionEvent]:
         """The events of actions that are over and were not retracted."""
-        return [event for event in self.events if event.kind is EventKind.ENDED and not event.taken_back]
+        return [event for event in self.events if event.kind is EventKind.ENDED]
 
     @property
     def last_values(self) -> dict[str, str]:

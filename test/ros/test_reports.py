@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,9 +56,12 @@ def test_only_the_part_of_an_event_within_the_clip_counts() -> None:
     assert [result.answer for result in results] == ["wave", "clap"]
 
 
-def test_events_that_have_not_ended_do_not_count() -> None:
-    started = ActionEvent(EPOCH + SECOND, EventKind.STARTED, "wave", 1, EPOCH, 0, 0.9)
-    assert judge([ListedClip("a.mp4", "wave")], run(frames(4), started))[0].answer == ""
+@pytest.mark.parametrize("kind", [EventKind.STARTED, EventKind.UPDATED, EventKind.RETRACTED])
+def test_events_that_have_not_ended_do_not_count(kind: EventKind) -> None:
+    event = replace(ended("wave", 1.0, 2.0), kind=kind)
+    assert judge([ListedClip("a.mp4", "wave")], run(frames(4), event))[0].answer == ""
+    answers, wrong = compare([Performance("wave", 1.0, 2.0)], run(frames(4), event))
+    assert (answers[0].named, wrong) == (False, [])
 
 
 def test_performances_are_compared_on_the_scripts_time_line() -> None:
