@@ -10,7 +10,7 @@ import operator
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -88,8 +88,8 @@ class Setting:
     def limits(self) -> Limits:
         """What the dataclass field declares."""
         path, _, name = self.path.rpartition(".")
-        owner: Any = operator.attrgetter(path)(_DEFAULTS) if path else _DEFAULTS
-        return limits(type(owner), name)
+        owner: type = type(operator.attrgetter(path)(_DEFAULTS) if path else _DEFAULTS)
+        return limits(owner, name)
 
     @property
     def allowed(self) -> str:
