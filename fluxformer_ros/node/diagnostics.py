@@ -58,7 +58,7 @@ class Updater:
 
 
 @dataclass(frozen=True)
-class Camera:
+class ImageTopic:
     """The image topic, and the clocks on both sides of it."""
 
     topic: str = ""
@@ -75,7 +75,7 @@ class Health:
 
     state: str  # of the lifecycle: unconfigured, inactive, active
     error: str = ""  # why the node could not be configured or activated
-    camera: Camera = field(default_factory=Camera)
+    image: ImageTopic = field(default_factory=ImageTopic)
     trained_rate: float = 0.0
     active_for: float = 0.0
     flowing_for: float = 0.0  # since images began to arrive without a long break
@@ -116,9 +116,9 @@ def fill(status: DiagnosticStatus, health: Health) -> None:
     values = {"state": health.state, **health.shown}
     if health.state == "active":
         values |= {
-            "topic": health.camera.topic,
-            "publishers": health.camera.publishers,
-            "use_sim_time": str(health.camera.sim_time).lower(),
+            "topic": health.image.topic,
+            "publishers": health.image.publishers,
+            "use_sim_time": str(health.image.sim_time).lower(),
             "input rate [Hz]": health.rates["images received"],
             "input age [s]": health.input_age,
             "stamp age [s]": health.stamp_age,
@@ -144,24 +144,24 @@ def _errors(health: Health) -> list[str]:
     if health.failure_age < _RECENT:
         found.append(f"recognition fails ({health.last_failure}): see the traceback in the log and report it")
     if health.refused_in_a_row >= _ALL:
-        found.append(f"no image on {health.camera.topic} can be used: {health.last_refusal}")
+        found.append(f"no image on {health.image.topic} can be used: {health.last_refusal}")
     return found
 
 
 def _warnings(health: Health) -> list[str]:
     found = []
-    topic, received = health.camera.topic, health.counts["images received"]
+    topic, received = health.image.topic, health.counts["images received"]
     input_rate, lost_rate = health.rates["images received"], health.rates["images lost in transport"]
-    if health.camera.incompatible_qos:
+    if health.image.incompatible_qos:
         found.append(
-            f"a publisher on {topic} offers an incompatible QoS ({health.camera.incompatible_qos}): "
+            f"a publisher on {topic} offers an incompatible QoS ({health.image.incompatible_qos}): "
             f"set qos_overrides.{topic}.subscription to fit it"
         )
     if lost_rate > _MANY * input_rate:
         found.append(f"{lost_rate:.1f} images per second are lost on the way here; {transport_cure(topic)}")
     elif health.active_for > _PATIENCE and received == 0:
-        found.append(no_image_reason(topic, health.camera.publishers))
-    elif received and health.input_age > health.camera.timeout:
+        found.append(no_image_reason(topic, health.image.publishers))
+    elif received and health.input_age > health.image.timeout:
         found.append(f"no image on {topic} for {health.input_age:.1f} s: is the camera still running?")
     elif health.flowing_for > _SETTLED and health.input_age * input_rate < _STOPPING:
         found += _rate_warnings(health)
@@ -180,11 +180,11 @@ def _warnings(health: Health) -> list[str]:
 
 
 def _clock_warnings(health: Health) -> list[str]:
-    if not health.camera.clock_runs:
+    if not health.image.clock_runs:
         return ["use_sim_time is set but nothing publishes /clock: play the bag with --clock, or unset use_sim_time"]
     if abs(health.stamp_age) > _APART:
         direction = "behind" if health.stamp_age > 0 else "ahead of"
-        cure = "publish /clock with the images" if health.camera.sim_time else "for a bag set use_sim_time"
+        cure = "publish /clock with the images" if health.image.sim_time else "for a bag set use_sim_time"
         return [
             f"the stamps of the images are {abs(health.stamp_age):.0f} s {direction} this node's clock: {cure}, "
             "otherwise synchronise the two machines' clocks; recognition goes by the stamps, delays mean nothing"
@@ -200,14 +200,14 @@ def _clock_warnings(health: Health) -> list[str]:
 
 def _rate_warnings(health: Health) -> list[str]:
     needed, rates = _TOO_SLOW * health.trained_rate, health.rates
-    camera, used = rates["images received"], rates["images pushed"]
+    arriving, used = rates["images received"], rates["images pushed"]
     if rates["images with a repeated stamp"] + rates["images late"] > 0.5 * used:
         return ["the stamps of the images do not advance: the camera's driver must stamp every image"]
-    if camera < needed:
-        return [f"the camera gives {camera:.1f} Hz: raise it to the model's {health.trained_rate:g} Hz or more"]
+    if arriving < needed:
+        return [f"the camera gives {arriving:.1f} Hz: raise it to the model's {health.trained_rate:g} Hz or more"]
     if used + rates["images refused"] < needed:
         return [
-            f"{used:.1f} of {camera:.1f} images per second are looked at, the machine is "
+            f"{used:.1f} of {arriving:.1f} images per second are looked at, the machine is "
             "too slow: lower recognition_rate or take a smaller model"
         ]
     return []

@@ -15,7 +15,7 @@ from fluxformer_core.bundle import Bundle
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.timings import RecentValues, cpu_of_thread
 from fluxformer_ros.node.detections import Detections
-from fluxformer_ros.node.diagnostics import PERCENTILES, Camera, Health
+from fluxformer_ros.node.diagnostics import PERCENTILES, Health, ImageTopic
 from fluxformer_ros.node.overlay_topic import OverlayTopic
 from fluxformer_ros.node.process import resident_memory
 from fluxformer_ros.node.worker import Worker
@@ -92,7 +92,7 @@ class HealthMonitor:
         bundle: Bundle,
         recognizer: Recognizer,
         worker: Worker,
-        camera: Camera,
+        image: ImageTopic,
         overlay: OverlayTopic,
         detections: Detections | None,
     ) -> Health:
@@ -132,7 +132,7 @@ class HealthMonitor:
         return Health(
             state="active",
             error=self.error,
-            camera=camera,
+            image=image,
             trained_rate=bundle.spec.rate,
             active_for=now - self._activation,
             flowing_for=now - self._flowing_since,

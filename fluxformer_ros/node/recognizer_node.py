@@ -39,7 +39,7 @@ from fluxformer_core.types import SECOND, Update
 from fluxformer_ros.node import parameters
 from fluxformer_ros.node.adapters import Adapters, installed
 from fluxformer_ros.node.detections import Detections, detection_type
-from fluxformer_ros.node.diagnostics import Camera, Updater, fill, no_image_reason
+from fluxformer_ros.node.diagnostics import ImageTopic, Updater, fill, no_image_reason
 from fluxformer_ros.node.enrollment import Enrollment
 from fluxformer_ros.node.health import DebugTopics, HealthMonitor
 from fluxformer_ros.node.messages import event_to_msg, recognition_to_msg, time_from_msg
@@ -304,7 +304,7 @@ class RecognizerNode(LifecycleNode):
 
     def _diagnose(self, status: DiagnosticStatus) -> None:
         if self._subscription is not None and self._loaded is not None:
-            camera = Camera(
+            image = ImageTopic(
                 self._topic(),
                 self.count_publishers(self._topic()),
                 self._config.camera_timeout,
@@ -314,7 +314,7 @@ class RecognizerNode(LifecycleNode):
             )
             loaded = self._loaded
             health = self._health.active(
-                loaded.bundle, loaded.recognizer, loaded.worker, camera, loaded.overlay, self._detections
+                loaded.bundle, loaded.recognizer, loaded.worker, image, loaded.overlay, self._detections
             )
         else:
             health = self._health.idle("unconfigured" if self._loaded is None else "inactive")

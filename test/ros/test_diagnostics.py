@@ -12,11 +12,11 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from fluxformer_core.stream.timings import RecentValues
-from fluxformer_ros.node.diagnostics import Camera, Health, Updater, diagnose, fill
+from fluxformer_ros.node.diagnostics import Health, ImageTopic, Updater, diagnose, fill
 from fluxformer_ros.node.health import Rate
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-CAMERA = Camera("/camera/image", publishers=1)
+TOPIC = ImageTopic("/camera/image", publishers=1)
 COUNTS = {"images received": 1500, "images pushed": 1500}
 NAMES = {
     "input": "images received",
@@ -30,7 +30,7 @@ NAMES = {
 RATES = {"input": 30.0, "pushed": 30.0, "refused": 0.0, "lost": 0.0, "stuck": 0.0, "late": 0.0, "recognition": 7.5}
 WELL = Health(
     state="active",
-    camera=CAMERA,
+    image=TOPIC,
     active_for=60.0,
     flowing_for=50.0,
     trained_rate=15.0,
@@ -40,10 +40,10 @@ WELL = Health(
 )
 
 
-def ill(camera: dict[str, object] | None = None, counts: dict[str, int] | None = None, **changes: Any) -> Health:
+def ill(image: dict[str, object] | None = None, counts: dict[str, int] | None = None, **changes: Any) -> Health:
     """A healthy node but for the changes; names that end in `_rate` change rates."""
     rates = {NAMES[name[:-5]]: changes.pop(name) for name in [*changes] if name.endswith("_rate")}
-    health = replace(WELL, camera=replace(CAMERA, **(camera or {})), **changes)
+    health = replace(WELL, image=replace(TOPIC, **(image or {})), **changes)
     return replace(health, counts={**COUNTS, **(counts or {})}, rates={**WELL.rates, **rates})
 
 
