@@ -161,7 +161,7 @@ def _failing_model(answer: Callable[[Any], Any]) -> Callable[[Subject], None]:
     """Replace the model by one whose answers pass through a function, until one forward pass has failed."""
 
     def inject(subject: Subject) -> None:
-        model: Any = subject.recognizer._model
+        model: Any = subject.recognizer.model.network
 
         class Failing:
             engine = model.engine
@@ -169,7 +169,7 @@ def _failing_model(answer: Callable[[Any], Any]) -> Callable[[Subject], None]:
             def __call__(self, *inputs: Any) -> Any:
                 return answer(model(*inputs))
 
-        subject.recognizer._model = Failing()  # type: ignore[assignment]
+        subject.recognizer.model.network = Failing()  # type: ignore[assignment]
         try:
             end = subject.worker.failures + 1
             for _ in range(200):
@@ -177,7 +177,7 @@ def _failing_model(answer: Callable[[Any], Any]) -> Callable[[Subject], None]:
                 if subject.worker.failures == end:
                     return
         finally:
-            subject.recognizer._model = model
+            subject.recognizer.model.network = model
 
     return inject
 

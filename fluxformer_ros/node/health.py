@@ -12,7 +12,6 @@ from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from std_msgs.msg import Float32
 
 from fluxformer_core.bundle import Bundle
-from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.timings import RecentValues, cpu_of_thread
 from fluxformer_ros.node.detections import Detections
 from fluxformer_ros.node.diagnostics import PERCENTILES, Health, ImageTopic
@@ -88,17 +87,12 @@ class HealthMonitor:
         return Health(state, self.error, shown=self._usage())
 
     def active(
-        self,
-        bundle: Bundle,
-        recognizer: Recognizer,
-        worker: Worker,
-        image: ImageTopic,
-        overlay: OverlayTopic,
-        detections: Detections | None,
+        self, bundle: Bundle, worker: Worker, image: ImageTopic, overlay: OverlayTopic, detections: Detections | None
     ) -> Health:
         """The health of an active node; call about once a second, because the rates need regular readings."""
         now = time.monotonic()
-        counters, mailbox, people = worker.counters, worker.mailbox, worker.people
+        recognizer, mailbox = worker.recognizer, worker.mailbox
+        counters, tracks, model = recognizer.counters, recognizer.tracks, recognizer.model
         counts = {
             "images received": mailbox.received,
             "images lost in transport": self.lost,
@@ -118,9 +112,9 @@ class HealthMonitor:
             **{f"refused: {cause}": count for cause, count in dict(worker.refused).items()},
             **{f"resets: {cause.value}": count for cause, count in counters.resets.items()},
         }
-        if people is not None and detections is not None:
+        if tracks is not None and detections is not None:
             counts |= {
-                "people ignored": people.ignored,
+                "people ignored": tracks.ignored,
                 "detection messages": detections.received,
                 "detection messages outdated": detections.outdated,
                 "detections unusable": detections.unusable,
@@ -142,15 +136,15 @@ class HealthMonitor:
             failure_age=now - failed_at,
             last_refusal=worker.last_refusal,
             refused_in_a_row=worker.refused_in_a_row,
-            people=None if people is None else people.people,
+            people=None if tracks is None else tuple(tracks.squares),
             rates={key: self._rates[key].read(now, count) for key, count in counts.items()},
             counts=counts,
             durations={stage: tuple(values.percentile(q) for q in PERCENTILES) for stage, values in recent.items()},
-            hardware=recognizer.device,
+            hardware=model.device,
             shown={
                 "model": f"{bundle.name} {bundle.digest}",
-                "backend": recognizer.backend,
-                "device": recognizer.device,
+                "backend": model.backend,
+                "device": model.device,
                 **_cpu_seconds({stage: cpu for timings in measured for stage, cpu in timings.cpu.items()}),
                 **self._usage(),
             },

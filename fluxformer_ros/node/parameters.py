@@ -18,7 +18,8 @@ from rclpy.node import Node
 
 from fluxformer_core.declared import Limits, check, limits
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.stream.config import PeopleConfig, RecognizerConfig, replaced
+from fluxformer_core.people.tracks import PeopleConfig
+from fluxformer_core.stream.config import RecognizerConfig, replaced
 
 Value: TypeAlias = bool | int | float | str
 Change: TypeAlias = Literal["live", "configure", "start"]

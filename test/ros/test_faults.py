@@ -41,10 +41,10 @@ def test_a_fault_is_counted_and_the_next_images_are_recognised(subject: Subject,
     assert fault.name in table([outcome])
 
 
-def test_answers_that_are_no_numbers_are_never_published(subject: Subject) -> None:
+def test_answers_that_are_not_finite_are_never_published(subject: Subject) -> None:
     (fault,) = (fault for fault in FAULTS if "NaN" in fault.name and fault.counted == "failed")
     subject.updates.clear()
-    assert "values that are no numbers" in check(fault, subject).said
+    assert "values that are not finite" in check(fault, subject).said
     scores = [entry.score for update in subject.updates if update.recognition for entry in update.recognition.scores]
     assert all(0 <= score <= 1 for score in scores)
 
