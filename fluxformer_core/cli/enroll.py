@@ -15,7 +15,7 @@ EXAMPLES = """\
   fluxformer enroll taught.safetensors --forget thumbs_up --out model.safetensors
   fluxformer enroll old.safetensors --known index.csv --media clips_crop --depth --out model.safetensors
 The last one readies a model that `fluxformer inspect` says cannot be taught, from recordings of what it knows.
-docs/enrollment.md tells what makes good examples."""
+docs/usage/enrollment.md tells what makes good examples."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:

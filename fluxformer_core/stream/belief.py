@@ -12,7 +12,7 @@ from fluxformer_core.types import OTHER, SECOND
 FLATTENED = 0.5
 """Power of the probabilities from which the unknown score is taken: what comes second and third counts more there.
 
-On streams of people that the model had not seen it tells unknown actions better (docs/decisions.md)."""
+On streams of people that the model had not seen it tells unknown actions better (docs/measurements/decisions.md)."""
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Does to the recogniser what cameras, disks and nets do, and tells what came of it: the table in docs/faults.md."""
+"""Injects faults of cameras, disks and nets, and prints what the recogniser did: docs/measurements/faults.md."""
 
 from __future__ import annotations
 

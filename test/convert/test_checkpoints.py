@@ -173,7 +173,7 @@ def test_anything_else_is_refused_with_what_is_wrong(state, case):
 
 @pytest.fixture(scope="module")
 def mvit() -> Iterator[ModuleType]:
-    """torchvision's independent implementation, where this interpreter finds one (see docs/models.md)."""
+    """torchvision's independent implementation, where this interpreter finds one (see docs/measurements/parity.md)."""
     operators = torch.library.Library("torchvision", "FRAGMENT")
     try:
         import torchvision.extension  # noqa: F401
