@@ -35,7 +35,7 @@ from fluxformer_core.errors import BackendError
 from fluxformer_core.evaluation.speed.forwards import multiply_adds, random_bundle
 from fluxformer_core.models.gmflow.gmflow import GMFlow, GMFlowConfig
 from fluxformer_core.models.registry import list_models
-from fluxformer_core.stream.inference import performed
+from fluxformer_core.stream.trial_clips import performed
 
 WAYS = ("eager", "graph", "compile")
 ACTIONS = ("wave", "clap", "squat", "walk", "throw", "push", "lunge", "jog")

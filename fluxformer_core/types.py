@@ -5,7 +5,7 @@ Stamps are integer nanoseconds of the camera's clock everywhere in this library;
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Literal, get_args
 
@@ -147,5 +147,10 @@ class ActionEvent:
 class Update:
     """What one pushed frame led to: often nothing at all."""
 
-    recognition: Recognition | None = None
-    events: tuple[ActionEvent, ...] = field(default=())
+    recognitions: tuple[Recognition, ...] = ()  # one for each view for which a recognition was due
+    events: tuple[ActionEvent, ...] = ()
+
+    @property
+    def recognition(self) -> Recognition | None:
+        """The recognition, where the whole scene is the only view."""
+        return self.recognitions[0] if self.recognitions else None

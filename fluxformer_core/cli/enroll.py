@@ -90,7 +90,7 @@ def _with_action(bundle: Bundle, arguments: Namespace) -> Bundle:
     examples = [
         describe(
             recognizer,
-            read_example(clip, bundle.spec, recognizer.flow, topic=arguments.topic, rate=arguments.rate),
+            read_example(clip, bundle.spec, recognizer.model.flow, topic=arguments.topic, rate=arguments.rate),
         )
         for clip in tqdm(clips, unit="clip", disable=None, leave=False)
     ]

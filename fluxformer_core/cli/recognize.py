@@ -128,10 +128,10 @@ class _Report:
             from fluxformer_core.render.overlay import draw_overlay, visible
 
             picture = draw_overlay(
-                visible(frame.image, frame.pixels, recognizer.spec.depth_range),
+                visible(frame.image, frame.pixels, recognizer.model.spec.depth_range),
                 recognition=self._recognition,
                 event=self._event,
-                selection=recognizer.last_selection,
+                selection=recognizer.scene.last_clip,
             )
             self._video.write(picture, frame.stamp)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from fluxformer_core.enrollment.examples import spell_footage
 from fluxformer_core.stream.buffer import Window
 from fluxformer_core.stream.motion import MotionSegment
-from fluxformer_core.stream.recognizer import LEAD, Recognizer
+from fluxformer_core.stream.recognizer import Recognizer
+from fluxformer_core.stream.stream import LEAD
 from fluxformer_core.types import SECOND
 
 SHORTEST = 0.4
@@ -33,7 +34,7 @@ class SpellCatcher:
 
     def look(self, recognizer: Recognizer) -> Sight:
         """Say what the newest frame means; to be called after every push."""
-        spell, window = recognizer.segment, recognizer.window
+        spell, window = recognizer.scene.segment, recognizer.scene.window
         if self._first:
             self._first, self._done = False, spell
         motion = float(window.energy[-1]) if len(window) else 0.0

@@ -19,10 +19,10 @@ from fluxformer_core.stream.admission import Admission, AdmissionResult
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.clip import build_clip
 from fluxformer_core.stream.config import MotionConfig
-from fluxformer_core.stream.inference import Trials, clip_of
 from fluxformer_core.stream.prepare import prepare
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.selection import SELECTORS, FrameSequence, Selector
+from fluxformer_core.stream.trial_clips import Trials, clip_of
 from fluxformer_core.types import SECOND, ClipSpec
 
 LONGEST = 512
@@ -139,12 +139,12 @@ def describe(recognizer: Recognizer, footage: FrameSequence, views: Sequence[Vie
         footage: the example.
         views: the ways to look at it.
     """
-    model, spec, flow = recognizer.model, recognizer.spec, recognizer.flow is not None
-    selector, temperature = SELECTORS[recognizer.config.selection or spec.selection], recognizer.temperature
+    model, spec = recognizer.model, recognizer.model.spec
+    selector, temperature = SELECTORS[recognizer.config.selection or spec.selection], model.bundle.metadata.temperature
     predictions: list[Prediction] = []
     for view in views:
         frames, motion = look(footage, view, spec.frames, selector)
-        predictions.append(model(*build_clip(frames, motion if flow else None, spec)))
+        predictions.append(model.network(*build_clip(frames, motion if model.flow is not None else None, spec)))
     return Example(
         torch.cat([p.embedding for p in predictions]).float().cpu().numpy(),
         (torch.cat([p.logits for p in predictions]) / temperature).float().cpu().numpy(),

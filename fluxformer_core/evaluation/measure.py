@@ -14,7 +14,7 @@ from fluxformer_core.evaluation.metrics.clips import score_clips
 from fluxformer_core.evaluation.report.result import ModelResult
 from fluxformer_core.evaluation.report.strips import worst_mistakes
 from fluxformer_core.evaluation.speed.latency import measure_latency
-from fluxformer_core.stream.inference import open_model
+from fluxformer_core.stream.load import open_model
 from fluxformer_core.training.train import predict
 
 CONFUSIONS = 6

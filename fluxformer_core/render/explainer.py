@@ -15,7 +15,8 @@ from fluxformer_core.render.overlay import readable
 from fluxformer_core.types import SECOND, ActionEvent, EventKind, State, Update
 
 if TYPE_CHECKING:
-    from fluxformer_core.stream.recognizer import Recognizer, Selection
+    from fluxformer_core.stream.clip import FrameSelection
+    from fluxformer_core.stream.recognizer import Recognizer
 
 
 class Explainer:
@@ -38,7 +39,7 @@ class Explainer:
         self._files: deque[Path] = deque()
         self._keep = keep
         self._origin: int | None = None
-        self._seen: Selection | None = None
+        self._seen: FrameSelection | None = None
         self._newest: Explanation | None = None  # of the present spell, unless it has been written
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -76,11 +77,11 @@ class Explainer:
         self._finish(events[-1] if events else None)
 
     def _fresh(self, update: Update, recognizer: Recognizer) -> Explanation | None:
-        selection = recognizer.last_selection
+        selection = recognizer.scene.last_clip
         if update.recognition is None or selection is None or selection is self._seen:
             return None
         self._seen = selection
-        window = recognizer.window
+        window = recognizer.scene.window
         return Explanation(update.recognition, selection, window.frames.copy(), window.change.copy())
 
     def _finish(self, event: ActionEvent | None) -> None:

@@ -18,7 +18,7 @@ from fluxformer_core.types import SECOND, Recognition, State
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fluxformer_core.stream.recognizer import Selection
+    from fluxformer_core.stream.clip import FrameSelection
 
 # The layout, in units.
 _WIDTH, _MARGIN, _GAP = 1240.0, 20.0, 4.0
@@ -42,7 +42,7 @@ class Explanation:
     """All that one recognition was made from; nothing in it changes when the stream goes on."""
 
     recognition: Recognition
-    selection: Selection
+    selection: FrameSelection
     frames: NDArray[np.uint8]  # (n, S, S, 3) RGB, of the whole window
     change: NDArray[np.float32]  # (n,) see Window
 
@@ -99,12 +99,12 @@ def _strip(count: int) -> list[Box]:
     return [(_MARGIN + i * pitch, 0.0, _MARGIN + i * pitch + side, side) for i in range(count)]
 
 
-def _colours(selection: Selection) -> list[Colour]:
+def _colours(selection: FrameSelection) -> list[Colour]:
     """The colour of each frame's cluster."""
     return [_CLUSTERS[group % len(_CLUSTERS)] if group >= 0 else HOLLOW for group in selection.choice.groups.tolist()]
 
 
-def _columns(selection: Selection) -> NDArray[np.float64]:
+def _columns(selection: FrameSelection) -> NDArray[np.float64]:
     """Where each frame of the window lies on the axis of time."""
     since = selection.window_stamps - selection.window_stamps[0]
     return np.asarray(_MARGIN + (_WIDTH - 2 * _MARGIN) * since / max(1, int(since[-1])))
@@ -171,7 +171,7 @@ def _badge(page: Page, box: Box, words: str, colour: Colour, tile: float) -> Non
     page.text((left + 3, top + size - 0.5), words, size, BACKGROUND)
 
 
-def _draw_motion(page: Page, selection: Selection, top: float, origin: int) -> None:
+def _draw_motion(page: Page, selection: FrameSelection, top: float, origin: int) -> None:
     start, stop = selection.thresholds
     _caption(
         page,
@@ -197,7 +197,7 @@ def _draw_motion(page: Page, selection: Selection, top: float, origin: int) -> N
         page.dot(tuple(curve[index]), 4, colours[index])
 
 
-def _draw_seconds(page: Page, selection: Selection, top: float, bottom: float, origin: int) -> None:
+def _draw_seconds(page: Page, selection: FrameSelection, top: float, bottom: float, origin: int) -> None:
     first, last = int(selection.window_stamps[0]) - origin, int(selection.window_stamps[-1]) - origin
     step = SECOND // 2 if last - first < 8 * SECOND else 2 * SECOND
     for tick in range(-(-first // step) * step, last + 1, step):
@@ -206,7 +206,7 @@ def _draw_seconds(page: Page, selection: Selection, top: float, bottom: float, o
         page.text((x + 4, top + 12), f"{tick / SECOND:.1f} s", 11, QUIET)
 
 
-def _draw_marks(page: Page, selection: Selection, top: float, bottom: float) -> None:
+def _draw_marks(page: Page, selection: FrameSelection, top: float, bottom: float) -> None:
     """When the spell of motion began, and where scenes were cut."""
     columns = _columns(selection)
     marks = [(int(np.searchsorted(selection.window_stamps, selection.segment_start)), "motion began", _BEGAN)]
@@ -237,7 +237,7 @@ def _draw_change(page: Page, explanation: Explanation, top: float) -> None:
     page.line(np.column_stack([columns, bottom - _CHANGE * explanation.change / full]), QUIET, 1.5)
 
 
-def _draw_clusters(page: Page, selection: Selection, top: float) -> None:
+def _draw_clusters(page: Page, selection: FrameSelection, top: float) -> None:
     columns, colours = _columns(selection), _colours(selection)
     seen = len(set(selection.choice.groups.tolist()) - {-1})
     looked = int((selection.choice.groups >= 0).sum())
@@ -247,7 +247,7 @@ def _draw_clusters(page: Page, selection: Selection, top: float) -> None:
         page.fill((left, top, right, top + _BAR), colour)
 
 
-def _draw_clip(page: Page, selection: Selection, boxes: Sequence[Box], top_bar: float, origin: int) -> None:
+def _draw_clip(page: Page, selection: FrameSelection, boxes: Sequence[Box], top_bar: float, origin: int) -> None:
     columns, colours = _columns(selection), _colours(selection)
     for number, (index, box) in enumerate(zip(selection.choice.indices.tolist(), boxes, strict=True)):
         left, top, right, bottom = box

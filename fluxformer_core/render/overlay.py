@@ -15,8 +15,8 @@ from fluxformer_core.types import SECOND, ActionEvent, EventKind, Pixels, Recogn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fluxformer_core.stream.people import PersonView
-    from fluxformer_core.stream.recognizer import Selection
+    from fluxformer_core.stream.clip import FrameSelection
+    from fluxformer_core.stream.recognizer import ViewState
 
 # The layout, in units; draw_overlay scales them to the height asked for.
 _PAGE = (854.0, 480.0)
@@ -58,8 +58,8 @@ def draw_overlay(
     *,
     recognition: Recognition | None,
     event: ActionEvent | None,
-    selection: Selection | None = None,
-    people: Sequence[PersonView] | None = None,
+    selection: FrameSelection | None = None,
+    people: Sequence[ViewState] | None = None,
     height: int = 480,
 ) -> np.ndarray:
     """Draw the camera's image, what was recognised, and the clip that it was recognised from.
@@ -112,16 +112,18 @@ def _seconds(nanoseconds: int) -> str:
     return f"{nanoseconds / SECOND:.1f} s"
 
 
-def _draw_people(page: Page, people: Sequence[PersonView], camera: Box, width: int) -> None:
+def _draw_people(page: Page, people: Sequence[ViewState], camera: Box, width: int) -> None:
     scale = (camera[2] - camera[0]) / width
     for person in people:
+        if person.box is None:
+            continue
         left, top, right, bottom = (camera[i % 2] + side * scale for i, side in enumerate(person.box))
         said = person.recognition
         state = said.state if said else None
         colour = STATE_COLOURS[state]
         page.frame((left + 2, top + 2, right - 2, bottom - 2), colour, 2)
         words = readable(said.label) if said and state is State.ACTION else _STATE_NAMES[state]
-        page.text((left + 7, top + 18), f"{person.id}: {words}", 14, colour, room=right - left - 12)
+        page.text((left + 7, top + 18), f"{person.person_id}: {words}", 14, colour, room=right - left - 12)
 
 
 def _draw_state(page: Page, recognition: Recognition | None, colour: Colour, nothing: str) -> None:
@@ -176,7 +178,7 @@ def _draw_scores(page: Page, recognition: Recognition, colour: Colour) -> None:
         page.text((right, y + 5.5), _percent(score), 16, INK if bright else QUIET, "rs")
 
 
-def _draw_motion(page: Page, recognition: Recognition, selection: Selection, colour: Colour) -> None:
+def _draw_motion(page: Page, recognition: Recognition, selection: FrameSelection, colour: Colour) -> None:
     """The motion of the whole window; from each selected moment a thread runs down to its frame in the strip."""
     left, top, right, bottom = _CURVE
     heights = bottom - (bottom - top) * selection.motion / max(_FULL_MOTION, float(selection.motion.max()))
@@ -192,7 +194,7 @@ def _draw_motion(page: Page, recognition: Recognition, selection: Selection, col
     page.text((left, top - 2), f"motion {recognition.motion:.2f} frame heights/s", page.legible(12), QUIET)
 
 
-def _draw_strip(page: Page, recognition: Recognition, selection: Selection) -> None:
+def _draw_strip(page: Page, recognition: Recognition, selection: FrameSelection) -> None:
     boxes = _cells(len(selection.frames))
     side = boxes[0][2] - boxes[0][0]
     size = page.legible(11)

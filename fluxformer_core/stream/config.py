@@ -68,22 +68,6 @@ class DecisionConfig:
 
 
 @dataclass(frozen=True)
-class PeopleConfig:
-    """Settings of following several people.
-
-    Raises:
-        ConfigError: if a field is outside its range.
-    """
-
-    most: Annotated[int, Field(ge=1, le=64)] = 4  # people followed at once; the tallest are taken, who are nearest
-    expiry: Annotated[float, Field(ge=0.05, le=3600)] = 1.0  # s: a person who is not detected for longer is forgotten
-    margin: Annotated[float, Field(ge=0, le=2)] = 0.2  # added around a person, as a share of the box's longer side
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-@dataclass(frozen=True)
 class RecognizerConfig:
     """Settings of a recogniser.
 

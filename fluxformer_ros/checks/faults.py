@@ -157,7 +157,7 @@ def _sick_model(answer: Callable[[Any], Any]) -> Callable[[Subject], None]:
     """A model whose backend fails, or answers nonsense, while something moves; it is well again afterwards."""
 
     def inject(subject: Subject) -> None:
-        model: Any = subject.recognizer._model
+        model: Any = subject.recognizer.model.network
 
         class Sick:
             engine = model.engine
@@ -165,7 +165,7 @@ def _sick_model(answer: Callable[[Any], Any]) -> Callable[[Subject], None]:
             def __call__(self, *inputs: Any) -> Any:
                 return answer(model(*inputs))
 
-        subject.recognizer._model = Sick()  # type: ignore[assignment]
+        subject.recognizer.model.network = Sick()  # type: ignore[assignment]
         try:
             end = subject.worker.failures + 1
             for _ in range(200):
@@ -173,7 +173,7 @@ def _sick_model(answer: Callable[[Any], Any]) -> Callable[[Subject], None]:
                 if subject.worker.failures == end:
                     return
         finally:
-            subject.recognizer._model = model
+            subject.recognizer.model.network = model
 
     return inject
 

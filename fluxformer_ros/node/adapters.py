@@ -76,11 +76,12 @@ class Adapters:
 
     def publish(self, update: Update, frame_id: str) -> None:
         """Say what one image led to."""
-        if self._vision is not None and update.recognition is not None:
-            self._classify(update.recognition, frame_id)
+        if self._vision is not None:
+            for recognition in update.recognitions:
+                self._classify(recognition, frame_id)
         if self._hri is not None:
             for event in update.events:
-                if event.kind is not EventKind.ENDED and event.person_id and event.label in GESTURES:
+                if event.kind in (EventKind.STARTED, EventKind.UPDATED) and event.person_id and event.label in GESTURES:
                     self._gesture(event.person_id, event.label, event.stamp, frame_id)
 
     def _classify(self, recognition: Recognition, frame_id: str) -> None:

@@ -131,7 +131,7 @@ class Enrollment:
         """Why this goal cannot even be begun; empty if it can."""
         if self._model is None or not self._active:
             return "the recogniser is not active; activate it first"
-        if self._model.worker.people is not None:
+        if self._model.recognizer.tracks is not None:
             return "people are told apart, and which of them teaches is not known; set people to false to teach"
         if self._session is not None:
             return f"{self._session.goal.request.label} is being taught; wait for its end, or cancel it"
@@ -143,20 +143,20 @@ class Enrollment:
             KnownActions(self._model.bundle)
         except ConfigError as error:
             return str(error)
-        return refuse_name(request.label, self._model.bundle.labels, self._model.recognizer.enrolled)
+        return refuse_name(request.label, self._model.bundle.labels, self._model.recognizer.model.enrolled)
 
     def _collect(self, session: _Session) -> None:
         """Look at examples until there are enough; the thread's whole life."""
         model = self._model
         assert model is not None
         catcher = SpellCatcher()
-        model.worker.observer = lambda recognizer: session.sights.put(catcher.look(recognizer))
+        model.worker.observe(lambda recognizer: session.sights.put(catcher.look(recognizer)))
         try:
             self._watch(session, model.recognizer)
         except Exception as error:
             session.failure = f"an example could not be looked at: {error}"
         finally:
-            model.worker.observer = None
+            model.worker.observe(None)
         session.goal.execute(self._conclude)
 
     def _watch(self, session: _Session, recognizer: Recognizer) -> None:
@@ -203,7 +203,7 @@ class Enrollment:
         return result
 
     def _learn(self, model: _Model, session: _Session) -> Any:
-        request, enrolled = session.goal.request, model.recognizer.enrolled
+        request, enrolled = session.goal.request, model.recognizer.model.enrolled
         known = KnownActions(model.bundle)
         lesson = teach(request.label, session.examples, known, enrolled, even_if_similar=request.even_if_similar)
         result = Enroll.Result(
@@ -241,10 +241,10 @@ class Enrollment:
             response.message = f"{label} is part of the model file; `fluxformer enroll --forget` removes it there"
         elif label in model.bundle.labels:
             response.message = f"{label} was learnt in training and cannot be forgotten"
-        elif label not in {action.label for action in model.recognizer.enrolled}:
+        elif label not in {action.label for action in model.recognizer.model.enrolled}:
             response.message = f"{label} is not enrolled"
         else:
-            left = [action for action in model.recognizer.enrolled if action.label != label]
+            left = [action for action in model.recognizer.model.enrolled if action.label != label]
             response.success = True
             response.message = f"{label} is forgotten" + self._adopt(model, left)
         return response

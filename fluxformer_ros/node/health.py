@@ -80,7 +80,7 @@ class HealthMonitor:
     ) -> Health:
         """The health of an active node; to be called about once a second, for the rates."""
         now = time.monotonic()
-        counters, mailbox = worker.counters, worker.mailbox
+        counters, mailbox = recognizer.counters, worker.mailbox
         counts = {
             "input": mailbox.received,
             "lost": self.lost,
@@ -133,15 +133,15 @@ class HealthMonitor:
             resets={cause.value: count for cause, count in counters.resets.items()},
             durations=durations,
             cpu_seconds=_shares_of_cpu({stage: cpu for timings in measured for stage, cpu in timings.cpu.items()}),
-            people=None if worker.people is None else worker.people.people,
+            people=None if recognizer.tracks is None else tuple(recognizer.tracks.squares),
             detections=-1 if detections is None else detections.received,
             detections_outdated=0 if detections is None else detections.outdated,
             detections_unusable=0 if detections is None else detections.unusable,
-            people_ignored=0 if worker.people is None else worker.people.ignored,
+            people_ignored=0 if recognizer.tracks is None else recognizer.tracks.ignored,
             overlays=overlay.drawn,
             overlays_skipped=overlay.skipped,
-            device=recognizer.device,
-            backend=recognizer.backend,
+            device=recognizer.model.device,
+            backend=recognizer.model.backend,
             model=f"{bundle.name} {bundle.digest}",
             cpu=self._cpu_load(),
             memory=resident_memory(),

@@ -18,7 +18,8 @@ from rclpy.node import Node
 from fluxformer_core.backends.base import DTYPES
 from fluxformer_core.backends.registry import list_backends
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.stream.config import PeopleConfig, RecognizerConfig, replaced
+from fluxformer_core.people.tracks import PeopleConfig
+from fluxformer_core.stream.config import RecognizerConfig, replaced
 from fluxformer_core.stream.selection import SELECTORS
 
 Value: TypeAlias = bool | int | float | str

@@ -33,9 +33,9 @@ from std_srvs.srv import Trigger
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.enrollment.file import default_enrolled_file
 from fluxformer_core.errors import FluxformerError
-from fluxformer_core.stream.config import PeopleConfig
-from fluxformer_core.stream.people import PeopleRecognizer
-from fluxformer_core.stream.recognizer import Recognizer, ResetCause
+from fluxformer_core.people.tracks import PeopleConfig
+from fluxformer_core.stream.counters import ResetCause
+from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND, Update
 from fluxformer_ros.node import parameters
 from fluxformer_ros.node.adapters import Adapters, installed
@@ -123,44 +123,45 @@ class RecognizerNode(LifecycleNode):
             path = self._config.model or default_bundle_path()
             bundle = Bundle.load(path)
             detection = detection_type() if self._config.people else None
-            recognizer = Recognizer(bundle, self._config.recognizer, flow=self._config.flow)
+            people = PeopleConfig(most=self._config.most_people, expiry=self._config.person_expiry)
+            recognizer = Recognizer(
+                bundle, self._config.recognizer, flow=self._config.flow, people=people if detection else None
+            )
         except FluxformerError as error:
             self._health.complaint = str(error)
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
         self._health.complaint = ""
+        if detection is not None:
+            self._detections = Detections(self._config.person_class, people.expiry)
+            self._detection_subscription = self.create_subscription(
+                detection, "detections", self._detections.put, qos_profile_sensor_data
+            )
+        overlay = OverlayTopic(self, recognizer, rate=self._config.overlay_rate, height=self._config.overlay_height)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._loaded = _Loaded(
             bundle,
             recognizer,
-            Worker(recognizer, self._publish, self.get_logger(), self._config.queue_size),
+            Worker(
+                recognizer,
+                self._publish,
+                self.get_logger(),
+                self._config.queue_size,
+                people_at=self._detections.people_at if self._detections else None,
+                on_frame=overlay.show,
+            ),
             self.create_lifecycle_publisher(Recognition, "~/recognition", 10),
             self.create_lifecycle_publisher(ActionEvent, "~/events", 50),
             self.create_lifecycle_publisher(ActionLabels, "~/labels", latched),
-            OverlayTopic(self, recognizer, rate=self._config.overlay_rate, height=self._config.overlay_height),
+            overlay,
             DebugTopics(self, {**recognizer.timings.recent, "stamp to publish": self._health.latency}),
             Adapters(self, installed("vision_msgs"), installed("hri_msgs")),
             self.create_service(Trigger, "~/reset", self._on_reset),
         )
-        if detection is not None:
-            self._tell_people_apart(self._loaded, detection)
-        self._loaded.worker.onlooker = self._loaded.overlay.show
-        self.get_logger().info(
-            f"model {bundle.name} with {len(bundle.labels)} actions from {path}, "
-            f"run by {recognizer.backend} on {recognizer.device}"
-        )
+        self.get_logger().info(f"model {recognizer.model.describe()}, from {path}")
         file = Path(self._config.enrolled_file) if self._config.enrolled_file else default_enrolled_file()
         self._enrollment.configure(bundle, recognizer, self._loaded.worker, file)
         return super().on_configure(state)
-
-    def _tell_people_apart(self, loaded: _Loaded, detection: Any) -> None:
-        config = PeopleConfig(most=self._config.most_people, expiry=self._config.person_expiry)
-        self._detections = Detections(self._config.person_class, config.expiry)
-        loaded.worker.people = PeopleRecognizer(loaded.recognizer, config)
-        loaded.worker.detected = self._detections.people_at
-        self._detection_subscription = self.create_subscription(
-            detection, "detections", self._detections.put, qos_profile_sensor_data
-        )
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Warm the model up, say what it knows, and subscribe."""
@@ -281,20 +282,19 @@ class RecognizerNode(LifecycleNode):
     def _publish(self, update: Update, frame_id: str) -> None:
         if self._loaded is None:
             return
-        self._loaded.overlay.update(update)
         self._loaded.adapters.publish(update, frame_id)
         for event in update.events:
             self._loaded.events.publish(event_to_msg(event, frame_id))
-        if update.recognition is not None:
-            self._loaded.recognitions.publish(recognition_to_msg(update.recognition, frame_id))
-            delay = self.get_clock().now().nanoseconds - update.recognition.stamp
-            self._health.latency.add(delay / 1e6)
+        for recognition in update.recognitions:
+            self._loaded.recognitions.publish(recognition_to_msg(recognition, frame_id))
+            self._health.latency.add((self.get_clock().now().nanoseconds - recognition.stamp) / 1e6)
+        if update.recognitions:
             self._loaded.debug.publish()
 
     def _publish_labels(self) -> None:
         if self._loaded is None:
             return
-        labels, known = self._loaded.recognizer.labels, self._loaded.bundle.labels
+        labels, known = self._loaded.recognizer.model.labels, self._loaded.bundle.labels
         message = ActionLabels(
             model=self._loaded.bundle.name,
             version=self._loaded.bundle.digest,

@@ -55,7 +55,7 @@ def write_overlay(source: str, run: Run, path: Path, model: str | None = None) -
                 visible(image.image, image.pixels, bundle.spec.depth_range),
                 recognition=newest(run.transcript.recognitions, frame.stamp),
                 event=newest(run.transcript.events, frame.stamp),
-                selection=recognizer.last_selection,
+                selection=recognizer.scene.last_clip,
             )
             video.write(picture, frame.stamp)
 

@@ -43,7 +43,7 @@ def model(clips: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained model whose first label lies just where it sees the second video."""
     bare = small_bundle(window=64)
     recognizer = Recognizer(bare)
-    seen = describe(recognizer, read_example(clips[1], bare.spec, recognizer.flow)).embeddings.mean(0)
+    seen = describe(recognizer, read_example(clips[1], bare.spec, recognizer.model.flow)).embeddings.mean(0)
     rng = np.random.default_rng(0)
     means = np.stack([seen, *rng.standard_normal((len(LABELS) - 1, len(seen)))]).astype(np.float32)
     path = tmp_path_factory.mktemp("model") / "model.safetensors"

@@ -24,8 +24,9 @@ from fluxformer_core.errors import BundleError, ConfigError, SourceError
 from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.stream.buffer import Window
 from fluxformer_core.stream.config import DecisionConfig, MotionConfig, RecognizerConfig
-from fluxformer_core.stream.recognizer import LEAD, Recognizer
+from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.selection import SELECTORS
+from fluxformer_core.stream.stream import LEAD
 from fluxformer_core.stream.taught import KnownActions, TaughtActions, unit
 from fluxformer_core.types import SECOND, EventKind, State
 
@@ -352,10 +353,10 @@ def video(path: Path, images: list[np.ndarray]) -> Path:
 def test_a_file_is_an_example_and_one_without_motion_is_none(tmp_path: Path, bundle: Bundle) -> None:
     recognizer = Recognizer(bundle)
     images = acting((0.5, 1.5))
-    window = read_example(str(video(tmp_path / "wave.mp4", images)), bundle.spec, recognizer.flow)
+    window = read_example(str(video(tmp_path / "wave.mp4", images)), bundle.spec, recognizer.model.flow)
     assert len(window) == len(images)
     with pytest.raises(SourceError, match=r"still\.mp4 shows no motion"):
-        read_example(str(video(tmp_path / "still.mp4", [images[0]] * 40)), bundle.spec, recognizer.flow)
+        read_example(str(video(tmp_path / "still.mp4", [images[0]] * 40)), bundle.spec, recognizer.model.flow)
 
 
 def sights(recognizer: Recognizer, images: list[np.ndarray], catcher: SpellCatcher, start: int = 0) -> list:
@@ -374,7 +375,7 @@ def test_each_spell_of_motion_is_caught_once_with_what_surrounds_it(bundle: Bund
     for window, start in zip(caught, (1.0, 3.5), strict=True):
         assert window.stamps[0] / SECOND == pytest.approx(start - LEAD, abs=0.2)
         assert window.stamps[-1] / SECOND == pytest.approx(start + 1.0 + LEAD, abs=0.25)
-        assert not np.shares_memory(window.frames, recognizer.window.frames)
+        assert not np.shares_memory(window.frames, recognizer.scene.window.frames)
     moving = [i / 20 for i, sight in enumerate(seen) if sight.moving]
     assert min(moving) == pytest.approx(1.0, abs=0.5)
     assert all(sight.motion >= 0 and not sight.hint for sight in seen)
@@ -383,7 +384,7 @@ def test_each_spell_of_motion_is_caught_once_with_what_surrounds_it(bundle: Bund
 def test_motion_that_was_under_way_is_no_example(bundle: Bundle) -> None:
     recognizer, images = Recognizer(bundle), acting((1.0, 2.0))
     sights(recognizer, images[:30], SpellCatcher())
-    assert recognizer.segment is not None
+    assert recognizer.scene.segment is not None
     rest = sights(recognizer, images[30:], SpellCatcher(), start=30 * SECOND // 20)
     assert not any(sight.footage is not None or sight.moving for sight in rest)
 
@@ -408,13 +409,13 @@ EAGER = RecognizerConfig(decision=DecisionConfig(start_score=0.01, keep_score=0.
 def test_a_recogniser_names_what_it_was_taught_and_forgets_it(bundle: Bundle) -> None:
     recognizer = Recognizer(bundle, EAGER)
     images = acting((1.0, 1.8))
-    assert recognizer.labels == LABELS
+    assert recognizer.model.labels == LABELS
     # Whatever the untrained model makes of the movement, this is its direction, and the known actions lie elsewhere.
     shown = [s.footage for s in sights(recognizer, images, SpellCatcher()) if s.footage is not None]
     lesson = teach("hail", [describe(recognizer, window) for window in shown], KnownActions(bundle))
     assert lesson.action is not None
     recognizer.enroll([lesson.action])
-    assert (recognizer.labels, recognizer.enrolled) == ((*LABELS, "hail"), (lesson.action,))
+    assert (recognizer.model.labels, recognizer.model.enrolled) == ((*LABELS, "hail"), (lesson.action,))
     updates = [recognizer.push(image, 100 * SECOND + i * SECOND // 20) for i, image in enumerate(images)]
     events = [event for update in updates for event in update.events]
     named = [update.recognition for update in updates if update.recognition and update.recognition.scores]
@@ -422,7 +423,7 @@ def test_a_recogniser_names_what_it_was_taught_and_forgets_it(bundle: Bundle) ->
     assert "hail" in {event.label for event in events if event.kind is EventKind.STARTED}
     recognizer.enroll([])
     updates = [recognizer.push(image, 200 * SECOND + i * SECOND // 20) for i, image in enumerate(images)]
-    assert recognizer.labels == LABELS
+    assert recognizer.model.labels == LABELS
     labels = {score.label for u in updates if u.recognition for score in u.recognition.scores}
     assert labels == set(LABELS)
 
@@ -431,15 +432,15 @@ def test_learning_ends_the_action_that_is_under_way(bundle: Bundle) -> None:
     recognizer = Recognizer(bundle, EAGER)
     for i, image in enumerate(acting((0.5, 4.0))[:60]):
         recognizer.push(image, i * SECOND // 20)
-    assert recognizer.open_event is not None
+    assert recognizer.scene.open_event is not None
     (event,) = recognizer.enroll([action()])
     assert event.kind is EventKind.ENDED
-    assert recognizer.open_event is None
+    assert recognizer.scene.open_event is None
 
 
 def test_a_bundle_brings_its_taught_actions_along(bundle: Bundle) -> None:
     recognizer = Recognizer(replace(bundle, enrolled=(action(),)))
-    assert recognizer.labels == (*LABELS, "hail")
+    assert recognizer.model.labels == (*LABELS, "hail")
     updates = [recognizer.push(image, i * SECOND // 20) for i, image in enumerate(acting((0.5, 1.5)))]
     spoken = [u.recognition for u in updates if u.recognition and u.recognition.state >= State.UNKNOWN]
     assert all(len(recognition.scores) == 4 for recognition in spoken)

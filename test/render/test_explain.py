@@ -14,8 +14,9 @@ from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.render.explainer import Explainer
 from fluxformer_core.render.explanation import Explanation, draw_explanation
+from fluxformer_core.stream.clip import FrameSelection
 from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
-from fluxformer_core.stream.recognizer import Recognizer, Selection
+from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.selection import Choice
 from fluxformer_core.types import SECOND, ActionScore, EventKind, Recognition, State
 
@@ -33,7 +34,7 @@ def explanation(n: int = 40, count: int = 8, *, cuts: tuple[int, ...] = (), seen
     groups[:seen] = -1
     frames = np.full((n, 20, 20, 3), (230, 20, 220), np.uint8)
     motion = np.linspace(0, 1, n, dtype=np.float32)
-    selection = Selection(
+    selection = FrameSelection(
         stamps[chosen],
         frames[chosen],
         np.zeros((count, 20, 20, 2), np.float32),
@@ -105,7 +106,7 @@ def test_what_is_retracted_has_the_picture_of_the_clip_that_did_it(tmp_path: Pat
     seen = None
     for i, (_, image) in enumerate(Stage([Performance("wave", 1.0, 2.6)], rate=20.0, size=(128, 128), duration=2.6)):
         update, now = recognizer.push(image, i * SECOND // 20), i * SECOND // 20
-        event, before, seen = recognizer.open_event, seen, recognizer.last_selection
+        event, before, seen = recognizer.scene.open_event, seen, recognizer.scene.last_clip
         if event and not update.events and seen is not before:
             retracted = replace(event, kind=EventKind.RETRACTED, stamp=now, end=now)
             explainer.update(replace(update, events=(retracted,)), now, recognizer)

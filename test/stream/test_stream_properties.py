@@ -54,14 +54,14 @@ def test_whatever_the_stamps_only_ordered_frames_since_the_last_reset_are_seen(b
     for serial, step in enumerate([0, *steps]):
         stamp += step
         update = recognizer.push(numbered(serial), stamp)
-        window, counters = recognizer.window, recognizer.counters
+        window, counters = recognizer.scene.window, recognizer.counters
         if sum(counters.resets.values()) > resets:
             resets, oldest = sum(counters.resets.values()), serial
         assert 1 <= len(window) <= bundle.spec.window
         assert (np.diff(window.stamps) > 0).all()
         assert (np.diff(serials(window.frames)) > 0).all()
         assert serials(window.frames)[0] >= oldest
-        seen = recognizer.last_selection
+        seen = recognizer.scene.last_clip
         if seen is not None:
             assert len(seen.stamps) == bundle.spec.frames
             assert (np.diff(seen.stamps) >= 0).all()

@@ -15,7 +15,8 @@ from fluxformer_core.errors import BackendError, ConfigError
 from fluxformer_core.evaluation.speed.limits import Limits, Spread, product_seconds
 from fluxformer_core.models.cost import count_multiply_adds
 from fluxformer_core.models.registry import clip_spec, create_model, model_config
-from fluxformer_core.stream.inference import open_model, trial_clips
+from fluxformer_core.stream.load import open_model
+from fluxformer_core.stream.trial_clips import trial_clips
 
 LABELS = 400
 """Of models with random weights, as many as Kinetics has."""
