@@ -137,7 +137,7 @@ def _wait_for_subscriber(node: PlayerNode, timeout: float) -> None:
     if timeout > 0 and node.subscribers:
         time.sleep(_SETTLE)
     elif timeout > 0:
-        node.get_logger().warning(f"nobody subscribes to {node.topic}; playing to nobody")
+        node.get_logger().warning(f"{node.topic} has no subscriber; playing without one")
 
 
 def _opener(spec: str, options: argparse.Namespace) -> Opener:

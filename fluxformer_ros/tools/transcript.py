@@ -36,7 +36,7 @@ class Transcript:
 
     @property
     def last_values(self) -> dict[str, str]:
-        """The newest diagnostics of an active recogniser; empty if there were none."""
+        """The newest diagnostics of an active recogniser; empty without such diagnostics."""
         active = (status.values for status in reversed(self.statuses) if status.values.get("state") == "active")
         return next(active, {})
 

@@ -1,4 +1,4 @@
-"""Everything here runs on a domain of its own and this machine only; without rclpy it is left out, and says so."""
+"""ROS tests run on their own domain and this machine only. Without rclpy these tests are left out, with a notice."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def ros(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """ROS in this process, and an environment in which processes started by tests find each other and nobody else."""
+    """ROS in this process, and an environment in which only the processes of the tests find each other."""
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 

@@ -1,4 +1,4 @@
-"""A recogniser in a process of its own, and everything that a robot around it would do: publish, listen, ask."""
+"""A recogniser in a process of its own, and a robot that publishes images, listens and calls services."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from fluxformer_core.types import SECOND, ClipSpec, Pixels
 from fluxformer_ros.node.images import image_to_msg
 from fluxformer_ros.node.messages import time_from_msg
 
-PATIENCE = 30.0  # s: only ever waited out by a test that fails
+PATIENCE = 30.0  # s: the longest wait; only a test that fails waits so long
 PERIOD = SECOND // 15  # ns between the stamps of two images
 _LEAD = 4 * PERIOD  # ns by which images may be ahead of recognitions
 LABELS = ("wave", "clap")
@@ -41,7 +41,7 @@ _STILL = Stage([], rate=15.0, size=(120, 160), duration=0.1)
 
 
 class RecognizerProcess:
-    """The node as users start it; `said` is what it wrote to its standard error."""
+    """The node as users start it; `said` is its standard error."""
 
     def __init__(self, log: Path, *, namespace: str = "", **parameters: Any) -> None:
         values = [f"{name}:={value}" for name, value in parameters.items()]
@@ -69,7 +69,7 @@ class RecognizerProcess:
 
 
 class Robot:
-    """A node that publishes images with stamps of its own making and keeps everything that the recogniser says."""
+    """A node that publishes images with made-up stamps and keeps all messages of the recogniser."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -148,7 +148,7 @@ class Robot:
         return {key: int(value) for key, value in values.items() if value.isdecimal()}
 
     def publish(self, message: Image | CompressedImage) -> None:
-        """Publish one image 1/15 s of its own time after the one before, a little faster than real time."""
+        """Publish an image, a little faster than real time; its stamp is 1/15 s after the stamp before."""
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(self.stamp, SECOND)
         message.header.frame_id = "eye"
         (self.images if isinstance(message, Image) else self.compressed).publish(message)
@@ -171,7 +171,7 @@ class Robot:
                 self.spin(0.02)
 
     def let_it_finish(self) -> None:
-        """Wait until a busy machine has said all that it has to say about earlier images."""
+        """Wait until the recogniser has no more answers to the images so far."""
         heard = -1
         while heard != len(self.recognitions):
             heard = len(self.recognitions)
@@ -196,7 +196,7 @@ class Robot:
 
 
 def untrained_bundle(path: Path) -> Path:
-    """A model that knows two labels and nothing about them: enough to hold how the node behaves."""
+    """A model with two labels and random weights, for tests of the node's behaviour."""
     config = model_config("fluxformer_nano")
     weights = create_model("fluxformer_nano", len(LABELS), config=config).state_dict()
     spec = ClipSpec(frames=config.trunk.frames, size=config.trunk.size)

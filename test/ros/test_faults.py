@@ -1,4 +1,4 @@
-"""Faults of cameras and backends, storms of requests, and the soak: nothing stops the node, and nothing grows."""
+"""Faults of cameras and backends, many requests at once, and the soak: nothing stops the node, nothing grows."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def samples(memory: list[float], threads: int = 9) -> list[ProcessSample]:
     return [ProcessSample(value, threads, 30) for value in memory]
 
 
-def test_growth_is_told_from_warm_up() -> None:
+def test_growth_after_warm_up_is_found() -> None:
     steady = growth(samples([100.0, 300.0, *[400.0] * 18]), warm_up=0.2)
     assert steady["memory growth [%]"] == 0
     assert not find_faults({**steady, "frames unaccounted": 0})
@@ -105,7 +105,7 @@ def test_a_short_soak_accounts_for_every_image(ros: None, model: Path, capsys: p
 
 
 @pytest.mark.slow
-def test_storms_and_restarts_leave_the_node_as_it_was(ros: None, tmp_path: Path) -> None:
+def test_many_requests_and_restarts_leave_the_node_as_it_was(ros: None, tmp_path: Path) -> None:
     file = untrained_bundle(tmp_path / "model.safetensors")
     process = RecognizerProcess(tmp_path / "stderr", namespace="storm", model=file)
     robot = Robot(rclpy.create_node("robot", namespace="storm"))
@@ -149,7 +149,7 @@ def test_storms_and_restarts_leave_the_node_as_it_was(ros: None, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_a_home_that_cannot_be_written_is_no_obstacle(
+def test_a_home_that_cannot_be_written_does_no_harm(
     ros: None, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HOME", "ROS_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):

@@ -1,4 +1,4 @@
-"""The player's time line: every frame once, holds and pauses where they belong."""
+"""The player's time line: every frame once, with holds and pauses in their places."""
 
 from __future__ import annotations
 
