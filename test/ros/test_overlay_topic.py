@@ -80,7 +80,7 @@ def test_nothing_is_drawn_without_subscribers(bench: OverlayBench) -> None:
     assert not bench.raw.seen + bench.jpeg.seen
 
 
-def test_a_picture_has_the_images_header_and_tells_the_state(bench: OverlayBench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_has_the_images_header_and_shows_the_state(bench: OverlayBench, monkeypatch: Any) -> None:
     bench.raw.subscribers = 1
     view = ViewState("", None, Recognition(SECOND, 0, SECOND, State.IDLE), None, None)
     model = bench.overlay._recognizer.model
@@ -153,7 +153,7 @@ def test_a_picture_that_fails_is_logged_and_the_next_one_is_drawn(
     assert bench.overlay.drawn == len(bench.raw.seen)
 
 
-def test_of_several_people_one_who_acts_is_shown(bench: OverlayBench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_several_people_one_who_acts_is_shown(bench: OverlayBench, monkeypatch: Any) -> None:
     ann, bob = (
         ViewState(name, (0, 0, 20, 20), Recognition(SECOND, 0, SECOND, state, label), None, None)
         for name, state, label in (("ann", State.IDLE, ""), ("bob", State.ACTION, "wave"))
