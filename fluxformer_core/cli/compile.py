@@ -81,7 +81,7 @@ def run(arguments: Namespace) -> None:
         "backend": engine.backend,
         "precision": engine.precision,
         "device": engine.device,
-        "batch": engine.most,
+        "batch": engine.max_batch,
         "cache": str(arguments.cache or default_cache()),
     }
     if arguments.json:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fluxformer_core.backends.base import Precision
+from fluxformer_core.backends.base import InferencePrecision
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.data.clip_store import ClipStore
 from fluxformer_core.errors import ConfigError
@@ -47,7 +47,7 @@ def measure(
     restrict: bool,
     flow: str = "",
     backend: str = "torch",
-    precision: Precision = "fp32",
+    precision: InferencePrecision = "fp32",
 ) -> ModelResult:
     """Classify every recording once.
 

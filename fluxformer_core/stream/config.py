@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
-from fluxformer_core.backends.base import BackendName, Precision
+from fluxformer_core.backends.base import BackendName, InferencePrecision
 from fluxformer_core.declared import check
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.types import SelectionName
@@ -80,7 +80,7 @@ class RecognizerConfig:
     max_gap: Annotated[float, Field(ge=0.05, le=60)] = 0.5  # s: a longer gap between two frames empties the window
     selection: SelectionName | Literal[""] = ""  # how a clip's frames are selected; empty: as the model was trained
     backend: BackendName = "torch"  # what runs the model; read when the recogniser is made
-    precision: Precision = "fp32"  # of the model's arithmetic; read when the recogniser is made
+    precision: InferencePrecision = "fp32"  # of the model's arithmetic; read when the recogniser is made
     decision: DecisionConfig = field(default_factory=DecisionConfig)
 
     def __post_init__(self) -> None:

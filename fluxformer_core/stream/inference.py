@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fluxformer_core.backends.base import Precision
+from fluxformer_core.backends.base import InferencePrecision
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import BackendError
@@ -49,7 +49,7 @@ class ClipModel:
     """
 
     def __init__(
-        self, bundle: Bundle, *, backend: str = "torch", precision: Precision = "fp32", flow: str = ""
+        self, bundle: Bundle, *, backend: str = "torch", precision: InferencePrecision = "fp32", flow: str = ""
     ) -> None:
         self.bundle, self.spec = bundle, bundle.spec
         self.flow = open_flow(flow or bundle.spec.flow, backend, precision)

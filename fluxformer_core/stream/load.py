@@ -1,4 +1,4 @@
-"""From a bundle to a model that is ready to run on a backend, and likewise for its flow network."""
+"""Models of bundles, and flow networks, made ready to run on a backend."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
-from fluxformer_core.backends.base import Engine, Order, Precision
-from fluxformer_core.backends.opening import Progress, open_engine
+from fluxformer_core.backends.base import BuildRequest, InferencePrecision, LoadedNet
+from fluxformer_core.backends.opening import Progress, open_net
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.flow.classical import FlowEstimator
 from fluxformer_core.flow.registry import create_flow
@@ -20,14 +20,14 @@ from fluxformer_core.types import ClipSpec
 
 
 class LoadedModel(nn.Module):
-    """An engine that is called like the model that it was built from.
+    """An engine that is called like the model it was built from.
 
     Args:
         engine: of a model.
         takes_flow: whether it was built with a second input.
     """
 
-    def __init__(self, engine: Engine, *, takes_flow: bool) -> None:
+    def __init__(self, engine: LoadedNet, *, takes_flow: bool) -> None:
         super().__init__()
         self.engine, self.takes_flow = engine, takes_flow
 
@@ -40,7 +40,7 @@ class LoadedModel(nn.Module):
 def open_model(
     bundle: Bundle,
     backend: str,
-    precision: Precision = "fp32",
+    precision: InferencePrecision = "fp32",
     *,
     flow: bool = True,
     batch: int = 1,
@@ -71,7 +71,7 @@ def open_model(
     spec = bundle.spec
     # A model that ignores flow must not be built with an input that nothing reads.
     takes_flow = flow and bundle.metadata.config.takes_flow
-    order = Order(
+    request = BuildRequest(
         bundle.name,
         bundle.digest,
         bundle.build_model,
@@ -80,14 +80,14 @@ def open_model(
         precision,
         batch,
     )
-    engine = open_engine(order, backend, cache=cache, tolerance=tolerance, rebuild=rebuild, progress=progress)
+    engine = open_net(request, backend, cache=cache, tolerance=tolerance, rebuild=rebuild, progress=progress)
     return LoadedModel(engine, takes_flow=takes_flow)
 
 
 def open_flow(
     name: str,
     backend: str,
-    precision: Precision = "fp32",
+    precision: InferencePrecision = "fp32",
     *,
     cache: Path | None = None,
     progress: Progress | None = None,
@@ -109,14 +109,16 @@ def open_flow(
 
     def run(net: nn.Module, digest: str, shape: tuple[int, ...]) -> Callable[..., tuple[Tensor, ...]]:
         size = (shape[2], shape[3])
-        order = Order("gmflow", digest, lambda: deepcopy(net), (shape, shape), lambda: [two_images(size)], precision)
-        return open_engine(order, backend, cache=cache, progress=progress)
+        request = BuildRequest(
+            "gmflow", digest, lambda: deepcopy(net), (shape, shape), lambda: [two_images(size)], precision
+        )
+        return open_net(request, backend, cache=cache, progress=progress)
 
     return create_flow(name, run=run)
 
 
 def build_flow(
-    name: str, spec: ClipSpec, backend: str, precision: Precision, *, cache: Path | None, progress: Progress
+    name: str, spec: ClipSpec, backend: str, precision: InferencePrecision, *, cache: Path | None, progress: Progress
 ) -> None:
     """Build the engine that `open_flow` would build when the first images arrive.
 

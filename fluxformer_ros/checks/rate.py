@@ -17,8 +17,8 @@ def account(run: Run) -> dict[str, float]:
     """The numbers of a run.
 
     Returns:
-        Counts of frames by outcome (`unaccounted` should be 0), rates in Hz, delays in ms, CPU in per cent of a core and
-        resident memory in MiB. Delays are from the image's stamp to the publication of its recognition.
+        Counts of frames by outcome (`unaccounted` should be 0), rates in Hz, delays in ms, CPU in per cent of a core,
+        and resident memory in MiB. Delays are from the image's stamp to the publication of its recognition.
     """
     values = run.transcript.last_values
     count = {outcome: int(values[f"images {outcome}"]) for outcome in _OUTCOMES}

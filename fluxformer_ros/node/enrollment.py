@@ -22,9 +22,9 @@ from rclpy.node import Node
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.enrolled import MOST_EXAMPLES, EnrolledAction
-from fluxformer_core.enrollment.capture import Sight, SpellCatcher
+from fluxformer_core.enrollment.enrolled_file import load_enrolled, save_enrolled
 from fluxformer_core.enrollment.examples import Example, describe
-from fluxformer_core.enrollment.file import load_enrolled, save_enrolled
+from fluxformer_core.enrollment.live_examples import CaptureStatus, ExampleCapture
 from fluxformer_core.enrollment.teaching import refuse_name, teach
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.recognizer import Recognizer
@@ -55,7 +55,7 @@ class _Session:
     goal: ServerGoalHandle[Any, Any, Any]
     wanted: int
     deadline: float  # by time.monotonic
-    sights: queue.SimpleQueue[Sight] = field(default_factory=queue.SimpleQueue)
+    sights: queue.SimpleQueue[CaptureStatus] = field(default_factory=queue.SimpleQueue)
     examples: list[Example] = field(default_factory=list)
     failure: str = ""  # why there cannot be a lesson
 
@@ -149,8 +149,8 @@ class Enrollment:
         """Look at examples until there are enough; the thread's whole life."""
         model = self._model
         assert model is not None
-        catcher = SpellCatcher()
-        model.worker.observe(lambda recognizer: session.sights.put(catcher.look(recognizer)))
+        catcher = ExampleCapture()
+        model.worker.observe(lambda recognizer: session.sights.put(catcher.update(recognizer)))
         try:
             self._watch(session, model.recognizer)
         except Exception as error:
@@ -168,10 +168,10 @@ class Enrollment:
                 sight = session.sights.get(timeout=0.1)
             except queue.Empty:
                 continue
-            if sight.footage is not None:
-                session.examples.append(describe(recognizer, sight.footage))
+            if sight.example is not None:
+                session.examples.append(describe(recognizer, sight.example))
                 hint = _NEXT
-            news = sight.footage is not None or bool(sight.hint) or sight.moving != moving
+            news = sight.example is not None or bool(sight.hint) or sight.moving != moving
             hint, moving = sight.hint or hint, sight.moving
             if news or time.monotonic() - told >= _FEEDBACK_PERIOD:
                 told = time.monotonic()
@@ -209,7 +209,7 @@ class Enrollment:
         result = Enroll.Result(
             message=lesson.refusal,
             examples=len(session.examples),
-            consistency=lesson.agreement,
+            consistency=lesson.consistency,
             similar=[ActionScore(label=label, score=likeness) for label, likeness in lesson.similar],
         )
         if lesson.action is None:

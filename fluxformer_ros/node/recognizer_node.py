@@ -31,7 +31,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.enrollment.file import default_enrolled_file
+from fluxformer_core.enrollment.enrolled_file import default_enrolled_file
 from fluxformer_core.errors import FluxformerError
 from fluxformer_core.stream.counters import ResetCause
 from fluxformer_core.stream.recognizer import Recognizer

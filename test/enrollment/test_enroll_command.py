@@ -59,8 +59,8 @@ def test_clips_become_an_action_that_inspect_shows_and_that_can_be_forgotten(mod
     taught, again = tmp_path / "taught.safetensors", tmp_path / "again.safetensors"
     assert enroll(model, taught, "--even-if-similar", "--label", "hail", *clips[:2]) == 0
     printed = capsys.readouterr().out
-    assert "2 examples, likeness to each other" in printed
-    assert f"most like {LABELS[0]}" in printed
+    assert "2 examples, consistency" in printed
+    assert f"most similar: {LABELS[0]}" in printed
     assert "hail is accepted" in printed
     assert main(["inspect", str(taught), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
@@ -76,7 +76,7 @@ def test_clips_become_an_action_that_inspect_shows_and_that_can_be_forgotten(mod
 def test_what_looks_like_a_known_action_is_refused_and_nothing_is_written(model, clips, tmp_path, capsys) -> None:
     assert enroll(model, tmp_path / "out.safetensors", "--label", "hail", clips[1]) == BAD_INPUT
     shown = capsys.readouterr()
-    assert f"most like {LABELS[0]} (1.00)" in shown.out
+    assert f"most similar: {LABELS[0]} (1.00)" in shown.out
     assert f"hail is refused: the examples look like {LABELS[0]}" in shown.err
     assert list(tmp_path.iterdir()) == []
 

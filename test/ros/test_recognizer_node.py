@@ -360,7 +360,7 @@ def test_a_signal_ends_the_action_and_the_process_cleanly(
     ("parameters", "words"),
     [
         ({"model": "/no/such/model.safetensors"}, "cannot read /no/such/model.safetensors"),
-        ({"flow": "gmflow"}, "gmflow needs its weights: say gmflow:FILE"),
+        ({"flow": "gmflow"}, "gmflow needs its weights: use gmflow:FILE"),
         ({"top_k": 0}, "top_k"),
         ({"recognition_rate": "fast"}, "recognition_rate"),
         ({"keep_score": 0.9}, "keep_score (0.9) must be at most start_score"),

@@ -12,8 +12,8 @@ from PIL import Image
 
 from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.render.explainer import Explainer
 from fluxformer_core.render.explanation import Explanation, draw_explanation
+from fluxformer_core.render.explanation_writer import ExplanationWriter
 from fluxformer_core.stream.clip import FrameSelection
 from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
 from fluxformer_core.stream.recognizer import Recognizer
@@ -77,14 +77,14 @@ def test_any_window_and_clip_can_be_drawn(n: int, count: int) -> None:
 
 def acted(config: RecognizerConfig, folder: Path, *, keep: int = 500) -> tuple[list[str], list[str]]:
     """Push a person who stands, waves and stands; what happened, and the files."""
-    recognizer, explainer = Recognizer(small_bundle(), config), Explainer(folder, keep)
+    recognizer, writer = Recognizer(small_bundle(), config), ExplanationWriter(folder, keep)
     stage = Stage([Performance("wave", 1.0, 2.6)], rate=20.0, size=(128, 128), duration=4.6)
     kinds: list[str] = []
     for i, (_, image) in enumerate(stage):
         update = recognizer.push(image, i * SECOND // 20)
         kinds += [event.kind.name.lower() for event in update.events]
-        explainer.update(update, i * SECOND // 20, recognizer)
-    explainer.close(recognizer.close())
+        writer.update(update, i * SECOND // 20, recognizer)
+    writer.close(recognizer.close())
     return kinds, sorted(path.name for path in folder.iterdir())
 
 
@@ -102,17 +102,17 @@ def test_each_start_and_each_end_has_its_picture(tmp_path: Path) -> None:
 
 
 def test_what_is_retracted_has_the_picture_of_the_clip_that_did_it(tmp_path: Path) -> None:
-    recognizer, explainer = Recognizer(small_bundle(), SURE), Explainer(tmp_path)
+    recognizer, writer = Recognizer(small_bundle(), SURE), ExplanationWriter(tmp_path)
     seen = None
     for i, (_, image) in enumerate(Stage([Performance("wave", 1.0, 2.6)], rate=20.0, size=(128, 128), duration=2.6)):
         update, now = recognizer.push(image, i * SECOND // 20), i * SECOND // 20
         event, before, seen = recognizer.scene.open_event, seen, recognizer.scene.last_clip
         if event and not update.events and seen is not before:
             retracted = replace(event, kind=EventKind.RETRACTED, stamp=now, end=now)
-            explainer.update(replace(update, events=(retracted,)), now, recognizer)
+            writer.update(replace(update, events=(retracted,)), now, recognizer)
             break
-        explainer.update(update, now, recognizer)
-    explainer.close(())
+        writer.update(update, now, recognizer)
+    writer.close(())
     started, taken = sorted(path.name for path in tmp_path.iterdir())
     assert "_started_" in started
     assert taken == f"0002_{now / SECOND:.2f}s_retracted_{event.label}_1.png"
@@ -134,19 +134,19 @@ def test_motion_that_got_no_name_has_a_picture_too(tmp_path: Path) -> None:
 
 
 def test_a_still_scene_has_none(tmp_path: Path) -> None:
-    recognizer, explainer = Recognizer(small_bundle(), SURE), Explainer(tmp_path)
+    recognizer, writer = Recognizer(small_bundle(), SURE), ExplanationWriter(tmp_path)
     for i in range(40):
-        explainer.update(recognizer.push(rgb(texture(32, 32)), i * SECOND // 20), i * SECOND // 20, recognizer)
-    explainer.close(recognizer.close())
+        writer.update(recognizer.push(rgb(texture(32, 32)), i * SECOND // 20), i * SECOND // 20, recognizer)
+    writer.close(recognizer.close())
     assert not list(tmp_path.iterdir())
 
 
 def test_a_stream_that_breaks_off_has_the_picture_of_its_last_clip(tmp_path: Path) -> None:
-    recognizer, explainer = Recognizer(small_bundle(), replace(NEVER, recognition_rate=20.0)), Explainer(tmp_path)
+    recognizer, writer = Recognizer(small_bundle(), replace(NEVER, recognition_rate=20.0)), ExplanationWriter(tmp_path)
     stage = Stage([Performance("wave", 0.5, 3.0)], rate=20.0, size=(128, 128), duration=2.0)
     for i, (_, image) in enumerate(stage):
-        explainer.update(recognizer.push(image, i * SECOND // 20), i * SECOND // 20, recognizer)
-    explainer.close(recognizer.close())
+        writer.update(recognizer.push(image, i * SECOND // 20), i * SECOND // 20, recognizer)
+    writer.close(recognizer.close())
     (path,) = tmp_path.iterdir()
     assert path.name == "0001_1.95s_unknown.png"
 
@@ -163,4 +163,4 @@ def test_old_pictures_make_room(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="file cannot be written"):
-        Explainer(tmp_path / "file")
+        ExplanationWriter(tmp_path / "file")

@@ -1,6 +1,6 @@
-"""A user's file of taught actions, which outlives the program: for every model its own, since only that knows them.
+"""A user's file of taught actions, which the node reads at its next start. The file lists the actions by model.
 
-The file is JSON, so that people can read what is known and take out what they do not want to be known.
+The file is JSON, so that a person can read it and remove actions from it.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class _Entry:
     prototype: Base64Bytes  # float16, little-endian
     threshold: float
     examples: int
-    agreement: float
+    agreement: float  # the consistency of the examples; files have kept this key since format 1
 
 
 @dataclass(frozen=True)
 class _File:
     format: Literal[1]
-    models: Mapping[str, tuple[_Entry, ...]]  # by the digest of their bundle
+    models: Mapping[str, tuple[_Entry, ...]]  # by the digest of the model's bundle
 
 
 _FILE = TypeAdapter(_File)
@@ -42,16 +42,16 @@ _STORED = np.dtype("<f2")
 
 
 def default_enrolled_file() -> Path:
-    """Where a user's taught actions are kept: in ROS_HOME if that is set, else in XDG_CONFIG_HOME or ~/.config."""
+    """The path of a user's file: in ROS_HOME if that variable is set, else in XDG_CONFIG_HOME or ~/.config."""
     home = os.environ.get("ROS_HOME") or os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(home) / "fluxformer" / "enrolled.json"
 
 
 def load_enrolled(path: Path, bundle: Bundle) -> tuple[EnrolledAction, ...]:
-    """The actions that were taught to this model; none if there is no file.
+    """The actions that were taught to this model; empty if there is no file.
 
     Raises:
-        ConfigError: if the file cannot be read, is damaged, or what it says does not fit the model.
+        ConfigError: if the file cannot be read, is damaged, or holds actions that do not fit the model.
     """
     actions = tuple(
         EnrolledAction(e.label, _decoded(e.prototype), e.threshold, e.examples, e.agreement)
@@ -63,13 +63,13 @@ def load_enrolled(path: Path, bundle: Bundle) -> tuple[EnrolledAction, ...]:
 
 
 def save_enrolled(path: Path, bundle: Bundle, actions: Sequence[EnrolledAction]) -> None:
-    """Replace the actions that were taught to this model, all or nothing; those of other models stay.
+    """Replace the actions that were taught to this model. Actions of other models stay. The write is atomic.
 
     Raises:
-        ConfigError: if the file is damaged, so that other models' actions would be lost, or cannot be written.
+        ConfigError: if the file cannot be written, or is damaged: a new file would lose other models' actions.
     """
     entries = tuple(
-        _Entry(a.label, a.prototype.astype(_STORED).tobytes(), a.threshold, a.examples, a.agreement) for a in actions
+        _Entry(a.label, a.prototype.astype(_STORED).tobytes(), a.threshold, a.examples, a.consistency) for a in actions
     )
     file = _read(path)
     models = {digest: others for digest, others in file.models.items() if digest != bundle.digest}
@@ -83,7 +83,7 @@ def save_enrolled(path: Path, bundle: Bundle, actions: Sequence[EnrolledAction])
             whole.write_text(text + "\n", encoding="utf-8")
             os.replace(whole, path)
     except OSError as error:
-        raise ConfigError(f"cannot keep taught actions in {path}: {error.strerror}") from None
+        raise ConfigError(f"cannot save taught actions in {path}: {error.strerror}") from None
 
 
 def _read(path: Path) -> _File:
@@ -97,7 +97,7 @@ def _read(path: Path) -> _File:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"
         raise ConfigError(
-            f"the taught actions in {path} cannot be used: {where}: {first['msg']}; mend the file, or move it away"
+            f"the taught actions in {path} cannot be used: {where}: {first['msg']}; repair the file, or move it away"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Writing the pictures of explain.py while a stream runs: what an action was named from, and what it ended with."""
+"""Writing explanations while a stream runs: a picture of the clips with which actions start, change and end."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from fluxformer_core.stream.recognizer import Recognizer
 
 
-class Explainer:
-    """Writes a picture whenever an action starts or is renamed, and one of the last clip of each spell of motion.
+class ExplanationWriter:
+    """Writes a picture when an action starts, is renamed or retracted, and one of the last clip of a motion segment.
 
-    So a spell that got no name has a picture, too: it is the one to look at when an action was missed. Files are named
-    by a running number, the seconds since the first frame, and what they show.
+    A motion segment without a recognised action therefore has a picture, which helps to find out why an action was
+    missed. A file name consists of a running number, the seconds since the first frame, and the content.
 
     Args:
-        folder: made if it is not there.
-        keep: pictures; when there are more, the oldest that were written here are removed.
+        folder: created if it does not exist.
+        keep: number of pictures to keep; of further ones, the oldest are removed.
 
     Raises:
-        ConfigError: if nothing can be written there; so does every other method.
+        ConfigError: if the folder cannot be written. All other methods raise this error, too.
     """
 
     def __init__(self, folder: Path, keep: int = 500) -> None:
@@ -40,19 +40,19 @@ class Explainer:
         self._keep = keep
         self._origin: int | None = None
         self._seen: FrameSelection | None = None
-        self._newest: Explanation | None = None  # of the present spell, unless it has been written
+        self._newest: Explanation | None = None  # of the current motion segment, if not written yet
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{folder} cannot be written: {error.strerror}") from error
 
     def update(self, update: Update, stamp: int, recognizer: Recognizer) -> None:
-        """Take in what a pushed frame led to.
+        """Write the pictures that a frame gives rise to.
 
         Args:
-            update: what `push` returned.
-            stamp: ns, of the frame.
-            recognizer: has not been pushed to since.
+            update: the result of `push`.
+            stamp: ns: stamp of the frame.
+            recognizer: the recogniser, before its next `push`.
         """
         self._origin = stamp if self._origin is None else self._origin
         fresh = self._fresh(update, recognizer)
@@ -69,10 +69,10 @@ class Explainer:
             self._finish(None)
 
     def close(self, events: tuple[ActionEvent, ...]) -> None:
-        """Write the last clip.
+        """Write the picture of the last clip.
 
         Args:
-            events: what closing the recogniser led to.
+            events: the result of the recogniser's `close`.
         """
         self._finish(events[-1] if events else None)
 
@@ -92,15 +92,15 @@ class Explainer:
 
     def _write(self, explanation: Explanation, what: str, event: ActionEvent | None) -> None:
         assert self._origin is not None
-        name, title = what, "the last clip of a spell that got no name"
+        name, title = what, "the last clip of a motion segment without a recognised action"
         if event is not None:
-            name = "_".join(filter(None, (what, event.label, str(event.instance))))
-            who = f"{readable(event.label)} #{event.instance}"
+            name = f"{what}_{event.label}_{event.instance}"
+            action = f"{readable(event.label)} #{event.instance}"
             title = {
-                "started": f"{who} started with this clip",
-                "updated": f"named {who} since this clip",
-                "ended": f"the last clip of {who}",
-                "retracted": f"{who} retracted: no known action after all, or too unsure",
+                "started": f"{action} starts with this clip",
+                "updated": f"{action} has this label since this clip",
+                "ended": f"the last clip of {action}",
+                "retracted": f"{action} is retracted: no known action after all, or its score stayed too low",
             }[what]
         self.written += 1
         seconds = (explanation.recognition.stamp - self._origin) / SECOND
