@@ -13,7 +13,7 @@ FLATTENED = 0.5
 """Power of the probabilities from which the unknown score is taken.
 
 A power below one gives the second and third label more weight, which tells unknown actions apart better on streams of
-people that the model had not seen (docs/measurements)."""
+people that the model had not seen (docs/measurements/decisions.md)."""
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -39,8 +39,9 @@ def test_the_parameter_file_is_the_table() -> None:
     assert yaml.safe_load(text) == {"/**": {"ros__parameters": {s.name: s.default for s in SETTINGS}}}
 
 
-def test_the_readme_shows_the_table() -> None:
-    assert as_markdown() in (ROOT / "README.md").read_text(), "run: python -m fluxformer_ros.node.parameters --markdown"
+def test_the_page_of_the_node_shows_the_table() -> None:
+    page = (ROOT / "docs" / "usage" / "node.md").read_text()
+    assert as_markdown() in page, "run: python -m fluxformer_ros.node.parameters --markdown"
 
 
 def test_every_row_is_complete() -> None:
