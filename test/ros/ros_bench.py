@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from fluxformer.msg import ActionEvent, ActionLabels, Recognition
 from fluxformer.srv import Forget
@@ -38,6 +40,9 @@ _LEAD = 4 * PERIOD  # ns by which images may be ahead of recognitions
 LABELS = ("wave", "clap")
 _ACTING = Stage([Performance("wave", 0.0, 6.0)], rate=15.0, size=(120, 160), duration=6.0)
 _STILL = Stage([], rate=15.0, size=(120, 160), duration=0.1)
+
+
+AnyRobot = TypeVar("AnyRobot", bound="Robot")
 
 
 class RecognizerProcess:
@@ -193,6 +198,20 @@ class Robot:
             if self.events and self.events[-1].kind != ActionEvent.ENDED:
                 return self.events[-1]
         raise AssertionError(f"no event is open; recognitions: {[r.state for r in self.recognitions[-10:]]}")
+
+
+@contextmanager
+def robot_and_recognizer(
+    log: Path, namespace: str = "", kind: type[AnyRobot] = Robot, **parameters: Any
+) -> Iterator[tuple[AnyRobot, RecognizerProcess]]:
+    """A recogniser and a robot in a namespace of their own; both end with the context."""
+    process = RecognizerProcess(log, namespace=namespace, **parameters)
+    robot = kind(rclpy.create_node("robot", namespace=namespace))
+    try:
+        yield robot, process
+    finally:
+        process.close()
+        robot.close()
 
 
 def untrained_bundle(path: Path) -> Path:

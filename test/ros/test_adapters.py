@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rclpy.logging import get_logger
-from ros_bench import LABELS, PATIENCE, untrained_bundle
+from ros_bench import LABELS, PATIENCE
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.errors import ConfigError
@@ -158,8 +158,7 @@ def test_without_the_packages_nothing_is_published() -> None:
 
 
 @pytest.fixture
-def worker(tmp_path: Any) -> Iterator[tuple[Worker, Detections, list[Update]]]:
-    bundle = Bundle.load(untrained_bundle(tmp_path / "untrained.safetensors"))
+def worker(bundle: Bundle) -> Iterator[tuple[Worker, Detections, list[Update]]]:
     recognizer, updates, newest = Recognizer(bundle, people=PeopleConfig()), [], Detections("", 1.0)
     logger = get_logger("people_test")
     worker = Worker(recognizer, lambda update, _: updates.append(update), logger, 1, people_at=newest.people_at)

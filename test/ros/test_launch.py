@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
-from ros_bench import PATIENCE, Robot, untrained_bundle
+from ros_bench import PATIENCE, Robot
 
 from fluxformer_core.actor import perform
 from fluxformer_core.io.video_writer import VideoRecorder
@@ -75,11 +75,6 @@ def launched(name: str, *arguments: str, **environment: str) -> Iterator[subproc
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return untrained_bundle(tmp_path_factory.mktemp("model") / "untrained.safetensors")
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.launch.*")))

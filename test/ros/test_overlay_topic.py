@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from rclpy.logging import get_logger
-from ros_bench import PATIENCE, untrained_bundle
+from ros_bench import PATIENCE
 from sensor_msgs.msg import CompressedImage, Image
 
 from fluxformer_core.bundle import Bundle
@@ -62,8 +62,8 @@ class OverlayBench:
 
 
 @pytest.fixture(scope="module")
-def recognizer(tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
-    return Recognizer(Bundle.load(untrained_bundle(tmp_path_factory.mktemp("model") / "untrained.safetensors")))
+def recognizer(bundle: Bundle) -> Recognizer:
+    return Recognizer(bundle)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from fluxformer.msg import ActionEvent, Recognition
 from lifecycle_msgs.msg import Transition
-from ros_bench import LABELS, PATIENCE, PERIOD, RecognizerProcess, Robot, untrained_bundle
+from ros_bench import LABELS, PATIENCE, PERIOD, RecognizerProcess, Robot, robot_and_recognizer
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float32
 from std_srvs.srv import Trigger
@@ -26,11 +26,6 @@ from fluxformer_ros.node.messages import time_from_msg
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 # With these settings an untrained model names every movement and so makes events.
 EAGER = {"start_score": 0.02, "keep_score": 0.01, "smoothing": 0.0, "min_duration": 0.0}
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return untrained_bundle(tmp_path_factory.mktemp("model") / "untrained.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -327,33 +322,23 @@ def test_compressed_images_after_a_new_configuration(robot: Robot) -> None:
 
 def test_a_camera_whose_qos_does_not_fit_is_named(ros: None, model: Path, tmp_path: Path) -> None:
     overrides = {"qos_overrides./solo/image.subscription.reliability": "reliable"}
-    process = RecognizerProcess(tmp_path / "stderr", namespace="solo", model=model, **overrides)
-    robot = Robot(rclpy.create_node("robot", namespace="solo"))
-    try:
+    with robot_and_recognizer(tmp_path / "stderr", namespace="solo", model=model, **overrides) as (robot, process):
         robot.wait(lambda: any("RELIABILITY" in status.message for status in robot.statuses), "a diagnosis")
         assert robot.statuses[-1].level == WARN
         assert "set qos_overrides./solo/image.subscription.reliability" in process.said
-    finally:
-        process.close()
-        robot.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_action_and_the_process_cleanly(
     ros: None, model: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    process = RecognizerProcess(tmp_path / "stderr", namespace="solo", model=model, **EAGER)
-    robot = Robot(rclpy.create_node("robot", namespace="solo"))
-    try:
+    with robot_and_recognizer(tmp_path / "stderr", namespace="solo", model=model, **EAGER) as (robot, process):
         robot.ready()
         event = robot.act_until_an_event_is_open()
         assert process.end(number) == 0, process.said
         robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
         assert robot.events[-1].instance == event.instance
         assert "Traceback" not in process.said
-    finally:
-        process.close()
-        robot.close()
 
 
 @pytest.mark.parametrize(

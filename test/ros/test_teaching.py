@@ -17,7 +17,7 @@ from fluxformer.msg import ActionEvent
 from fluxformer.srv import Forget
 from lifecycle_msgs.msg import Transition
 from rclpy.action import ActionClient
-from ros_bench import RecognizerProcess, Robot, untrained_bundle
+from ros_bench import RecognizerProcess, Robot, robot_and_recognizer, untrained_bundle
 
 from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle, default_bundle_path
@@ -219,9 +219,8 @@ def test_deactivating_ends_teaching_and_an_inactive_node_refuses(teacher: Teache
 def test_a_damaged_file_is_warned_of_and_left_as_it_is(ros: None, model: Path, tmp_path: Path) -> None:
     file = tmp_path / "enrolled.json"
     file.write_text("{")
-    process = RecognizerProcess(tmp_path / "stderr", namespace="solo", model=model, enrolled_file=file)
-    robot = Teacher(rclpy.create_node("robot", namespace="solo"))
-    try:
+    known = {"model": model, "enrolled_file": file}
+    with robot_and_recognizer(tmp_path / "stderr", "solo", Teacher, **known) as (robot, process):
         robot.ready()
         assert robot.known() == dict.fromkeys(KNOWN, False)
         assert f"the taught actions in {file} cannot be used" in process.said
@@ -231,19 +230,11 @@ def test_a_damaged_file_is_warned_of_and_left_as_it_is(ros: None, model: Path, t
         result = robot.end(goal)[1]
         assert result.accepted
         assert f"only until the node stops: the taught actions in {file} cannot be used" in result.message
-    finally:
-        process.close()
-        robot.close()
     assert file.read_text() == "{"
 
 
 def test_a_model_that_cannot_be_taught_says_how_to_change_that(ros: None, tmp_path: Path) -> None:
     model = untrained_bundle(tmp_path / "untrained.safetensors")
-    process = RecognizerProcess(tmp_path / "stderr", namespace="solo", model=model)
-    robot = Teacher(rclpy.create_node("robot", namespace="solo"))
-    try:
+    with robot_and_recognizer(tmp_path / "stderr", "solo", Teacher, model=model) as (robot, _):
         robot.ready()
         assert "--known DATA" in robot.refusal(label="greet")
-    finally:
-        process.close()
-        robot.close()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rclpy.logging import get_logger
-from ros_bench import PATIENCE, untrained_bundle
+from ros_bench import PATIENCE
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.stream.recognizer import Recognizer
@@ -54,11 +54,6 @@ class WorkerBench:
     @property
     def done(self) -> int:
         return self.worker.pushed + self.worker.refused.total() + self.worker.failures
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return Bundle.load(untrained_bundle(tmp_path_factory.mktemp("model") / "untrained.safetensors"))
 
 
 @pytest.fixture
