@@ -313,7 +313,7 @@ class RecognizerNode(LifecycleNode):
                 clock_runs=self.get_clock().now().nanoseconds > 0,
             )
             loaded = self._loaded
-            health = self._health.active(loaded.bundle, loaded.worker, image, loaded.overlay, self._detections)
+            health = self._health.active(loaded.worker, image, loaded.overlay, self._detections)
         else:
             health = self._health.idle("unconfigured" if self._loaded is None else "inactive")
         fill(status, health)
