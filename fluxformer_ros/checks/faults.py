@@ -113,7 +113,7 @@ class FaultResult:
 
     fault: str
     counts: dict[str, int]  # those that grew
-    said: str  # why an image was refused or failed; empty if none was
+    said: str  # why an image was refused or failed; empty otherwise
     went_on: bool  # whether the images after the fault were recognised
     as_expected: bool
 
