@@ -160,7 +160,7 @@ def _sick_model(answer: Callable[[Any], Any]) -> Callable[[Subject], None]:
         model: Any = subject.recognizer.model.network
 
         class Sick:
-            engine = model.engine
+            net = model.net
 
             def __call__(self, *inputs: Any) -> Any:
                 return answer(model(*inputs))

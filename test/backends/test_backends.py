@@ -119,7 +119,7 @@ def test_openvino_computes_the_shipped_model_in_half_precision_where_the_process
     if reason := OpenVinoBackend().probe(precision):
         pytest.skip(reason)
     bundle = Bundle.load(default_bundle_path())
-    engine = open_model(bundle, "openvino", precision, cache=tmp_path).engine  # or the parity check fails
+    engine = open_model(bundle, "openvino", precision, cache=tmp_path).net  # or the parity check fails
     found = measure_parity(engine, bundle.build_model(), trial_clips(bundle.spec, flow=True))
     assert found.max_relative_difference > 1e-6, "it computed in full"
     assert found.same_label == 1.0
