@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fluxformer_core.stream.recognizer import Recognizer
     from fluxformer_core.types import ActionEvent, EventKind, Pixels, Recognition, State, Update
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ActionEvent",

@@ -245,6 +245,7 @@ def _parse(data: bytes, path: Path) -> Bundle:
     if document is None:
         raise BundleError(f"{path} has weights but no {_KEY!r} metadata: it is not a fluxformer bundle")
     try:
+        document = _upgraded(document)
         metadata = _METADATA.validate_json(document)
         notes = _NOTES.validate_json(document).enrolled
     except (ValidationError, ConfigError) as error:
@@ -261,6 +262,17 @@ def _parse(data: bytes, path: Path) -> Bundle:
         return replace(bundle, statistics=statistics, enrolled=_enrolled(bundle, notes, statistics, tensors))
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from None
+
+
+def _upgraded(document: str) -> str:
+    """The metadata of a file that an older version wrote, in today's words."""
+    if "upstream" not in document:
+        return document
+    content = json.loads(document)
+    spec = content.get("spec") if isinstance(content, dict) else None
+    if isinstance(spec, dict) and spec.get("selection") == "upstream":
+        spec["selection"] = "flow_guided"  # version 0.1.0 had the released selection, too, for comparison only
+    return json.dumps(content)
 
 
 def _statistics(bundle: Bundle, tensors: dict[str, NDArray[np.float32]]) -> Statistics | None:

@@ -15,7 +15,7 @@ EXAMPLES = """\
   fluxformer enroll taught.safetensors --forget thumbs_up --out model.safetensors
   fluxformer enroll old.safetensors --known index.csv --media clips_crop --depth --out model.safetensors
 The last command prepares a model that cannot be taught yet (see `fluxformer inspect`) from recordings of its labels.
-docs/enrollment.md says how to record good examples."""
+docs/usage/enrollment.md says how to record good examples."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Loading of a bundle's model, and of a flow network, on a backend."""
+"""Models of bundles, and flow networks, made ready to run on a backend."""
 
 from __future__ import annotations
 

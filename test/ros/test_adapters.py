@@ -137,6 +137,7 @@ def test_gestures_go_to_the_body_that_makes_them() -> None:
     adapters = Adapters(topics, None, HRI)
     for update in (started("wave", "b7"), started("wave", "b7", EventKind.ENDED), started("squat", "b7")):
         adapters.publish(update, "eye")
+    adapters.publish(started("wave", "b8", EventKind.RETRACTED), "eye")
     adapters.publish(started("wave", ""), "eye")
     adapters.publish(started("wave", "../x"), "eye")
     assert {topic: [m.gesture for m in messages] for topic, messages in topics.heard.items()} == {

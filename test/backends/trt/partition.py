@@ -1,7 +1,7 @@
 """Whether Torch-TensorRT would take a model whole: its own lowering, converter check and partitioner, without a GPU.
 
-It says nothing of kernels, precision or speed. It needs an interpreter with torch_tensorrt 2.13 (docs/models.md says
-how to make one) and prints a line of JSON per case.
+It says nothing of kernels, precision or speed. It needs an interpreter with torch_tensorrt 2.13 (see
+docs/measurements/parity.md) and prints a line of JSON per case.
 
 Example:
     PYTHONPATH=. python test/backends/trt/partition.py fluxformer_nano max_pool_ceil --precision fp16
