@@ -56,16 +56,8 @@ class Key:
 
 def key_of(backend: Backend, request: BuildRequest) -> Key:
     """The key of the engine that this backend would build now on this machine."""
-    return Key(
-        request.name,
-        request.digest,
-        backend.name,
-        request.precision,
-        request.batch,
-        request.shapes,
-        __version__,
-        backend.identity(),
-    )
+    built = request.name, request.digest, backend.name, request.precision, request.batch, request.shapes
+    return Key(*built, __version__, backend.identity())
 
 
 class EngineCache:

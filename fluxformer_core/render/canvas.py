@@ -23,6 +23,13 @@ _SMALLEST = 7  # px: text below this height cannot be read
 _SHIFT = 4  # fractional bits of the coordinates that OpenCV draws with
 
 
+def row_of_squares(count: int, left: float, top: float, right: float, largest: float, gap: float) -> list[Box]:
+    """Squares that fill a row from left to right, no larger than `largest`, with at least a gap between them."""
+    side = min(largest, (right - left - (count - 1) * gap) / count)
+    pitch = (right - left - side) / max(1, count - 1)
+    return [(left + i * pitch, top, left + i * pitch + side, top + side) for i in range(count)]
+
+
 class Page:
     """A blank page.
 
