@@ -13,11 +13,7 @@ from fluxformer_core.errors import BackendError, first_line
 
 
 def export(net: nn.Module, request: BuildRequest) -> ExportedProgram:
-    """Export a net for batch 1, or for any batch up to `request.batch`.
-
-    Args:
-        net: in the precision and on the device that the graph shall have.
-        request: what the graph is for.
+    """Export a net, in its precision and on its device, for batch 1 or for any batch up to `request.batch`.
 
     Raises:
         BackendError: if the net cannot be exported.

@@ -31,12 +31,9 @@ def row_of_squares(count: int, left: float, top: float, right: float, largest: f
 
 
 class Page:
-    """A blank page.
+    """A blank page of some width and height in units.
 
-    Args:
-        size: width and height in units.
-        height: height in pixels; the width follows and is rounded to an even number, which video codecs need.
-        background: colour of the page.
+    Its height in pixels is given; its width in pixels follows, rounded to an even number, which video codecs need.
     """
 
     def __init__(self, size: tuple[float, float], height: int, background: Colour) -> None:
@@ -90,17 +87,9 @@ class Page:
     def text(
         self, place: Point, text: str, size: float, colour: Colour, anchor: str = "ls", room: float | None = None
     ) -> None:
-        """Write text with its anchor at a place.
+        """Write a line of text with its anchor (Pillow's two letters; "ls": left end of the base line) at a place.
 
         Text that is too small to read is left out. Text that is longer than the room shrinks, and then loses its end.
-
-        Args:
-            place: position of the anchor.
-            text: one line.
-            size: height of the type.
-            colour: of the text.
-            anchor: Pillow's two letters for the anchor; "ls" is the left end of the base line.
-            room: greatest length; None: unlimited.
         """
         pixels = round(size * self._scale)
         if room is not None:

@@ -94,8 +94,8 @@ def test_a_stream_on_another_backend_says_the_same():
 
 
 def test_a_recogniser_says_what_runs_it_and_refuses_what_cannot():
-    assert Recognizer(small_bundle()).backend == "torch fp32"
+    assert Recognizer(small_bundle()).model.backend == "torch fp32"
     with pytest.raises(BackendError, match="backend tensorrt cannot be used in fp16"):
         Recognizer(small_bundle(), RecognizerConfig(backend="tensorrt", precision="fp16"))
-    with pytest.raises(ConfigError, match=r"backend must be one of auto, .*, not 'onnx'; precision must be one of"):
+    with pytest.raises(ConfigError, match=r"backend must be .auto., .*, not .onnx.; precision must be .fp32."):
         RecognizerConfig(backend="onnx", precision="int8")

@@ -98,12 +98,9 @@ class BagSource(Source):
         self.causes: Counter[str] = Counter()
 
     def pick(self, wanted: Callable[[int], bool]) -> Iterator[SourceFrame]:
-        """Decode only the images whose stamps are wanted, which is far faster than decoding all images.
+        """Decode only the images whose stamps (ns) are wanted, which is far faster than decoding all images.
 
         Messages that cannot be read are skipped silently.
-
-        Args:
-            wanted: tells whether the image with a stamp (ns) is wanted.
 
         Raises:
             SourceError: if the bag is damaged or cut short.
