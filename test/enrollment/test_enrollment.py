@@ -142,7 +142,7 @@ def test_what_looks_like_a_taught_action_is_refused(known: KnownActions) -> None
         ("hail", "enrolled already"),
     ],
 )
-def test_a_name_that_is_none_or_taken_is_refused(name: str, reason: str) -> None:
+def test_an_invalid_or_taken_name_is_refused(name: str, reason: str) -> None:
     assert reason in refuse_name(name, LABELS, [action()])
 
 
@@ -150,7 +150,7 @@ def test_a_name_that_is_free_is_accepted() -> None:
     assert refuse_name("thumbs_up", LABELS, [action()]) == ""
 
 
-def test_a_model_that_does_not_know_where_its_actions_lie_says_how_to_change_that() -> None:
+def test_a_model_without_statistics_names_the_command_that_adds_them() -> None:
     with pytest.raises(ConfigError, match="--known DATA"):
         KnownActions(small_bundle())
 
@@ -195,7 +195,7 @@ def test_several_clips_at_once_are_as_one_by_one(known: KnownActions) -> None:
     np.testing.assert_allclose(taught.extend(logits, embeddings), singly, rtol=1e-5)
 
 
-def test_what_is_taught_is_saved_and_comes_back(tmp_path: Path) -> None:
+def test_taught_actions_are_saved_and_loaded(tmp_path: Path) -> None:
     saved = known_bundle(enrolled=(action(), action("greet", 6, threshold=0.25))).save(tmp_path / "taught.safetensors")
     loaded = Bundle.load(tmp_path / "taught.safetensors")
     assert loaded.digest == saved.digest
@@ -292,7 +292,7 @@ def test_a_users_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         save_enrolled(tmp_path / "file" / "enrolled.json", known_bundle(), [action()])
 
 
-def test_the_users_file_lies_where_ros_or_the_desktop_keeps_such(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_file_is_in_the_folder_of_ros_or_of_the_desktop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROS_HOME", "/ros")
     monkeypatch.setenv("XDG_CONFIG_HOME", "/xdg")
     assert default_enrolled_file() == Path("/ros/fluxformer/enrolled.json")

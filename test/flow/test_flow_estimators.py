@@ -86,7 +86,7 @@ def test_gmflow_enlarges_small_images_and_gives_their_own_pixels(weights):
     assert np.array_equal(GMFlowEstimator(weights)(grey, grey), GMFlowEstimator(weights)(rgb(grey), rgb(grey)))
 
 
-def test_gmflow_runs_on_what_it_is_given_an_engine_for_each_size(weights, tmp_path):
+def test_gmflow_loads_its_net_once_for_each_size_of_images(weights, tmp_path):
     path, made = tmp_path / "net.pth", []
     torch.save(weights, path)
 
@@ -157,7 +157,7 @@ def test_a_file_that_is_not_there_or_no_file_of_weights_is_named(name, tmp_path)
         create_flow(f"gmflow:{path}")
 
 
-def test_names():
+def test_wrong_names_of_estimators_are_refused():
     assert list_flows() == ["dis", "farneback", "gmflow", "none"]
     assert create_flow("none") is None
     with pytest.raises(ConfigError, match="no flow estimator 'raft'; known are dis, farneback, gmflow, none"):
@@ -312,7 +312,7 @@ def test_the_actors_true_flow_leads_to_the_same_place_on_the_next_image(mirrored
         true_flow(film, len(film) - 1)
 
 
-def test_the_command_line_hands_the_choice_on(tmp_path, capsys):
+def test_the_command_line_passes_the_choice_on(tmp_path, capsys):
     model, images = tmp_path / "net.safetensors", tmp_path / "images"
     small_bundle().save(model)
     images.mkdir()
