@@ -93,7 +93,7 @@ def test_what_looks_like_a_known_action_is_refused_and_nothing_is_written(model,
         (["--forget", "hail"], "hail is not enrolled in this model; enrolled: none"),
     ],
 )
-def test_unusable_arguments_are_refused_in_one_line(model, clips, tmp_path, capsys, more: list[str], reason: str) -> None:
+def test_unusable_arguments_are_refused_in_one_line(model, clips, tmp_path, capsys, more: list[str], reason: str):
     words = [{"ONE": clips[0], "STILL": clips[2]}.get(word, word) for word in more]
     assert enroll(model, tmp_path / "out.safetensors", *words) == BAD_INPUT
     error = capsys.readouterr().err
