@@ -164,7 +164,7 @@ def _failing_model(answer: Callable[[Any], Any]) -> Callable[[Subject], None]:
         model: Any = subject.recognizer.model.network
 
         class Failing:
-            engine = model.engine
+            net = model.net
 
             def __call__(self, *inputs: Any) -> Any:
                 return answer(model(*inputs))
