@@ -22,7 +22,6 @@ from results import Results
 
 from fluxformer_core.augment.config import AugmentConfig
 from fluxformer_core.data.clip_store import ClipStore
-from fluxformer_core.data.labels import mirrored
 from fluxformer_core.data.read_data import read_data
 from fluxformer_core.models.cost import count_multiply_adds, count_parameters
 from fluxformer_core.models.registry import clip_spec, create_model
@@ -68,7 +67,7 @@ def main() -> None:
     recordings = [r for r in read_data(arguments.data, media=arguments.media) if r.subject in arguments.subjects]
     labels = sorted({r.label for r in recordings})
     # Depth stays depth here: what dresses it for colour cameras is learnt in time that a short training lacks.
-    augment = replace(AugmentConfig(), dressed=0.0, walled=0.0, partial=0.2, flip=0.0)
+    augment = replace(AugmentConfig(), colourised=0.0, with_background=0.0, partial=0.2, flip=0.0)
     recipe = TrainConfig(epochs=arguments.epochs, mixup=0.3, augment=augment)
     results = Results(arguments.json, {"subjects": arguments.subjects, "recipe": asdict(recipe)})
     recipe = replace(recipe, workers=arguments.workers)
@@ -94,8 +93,7 @@ def _top1(variant: Variant, known: ClipStore, held: ClipStore, recipe: TrainConf
     torch.manual_seed(recipe.seed)
     model = create_model(MODEL, len(known.labels), **variant.changes)
     spec = replace(clip_spec(MODEL), selection=variant.selection)
-    partner, fixed = mirrored(known.labels)
-    trained = train(model, [known], spec, partner, recipe, fixed=fixed)
+    trained = train(model, [known], spec, recipe)
     return accuracy(trained.model, held, spec)
 
 

@@ -20,16 +20,15 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fluxformer_core.actor import ACTIONS
-from fluxformer_core.augment.clip import take, whole_clip
+from fluxformer_core.augment.augment_clip import Clip, augment_clip
 from fluxformer_core.augment.config import AugmentConfig
-from fluxformer_core.augment.filming import film
-from fluxformer_core.augment.other import Clip
+from fluxformer_core.augment.training_clip import raw_clip, whole_clip
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.data.clip_store import ActorClip, ClipStore, Sample
 from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import chosen
 from fluxformer_core.stream.clip import encode_flow, normalise_rgb
-from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.stream.selection import SELECTORS
 from fluxformer_core.types import OTHER
 
 UNSEEN = 1_000_000
@@ -39,7 +38,7 @@ SHOWN = 6
 """Labels that are named with how they fare."""
 
 AS_FILMED = replace(
-    AugmentConfig(), scale=(1.0, 1.0), aspect=0.0, shift=0.0, rotation=0.0, tempo=(1.0, 1.0), dressed=1.0
+    AugmentConfig(), scale=(1.0, 1.0), aspect=0.0, shift=0.0, rotation=0.0, tempo=(1.0, 1.0), colourised=1.0
 )
 """Dressed, but neither moved nor made faster."""
 
@@ -75,7 +74,7 @@ def main() -> None:
         recordings = chosen(read_data(arguments.data, media=arguments.media), splits=arguments.splits, subjects=[])
         store = ClipStore.build(recordings, bundle.labels, bundle.spec, depth=True, **build)
         print(f"{len(store)} recordings:\n  depth   {_right(bundle, store, _whole(bundle)).mean():6.1%}")
-        tops = [_right(bundle, store, _dressed(bundle, seed)).mean() for seed in range(arguments.seeds)]
+        tops = [_right(bundle, store, _colourised(bundle, seed)).mean() for seed in range(arguments.seeds)]
         print(f"  dressed {np.mean(tops):6.1%}  ({min(tops):.1%} to {max(tops):.1%} in {len(tops)} changes of clothes)")
 
 
@@ -86,10 +85,10 @@ def _whole(bundle: Bundle) -> Callable[[int, Sample], Clip]:
     return clip
 
 
-def _dressed(bundle: Bundle, seed: int) -> Callable[[int, Sample], Clip]:
+def _colourised(bundle: Bundle, seed: int) -> Callable[[int, Sample], Clip]:
     def clip(number: int, sample: Sample) -> Clip:
         indices = SELECTORS[bundle.spec.selection](sample, bundle.spec.frames).indices
-        return film(take(sample, indices), AS_FILMED, np.random.default_rng([seed, number]))
+        return augment_clip(raw_clip(sample, indices), AS_FILMED, np.random.default_rng([seed, number]))
 
     return clip
 

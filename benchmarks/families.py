@@ -26,7 +26,6 @@ from results import Results
 
 from fluxformer_core.augment.config import AugmentConfig
 from fluxformer_core.data.clip_store import ClipStore
-from fluxformer_core.data.labels import mirrored
 from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import chosen
 from fluxformer_core.evaluation.speed.latency import measure_latency
@@ -80,7 +79,7 @@ def main() -> None:
     labels = sorted({r.label for r in parts[0]})
     parts[1] = [r for r in parts[1] if r.label in labels]
     # Depth stays depth here: what dresses it for colour cameras is learnt in time that a short training lacks.
-    augment = replace(AugmentConfig(), dressed=0.0, walled=0.0, partial=0.2, flip=0.0)
+    augment = replace(AugmentConfig(), colourised=0.0, with_background=0.0, partial=0.2, flip=0.0)
     recipe = TrainConfig(epochs=arguments.epochs, mixup=0.3, augment=augment)
     named = {key: getattr(arguments, key) for key in ("subjects", "splits", "held", "held_splits", "every")}
     results = Results(arguments.json, {**named, "clips": [len(p) for p in parts], "recipe": asdict(recipe)})
@@ -129,8 +128,7 @@ def _stores(build: Any, parts: list[Any], labels: list[str], entry: Entry) -> li
 def _top1(entry: Entry, recipe: TrainConfig, known: ClipStore, held: ClipStore) -> float:
     torch.manual_seed(recipe.seed)
     model = create_model(entry.model, len(known.labels), **entry.changes)
-    partner, fixed = mirrored(known.labels)
-    trained = train(model, [known], entry.spec, partner, recipe, fixed=fixed)
+    trained = train(model, [known], entry.spec, recipe)
     return accuracy(trained.model, held, entry.spec)
 
 

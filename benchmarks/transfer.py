@@ -22,13 +22,13 @@ from results import Results
 
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.data.clip_store import ClipStore
-from fluxformer_core.data.labels import LabelMap, mirrored
+from fluxformer_core.data.labels import LabelMap
 from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import Recording, chosen
 from fluxformer_core.models.registry import create_model
+from fluxformer_core.training.joining import start_from
 from fluxformer_core.training.recipe import TrainConfig
 from fluxformer_core.training.train import accuracy, train
-from fluxformer_core.training.transfer import start_from
 from fluxformer_core.types import ClipSpec, FramingName
 
 SCRATCH, TUNED = "from random weights", "fine-tuned"
@@ -115,8 +115,7 @@ def _top1(way: str, start: Bundle, spec: ClipSpec, stores: Sequence[ClipStore], 
         model, _ = start_from(start, known.labels)
     else:
         model = create_model(start.name, len(known.labels), config=start.metadata.config)
-    partner, fixed = mirrored(known.labels)
-    trained = train(model, [known], spec, partner, recipe, fixed=fixed)
+    trained = train(model, [known], spec, recipe)
     return accuracy(trained.model, held, spec)
 
 

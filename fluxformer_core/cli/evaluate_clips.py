@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fluxformer_core.data.assembly import Source
+    from fluxformer_core.data.assembly import RecordingSet
     from fluxformer_core.data.clip_store import ClipStore
     from fluxformer_core.evaluation.report.result import Evaluation
     from fluxformer_core.types import ClipSpec
@@ -59,7 +59,7 @@ def _evaluate(arguments: Namespace) -> Evaluation:
     import torch
 
     from fluxformer_core.bundle import Bundle, default_bundle_path
-    from fluxformer_core.data.assembly import Selection, read_sources
+    from fluxformer_core.data.assembly import RecordingFilter, read_sources
     from fluxformer_core.data.labels import LabelMap
     from fluxformer_core.evaluation.measure import answers, measure
     from fluxformer_core.evaluation.report.result import Data, Evaluation
@@ -70,7 +70,7 @@ def _evaluate(arguments: Namespace) -> Evaluation:
     paths = arguments.model or [default_bundle_path()]
     bundles = {path: Bundle.load(path) for path in dict.fromkeys(paths)}
     label_map = LabelMap.read(arguments.labels) if arguments.labels else None
-    selection = Selection(tuple(arguments.splits), tuple(arguments.subjects))
+    selection = RecordingFilter(tuple(arguments.splits), tuple(arguments.subjects))
     sources = read_sources(arguments.data, arguments.media, arguments.depth, selection, label_map)
     labels = tuple(sorted({recording.label for source in sources for recording in source.train}))
     for path, bundle in bundles.items():
@@ -103,7 +103,7 @@ def _evaluate(arguments: Namespace) -> Evaluation:
     return Evaluation(data, this_machine(), tuple(models))
 
 
-def _decode(sources: list[Source], labels: tuple[str, ...], spec: ClipSpec, arguments: Namespace) -> ClipStore:
+def _decode(sources: list[RecordingSet], labels: tuple[str, ...], spec: ClipSpec, arguments: Namespace) -> ClipStore:
     from fluxformer_core.data.assembly import build_stores
     from fluxformer_core.data.clip_store import ClipStore
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from bag_bench import TOPIC
-from crashing_workers import TreacherousWatcher
+from crashing_workers import CrashingWatcher
 
 from fluxformer_core.evaluation.bags.finding import Job
 from fluxformer_core.evaluation.bags.processes import watch_streams
@@ -21,7 +21,7 @@ from fluxformer_core.evaluation.bags.processes import watch_streams
 
 def test_a_process_that_is_killed_takes_nobody_with_it() -> None:
     jobs = [Job(name, TOPIC, Path(name), length=k) for k, name in enumerate(("a", "crash", "b", "c"))]
-    found = watch_streams(TreacherousWatcher(), jobs, 2, quiet=True)  # type: ignore[arg-type]
+    found = watch_streams(CrashingWatcher(), jobs, 2, quiet=True)  # type: ignore[arg-type]
     assert [outcome.job.bag for outcome in found] == ["a", "crash", "b", "c"]
     assert [bool(outcome.faults) for outcome in found] == [False, True, False, False]
     assert "was killed" in found[1].faults[0].text

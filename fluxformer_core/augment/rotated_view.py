@@ -1,0 +1,71 @@
+"""People known from depth, seen from another side: depth tells where in space each pixel is."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fluxformer_core.augment.colourise import SOLID
+from fluxformer_core.stream.prepare import FAR_GREY, NEAR_GREY
+
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
+
+
+def rotated_view(depth: NDArray[np.uint8], yaw: float, pitch: float, depth_relief: float) -> NDArray[np.uint8]:
+    """Turn the people of a depth clip about their middle.
+
+    What was hidden and would now be seen is taken to be as far away as the farthest surface beside it.
+
+    Args:
+        depth: (T, S, S) brightness of depth, near is bright, 0 is nobody; see `stream.prepare.depth_to_grey`.
+        yaw: degrees about the upright axis; positive: what is near moves to the right.
+        pitch: degrees about the horizontal one; positive: what is near moves down.
+        depth_relief: frame heights that the whole range of brightness stands for.
+    """
+    side = depth.shape[2]
+    frame, row, column = np.nonzero(depth >= SOLID)
+    if len(frame) == 0:
+        return depth
+    grey = np.stack([_surface(picture) for picture in depth])[frame, row, column]
+    unit = np.float32(side * depth_relief / (NEAR_GREY - FAR_GREY))  # px that a grey level stands for
+    # The same middle in all frames: a step forward stays one.
+    places = np.stack([column, row, grey * unit]).astype(np.float32)
+    middle = np.median(places, axis=1, keepdims=True)
+    rotated_places = _rotation(yaw, pitch) @ (places - middle) + middle
+    columns, rows = np.rint(rotated_places[:2]).astype(np.intp)
+    shown = np.clip(rotated_places[2] / unit, FAR_GREY, NEAR_GREY).astype(np.uint8)
+    # Farthest first: the last to be written into a pixel is the nearest.
+    order = np.argsort(shown, kind="stable")
+    rotated = np.zeros_like(depth)
+    inside = order[((columns >= 0) & (columns < side) & (rows >= 0) & (rows < depth.shape[1]))[order]]
+    rotated[frame[inside], rows[inside], columns[inside]] = shown[inside]
+    for picture in rotated:
+        _mend(picture)
+    return rotated
+
+
+def _rotation(yaw: float, pitch: float) -> NDArray[np.float32]:
+    """(3, 3), of columns to the right, rows downwards and depth towards the camera."""
+    a, b = np.deg2rad(yaw), np.deg2rad(pitch)
+    about_upright = [[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]]
+    about_level = [[1, 0, 0], [0, np.cos(b), np.sin(b)], [0, -np.sin(b), np.cos(b)]]
+    return np.asarray(np.array(about_level) @ np.array(about_upright), dtype=np.float32)
+
+
+def _surface(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Depth without the outline's pixels, which are part person and part nobody, and so of no depth at all."""
+    inner = cv2.erode(np.where(picture >= SOLID, np.uint8(255), np.uint8(0)), _NEIGHBOURS)
+    return np.asarray(np.where(inner > 0, picture, cv2.dilate(picture, _NEIGHBOURS)), dtype=np.uint8)
+
+
+def _mend(picture: NDArray[np.uint8]) -> None:
+    """Close, in place, what was torn, and soften the edges as a resized picture's are.
+
+    A gap as narrow as a tear, as between legs that stand together, is closed with it.
+    """
+    seen = np.minimum(picture, np.uint8(1))
+    torn = cv2.subtract(cv2.morphologyEx(seen, cv2.MORPH_CLOSE, _NEIGHBOURS), seen)
+    farthest = cv2.erode(np.where(seen > 0, picture, np.uint8(255)), _NEIGHBOURS)
+    np.copyto(picture, farthest, where=torn > 0)
+    cv2.GaussianBlur(picture, (3, 3), 0.6, dst=picture)
