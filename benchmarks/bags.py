@@ -24,9 +24,9 @@ from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import Recording
 from fluxformer_core.evaluation.bags.evaluation import evaluate_bags
 from fluxformer_core.evaluation.bags.processes import usable_cores
-from fluxformer_core.evaluation.bags.watch import Watcher, peak_memory
-from fluxformer_core.evaluation.report.bag_document import speed
-from fluxformer_core.evaluation.report.bag_text import table
+from fluxformer_core.evaluation.bags.watch import peak_memory
+from fluxformer_core.evaluation.report.json_document import speed
+from fluxformer_core.evaluation.report.text import bag_table
 from fluxformer_core.io.sources import open_source
 from fluxformer_core.stream.prepare import FAR_GREY, NEAR_GREY, to_rgb
 from fluxformer_core.stream.recognizer import RecognizerConfig
@@ -86,12 +86,12 @@ def main() -> None:
         with truth.open("w", newline="") as file:
             csv.writer(file).writerows([("bag", "topic", "start", "end", "label"), *lines])
     bags = [options.folder / name for name in kinds]
-    watcher = Watcher(options.model, config=RecognizerConfig(backend=options.backend, precision=options.precision))
-    evaluation = evaluate_bags(bags, [truth], watcher, workers=options.workers)
-    print(table(evaluation))
+    config = RecognizerConfig(backend=options.backend, precision=options.precision)
+    evaluation = evaluate_bags(bags, [truth], options.model, config=config, workers=options.workers)
+    print(bag_table(evaluation))
     found = speed(evaluation)
     largest = max(peak_memory(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
-    watched = sum(stream.outcome.seconds for stream in evaluation.streams)
+    watched = sum(stream.result.seconds for stream in evaluation.streams)
     print(
         f"\n{watched / 60:.1f} minutes in {found['seconds']:.0f} s: {found['times_real_time']:.2f} times real time, "
         f"{found['processes']} processes; the largest process had {largest:.0f} MiB in memory"

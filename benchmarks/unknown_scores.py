@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from benchmarks.synthetic.watching import Moment
 from fluxformer_core.bundle import Bundle
+from fluxformer_core.evaluation.metrics.frames import unknown_auroc
 from fluxformer_core.evaluation.metrics.intervals import Interval
-from fluxformer_core.evaluation.metrics.unknown import unknown_auroc
 from fluxformer_core.stream.belief import FLATTENED, softmax
 from fluxformer_core.types import OTHER
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from fluxformer_core.evaluation.metrics.frames import unknown_auroc
 from fluxformer_core.evaluation.metrics.intervals import Interval
 from fluxformer_core.evaluation.metrics.stream_output import predicted_events
 from fluxformer_core.evaluation.metrics.streams import Stream
-from fluxformer_core.evaluation.metrics.unknown import unknown_auroc
 from fluxformer_core.stream.belief import softmax
 from fluxformer_core.stream.buffer import THUMBNAIL
 from fluxformer_core.stream.decision import Decider, DecisionConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fluxformer_core.evaluation.bags.outcome import Outcome
+from fluxformer_core.evaluation.bags.stream_result import StreamResult
 from fluxformer_core.types import SECOND, State
 
 ENOUGH = 0.98
@@ -41,7 +41,7 @@ class Agreement:
         return self.share >= ENOUGH
 
 
-def compare_runs(live: Outcome, offline: Outcome) -> Agreement:
+def compare_runs(live: StreamResult, offline: StreamResult) -> Agreement:
     """Compare what was said pass by pass; a window that only one of the two has counts as a difference."""
     a, b = _said(live), _said(offline)
     keys = sorted(a.keys() | b.keys())
@@ -71,11 +71,11 @@ def describe(agreement: Agreement, origin: int, most: int = 10) -> str:
     return "\n".join(lines)
 
 
-def _said(outcome: Outcome) -> dict[tuple[int, int], Said]:
-    names = (*outcome.labels, "")  # -1, no name, is the last one
+def _said(result: StreamResult) -> dict[tuple[int, int], Said]:
+    names = (*result.labels, "")  # -1, no name, is the last one
     return {
         (number, int(stamp)): (int(state), names[name])
-        for number, track in enumerate(outcome.tracks)
+        for number, track in enumerate(result.tracks)
         for stamp, state, name in zip(track.stamps, track.states, track.names, strict=True)
     }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.evaluation.bags.figures import Judged
+from fluxformer_core.evaluation.bags.figures import JudgedTrack
 from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent, jaccard, overlap
 
 NOTHING, UNKNOWN = "(nothing)", "(not in the model)"
@@ -23,7 +23,7 @@ class EventConfusion:
     confusion: NDArray[np.intp]
 
 
-def pair_up(one: Judged) -> list[tuple[Interval | None, PredictedEvent | None, str]]:
+def pair_up(one: JudgedTrack) -> list[tuple[Interval | None, PredictedEvent | None, str]]:
     """Each action with the event that stands for it or, if there is none, with a false event in its place.
 
     A missed action takes, of the false events that no other one has taken, the one with the largest Jaccard index with
@@ -49,7 +49,7 @@ def pair_up(one: Judged) -> list[tuple[Interval | None, PredictedEvent | None, s
     return pairs
 
 
-def confusion(judged: Sequence[Judged], labels: Sequence[str]) -> EventConfusion:
+def confusion(judged: Sequence[JudgedTrack], labels: Sequence[str]) -> EventConfusion:
     """Count the events of all tracks."""
     names = (*labels, NOTHING, UNKNOWN)
     counts = np.zeros((len(names), len(names)), np.intp)

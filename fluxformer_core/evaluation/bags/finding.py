@@ -21,13 +21,13 @@ _METADATA = "metadata.yaml"
 
 
 @dataclass(frozen=True, order=True)
-class Job:
+class BagStream:
     """One stream to be evaluated: the images of a topic, or what a recogniser said about such images."""
 
     bag: str  # name, not place; the same for all streams of a bag
     topic: str  # of the images; of results the recogniser's name
     path: Path
-    results: bool = False  # whether it holds what a recogniser said
+    recorded: bool = False  # whether it holds what a recogniser said
     length: int = 0  # messages to read
     of: str = ""  # of results: the bag that was played, if known
     of_topic: str = ""  # and the topic of its images
@@ -35,12 +35,15 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Fault:
+class BagFault:
     """What is wrong with a bag, in one line."""
 
     bag: str
     text: str
-    fatal: bool  # whether there is no result because of it
+    fatal: bool  # whether the bag has no figures because of the fault
+
+    def __str__(self) -> str:
+        return f"{'FAULT' if self.fatal else 'note '}  {self.bag}: {self.text}"
 
 
 def is_bag(path: Path) -> bool:
@@ -73,7 +76,7 @@ def find_bags(paths: Sequence[Path]) -> dict[str, Path]:
     return dict(zip(_names([bag.resolve() for bag in unique]), unique, strict=True))
 
 
-def find_streams(bags: dict[str, Path], topics: dict[str, frozenset[str]]) -> tuple[list[Job], list[Fault]]:
+def find_streams(bags: dict[str, Path], topics: dict[str, frozenset[str]]) -> tuple[list[BagStream], list[BagFault]]:
     """The streams of the bags, and why some bags have none.
 
     Of a bag of images these are its image topics or, where some are chosen, only those. `X/compressed` is left out
@@ -83,15 +86,15 @@ def find_streams(bags: dict[str, Path], topics: dict[str, frozenset[str]]) -> tu
         bags: by name.
         topics: the chosen ones of each bag; bags that are missing, or have none, are taken whole.
     """
-    jobs: list[Job] = []
-    faults: list[Fault] = []
+    streams: list[BagStream] = []
+    faults: list[BagFault] = []
     for name, path in bags.items():
         try:
             contents = bag_contents(path)
-            jobs += _results(name, path, contents) or _images(name, path, contents, topics.get(name, frozenset()))
+            streams += _results(name, path, contents) or _images(name, path, contents, topics.get(name, frozenset()))
         except SourceError as error:
-            faults.append(Fault(name, without_name(str(error), path, name), fatal=True))
-    return jobs, faults
+            faults.append(BagFault(name, without_name(str(error), path, name), fatal=True))
+    return streams, faults
 
 
 def without_name(text: str, path: Path, name: str) -> str:
@@ -99,25 +102,25 @@ def without_name(text: str, path: Path, name: str) -> str:
     return text.replace(str(path), name).removeprefix(f"{name} ")
 
 
-def _results(name: str, path: Path, contents: BagContents) -> list[Job]:
+def _results(name: str, path: Path, contents: BagContents) -> list[BagStream]:
     said = {topic for topic, kind in contents.others.items() if kind == RECOGNITION}
     told = {topic for topic, kind in contents.others.items() if kind == EVENT}
     nodes = sorted({topic.rpartition("/")[0] for topic in said} & {topic.rpartition("/")[0] for topic in told})
     notes = contents.notes
     origin = notes.get(ORIGIN_NOTE, "")
-    job = Job(
+    stream = BagStream(
         name,
         "",
         path,
-        results=True,
+        recorded=True,
         of=notes.get(SOURCE_NOTE, ""),
         of_topic=notes.get(TOPIC_NOTE, ""),
         origin=int(origin) if origin.isdecimal() else 0,
     )
-    return [replace(job, topic=node or "/") for node in nodes]
+    return [replace(stream, topic=node or "/") for node in nodes]
 
 
-def _images(name: str, path: Path, contents: BagContents, chosen: Iterable[str]) -> list[Job]:
+def _images(name: str, path: Path, contents: BagContents, chosen: Iterable[str]) -> list[BagStream]:
     wanted = sorted(chosen)
     for topic in wanted:
         if topic not in contents.images:
@@ -128,7 +131,7 @@ def _images(name: str, path: Path, contents: BagContents, chosen: Iterable[str])
         found = ", ".join(f"{topic} ({kind})" for topic, kind in contents.others.items()) or "nothing at all"
         raise SourceError(f"{name} has no images ({IMAGES}); it holds {found}")
     topics = wanted or [t for t in contents.images if t.rpartition("/")[0] not in contents.images]
-    return [Job(name, topic, path, length=contents.images[topic]) for topic in topics]
+    return [BagStream(name, topic, path, length=contents.images[topic]) for topic in topics]
 
 
 def _inside(folder: Path) -> Iterator[Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.evaluation.report.bag_document import FORMAT, KIND
+from fluxformer_core.evaluation.report.json_document import FORMAT, KIND
 
 SHARES = {
     "detection_rate": "detection rate",
@@ -22,7 +22,7 @@ SHARES = {
     "clip_top1": "clip top-1",
     "clip_top5": "clip top-5",
 }
-"""Figures that must not fall, in points: hundredths of 0..1."""
+"""BagFigures that must not fall, in points: hundredths of 0..1."""
 
 COSTS = {
     "false_per_minute": ("false events per minute", ""),
@@ -30,13 +30,13 @@ COSTS = {
     "onset_delay_p50": ("onset delay, median", " s"),
     "onset_delay_p90": ("onset delay, p90", " s"),
 }
-"""Figures that must not rise, in percent of what they were; with their units."""
+"""BagFigures that must not rise, in percent of what they were; with their units."""
 
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateResult:
     """What the gate says."""
 
     worse: tuple[str, ...]  # figures that are worse by more than is allowed; empty: passed
@@ -65,7 +65,7 @@ def read_baseline(path: Path) -> dict[str, Any]:
     return old
 
 
-def compare(old: dict[str, Any], new: dict[str, Any], max_drop: float) -> Verdict:
+def compare(old: dict[str, Any], new: dict[str, Any], max_drop: float) -> GateResult:
     """Compare two documents of the same bags and the same truth.
 
     Args:
@@ -89,7 +89,7 @@ def compare(old: dict[str, Any], new: dict[str, Any], max_drop: float) -> Verdic
         a, b = before.get(name), now.get(name)
         if a is not None and b is not None and b - a > abs(a) * max_drop / 100 + _ROUNDING:
             worse.append(f"{title}: was {a:.2f}{unit}, {b:.2f}{unit}")
-    return Verdict(tuple(worse), tuple(_where(old, new)) if worse else ())
+    return GateResult(tuple(worse), tuple(_where(old, new)) if worse else ())
 
 
 def _check_same(old: dict[str, Any], new: dict[str, Any]) -> None:

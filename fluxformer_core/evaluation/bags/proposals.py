@@ -11,7 +11,7 @@ import numpy as np
 
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.bags.figures import mean_scores
-from fluxformer_core.evaluation.bags.outcome import Outcome, Track
+from fluxformer_core.evaluation.bags.stream_result import StreamResult, Track
 from fluxformer_core.evaluation.bags.truth import COLUMNS, OPEN
 from fluxformer_core.evaluation.metrics.intervals import Interval, overlap
 from fluxformer_core.types import SECOND
@@ -38,7 +38,7 @@ def propose(track: Track, labels: Sequence[str]) -> list[Proposal]:
     """Every event, and every motion that has no event, in the order of time."""
     events = [event for event in track.events if event.label]
     found = [Proposal(e.start, e.end, e.label, "recogniser", e.score, e.label) for e in events]
-    for start, end in track.spells:
+    for start, end in track.motion_segments:
         if end - start < SHORTEST * SECOND:
             continue
         motion = Interval(start, end, OPEN)
@@ -50,7 +50,7 @@ def propose(track: Track, labels: Sequence[str]) -> list[Proposal]:
     return sorted(found)
 
 
-def write_proposals(path: Path, outcomes: Iterable[Outcome]) -> int:
+def write_proposals(path: Path, results: Iterable[StreamResult]) -> int:
     """Write a truth file of proposals, which `evaluate` takes once every label is filled in.
 
     Returns:
@@ -64,24 +64,24 @@ def write_proposals(path: Path, outcomes: Iterable[Outcome]) -> int:
         with path.open("x", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow((*COLUMNS, "by", "score", "guess"))
-            for outcome in outcomes:
+            for result in results:
                 rows = [
                     (
-                        outcome.job.bag,
-                        outcome.job.topic,
-                        *_times(one, outcome.origin),
+                        result.stream.bag,
+                        result.stream.topic,
+                        *_times(one, result.origin),
                         one.label,
                         one.by,
                         one.guess,
                         one,
                     )
-                    for track in outcome.tracks
-                    for one in propose(track, outcome.labels)
+                    for track in result.tracks
+                    for one in propose(track, result.labels)
                 ]
                 for *row, by, guess, one in rows:
                     writer.writerow((*row, by, f"{one.score:.2f}", guess))
                 if not rows:
-                    writer.writerow((outcome.job.bag, outcome.job.topic, "", "", "", "", "", ""))
+                    writer.writerow((result.stream.bag, result.stream.topic, "", "", "", "", "", ""))
                 count += len(rows)
     except FileExistsError:
         raise ConfigError(

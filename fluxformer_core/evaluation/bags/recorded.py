@@ -14,8 +14,8 @@ from rosbags.typesys import Stores, TypesysError, get_types_from_idl, get_types_
 from rosbags.typesys.store import Typestore
 
 from fluxformer_core.errors import SourceError
-from fluxformer_core.evaluation.bags.finding import Fault, Job
-from fluxformer_core.evaluation.bags.outcome import Outcome, Track, TrackBuilder
+from fluxformer_core.evaluation.bags.finding import BagFault, BagStream
+from fluxformer_core.evaluation.bags.stream_result import StreamResult, Track, TrackBuilder
 from fluxformer_core.evaluation.metrics.stream_output import predicted_events
 from fluxformer_core.io.sources.bag import bag_damage
 from fluxformer_core.types import OTHER, SECOND, ActionEvent, ActionScore, EventKind, Recognition, State
@@ -33,39 +33,39 @@ _DROPS = {
 """Causes of drops, and the diagnostics that count them."""
 
 
-def read_results(job: Job) -> Outcome:
+def read_results(stream: BagStream) -> StreamResult:
     """Read what one recogniser said.
 
     A recognition's latency is the time from its stamp to its arrival at the recorder, if both have one clock.
 
     Args:
-        job: a bag of results; its topic is the recogniser's name.
+        stream: a bag of results; its topic is the recogniser's name.
 
     Returns:
         What was said, or why that cannot be told.
     """
     try:
-        with bag_damage(job.bag), Reader(job.path) as reader:
-            said = _Said(job)
-            for topic, received, message in _messages(reader, job):
+        with bag_damage(stream.bag), Reader(stream.path) as reader:
+            said = _Said(stream)
+            for topic, received, message in _messages(reader, stream):
                 said.hear(topic, received, message)
-        return said.outcome()
+        return said.result()
     except SourceError as error:
-        return Outcome(job, faults=(Fault(job.bag, str(error), fatal=True),))
+        return StreamResult(stream, faults=(BagFault(stream.bag, str(error), fatal=True),))
 
 
-def read_recognitions(job: Job) -> list[Recognition]:
+def read_recognitions(stream: BagStream) -> list[Recognition]:
     """Every recognition in a bag of results, in the order of arrival.
 
     Raises:
         SourceError: if the bag cannot be read.
     """
-    with bag_damage(job.bag), Reader(job.path) as reader:
-        return [_recognition(m) for topic, _, m in _messages(reader, job) if topic.endswith("/recognition")]
+    with bag_damage(stream.bag), Reader(stream.path) as reader:
+        return [_recognition(m) for topic, _, m in _messages(reader, stream) if topic.endswith("/recognition")]
 
 
-def _messages(reader: Reader, job: Job) -> Iterator[tuple[str, int, Any]]:
-    node = job.topic.rstrip("/")
+def _messages(reader: Reader, stream: BagStream) -> Iterator[tuple[str, int, Any]]:
+    node = stream.topic.rstrip("/")
     wanted = [
         connection
         for connection in reader.connections
@@ -101,8 +101,8 @@ def _types(connections: list[Any]) -> Typestore:
 
 
 class _Said:
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, stream: BagStream) -> None:
+        self._stream = stream
         self._labels: tuple[str, ...] = ()
         self._recognitions: list[Recognition] = []
         self._delays: list[float] = []  # s, of the recognitions
@@ -123,40 +123,41 @@ class _Said:
             self._labels = tuple(dict.fromkeys((*self._labels, *message.labels)))
         else:
             for status in message.status:
-                if status.name.lstrip("/").startswith(f"{self._job.topic.lstrip('/')}:"):
+                if status.name.lstrip("/").startswith(f"{self._stream.topic.lstrip('/')}:"):
                     values = {entry.key: entry.value for entry in status.values}
                     self._values = values if values.get("state") == "active" else self._values
 
-    def outcome(self) -> Outcome:
-        job, faults = self._job, []
+    def result(self) -> StreamResult:
+        stream, faults = self._stream, []
         if len(self._recognitions) < 2:
-            text = f"{job.topic}: {len(self._recognitions)} recognitions, too few to measure anything"
-            return Outcome(job, faults=(Fault(job.bag, text, fatal=True),))
+            text = f"{stream.topic}: {len(self._recognitions)} recognitions, too few to measure anything"
+            return StreamResult(stream, faults=(BagFault(stream.bag, text, fatal=True),))
         if not self._labels:
-            faults.append(f"{job.topic}: no labels were recorded; those that were named count")
+            faults.append(f"{stream.topic}: no labels were recorded; those that were named count")
             named = {entry.label for recognition in self._recognitions for entry in recognition.scores}
             self._labels = tuple(sorted(named | {event.label for event in self._events if event.label}))
         labels = tuple(label for label in self._labels if label != OTHER)
         delay = float(np.median(self._delays))
         one_clock = 0 <= delay < _ONE_CLOCK
         if not one_clock:
-            faults.append(f"{job.topic}: images and recorder have different clocks, so delays leave out the computing")
+            text = "images and recorder have different clocks, so delays leave out the computing time"
+            faults.append(f"{stream.topic}: {text}")
         listed = min((len(r.scores) for r in self._recognitions if r.scores), default=len(labels))
         if listed < len(labels):
             faults.append(
-                f"{job.topic}: recognitions list {listed} of {len(labels)} scores, so figures of frames are lower "
+                f"{stream.topic}: recognitions list {listed} of {len(labels)} scores, so figures of frames are lower "
                 f"bounds; run the recogniser with top_k:={len(self._labels)}"
             )
         tracks = self._tracks(labels, one_clock, faults)
         if not tracks:
-            faults.append(f"{job.topic}: too few recognitions to measure anything")
+            faults.append(f"{stream.topic}: too few recognitions to measure anything")
         latency = np.array(self._delays if one_clock else [], np.float32) * 1e3
-        return Outcome(
-            job,
+        return StreamResult(
+            stream,
             labels,
-            job.origin or self._recognitions[0].stamp,
+            stream.origin or self._recognitions[0].stamp,
             tuple(tracks),
-            tuple(Fault(job.bag, text, fatal=not tracks) for text in faults),
+            tuple(BagFault(stream.bag, text, fatal=not tracks) for text in faults),
             {cause: self._count(key) for cause, key in _DROPS.items() if key in self._values},
             {
                 key[len("resets: ") :]: int(value)
@@ -172,13 +173,13 @@ class _Said:
         return int(value) if value.isdecimal() else 0
 
     def _tracks(self, labels: tuple[str, ...], one_clock: bool, faults: list[str]) -> list[Track]:
-        """Stretches of growing stamps; an event belongs to the stretch in which it was told."""
+        """Runs of growing stamps; an event belongs to the run in which it was published."""
         stretches: list[list[Recognition]] = [[]]
         for recognition in self._recognitions:
             if stretches[-1] and recognition.stamp <= stretches[-1][-1].stamp:
                 back = (stretches[-1][-1].stamp - recognition.stamp) / SECOND
                 faults.append(
-                    f"{self._job.topic}: stamps jump back by {back:.1f} s; what follows counts as another pass"
+                    f"{self._stream.topic}: stamps jump back by {back:.1f} s; what follows counts as another pass"
                 )
                 stretches.append([])
             stretches[-1].append(recognition)
@@ -191,7 +192,7 @@ class _Said:
             mine = left if last else _until_back(left)
             left = left[len(mine) :]
             if len(builder) > 1:
-                closed = _closed(mine, stretch[-1].stamp, faults, self._job.topic)
+                closed = _closed(mine, stretch[-1].stamp, faults, self._stream.topic)
                 told = predicted_events(closed, self._delay if one_clock else lambda event: 0)
                 tracks.append(builder.build(told))
         return tracks

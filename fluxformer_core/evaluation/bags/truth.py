@@ -10,7 +10,7 @@ from fluxformer_core.data.labels import LabelMap
 from fluxformer_core.data.lists import read_rows, read_time
 from fluxformer_core.data.recordings import SINCE_1970
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.evaluation.bags.finding import Fault, Job
+from fluxformer_core.evaluation.bags.finding import BagFault, BagStream
 from fluxformer_core.evaluation.metrics.intervals import Interval
 from fluxformer_core.types import SECOND
 
@@ -22,7 +22,7 @@ OPEN = "?"
 
 
 @dataclass(frozen=True)
-class Line:
+class TruthLine:
     """One line of a truth file. Times are ns, from the first image or, beyond SINCE_1970, stamps."""
 
     bag: str  # as it is written
@@ -43,23 +43,23 @@ class Line:
 class Truth:
     """The lines of all truth files, by the names of the bags that are evaluated."""
 
-    lines: Mapping[str, tuple[Line, ...]]
+    lines: Mapping[str, tuple[TruthLine, ...]]
     strangers: tuple[str, ...]  # bags in the files that are not evaluated
 
     def topics(self) -> dict[str, frozenset[str]]:
         """The topics that the truth names, of each bag."""
         return {bag: frozenset(line.topic for line in lines if line.topic) for bag, lines in self.lines.items()}
 
-    def of(self, job: Job) -> tuple[Line, ...] | None:
+    def of(self, stream: BagStream) -> tuple[TruthLine, ...] | None:
         """What is said about a stream; None: its bag is not in the truth."""
-        lines = self.lines.get(job.bag)
-        topic = job.of_topic if job.results else job.topic
+        lines = self.lines.get(stream.bag)
+        topic = stream.of_topic if stream.recorded else stream.topic
         return None if lines is None else tuple(line for line in lines if line.topic in ("", topic) or not topic)
 
 
 def read_truth(
     files: Sequence[Path], bags: Mapping[str, Path], played: Mapping[str, str], labels: LabelMap | None = None
-) -> tuple[Truth, list[Fault]]:
+) -> tuple[Truth, list[BagFault]]:
     """Read truth files and find out which bag each line is about.
 
     A line's bag is a path from its file's folder, or a bag's name. Results belong to the bag that was played, too.
@@ -77,14 +77,14 @@ def read_truth(
         ConfigError: if a file cannot be read or has a line that cannot be used: which and why.
     """
     places = {path.resolve(): name for name, path in bags.items()}
-    lines: dict[str, list[Line]] = {}
+    lines: dict[str, list[TruthLine]] = {}
     strangers: list[str] = []
-    faults: list[Fault] = []
+    faults: list[BagFault] = []
     for file in files:
         rows = _read(file)
         if not rows:
             text = "it has no line: write one with the bag's name alone if nothing is performed in it"
-            faults.append(Fault(file.name, text, fatal=True))
+            faults.append(BagFault(file.name, text, fatal=True))
         for line in _renamed(rows, labels):
             about = _about(line, places, played)
             if not about:
@@ -94,7 +94,7 @@ def read_truth(
     return Truth({name: tuple(found) for name, found in lines.items()}, tuple(dict.fromkeys(strangers))), faults
 
 
-def intervals(lines: Iterable[Line], first: int, last: int, origin: int) -> tuple[list[Interval], list[Line]]:
+def intervals(lines: Iterable[TruthLine], first: int, last: int, origin: int) -> tuple[list[Interval], list[TruthLine]]:
     """The actions that are performed in a stretch of a stream, as far as it shows them.
 
     Args:
@@ -107,7 +107,7 @@ def intervals(lines: Iterable[Line], first: int, last: int, origin: int) -> tupl
         The intervals that the stretch shows something of, and the lines that it shows nothing of.
     """
     found: list[Interval] = []
-    outside: list[Line] = []
+    outside: list[TruthLine] = []
     for line in lines:
         if not line.label:
             continue
@@ -122,7 +122,7 @@ def intervals(lines: Iterable[Line], first: int, last: int, origin: int) -> tupl
     return sorted(set(found)), outside
 
 
-def _about(line: Line, places: Mapping[Path, str], played: Mapping[str, str]) -> set[str]:
+def _about(line: TruthLine, places: Mapping[Path, str], played: Mapping[str, str]) -> set[str]:
     """Names of the bags that a line is about."""
     short = Path(line.bag).name
     replayed = {name for name, source in played.items() if source and source == short}
@@ -137,7 +137,7 @@ def _about(line: Line, places: Mapping[Path, str], played: Mapping[str, str]) ->
     return alike | replayed
 
 
-def _read(file: Path) -> list[Line]:
+def _read(file: Path) -> list[TruthLine]:
     rows = read_rows(file)
     if not rows:
         return []
@@ -155,7 +155,7 @@ def _read(file: Path) -> list[Line]:
     return lines
 
 
-def _line(row: Mapping[str, str], folder: Path) -> Line:
+def _line(row: Mapping[str, str], folder: Path) -> TruthLine:
     bag, label = row["bag"], row["label"]
     start, end = (read_time(row.get(column, ""), column) for column in ("start", "end"))
     if not bag:
@@ -166,10 +166,10 @@ def _line(row: Mapping[str, str], folder: Path) -> Line:
         raise ConfigError("label must not be empty, unless start and end are: then nothing is performed in this bag")
     if start is not None and end is not None and end <= start:
         raise ConfigError(f"end ({row['end']}) must be later than start ({row['start']})")
-    return Line(bag, (folder / bag).resolve(), row.get("topic", ""), label, start, end)
+    return TruthLine(bag, (folder / bag).resolve(), row.get("topic", ""), label, start, end)
 
 
-def _renamed(lines: Iterable[Line], labels: LabelMap | None) -> list[Line]:
+def _renamed(lines: Iterable[TruthLine], labels: LabelMap | None) -> list[TruthLine]:
     if labels is None:
         return list(lines)
     found = []
@@ -178,7 +178,7 @@ def _renamed(lines: Iterable[Line], labels: LabelMap | None) -> list[Line]:
         # A bag all of whose lines are dropped is still in the truth: nothing of interest is performed in it.
         dropped = not label
         found.append(
-            Line(
+            TruthLine(
                 line.bag, line.place, line.topic, label, None if dropped else line.start, None if dropped else line.end
             )
         )

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.evaluation.metrics.earliness import frame_stages, precision_by_stage
 from fluxformer_core.evaluation.metrics.events import EventReport, score_events
-from fluxformer_core.evaluation.metrics.frames import mean_average_precision
+from fluxformer_core.evaluation.metrics.frames import frame_stages, mean_average_precision, precision_by_stage
 from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent
 from fluxformer_core.evaluation.metrics.segments import THRESHOLDS, Counts, count_segments, edit_score
 from fluxformer_core.evaluation.metrics.stream_output import frame_names, frame_truth

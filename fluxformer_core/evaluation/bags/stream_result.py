@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.evaluation.bags.finding import Fault, Job
+from fluxformer_core.evaluation.bags.finding import BagFault, BagStream
 from fluxformer_core.evaluation.metrics.intervals import PredictedEvent
 from fluxformer_core.types import SECOND, Recognition
 
@@ -23,7 +23,7 @@ class Track:
     scores: NDArray[np.float32]  # (m, labels), 0 where nothing is said
     unknown: NDArray[np.float32]  # (m,)
     events: tuple[PredictedEvent, ...]
-    spells: tuple[tuple[int, int], ...] = ()  # ns: stretches of motion, whatever it was; of results none
+    motion_segments: tuple[tuple[int, int], ...] = ()  # ns: stretches of motion, whatever it was; of results none
 
     @property
     def seconds(self) -> float:
@@ -32,14 +32,14 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StreamResult:
     """One stream, watched to its end or as far as it goes."""
 
-    job: Job
+    stream: BagStream
     labels: tuple[str, ...] = ()  # columns of the scores
     origin: int = 0  # ns: stamp of the first frame
     tracks: tuple[Track, ...] = ()  # none if there is no result
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[BagFault, ...] = ()
     drops: dict[str, int] = field(default_factory=dict)  # images that were not used, by cause
     resets: dict[str, int] = field(default_factory=dict)  # by cause
     frames: int = 0  # images seen
@@ -57,9 +57,9 @@ class Outcome:
         """How much of the camera's time was watched."""
         return sum(track.seconds for track in self.tracks)
 
-    def with_fault(self, text: str, *, fatal: bool) -> Outcome:
+    def with_fault(self, text: str, *, fatal: bool) -> StreamResult:
         """The same with one more fault."""
-        return replace(self, faults=(*self.faults, Fault(self.job.bag, text, fatal)))
+        return replace(self, faults=(*self.faults, BagFault(self.stream.bag, text, fatal)))
 
 
 class TrackBuilder:
@@ -92,7 +92,7 @@ class TrackBuilder:
         self._heads.append((recognition.stamp, recognition.state, name, recognition.unknown_score))
         self._rows.append(row)
 
-    def build(self, events: Sequence[PredictedEvent], spells: Sequence[tuple[int, int]] = ()) -> Track:
+    def build(self, events: Sequence[PredictedEvent], motion_segments: Sequence[tuple[int, int]] = ()) -> Track:
         """What was gathered, with the events and the stretches of motion of the same time."""
         stamps, states, names, unknown = zip(*self._heads, strict=True)
         return Track(
@@ -102,7 +102,7 @@ class TrackBuilder:
             np.stack(self._rows),
             np.array(unknown, np.float32),
             tuple(events),
-            tuple(spells),
+            tuple(motion_segments),
         )
 
 
