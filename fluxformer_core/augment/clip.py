@@ -13,7 +13,7 @@ from fluxformer_core.augment.filming import LIT, RATE, Take, film
 from fluxformer_core.augment.view import turn
 from fluxformer_core.data.clip_store import FLOW_STEP, Sample
 from fluxformer_core.flow.classical import DisFlow
-from fluxformer_core.stream.selectors import Selector, flow_guided
+from fluxformer_core.stream.selection import Selector, flow_guided
 
 MOVING = 0.25
 """Frame heights per second from which a frame counts as part of the action, for cutting partial ones."""

@@ -37,7 +37,7 @@ def run(arguments: Namespace) -> int:
     from fluxformer_core.cli.output import require_packages, write_text
     from fluxformer_core.data.labels import LabelMap
     from fluxformer_core.errors import ConfigError
-    from fluxformer_core.stream.recognizer import RecognizerConfig
+    from fluxformer_core.stream.config import RecognizerConfig
 
     if arguments.max_drop < 0:
         raise ConfigError("--max-drop must not be negative")

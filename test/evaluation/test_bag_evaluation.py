@@ -95,7 +95,7 @@ def test_other_thresholds_can_be_tried_and_are_told(
     assert found["figures"]["detection_rate"] == 0.0, "nothing is ever believed entirely"
     assert found["figures"]["withdrawn_per_minute"] > 0
     assert (found["settings"]["start_score"], found["settings"]["sure_score"]) == (0.4, 1.0)
-    assert found["settings"]["hold"] == 1.0, "what was left alone is told, too"
+    assert found["settings"]["max_still_time"] == 1.0, "what was left alone is told, too"
     assert "set      start_score 0.4, sure_score 1" in capsys.readouterr().out
     assert "with start_score 0.4, sure_score 1" in page.read_text()
 

@@ -107,6 +107,7 @@ class _Said:
         self._recognitions: list[Recognition] = []
         self._delays: list[float] = []  # s, of the recognitions
         self._events: list[ActionEvent] = []
+        self._last_labels: dict[int, str] = {}  # of each action instance
         self._event_delays: dict[tuple[int, int, int], int] = {}  # ns
         self._values: dict[str, str] = {}
 
@@ -116,7 +117,7 @@ class _Said:
             self._recognitions.append(_recognition(message))
             self._delays.append((received - self._recognitions[-1].stamp) / SECOND)
         elif name == "events":
-            event = _event(message)
+            event = self._event(message)
             self._events.append(event)
             self._event_delays[event.instance, event.kind, event.stamp] = received - event.stamp
         elif name == "labels":
@@ -126,6 +127,22 @@ class _Said:
                 if status.name.lstrip("/").startswith(f"{self._stream.topic.lstrip('/')}:"):
                     values = {entry.key: entry.value for entry in status.values}
                     self._values = values if values.get("state") == "active" else self._values
+
+    def _event(self, message: Any) -> ActionEvent:
+        kind, label, instance = EventKind(int(message.kind)), message.label, int(message.instance)
+        if kind is EventKind.ENDED and not label:  # version 0.1.0 wrote retractions without their label
+            kind, label = EventKind.RETRACTED, self._last_labels.get(instance, "")
+        self._last_labels[instance] = label
+        return ActionEvent(
+            _time(message.header.stamp),
+            kind,
+            label,
+            instance,
+            _time(message.start),
+            _time(message.end),
+            float(message.score),
+            message.person_id,
+        )
 
     def result(self) -> StreamResult:
         stream, faults = self._stream, []
@@ -220,7 +237,7 @@ def _closed(events: list[ActionEvent], last: int, faults: list[str], topic: str)
             open_[event.instance] = event
         elif event.instance not in open_:
             continue
-        elif event.kind is EventKind.ENDED:
+        elif event.kind in (EventKind.ENDED, EventKind.RETRACTED):
             del open_[event.instance]
         kept.append(event)
     if open_:
@@ -246,18 +263,5 @@ def _recognition(message: Any) -> Recognition:
         float(message.unknown_score),
         float(message.motion),
         int(message.frames_in_window),
-        message.person_id,
-    )
-
-
-def _event(message: Any) -> ActionEvent:
-    return ActionEvent(
-        _time(message.header.stamp),
-        EventKind(int(message.kind)),
-        message.label,
-        int(message.instance),
-        _time(message.start),
-        _time(message.end),
-        float(message.score),
         message.person_id,
     )

@@ -22,8 +22,9 @@ from fluxformer_core.evaluation.bags.stream_result import StreamResult, Track, T
 from fluxformer_core.evaluation.metrics.stream_output import predicted_events
 from fluxformer_core.io.sources import bag as bag_source
 from fluxformer_core.io.sources.bag import BagSource
-from fluxformer_core.stream.motion import Spell
-from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig, ResetCause
+from fluxformer_core.stream.config import RecognizerConfig
+from fluxformer_core.stream.motion import MotionSegment
+from fluxformer_core.stream.recognizer import Recognizer, ResetCause
 from fluxformer_core.types import OTHER, SECOND, ActionEvent
 
 _BEAT = 64  # frames between two progress reports
@@ -75,7 +76,7 @@ class _Watch:
         self._events: list[ActionEvent] = []
         self._tracks: list[Track] = []
         self._faults: list[str] = []
-        self._spells: list[Spell] = []
+        self._segments: list[MotionSegment] = []
         self._push: list[float] = []  # ms
         self._refused = 0
         self._origin: int | None = None
@@ -107,9 +108,9 @@ class _Watch:
                 self._push.append(taken * 1e3)
             if said is not None:
                 self._builder.add(said)
-            spell = self._recognizer.spell
-            if spell is not None and not (self._spells and self._spells[-1] is spell):
-                self._spells.append(spell)
+            segment = self._recognizer.segment
+            if segment is not None and not (self._segments and self._segments[-1] is segment):
+                self._segments.append(segment)
             self._newest = frame.stamp
         self._events += self._recognizer.close()
         self._end_track()
@@ -128,9 +129,9 @@ class _Watch:
 
     def _end_track(self) -> None:
         if len(self._builder) > 1:
-            motion_segments = [(spell.start, spell.last_motion) for spell in self._spells]
+            motion_segments = [(segment.start, segment.last_motion) for segment in self._segments]
             self._tracks.append(self._builder.build(predicted_events(self._events), motion_segments))
-        self._builder, self._events, self._spells = TrackBuilder(self._labels), [], []
+        self._builder, self._events, self._segments = TrackBuilder(self._labels), [], []
 
     def result(self, source: BagSource) -> StreamResult:
         counters = self._recognizer.counters

@@ -19,7 +19,7 @@ from fluxformer_core.evaluation.metrics.clips import ClipReport
 from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent
 from fluxformer_core.evaluation.report.thumbnails import Stretch, jpeg, strips
 from fluxformer_core.flow.colours import flow_colours
-from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.stream.selection import SELECTORS
 from fluxformer_core.types import SECOND, ClipSpec
 
 MOST = 10
