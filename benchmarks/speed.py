@@ -32,10 +32,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fluxformer_core.backends.base import DTYPES, Engine, Order, tensors_of
-from fluxformer_core.backends.opening import open_engine
-from fluxformer_core.backends.parity import deviation
-from fluxformer_core.backends.registry import list_backends
+from fluxformer_core.backends.base import DTYPES, BuildRequest, LoadedNet, list_backends, tensors_of
+from fluxformer_core.backends.opening import open_net
+from fluxformer_core.backends.parity import measure_parity
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.errors import BackendError
 from fluxformer_core.evaluation.bags.watch import peak_memory
@@ -45,7 +44,7 @@ from fluxformer_core.evaluation.speed.stages import time_stages
 from fluxformer_core.models.fluxformer.attention import PoolingAttention
 from fluxformer_core.models.fluxformer.fluxformer import Fluxformer
 from fluxformer_core.models.gmflow.gmflow import GMFlow, GMFlowConfig
-from fluxformer_core.stream.inference import performed
+from fluxformer_core.stream.trial_clips import performed
 
 RELEASED_FORWARD, RELEASED_PREDICTION = 47.0, 329.0
 """Products that the released implementation took, measured on a machine with 215.6 GFLOP/s on two threads."""
@@ -192,14 +191,14 @@ def parts(options: argparse.Namespace) -> dict[str, Any]:
     return {"rate": rate, "seconds": min(times), "multiply_adds": dict(needed), "parts": dict(best)}
 
 
-class Direct(Engine):
+class Direct(LoadedNet):
     """A net on the GPU without a graph, perhaps compiled, called as an engine."""
 
-    def __init__(self, order: Order, *, compiled: bool) -> None:
-        super().__init__("compile" if compiled else "eager", order, torch.cuda.get_device_name(), order.batch)
-        net: nn.Module = order.net().eval().to("cuda", DTYPES[order.precision])
+    def __init__(self, request: BuildRequest, *, compiled: bool) -> None:
+        super().__init__("compile" if compiled else "eager", request, torch.cuda.get_device_name(), request.batch)
+        net: nn.Module = request.net().eval().to("cuda", DTYPES[request.precision])
         self._net: Callable[..., object] = torch.compile(net, mode="reduce-overhead") if compiled else net
-        self._dtype = DTYPES[order.precision]
+        self._dtype = DTYPES[request.precision]
 
     def _run(self, inputs: Inputs) -> Inputs:
         outputs = tensors_of(self._net(*(x.to("cuda", self._dtype) for x in inputs)))
@@ -237,27 +236,27 @@ def gpu(options: argparse.Namespace) -> dict[str, Any]:
         shapes = tuple(tuple(x.shape) for x in inputs[0])
         for way in ("eager", "graph", "compile"):
             for precision in options.precisions:
-                order = Order(name, "", make, shapes, lambda inputs=inputs: inputs, precision)
-                opening = partial(_open, order, way, inputs[0])
+                request = BuildRequest(name, "", make, shapes, lambda inputs=inputs: inputs, precision)
+                opening = partial(_open, request, way, inputs[0])
                 try:
-                    engines: list[Engine] = []
+                    engines: list[LoadedNet] = []
                     ready = seconds_of(lambda opening=opening, engines=engines: engines.append(opening()))
                     times = Timing.measure(lambda run=engines[0], given=inputs[0]: run(*given), options.rounds)
-                    found = deviation(engines[0], lambda *given, known=outputs: known[id(given[0])], inputs)
+                    found = measure_parity(engines[0], lambda *given, known=outputs: known[id(given[0])], inputs)
                 except (BackendError, RuntimeError) as error:
                     print(f"{name:18}{precision:6}{way:9}  {str(error).splitlines()[0]}", flush=True)
                     continue
                 rows.append({"model": name, "precision": precision, "way": way, "ready": ready, **asdict(times)}
                             | {"rate": needed / times.best, **asdict(found)})  # fmt: skip
                 print(f"{name:18}{precision:6}{way:9}{ready:>8.1f}{1e3 * times.best:>9.2f}{1e3 * times.middle:>8.2f}"
-                      f"{needed / times.best / 1e9:>9.0f}{found.largest:>12.1e}{found.agreement:>12.0%}",
-                      flush=True)  # fmt: skip
+                      f"{needed / times.best / 1e9:>9.0f}{found.max_relative_difference:>12.1e}"
+                      f"{found.same_label:>12.0%}", flush=True)  # fmt: skip
                 torch.cuda.empty_cache()
     return {"device": torch.cuda.get_device_name(), "rows": rows}
 
 
-def _open(order: Order, way: str, clip: Inputs) -> Engine:
-    engine = open_engine(order, "cuda", tolerance=1.0) if way == "graph" else Direct(order, compiled=way == "compile")
+def _open(request: BuildRequest, way: str, clip: Inputs) -> LoadedNet:
+    engine = open_net(request, "cuda", tolerance=1.0) if way == "graph" else Direct(request, compiled=way == "compile")
     engine(*clip)
     return engine
 

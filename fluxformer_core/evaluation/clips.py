@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fluxformer_core.backends.base import BackendName, Precision
+from fluxformer_core.backends.base import BackendName, InferencePrecision
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.data.assembly import Selection, Source, build_stores, read_sources
 from fluxformer_core.data.clip_store import ClipStore
@@ -19,7 +19,7 @@ from fluxformer_core.evaluation.metrics.seeds import MeanAndStd, mean_and_std, r
 from fluxformer_core.evaluation.report.mistakes import ClipMistake, worst_clip_mistakes
 from fluxformer_core.evaluation.speed.latency import Latency, measure_latency
 from fluxformer_core.evaluation.speed.machine import Machine, this_machine
-from fluxformer_core.stream.inference import open_model
+from fluxformer_core.stream.load import open_model
 from fluxformer_core.training.train import predict
 from fluxformer_core.types import ClipSpec
 
@@ -99,7 +99,7 @@ def evaluate_clips(
     restrict: bool = False,
     flow: str = "",
     backend: BackendName = "torch",
-    precision: Precision = "fp32",
+    precision: InferencePrecision = "fp32",
     cache: str | Path = ".cache/clips",
     workers: int = 0,
 ) -> ClipEvaluation:
@@ -196,7 +196,7 @@ def _evaluate(
     restrict: bool,
     flow: str,
     backend: BackendName,
-    precision: Precision,
+    precision: InferencePrecision,
 ) -> ModelResult:
     """Classify every recording of a store once.
 

@@ -15,7 +15,7 @@ class Ensemble(nn.Module):
 
     Members that were trained from different random weights agree on what they learnt, and less on what they did not.
     Unlike in the paper, logits are averaged and not probabilities: a member that is sure need not wait for one that is
-    not yet. What it brings is in docs/decisions.md.
+    not yet. What it brings is in docs/measurements/decisions.md.
 
     Args:
         members: nets of the same labels, which take the same clip.

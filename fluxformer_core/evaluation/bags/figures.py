@@ -74,7 +74,7 @@ class LabelFigures:
 
 @dataclass(frozen=True)
 class BagFigures:
-    """All figures of some streams together."""
+    """All figures of some streams together; docs/usage/evaluation.md defines each figure."""
 
     report: StreamReport
     accuracy: ActionAccuracy

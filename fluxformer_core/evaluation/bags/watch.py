@@ -23,8 +23,9 @@ from fluxformer_core.evaluation.metrics.stream_output import predicted_events
 from fluxformer_core.io.sources import bag as bag_source
 from fluxformer_core.io.sources.bag import BagSource
 from fluxformer_core.stream.config import RecognizerConfig
+from fluxformer_core.stream.counters import ResetCause
 from fluxformer_core.stream.motion import MotionSegment
-from fluxformer_core.stream.recognizer import Recognizer, ResetCause
+from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import OTHER, SECOND, ActionEvent
 
 _BEAT = 64  # frames between two progress reports
@@ -71,7 +72,7 @@ class _Watch:
         config = replace(config, top_k=len(bundle.labels) + len(bundle.enrolled))  # figures of frames need every score
         self._stream = stream
         self._recognizer = Recognizer(bundle, config, flow=flow)
-        self._labels = tuple(label for label in self._recognizer.labels if label != OTHER)
+        self._labels = tuple(label for label in self._recognizer.model.labels if label != OTHER)
         self._builder = TrackBuilder(self._labels)
         self._events: list[ActionEvent] = []
         self._tracks: list[Track] = []
@@ -85,7 +86,7 @@ class _Watch:
         self.frames = 0
 
     def follow(self, source: BagSource, beat: Callable[[int], object]) -> None:
-        self._recognizer.warm_up()
+        self._recognizer.model.warm_up()
         for frame in source:
             self.frames += 1
             if self.frames % _BEAT == 0:
@@ -108,7 +109,7 @@ class _Watch:
                 self._push.append(taken * 1e3)
             if said is not None:
                 self._builder.add(said)
-            segment = self._recognizer.segment
+            segment = self._recognizer.scene.segment
             if segment is not None and not (self._segments and self._segments[-1] is segment):
                 self._segments.append(segment)
             self._newest = frame.stamp

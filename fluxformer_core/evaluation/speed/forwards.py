@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from fluxformer_core.backends.base import Engine, Precision
-from fluxformer_core.backends.parity import deviation
+from fluxformer_core.backends.base import InferencePrecision, LoadedNet
+from fluxformer_core.backends.parity import measure_parity
 from fluxformer_core.bundle import Bundle, Metadata
 from fluxformer_core.errors import BackendError, ConfigError
 from fluxformer_core.evaluation.speed.machine import MachineLimits, Timing, product, seconds_of
 from fluxformer_core.models.cost import count_multiply_adds
 from fluxformer_core.models.registry import clip_spec, create_model, model_config
-from fluxformer_core.stream.inference import open_model, trial_clips
+from fluxformer_core.stream.load import open_model
+from fluxformer_core.stream.trial_clips import trial_clips
 
 LABELS = 400
 """Labels of models with random weights, as many as Kinetics-400 has."""
@@ -26,14 +27,14 @@ class ForwardTime:
 
     model: str
     backend: str
-    precision: Precision
+    precision: InferencePrecision
     device: str = ""
     reason: str = ""  # why there are no figures
     multiply_adds: int = 0
     seconds: Timing | None = None
     products: float = 0.0  # best forward over PyTorch's best float32 product of SIDE x SIDE matrices
     share: float | None = None  # of the rate of the processor's fastest product in this precision; None: on a GPU
-    away: float = 0.0  # largest relative difference to the eager float32 model
+    away: float = 0.0  # see `measure_parity`: difference to the eager float32 model
     agreement: float = 0.0  # share of the clips with the same best label
 
 
@@ -70,7 +71,7 @@ def multiply_adds(bundle: Bundle) -> int:
 def time_forwards(
     bundle: Bundle,
     backends: Sequence[str],
-    precisions: Sequence[Precision],
+    precisions: Sequence[InferencePrecision],
     limits: MachineLimits,
     *,
     rounds: int,
@@ -98,7 +99,7 @@ def time_forwards(
                 continue
             seconds, best_product = _alternate(engine, clips[0], rounds)
             share = needed / seconds.best / limits.fastest[precision] if engine.device == "cpu" else None
-            found = deviation(engine, exact, clips)
+            found = measure_parity(engine, exact, clips)
             yield ForwardTime(
                 bundle.name,
                 engine.backend,
@@ -109,12 +110,12 @@ def time_forwards(
                 seconds,
                 seconds.best / best_product,
                 share,
-                found.largest,
-                found.agreement,
+                found.max_relative_difference,
+                found.same_label,
             )
 
 
-def _alternate(engine: Engine, clip: tuple[torch.Tensor, ...], rounds: int) -> tuple[Timing, float]:
+def _alternate(engine: LoadedNet, clip: tuple[torch.Tensor, ...], rounds: int) -> tuple[Timing, float]:
     """Times of the forward pass, and seconds of the best product."""
     multiply = product()
     for work in (multiply, lambda: engine(*clip), lambda: engine(*clip)):

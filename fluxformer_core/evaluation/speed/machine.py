@@ -12,7 +12,7 @@ from statistics import median
 
 import torch
 
-from fluxformer_core.backends.base import DTYPES, Precision
+from fluxformer_core.backends.base import DTYPES, InferencePrecision
 
 SIDE = 2048
 """Size of the square matrices whose product measures the processor: 8.6 G multiply-adds."""
@@ -80,13 +80,13 @@ def seconds_of(work: Callable[[], object]) -> float:
 class MachineLimits:
     """Highest measured rates. The best of several runs counts: other work on the machine only slows a run down."""
 
-    product: dict[Precision, float]  # multiply-adds per second of PyTorch's square matrix product
-    fastest: dict[Precision, float]  # of the fastest product in at least this precision, by any library
+    product: dict[InferencePrecision, float]  # multiply-adds per second of PyTorch's square matrix product
+    fastest: dict[InferencePrecision, float]  # of the fastest product in at least this precision, by any library
     bandwidth: float  # bytes read and written per second by a copy of large memory
     threads: int
 
 
-def product(precision: Precision = "fp32", side: int = SIDE, *, onednn: bool = False) -> Callable[[], object]:
+def product(precision: InferencePrecision = "fp32", side: int = SIDE, *, onednn: bool = False) -> Callable[[], object]:
     """A function that multiplies two square matrices on the CPU.
 
     Args:
@@ -123,7 +123,7 @@ def measure_limits(rounds: int = 5) -> MachineLimits:
     return MachineLimits(products, fastest, 2 * 4 * _COPIED / copy.best, torch.get_num_threads())
 
 
-def _product_rate(precision: Precision, rounds: int, *, onednn: bool = False) -> float:
+def _product_rate(precision: InferencePrecision, rounds: int, *, onednn: bool = False) -> float:
     """Multiply-adds per second; of smaller matrices where the precision is emulated."""
     trial = Timing.measure(product(precision, SIDE // 4, onednn=onednn), 1)
     side = SIDE if trial.best * 64 * rounds < _PATIENCE else SIDE // 4
