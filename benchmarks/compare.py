@@ -38,12 +38,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fluxformer_core.actor import ACTIONS
-from fluxformer_core.augment.clip import take, whole_clip
+from fluxformer_core.augment.augment_clip import augment_clip
 from fluxformer_core.augment.config import AugmentConfig
-from fluxformer_core.augment.filming import film
+from fluxformer_core.augment.training_clip import raw_clip, whole_clip
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.data.clip_store import ActorClip, ClipStore
-from fluxformer_core.data.labels import LabelMap, mirrored
+from fluxformer_core.data.labels import LabelMap
 from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import Recording, chosen
 from fluxformer_core.evaluation.bags.watch import peak_memory
@@ -53,16 +53,16 @@ from fluxformer_core.models.cost import count_multiply_adds, count_parameters
 from fluxformer_core.models.registry import clip_spec, create_model
 from fluxformer_core.stream.clip import encode_flow, normalise_rgb
 from fluxformer_core.stream.selection import SELECTORS
+from fluxformer_core.training.joining import start_from
 from fluxformer_core.training.recipe import TrainConfig
 from fluxformer_core.training.train import accuracy, train
-from fluxformer_core.training.transfer import start_from
 from fluxformer_core.types import OTHER, ClipSpec, FramingName
 
 UNSEEN = 1_000_000
 """Seeds of the actor from here on are used by no training."""
 
 RENDERED = replace(
-    AugmentConfig(), scale=(1.0, 1.0), aspect=0.0, shift=0.0, rotation=0.0, tempo=(1.0, 1.0), dressed=1.0
+    AugmentConfig(), scale=(1.0, 1.0), aspect=0.0, shift=0.0, rotation=0.0, tempo=(1.0, 1.0), colourised=1.0
 )
 """Colour images instead of depth; neither view nor speed changes."""
 
@@ -162,7 +162,7 @@ def compare(variants: Sequence[Variant], options: argparse.Namespace) -> None:
     rounds = _rounds(recordings, options)
     labels = tuple(sorted({r.label for _, known, _, _ in rounds for r in known}))
     # A short training has no time to learn from depth rendered as colour, so depth stays depth.
-    augment = replace(AugmentConfig(), dressed=0.0, walled=0.0, partial=0.2, flip=0.0)
+    augment = replace(AugmentConfig(), colourised=0.0, with_background=0.0, partial=0.2, flip=0.0)
     if options.mode == "transfer":
         augment = AugmentConfig()
     recipe = TrainConfig(epochs=options.epochs, mixup=0.3, augment=augment)
@@ -203,8 +203,7 @@ def _rounds(
 
 def _top1(variant: Variant, known: ClipStore, held: ClipStore, recipe: TrainConfig) -> float:
     torch.manual_seed(recipe.seed)
-    partner, fixed = mirrored(known.labels)
-    trained = train(variant.create(known.labels), [known], variant.spec, partner, recipe, fixed=fixed)
+    trained = train(variant.create(known.labels), [known], variant.spec, recipe)
     return accuracy(trained.model, held, variant.spec)
 
 
@@ -263,7 +262,7 @@ def _right(bundle: Bundle, store: ClipStore, seed: int | None) -> Iterator[NDArr
             clip = whole_clip(sample, spec.frames, SELECTORS[spec.selection])[:2]
         else:
             indices = SELECTORS[spec.selection](sample, spec.frames).indices
-            clip = film(take(sample, indices), RENDERED, np.random.default_rng([seed, i]))
+            clip = augment_clip(raw_clip(sample, indices), RENDERED, np.random.default_rng([seed, i]))
         frames, flow = (torch.from_numpy(part) for part in clip)
         logits = model(normalise_rgb(frames, spec)[None], encode_flow(flow, spec)[None]).logits
         yield np.array([int(logits.argmax()) == truth])

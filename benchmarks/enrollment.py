@@ -28,7 +28,7 @@ from fluxformer_core.enrollment.examples import VARIATIONS, Example, Variation, 
 from fluxformer_core.enrollment.teaching import EnrollmentResult, teach
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.taught import KnownActions, TaughtActions
-from fluxformer_core.training.known_statistics import known_statistics
+from fluxformer_core.training.calibration import known_statistics
 
 UNKNOWN = ("bowling", "draw_x", "knock", "squat", "tennis_swing")
 """The actions that are taught; the same that benchmarks/streams.py leaves unknown."""

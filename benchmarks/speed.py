@@ -272,7 +272,7 @@ def main() -> None:
     modes = {"released": released, "parts": parts, "gpu": gpu}
     parser.add_argument("mode", choices=modes)
     parser.add_argument("--models", nargs="+", metavar="NAME", help="(default: fluxformer_b; gpu: all and gmflow)")
-    parser.add_argument("--duplex-stages", type=int, default=4, metavar="N", help="of fluxformer_b (default: %(default)s)")
+    parser.add_argument("--duplex-stages", type=int, default=4, metavar="N", help="of fluxformer_b (%(default)s)")
     parser.add_argument("--backends", nargs="+", choices=list_backends()[1:], default=list_backends()[1:])
     parser.add_argument("--precisions", nargs="+", choices=list(DTYPES), default=list(DTYPES))
     parser.add_argument("--threads", type=int, default=2, help="processor threads (default: %(default)s)")

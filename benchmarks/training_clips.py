@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxformer_core.actor import ACTIONS
-from fluxformer_core.augment.clip import training_clip
 from fluxformer_core.augment.config import AugmentConfig
-from fluxformer_core.augment.other import OtherClips
-from fluxformer_core.data.assembly import Selection, build_stores, read_sources
+from fluxformer_core.augment.other_clips import OtherClips
+from fluxformer_core.augment.pair_flow import PairFlow
+from fluxformer_core.augment.training_clip import training_clip
+from fluxformer_core.data.assembly import RecordingFilter, build_stores, read_sources
 from fluxformer_core.data.clip_store import ClipStore
-from fluxformer_core.data.labels import mirrored
+from fluxformer_core.data.label_table import read_label_table
 from fluxformer_core.flow.colours import flow_colours
 from fluxformer_core.types import OTHER, ClipSpec
 
@@ -38,7 +39,7 @@ def clips(
     """Random clips, and the ms of processor time that each took."""
     others = OtherClips(stores)
     labels = stores[0].labels
-    partner, _ = mirrored(labels)
+    mirror_of, pair_flow = read_label_table().mirrors(labels)[0], PairFlow(spec.flow)
     while True:
         store = stores[int(rng.integers(len(stores)))]
         sample = store[int(rng.integers(len(store)))]
@@ -47,7 +48,7 @@ def clips(
             frames, flow = others.draw(spec.frames, config, rng)
             name = OTHER
         else:
-            frames, flow, label = training_clip(sample, spec.frames, partner, config, rng)
+            frames, flow, label = training_clip(sample, spec.frames, mirror_of, config, rng, pair_flow=pair_flow)
             name = labels[label]
         yield (frames, flow, name), 1e3 * (time.process_time() - begin)
 
@@ -73,7 +74,7 @@ def main() -> None:
     parser.add_argument("--labels", nargs="+", default=list(ACTIONS), help="of the actor, without data")
     parser.add_argument("--actor", type=int, default=2, help="rendered clips per label (default: %(default)s)")
     parser.add_argument("--other", type=float, default=0.2, help="share of clips of nothing (default: %(default)s)")
-    parser.add_argument("--dressed", type=float, help="share of depth clips shown in colour")
+    parser.add_argument("--colourised", type=float, help="share of depth clips shown in colour")
     parser.add_argument("--backgrounds", nargs="+", default=[])
     parser.add_argument("--clips", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
@@ -82,14 +83,14 @@ def main() -> None:
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     spec = ClipSpec()
-    chosen = Selection(tuple(arguments.splits), tuple(arguments.subjects))
+    chosen = RecordingFilter(tuple(arguments.splits), tuple(arguments.subjects))
     sources = read_sources(arguments.data, arguments.media, arguments.depth, chosen, None) if arguments.data else []
     found = {recording.label for source in sources for recording in source.train}
     labels = tuple(sorted(found)) if found else tuple(arguments.labels)
     stores, _ = build_stores(sources, labels, spec, arguments.cache, actor=arguments.actor, seed=arguments.seed)
     config = replace(AugmentConfig(), other=arguments.other, backgrounds=tuple(arguments.backgrounds))
-    if arguments.dressed is not None:
-        config = replace(config, dressed=arguments.dressed)
+    if arguments.colourised is not None:
+        config = replace(config, colourised=arguments.colourised)
     drawn = clips(stores, spec, config, np.random.default_rng(arguments.seed))
     next(drawn)  # paints the backgrounds, which is done once
     strips, costs = [], []

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def treacherous(item: str, beat: Callable[[], None]) -> str:
+def crashing_worker(item: str, beat: Callable[[], None]) -> str:
     """Crash, hang, or do as asked."""
     if item == "crash":
         os.abort()
@@ -18,7 +18,7 @@ def treacherous(item: str, beat: Callable[[], None]) -> str:
     return item.upper()
 
 
-class TreacherousWatcher:
+class CrashingWatcher:
     """Stands for a Watcher that is killed in the middle of the bag named crash."""
 
     def watch(self, stream: Any, beat: Callable[[int], object]) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.synthetic.footage import RATE, SIDE, Picture
-from fluxformer_core.augment.filming import LIT
+from fluxformer_core.augment.augment_clip import LIT
 from fluxformer_core.flow.classical import DisFlow
 
 EDGE_JITTER = 0.5

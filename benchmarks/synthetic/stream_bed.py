@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from benchmarks.synthetic import scenery
 from benchmarks.synthetic.footage import RATE, SIDE, Footage, Picture, load, nanoseconds
-from fluxformer_core.augment.other import GAITS
 from fluxformer_core.data.decoding import ActorClip
+from fluxformer_core.data.label_table import read_label_table
 from fluxformer_core.data.recordings import Recording
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.metrics.intervals import Interval
@@ -246,7 +246,8 @@ def _frames_of(clip: Recording | ActorClip, view: NDArray[np.float64]) -> Iterat
 
 def _walkers(entries: Sequence[_Entry]) -> list[_Entry]:
     """Recordings of somebody walking, or at least jogging."""
-    gaits = [entry for entry in entries if entry.clip.label in GAITS]
+    table = read_label_table()
+    gaits = [entry for entry in entries if table[entry.clip.label].gait]
     return [entry for entry in gaits if entry.clip.label == "walk"] or gaits
 
 

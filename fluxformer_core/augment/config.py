@@ -1,39 +1,57 @@
-"""How far training clips stray from the recordings."""
+"""How far training clips may differ from the recordings that they are made from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from fluxformer_core.declared import check
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(ge=0)]
+Range = tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+"""Lowest and highest value of a uniform draw."""
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Shares, ranges and limits of everything that is done to a clip."""
+    """Probabilities, ranges and limits of every change that is made to a clip.
 
-    partial: float = 0.5  # share of clips that end before the action does
-    least: float = 0.45  # of the action that a partial clip shows
-    midway: float = 0.4  # share of clips of what is done again and again that begin and end in the midst of it
-    dropped: float = 0.4  # up to this share of frames is dropped before selection, as by a slow camera
-    scale: tuple[float, float] = (0.72, 1.18)
-    aspect: float = 0.1  # relative
-    shift: float = 0.12  # of the image side
-    rotation: float = 8.0  # degrees
-    turned: float = 0.5  # share of clips, of those in depth before nothing, that are seen from another side
-    turn: float = 20.0  # degrees to the left or right, at most, and half of it from above or below
-    relief: tuple[float, float] = (0.2, 0.5)  # frame heights that the range of a recording's depth stands for
-    tempo: tuple[float, float] = (0.7, 1.4)  # factor on the flow: the same action, slower or faster
-    flip: float = 0.5  # share of clips mirrored; direction-sensitive labels change to their partner
-    crossing: float = 0.4  # share of clips of a gait in which the person goes through the picture, not on the spot
-    dressed: float = 0.5  # share of depth clips shown as a colour camera would see them; the others stay depth
-    walled: float = 0.15  # share of depth clips that stay depth but get something behind the person
-    contrast: float = 0.5  # share of depth clips that stay depth but show another range of it as black to white
-    recolour: float = 0.6  # share of clips with another exposure, contrast and white balance
-    grey: float = 0.3  # share of colour clips from a camera without colours
-    flicker: float = 0.15  # share of clips during which the light changes
-    soft: float = 0.25  # share of colour clips out of focus
-    noise: float = 0.04  # of full brightness, at most
-    flow_noise: float = 0.03  # frame heights per second, at most: error of the flow of dressed people and their place
-    restless: float = 0.3  # share of colour clips from a camera that moves
-    pan: float = 0.2  # frame heights per second, at most
-    shake: float = 0.02  # frame heights, at most
-    backgrounds: tuple[str, ...] = ()  # folders of pictures and videos that join the painted places
-    other: float = 0.1  # share of clips that show none of the actions, where the labels have a name for that
+    Raises:
+        ConfigError: if a field is outside its range.
+    """
+
+    partial: Share = 0.5  # of clips that end before the action does
+    least: Share = 0.45  # of the action that a partial clip shows
+    midway: Share = 0.4  # of the clips of a repeated action that begin and end in its midst
+    dropped: Share = 0.4  # of the frames, at most, are dropped before selection, as by a slow camera
+    scale: Range = (0.72, 1.18)
+    aspect: Amount = 0.1  # relative
+    shift: Amount = 0.12  # of the image side
+    rotation: Amount = 8.0  # degrees
+    rotated_view: Share = 0.5  # of the depth clips without a background that are seen from another side
+    view_angle: Amount = 20.0  # degrees to the left or right, at most; half of it from above or below
+    depth_relief: Range = (0.2, 0.5)  # frame heights that the range of a recording's depth stands for
+    tempo: Range = (0.7, 1.4)  # factor on the flow: the same action, slower or faster
+    flip: Share = 0.5  # of clips that are mirrored; labels with a direction change to their mirror label
+    crossing: Share = 0.4  # of the clips of a gait on the spot in which the person is moved through the picture
+    colourised: Share = 0.5  # of depth clips that are shown as a colour camera would; the others stay depth
+    with_background: Share = 0.15  # of depth clips that stay depth but get a background behind the person
+    contrast: Share = 0.5  # of depth clips that stay depth but show another range of depth as black to white
+    recolour: Share = 0.6  # of clips with another exposure, contrast and white balance
+    grey: Share = 0.3  # of colour clips from a camera without colours
+    flicker: Share = 0.15  # of clips during which the light changes
+    soft: Share = 0.25  # of colour clips out of focus
+    noise: Amount = 0.04  # of full brightness, at most
+    flow_noise: Amount = 0.03  # frame heights per second, at most: error of the flow of colourised clips
+    moving_camera: Share = 0.3  # of colour clips from a camera that moves
+    pan: Amount = 0.2  # frame heights per second, at most
+    shake: Amount = 0.02  # frame heights, at most
+    backgrounds: tuple[str, ...] = ()  # folders of pictures and videos that join the painted backgrounds
+    other: Share = 0.1  # of clips that show no known action, if `other` is among the labels
+
+    def __post_init__(self) -> None:
+        ranges = {name: getattr(self, name) for name in ("scale", "depth_relief", "tempo")}
+        check(self, [f"{name} must be (low, high), not {r}" for name, r in ranges.items() if not r[0] <= r[1]])

@@ -110,15 +110,15 @@ def _with_action(bundle: Bundle, arguments: Namespace) -> Bundle:
 def _with_statistics(bundle: Bundle, arguments: Namespace) -> Bundle:
     from dataclasses import replace
 
-    from fluxformer_core.data.assembly import Selection, build_stores, read_sources
+    from fluxformer_core.data.assembly import RecordingFilter, build_stores, read_sources
     from fluxformer_core.data.labels import LabelMap
     from fluxformer_core.errors import ConfigError
-    from fluxformer_core.training.known_statistics import known_statistics
+    from fluxformer_core.training.calibration import known_statistics
 
     if bundle.enrolled:
         raise ConfigError("enrolled actions depend on the statistics that --known replaces; forget them first")
     label_map = LabelMap.read(arguments.labels) if arguments.labels else None
-    selection = Selection(tuple(arguments.splits), tuple(arguments.subjects))
+    selection = RecordingFilter(tuple(arguments.splits), tuple(arguments.subjects))
     sources = read_sources(arguments.known, arguments.media, arguments.depth, selection, label_map)
     if foreign := sorted({r.label for source in sources for r in source.train} - set(bundle.labels)):
         raise ConfigError(f"the model does not know {', '.join(foreign)}; --labels can rename or drop them")

@@ -22,7 +22,7 @@ _UNSEEN = 1_000_000
 
 
 @dataclass(frozen=True)
-class Source:
+class RecordingSet:
     """One set of recordings."""
 
     name: str
@@ -32,7 +32,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Selection:
+class RecordingFilter:
     """Which recordings to train on and which to check on; empty lists choose all and none."""
 
     splits: tuple[str, ...] = ()
@@ -54,9 +54,9 @@ def read_sources(
     data: Sequence[Path],
     media: Sequence[str],
     depth: Sequence[str] | None,
-    selection: Selection,
+    selection: RecordingFilter,
     labels: LabelMap | None,
-) -> list[Source]:
+) -> list[RecordingSet]:
     """Read every source that the user names.
 
     Args:
@@ -81,7 +81,7 @@ def read_sources(
         recordings = read_data(path, media=folder)
         train, check = selection.divide(labels.apply(recordings) if labels else recordings)
         shown = depth is not None and (not depth or name in depth)
-        sources.append(Source(name, tuple(train), tuple(check), shown))
+        sources.append(RecordingSet(name, tuple(train), tuple(check), shown))
     if not any(source.train for source in sources):
         raise ConfigError("no recording is left: look at the splits, subjects and labels")
     if (selection.check_splits or selection.check_subjects) and not any(source.check for source in sources):
@@ -90,7 +90,7 @@ def read_sources(
 
 
 def build_stores(
-    sources: Sequence[Source],
+    sources: Sequence[RecordingSet],
     labels: Sequence[str],
     spec: ClipSpec,
     cache: Path,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +17,16 @@ from fluxformer_core.data.decoding import (
     FLOW_STEP,
     LONGEST_CLIP,
     ActorClip,
-    Job,
-    Part,
+    ClipPart,
+    DecodeJob,
     decode,
     failure_of,
     fingerprint,
     write,
 )
-from fluxformer_core.data.isolation import Failure, spread
 from fluxformer_core.data.lists import read_index
 from fluxformer_core.data.recordings import Recording
+from fluxformer_core.data.worker_processes import Failure, run_in_processes
 from fluxformer_core.errors import ConfigError, SourceError
 from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.types import OTHER, SECOND, ClipSpec
@@ -55,9 +55,10 @@ _OF_OTHER = 3  # performances of `other` for each of an action
 
 @dataclass(frozen=True)
 class Sample:
-    """A decoded clip, at the rate of the ClipSpec or, from a slower camera, at its own."""
+    """A decoded clip: frames as the recogniser admits them, at most at the rate of the ClipSpec."""
 
     label: int
+    stamps: NDArray[np.int64]  # (n,) ns, by the recording's clock
     frames: NDArray[np.uint8]  # (n, S, S, 3) RGB
     flow: NDArray[np.int8]  # (n, S, S, 2) in FLOW_STEP
     motion: NDArray[np.float32]  # (n,)
@@ -65,17 +66,20 @@ class Sample:
     descriptors: NDArray[np.float32]  # (n, d)
     depth: bool  # grey picture of depth, whose black is "no reading"
 
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Seconds since the first frame, (n,)."""
+        return np.asarray((self.stamps - self.stamps[0]) / SECOND)
+
+    @property
+    def period(self) -> int:
+        """Nanoseconds between two frames, as a rule: the median."""
+        return int(np.median(np.diff(self.stamps))) if len(self.stamps) > 1 else ClipSpec().period
+
     def at(self, kept: NDArray[np.intp]) -> Sample:
         """The clip with these frames alone, as from a camera that drops the others."""
-        return Sample(
-            self.label,
-            self.frames[kept],
-            self.flow[kept],
-            self.motion[kept],
-            self.change[kept],
-            self.descriptors[kept],
-            self.depth,
-        )
+        arrays = ("stamps", "frames", "flow", "motion", "change", "descriptors")
+        return replace(self, **{name: getattr(self, name)[kept] for name in arrays})
 
 
 def actor_clips(
@@ -215,21 +219,21 @@ def _decode_missing(
     targets: Sequence[tuple[Recording | ActorClip, Path]], spec: ClipSpec, flow: str, workers: int
 ) -> None:
     """Decode what has neither a file nor a reason why not; several clips of one recording together."""
-    wanted: dict[object, tuple[Recording | ActorClip, dict[Path, Part]]] = {}
+    wanted: dict[object, tuple[Recording | ActorClip, dict[Path, ClipPart]]] = {}
     for clip, target in targets:
         if target.exists() or failure_of(target).exists():
             continue
         if isinstance(clip, Recording):
             key: object = (clip.path, clip.topic)
-            part = Part(clip.start, clip.end, target)
+            part = ClipPart(clip.start, clip.end, target)
         else:
-            key, part = clip, Part(None, None, target)
+            key, part = clip, ClipPart(None, None, target)
         wanted.setdefault(key, (clip, {}))[1][target] = part
-    jobs = [Job(clip, tuple(parts.values()), spec, flow) for clip, parts in wanted.values()]
+    jobs = [DecodeJob(clip, tuple(parts.values()), spec, flow) for clip, parts in wanted.values()]
     if not jobs:
         return
     with tqdm(total=len(jobs), desc="decoding", unit="file", disable=None) as bar:
-        for number, result in spread(decode, jobs, workers, PATIENCE):
+        for number, result in run_in_processes(decode, jobs, workers, PATIENCE):
             if isinstance(result, Failure):
                 source = jobs[number].source
                 name = source.path if isinstance(source, Recording) else source.label

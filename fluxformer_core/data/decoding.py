@@ -30,7 +30,7 @@ LONGEST_CLIP = 512
 FLOW_STEP = 1 / 32
 """Frame heights per second that one step of the stored int8 flow stands for: it reaches to 4, beyond any clamp."""
 
-LAYOUT = 2
+LAYOUT = 3
 """Raised when what is stored changes its meaning, so that old files are not found."""
 
 _LONGEST_GAP = 3600.0  # s: a recording may pause, its clip goes on
@@ -46,7 +46,7 @@ class ActorClip:
 
 
 @dataclass(frozen=True)
-class Part:
+class ClipPart:
     """A stretch of a recording, and the file that it goes to."""
 
     start: int | None  # ns, as in Recording
@@ -55,16 +55,16 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Job:
+class DecodeJob:
     """Everything that is wanted of one recording, which is read once."""
 
     source: Recording | ActorClip  # of a recording, path and topic count
-    parts: tuple[Part, ...]
+    parts: tuple[ClipPart, ...]
     spec: ClipSpec
     flow: str  # as `create_flow` names it
 
 
-def decode(job: Job, beat: Callable[[], None]) -> list[str]:
+def decode(job: DecodeJob, beat: Callable[[], None]) -> list[str]:
     """Write the file of every part; why a part could not be had goes to a file of its own, beside it.
 
     Returns:
@@ -127,7 +127,7 @@ def fingerprint(clip: Recording | ActorClip, spec: ClipSpec, flow: str) -> str:
 class _Clip:
     """One part while the recording passes by."""
 
-    def __init__(self, part: Part, spec: ClipSpec, flow: FlowEstimator | None) -> None:
+    def __init__(self, part: ClipPart, spec: ClipSpec, flow: FlowEstimator | None) -> None:
         self.over = False
         self._part, self._spec = part, spec
         self._admission = Admission(spec, _LONGEST_GAP)
@@ -156,6 +156,7 @@ class _Clip:
             return reason
         window = self._buffer.window()
         arrays = {
+            "stamps": np.ascontiguousarray(window.stamps),
             "frames": np.ascontiguousarray(window.frames),
             "flow": np.clip(np.rint(window.flow / FLOW_STEP), -127, 127).astype(np.int8),
             "motion": np.ascontiguousarray(window.motion),
@@ -166,7 +167,7 @@ class _Clip:
         return ""
 
 
-def _images(job: Job) -> Iterator[tuple[int, NDArray[np.generic], Pixels]]:
+def _images(job: DecodeJob) -> Iterator[tuple[int, NDArray[np.generic], Pixels]]:
     clip, spec = job.source, job.spec
     if isinstance(clip, Recording):
         with open_source(clip.path, topic=clip.topic or None) as source:

@@ -1,30 +1,26 @@
-"""Names of actions: renamed, folded or dropped so that data sets fit together, and what a mirror makes of them."""
+"""The user's map of label names: labels renamed, merged or dropped, so that data sets fit together."""
 
 from __future__ import annotations
 
 import csv
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fluxformer_core.actor import FLIPPED
 from fluxformer_core.data.recordings import Recording
 from fluxformer_core.errors import ConfigError
 
-_REST = "*"  # stands for every name that the map does not list
-_MIRRORED_WORDS = {"left": "right", "right": "left", "cw": "ccw", "ccw": "cw"}
-_WORD = re.compile("[a-z]+", re.IGNORECASE)
+_REST = "*"  # the row for every name that the map does not list
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """From the data's names to those of the model.
+    """From the label names of the data to those of the model.
 
     Args:
-        names: the model's name for a name of the data; empty: such clips are left out.
-        rest: the name for all others, empty likewise; None: they keep their own.
+        names: the model's name for a name of the data; an empty name drops the clips.
+        rest: the model's name for all other names; an empty name drops the clips, None keeps their own names.
     """
 
     names: Mapping[str, str]
@@ -53,32 +49,9 @@ class LabelMap:
         return LabelMap({k: v for k, v in names.items() if k != _REST}, names.get(_REST))
 
     def apply(self, recordings: Iterable[Recording]) -> list[Recording]:
-        """The recordings under the model's names, without those that are left out."""
+        """The recordings under the model's names, without the dropped ones."""
         renamed = [
             (recording, self.names.get(recording.label, recording.label if self.rest is None else self.rest))
             for recording in recordings
         ]
         return [replace(recording, label=label) for recording, label in renamed if label]
-
-
-def mirrored(labels: Sequence[str]) -> tuple[dict[int, int], frozenset[int]]:
-    """What becomes of actions in a mirror.
-
-    Returns:
-        Class of the mirrored action where it is another one; classes that must not be mirrored because the mirrored
-        action has no label.
-    """
-    partner, fixed = {}, set()
-    for number, label in enumerate(labels):
-        other = FLIPPED.get(label) or _WORD.sub(_mirror, label)
-        if other == label:
-            continue
-        if other in labels:
-            partner[number] = labels.index(other)
-        else:
-            fixed.add(number)
-    return partner, frozenset(fixed)
-
-
-def _mirror(word: re.Match[str]) -> str:
-    return _MIRRORED_WORDS.get(word[0].lower(), word[0])

@@ -10,7 +10,7 @@ import numpy as np
 
 from fluxformer_core.backends.base import BackendName, InferencePrecision
 from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.data.assembly import Selection, Source, build_stores, read_sources
+from fluxformer_core.data.assembly import RecordingFilter, RecordingSet, build_stores, read_sources
 from fluxformer_core.data.clip_store import ClipStore
 from fluxformer_core.data.labels import LabelMap
 from fluxformer_core.errors import ConfigError
@@ -125,9 +125,9 @@ def evaluate_clips(
     """
     paths = [Path(path) for path in _several(models)] or [default_bundle_path()]
     bundles = {path: Bundle.load(path) for path in dict.fromkeys(paths)}
-    selection = Selection(tuple(splits), tuple(subjects))
+    chosen = RecordingFilter(tuple(splits), tuple(subjects))
     shows_depth = ([] if depth else None) if isinstance(depth, bool) else depth
-    sources = read_sources([Path(path) for path in _several(data)], media, shows_depth, selection, labels)
+    sources = read_sources([Path(path) for path in _several(data)], media, shows_depth, chosen, labels)
     names = tuple(sorted({recording.label for source in sources for recording in source.train}))
     for path, bundle in bundles.items():
         _answers(bundle.labels, names, path.name, restrict=restrict)  # decoding takes long: refuse before
@@ -150,8 +150,8 @@ def evaluate_clips(
     store = stores[results[0].bundle.spec]
     evaluated = EvaluatedData(
         tuple(source.name for source in sources),
-        selection.splits,
-        selection.subjects,
+        chosen.splits,
+        chosen.subjects,
         len(store),
         tuple(store.skipped),
         restrict,
@@ -182,7 +182,7 @@ def _answers(labels: Sequence[str], data: Sequence[str], file: str, *, restrict:
 
 
 def _decode(
-    sources: list[Source], labels: tuple[str, ...], spec: ClipSpec, cache: Path, flow: str, workers: int
+    sources: list[RecordingSet], labels: tuple[str, ...], spec: ClipSpec, cache: Path, flow: str, workers: int
 ) -> ClipStore:
     stores, _ = build_stores(sources, labels, spec, cache, flow=flow, workers=workers)
     return ClipStore.joined(stores)

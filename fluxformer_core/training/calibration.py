@@ -1,20 +1,34 @@
-"""Probabilities that mean what they say: one temperature for all logits (Guo et al. 2017)."""
+"""After a training: the temperature of the probabilities, and the statistics that enrolment needs."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from torch import Tensor
+import numpy as np
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import Subset
+
+from fluxformer_core.data.clip_store import ClipStore
+from fluxformer_core.enrolled import Statistics
+from fluxformer_core.enrollment.statistics import embedding_statistics
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.stream.selection import uniform
+from fluxformer_core.training.loading import EvalClips
+from fluxformer_core.training.train import outputs
+from fluxformer_core.types import OTHER, ClipSpec
 
 COLDEST, HOTTEST = 0.2, 5.0
-"""Limits of a temperature: a few clips that are all right would otherwise ask for certainty."""
+"""Limits of a temperature: a few clips that are all classified correctly would otherwise lead to a temperature of 0."""
+CLIPS = 32
+"""Clips of one label, at most, that statistics are computed from: more hardly change the result."""
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 def fit_temperature(logits: Tensor, classes: Tensor) -> float:
-    """The temperature under which clips that were not trained on are least surprising.
+    """The temperature that minimises the cross entropy of clips that were not trained on (Guo et al. 2017).
 
     The loss has a single minimum along the temperature, which golden-section search finds.
 
@@ -34,3 +48,28 @@ def fit_temperature(logits: Tensor, classes: Tensor) -> float:
         else:
             low = left
     return math.exp((low + high) / 2)
+
+
+def known_statistics(
+    model: nn.Module, stores: Sequence[ClipStore], spec: ClipSpec, *, most: int = CLIPS, workers: int = 0
+) -> Statistics:
+    """Statistics of the embeddings of whole clips; those of `other`, which is no action, are zero.
+
+    Args:
+        model: in evaluation mode.
+        stores: clips, all with the model's labels.
+        spec: clip that the model takes.
+        most: clips of one label, at most, spread evenly over all clips of the label.
+        workers: processes that prepare clips.
+
+    Raises:
+        ConfigError: if a label has no clip.
+    """
+    store = ClipStore.joined(stores)
+    wanted = [number for number, label in enumerate(store.labels) if label != OTHER]
+    found = {number: np.flatnonzero(store.classes == number) for number in wanted}
+    if missing := [store.labels[number] for number in wanted if not len(found[number])]:
+        raise ConfigError(f"there is no clip of {', '.join(missing)}, so its place in the embedding is unknown")
+    order = np.concatenate([clips[uniform(len(clips), min(most, len(clips)))] for clips in found.values()])
+    embeddings = outputs(model, Subset(EvalClips(store, spec), order.tolist()), spec, workers=workers).embedding
+    return embedding_statistics(embeddings.numpy(), store.classes[order], store.labels)

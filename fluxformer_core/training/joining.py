@@ -1,4 +1,4 @@
-"""One model of several that were trained: of the mean of their weights, or of all of them side by side."""
+"""Models to start a training from: a bundle with other labels, the mean of several bundles, an ensemble of them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.errors import ConfigError
+from fluxformer_core.models.registry import create_model
 
 _Traits = tuple[tuple[str, Callable[[Bundle], object]], ...]
 
@@ -21,18 +22,49 @@ _TRAITS: _Traits = (
 """What models that are joined must have in common."""
 
 
+@torch.no_grad()
+def start_from(bundle: Bundle, labels: Sequence[str]) -> tuple[nn.Module, tuple[str, ...]]:
+    """A model with a bundle's weights for other labels.
+
+    Args:
+        bundle: the model to start from.
+        labels: in the order of the logits; the bundle's labels keep their rows of the head, new labels get random rows.
+
+    Returns:
+        The model, and those of the labels that the bundle has.
+
+    Raises:
+        ConfigError: if the bundle is an ensemble with other labels.
+    """
+    trained = bundle.build_model()
+    if tuple(labels) == bundle.labels:
+        return trained, bundle.labels
+    if bundle.metadata.members > 1:
+        raise ConfigError("an ensemble keeps its labels: train its members for others, one by one, and join them")
+    model = create_model(bundle.name, len(labels), config=bundle.metadata.config)
+    weights = trained.state_dict()
+    new = model.state_dict()
+    known = [label for label in labels if label in bundle.labels]
+    for name in [name for name in weights if name.startswith("head.")]:
+        for label in known:
+            new[name][labels.index(label)] = weights[name][bundle.labels.index(label)]
+        weights[name] = new[name]
+    model.load_state_dict(weights)
+    return model, tuple(known)
+
+
 def mean_of(bundles: Sequence[Bundle]) -> Bundle:
     """One model whose weights are the mean of several that came from the same one ("model soup", Wortsman et al. 2022).
 
-    Models that went on from a common ancestor by different data or seeds often lie so close that their mean is better
-    than each. Running statistics of norms are averaged, too. What holds for none but themselves is left out:
-    temperature, statistics of embeddings, enrolled actions.
+    Models that were trained further from one ancestor, with different data or seeds, often lie so close to each other
+    that their mean is better than each of them. Running statistics of norms are averaged, too. Temperature, statistics
+    of embeddings and enrolled actions belong to one model alone and are left out.
 
     Args:
-        bundles: alike in architecture, clip and labels.
+        bundles: with the same architecture, clip and labels.
 
     Raises:
-        ConfigError: if they are not.
+        ConfigError: if these differ.
     """
     first = bundles[0]
     if len(bundles) == 1:
@@ -47,15 +79,15 @@ def mean_of(bundles: Sequence[Bundle]) -> Bundle:
 
 
 def ensemble_of(bundles: Sequence[Bundle]) -> Bundle:
-    """One model that answers with the mean of what several answer; ensembles among them add all of their members.
+    """One model that answers with the mean of several models' logits; an ensemble among them adds all of its members.
 
-    What holds for none but themselves is left out, as `mean_of` does.
+    Temperature, statistics of embeddings and enrolled actions are left out, as by `mean_of`.
 
     Args:
-        bundles: alike in architecture, clip and labels; best trained each from random weights of its own.
+        bundles: with the same architecture, clip and labels; best each trained from its own random weights.
 
     Raises:
-        ConfigError: if they are not alike, or are fewer than two.
+        ConfigError: if these differ, or there are fewer than two bundles.
     """
     if len(bundles) < 2:
         raise ConfigError("an ensemble needs two models or more")

@@ -1,4 +1,4 @@
-"""Clips on their way to the model: which ones an epoch shows, prepared by other processes, and the wait for them."""
+"""Loading clips for training and evaluation: datasets, samplers, and a loader that measures waiting time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from fluxformer_core.augment.clip import training_clip, whole_clip
 from fluxformer_core.augment.config import AugmentConfig
-from fluxformer_core.augment.other import GAITS, REPEATED, OtherClips
+from fluxformer_core.augment.other_clips import OtherClips
+from fluxformer_core.augment.pair_flow import PairFlow
+from fluxformer_core.augment.training_clip import training_clip, whole_clip
 from fluxformer_core.data.clip_store import ClipStore
+from fluxformer_core.data.label_table import LabelTable, read_label_table
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.clip import encode_flow, normalise_rgb
 from fluxformer_core.stream.selection import SELECTORS
@@ -28,8 +30,8 @@ Batch = tuple[Tensor, Tensor, Tensor]
 """rgb (B, 3, T, S, S), flow (B, 3, T, S, S), class (B,)."""
 
 
-class WholeClips(Dataset[Item]):
-    """Every recording of a store, whole."""
+class EvalClips(Dataset[Item]):
+    """The clip that the recogniser would select from each whole recording of a store."""
 
     def __init__(self, store: ClipStore, spec: ClipSpec) -> None:
         self.store, self.spec = store, spec
@@ -42,65 +44,77 @@ class WholeClips(Dataset[Item]):
 
 
 class TrainingClips(Dataset[Item]):
-    """Random clips of several stores; an item's key is its draw's epoch, number in the epoch, and clip.
+    """Random clips of several stores. The key of an item is an epoch, a number in the epoch, and a clip.
 
     Args:
-        stores: where the clips are.
+        stores: where the clips are, all with the same labels.
         spec: clip that the model takes.
-        partner: class of the mirrored action where it differs.
-        fixed: classes that must not be mirrored.
-        augment: how far clips stray from the recordings.
-        seed: of the straying.
-        shown: (clips,) how often each clip is shown, which is how often clips of `other` are made from it; None: alike.
+        augment: how far clips differ from the recordings.
+        seed: of the random differences.
+        sample_weights: (clips,) how often each clip is shown or turned into a clip of `other`; None: equally.
+        table: traits of the labels; None: the package's.
+        flow: estimator of flow that is not in the stores, as `create_flow` takes a name; empty: the spec's.
+
+    Raises:
+        ConfigError: if there is no such estimator.
     """
 
     def __init__(
         self,
         stores: Sequence[ClipStore],
         spec: ClipSpec,
-        partner: Mapping[int, int],
-        fixed: frozenset[int],
         augment: AugmentConfig,
         seed: int,
-        shown: NDArray[np.float64] | None = None,
+        sample_weights: NDArray[np.float64] | None = None,
+        *,
+        table: LabelTable | None = None,
+        flow: str = "",
     ) -> None:
-        self.stores, self.spec, self.partner, self.fixed = list(stores), spec, partner, fixed
-        self.augment, self.seed = augment, seed
+        self.stores, self.spec, self.augment, self.seed = list(stores), spec, augment, seed
         self._ends = np.cumsum([len(store) for store in stores])
-        labels = stores[0].labels
+        labels, table, flow = stores[0].labels, table or read_label_table(), flow or spec.flow
+        self.mirror_of, self.unmirrorable = table.mirrors(labels)
+        self._traits = [table[label] for label in labels]
         self._other = labels.index(OTHER) if OTHER in labels else None
-        self._others = OtherClips(stores, shown)
-        self._gaits = {number: GAITS[label] for number, label in enumerate(labels) if label in GAITS}
-        self._repeated = frozenset(number for number, label in enumerate(labels) if label in REPEATED)
+        self._other_clips = OtherClips(stores, sample_weights, table=table, flow=flow)
+        self._pair_flow = PairFlow(flow)
 
     def __len__(self) -> int:
         return int(self._ends[-1])
 
     def __getitem__(self, key: tuple[int, int, int]) -> Item:
-        # The key alone decides, not the process: any number of workers, and a continued training, draw the same clip.
+        # The key alone decides: any number of workers, and a continued training, draw the same clip.
         epoch, number, clip = key
         rng = np.random.default_rng([self.seed, epoch, number])
+        count = self.spec.frames
         if self._other is not None and rng.random() < self.augment.other:
-            return _tensors(*self._others.draw(self.spec.frames, self.augment, rng), self._other, self.spec)
+            return _tensors(*self._other_clips.draw(count, self.augment, rng), self._other, self.spec)
         which = int(np.searchsorted(self._ends, clip, side="right"))
         store = self.stores[which]
         sample = store[clip - int(self._ends[which]) + len(store)]
-        augment = replace(self.augment, flip=0.0) if sample.label in self.fixed else self.augment
-        selector = SELECTORS[self.spec.selection]
-        gait, repeated = self._gaits.get(sample.label), sample.label in self._repeated
-        count = self.spec.frames
-        drawn = training_clip(sample, count, self.partner, augment, rng, selector, gait=gait, repeated=repeated)
+        traits = self._traits[sample.label]
+        drawn = training_clip(
+            sample,
+            count,
+            self.mirror_of,
+            replace(self.augment, flip=0.0) if sample.label in self.unmirrorable else self.augment,
+            rng,
+            SELECTORS[self.spec.selection],
+            gait=traits.gait,
+            repeated=traits.repeated,
+            pair_flow=self._pair_flow,
+        )
         return _tensors(*drawn, self.spec)
 
 
-class Draw(Sampler[tuple[int, int, int]]):
-    """Which clips an epoch shows, in random order: each as often as its weight says, but for rounding up or down.
+class WeightedEpochSampler(Sampler[tuple[int, int, int]]):
+    """Keys of the clips of an epoch in random order: each clip as often as expected, rounded up or down.
 
-    Processes that train together see different ones.
+    Processes that train together get different keys.
 
     Args:
-        expected: (clips,) how often an epoch shows each, on average; all ones: every clip once.
-        batch: whole batches are given only.
+        expected: (clips,) how often an epoch shows each clip, on average; all ones: every clip once.
+        batch: only whole batches are given.
         seed: of the order.
     """
 
@@ -110,56 +124,56 @@ class Draw(Sampler[tuple[int, int, int]]):
 
     def __len__(self) -> int:
         """Clips of an epoch for this process."""
-        return round(float(self.expected.sum())) // (self.batch * _place()[1]) * self.batch
+        return round(float(self.expected.sum())) // (self.batch * _rank_and_world()[1]) * self.batch
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch comes next."""
+        """Set the number of the next epoch."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[tuple[int, int, int]]:
         rng = np.random.default_rng([self.seed, self.epoch])
         order = rng.permutation(len(self.expected))
-        # Systematic sampling: evenly spaced points along the summed weights, so that no clip is forgotten by chance.
+        # Systematic sampling: evenly spaced points along the summed weights leave out no clip by chance.
         edges = np.cumsum(self.expected[order])
         count = round(float(edges[-1]))
         points = (np.arange(count) + rng.random()) * (edges[-1] / count)
         drawn = order[np.minimum(np.searchsorted(edges, points, side="right"), len(order) - 1)]
         drawn = rng.permutation(drawn)
-        rank, world = _place()
+        rank, world = _rank_and_world()
         for number in range(rank, len(self) * world, world):
             yield self.epoch, number, int(drawn[number])
 
 
-class Share(Sampler[int]):
+class DistributedEvalSampler(Sampler[int]):
     """Every clip once, divided among the processes that work together."""
 
     def __init__(self, clips: int) -> None:
         self.clips = clips
 
     def __len__(self) -> int:
-        return len(range(*self._span()))
+        return len(self._indices())
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(*self._span()))
+        return iter(self._indices())
 
-    def _span(self) -> tuple[int, int, int]:
-        rank, world = _place()
-        return rank, self.clips, world
+    def _indices(self) -> range:
+        rank, world = _rank_and_world()
+        return range(rank, self.clips, world)
 
 
 def expected_draws(
     stores: Sequence[ClipStore], shares: Mapping[str, float], *, balanced: bool, count: int | None
 ) -> NDArray[np.float64]:
-    """How often an epoch shows each clip of the stores, one after the other.
+    """How often an epoch shows each clip of the stores, one store after the other.
 
     Args:
         stores: where the clips are.
-        shares: part of an epoch that comes from the store of a name; the others divide the rest by their clips.
+        shares: part of an epoch that comes from the store of a name; the other stores share the rest by their clips.
         balanced: whether every label of a store is shown equally often.
-        count: clips of an epoch; None: as many as there are.
+        count: clips of an epoch; None: as many as the stores have.
 
     Raises:
-        ConfigError: if a share names no store, or the shares leave no sense.
+        ConfigError: if a share names no store, or the shares are negative or do not sum to 1.
     """
     names = {store.name for store in stores}
     unknown = sorted(shares.keys() - names)
@@ -183,18 +197,18 @@ def expected_draws(
 
 
 class Loader(DataLoader[Item]):
-    """A loader that knows how long it was waited for.
+    """A data loader that measures how long the training waits for batches.
 
     Attributes:
-        waited: seconds that the last iteration had to wait for batches so far.
-        began: when it began, by `time.perf_counter`.
+        waited: seconds that the current iteration has waited for batches.
+        began: start of the iteration, by `time.perf_counter`.
     """
 
     waited = 0.0
     began = 0.0
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        # A generator starts at its first batch: by then the sampler knows the epoch.
+        # A generator's body starts at the first batch, when the sampler knows the epoch.
         self.waited, self.began = 0.0, time.perf_counter()
         batches = super().__iter__()
         asked = self.began
@@ -204,8 +218,8 @@ class Loader(DataLoader[Item]):
             asked = time.perf_counter()
 
 
-def _place() -> tuple[int, int]:
-    """This process's number, and how many train together."""
+def _rank_and_world() -> tuple[int, int]:
+    """This process's number, and the number of processes that work together."""
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1

@@ -1,10 +1,10 @@
-"""Training from decoded clips, from a model and a recipe to a trained model. The loop itself is Lightning's."""
+"""Training from decoded clips: a model and a recipe become a trained model."""
 
 from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -12,52 +12,63 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from fluxformer_core.data.clip_store import ClipStore
+from fluxformer_core.data.label_table import LabelTable
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.training.loading import Draw, Loader, Share, TrainingClips, WholeClips, expected_draws
-from fluxformer_core.training.recipe import Precision, TrainConfig, fastest_precision
+from fluxformer_core.models.layers import Prediction
+from fluxformer_core.training.loading import (
+    DistributedEvalSampler,
+    EvalClips,
+    Item,
+    Loader,
+    TrainingClips,
+    WeightedEpochSampler,
+    expected_draws,
+)
+from fluxformer_core.training.recipe import TrainConfig, TrainingPrecision, fastest_precision
 from fluxformer_core.types import ClipSpec
 
 log = logging.getLogger(__name__)
 
-CHECK_BATCH = 32
-"""Clips at once where nothing is learnt."""
+EVAL_BATCH = 32
+"""Clips of a batch outside of training."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training gave."""
+    """The result of a training."""
 
-    model: nn.Module  # with the weights that were kept, in evaluation mode, where it was trained
-    kept: str  # which these are
-    epochs: int  # trained by this call; fewer than the recipe's if it continued
-    clips_per_second: float  # 0 if this call had nothing left to do
-    waiting: float  # share of the training time spent waiting for data
-    precision: Precision  # what was computed in
-    first: bool  # whether this process is the one that writes results
+    model: nn.Module  # with the kept weights, in evaluation mode, on the device where it was trained
+    kept: str = "as they were"  # which weights were kept
+    epochs: int = 0  # trained by this call; fewer than the recipe's if the call continued a training
+    clips_per_second: float = 0.0  # 0 if this call had nothing left to do
+    waiting: float = 0.0  # share of the training time spent waiting for data
+    precision: TrainingPrecision = "32"  # number format that was computed in
+    first: bool = True  # whether this process is the one that writes results
 
 
 def train(
     model: nn.Module,
     stores: Sequence[ClipStore],
     spec: ClipSpec,
-    partner: Mapping[int, int],
     config: TrainConfig,
     *,
-    fixed: frozenset[int] = frozenset(),
+    table: LabelTable | None = None,
+    flow: str = "",
     folder: Path | None = None,
     check: ClipStore | None = None,
 ) -> Trained:
-    """Train a model; what is kept is the running mean of its weights.
+    """Train a model and keep the moving average of its weights.
 
     Args:
         model: with random or earlier weights.
         stores: training clips, all with the same labels.
         spec: clip that the model takes.
-        partner: class of the mirrored action where it differs.
         config: the recipe.
-        fixed: classes that must not be mirrored.
+        table: traits of the labels, such as their mirror labels; None: the package's.
+        flow: estimator of flow that is not in the stores, as `create_flow` takes a name; empty: the spec's.
         folder: gets logs and, after every epoch, a checkpoint, from which the same call continues; None: neither.
         check: clips whose accuracy is logged, and by which the best weights are kept; never trained on.
 
@@ -65,64 +76,64 @@ def train(
         ConfigError: if there is nothing to train on, Lightning is missing or the checkpoint is another training's.
     """
     try:
-        from fluxformer_core.training import loop as engine
+        from fluxformer_core.training import loop
+        from fluxformer_core.training.module import ActionModule, identity
     except ModuleNotFoundError as error:
         raise ConfigError(f"training needs {error.name}: pip install 'fluxformer[train]'") from None
-    # Before a checkpoint is looked for: a training begun in one precision goes on in it.
+    # Set before a checkpoint is read: a training that was begun in one precision continues in that precision.
     precision = fastest_precision(config.accelerator) if config.precision == "auto" else config.precision
     config = replace(config, precision=precision)
     expected = expected_draws(stores, config.shares, balanced=config.balanced, count=config.epoch_clips)
-    draw = Draw(expected, config.batch, config.seed)
-    if len(draw) == 0:
+    sampler = WeightedEpochSampler(expected, config.batch, config.seed)
+    if len(sampler) == 0:
         raise ConfigError(f"{round(expected.sum())} clips are fewer than one batch of {config.batch}")
-    clips = TrainingClips(stores, spec, partner, fixed, config.augment, config.seed, expected)
+    clips = TrainingClips(stores, spec, config.augment, config.seed, expected, table=table, flow=flow)
     pinned = torch.cuda.is_available()
-    loader = Loader(clips, config.batch, sampler=draw, num_workers=config.workers, pin_memory=pinned)
+    loader = Loader(clips, config.batch, sampler=sampler, num_workers=config.workers, pin_memory=pinned)
     checks = None
     if check is not None:
-        whole, part = WholeClips(check, spec), Share(len(check))
-        checks = Loader(whole, CHECK_BATCH, sampler=part, num_workers=config.workers, pin_memory=pinned)
-    identity = engine.identity(config, model, round(expected.sum()), stores[0].labels)
-    lesson = engine.Lesson(model, config, len(stores[0].labels), spec.flow != "none", identity)
+        part = DistributedEvalSampler(len(check))
+        checks = Loader(EvalClips(check, spec), EVAL_BATCH, sampler=part, num_workers=config.workers, pin_memory=pinned)
+    same = identity(config, model, round(expected.sum()), stores[0].labels)
+    module = ActionModule(model, config, len(stores[0].labels), spec.flow != "none", same)
     with tempfile.TemporaryDirectory() as scratch:
         place = folder or Path(scratch)
-        _check_resumable(place / f"{engine.LAST}.ckpt", identity)
-        pace, device = engine.fit(lesson, loader, checks, place)
-        best = place / f"{engine.BEST}.ckpt"
-        kept = best if check is not None and config.keep == "best" else place / f"{engine.LAST}.ckpt"
-        lesson.load_state_dict(_load(kept)["state_dict"])
+        _check_resumable(place / f"{loop.LAST}.ckpt", same)
+        throughput, device = loop.fit(module, loader, checks, place)
+        best = place / f"{loop.BEST}.ckpt"
+        kept = best if check is not None and config.keep == "best" else place / f"{loop.LAST}.ckpt"
+        module.load_state_dict(_load(kept)["state_dict"])
     return Trained(
         model.requires_grad_(True).eval().to(device),
-        f"{'best' if kept == best else 'last'} running mean of the weights",
-        pace.epochs,
-        pace.clips / pace.seconds if pace.seconds else 0.0,
-        pace.waited / pace.seconds if pace.seconds else 0.0,
+        f"{'best' if kept == best else 'last'} moving average of the weights",
+        throughput.epochs,
+        throughput.clips / throughput.seconds if throughput.seconds else 0.0,
+        throughput.waited / throughput.seconds if throughput.seconds else 0.0,
         precision,
-        lesson.global_rank == 0,
+        module.global_rank == 0,
     )
 
 
-def untrained(model: nn.Module) -> Trained:
-    """A model as it is, in the place of one that was trained."""
-    return Trained(model.eval(), "as they were", 0, 0.0, 0.0, "32", True)
+@torch.inference_mode()
+def outputs(
+    model: nn.Module, clips: Dataset[Item], spec: ClipSpec, batch: int = EVAL_BATCH, workers: int = 0
+) -> Prediction:
+    """Logits (clips, classes) and embeddings (clips, D) of clips, on the CPU."""
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))  # engines have none
+    found = [
+        model(rgb.to(device), None if spec.flow == "none" else flow.to(device))
+        for rgb, flow, _ in Loader(clips, batch, num_workers=workers)
+    ]
+    return Prediction(*(torch.cat([part.float().cpu() for part in parts]) for parts in zip(*found, strict=True)))
 
 
-def predict(model: nn.Module, store: ClipStore, spec: ClipSpec, batch: int = CHECK_BATCH, workers: int = 0) -> Tensor:
+def predict(model: nn.Module, store: ClipStore, spec: ClipSpec, batch: int = EVAL_BATCH, workers: int = 0) -> Tensor:
     """Logits (clips, classes) of whole recordings."""
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))  # an engine has none
-    loader = Loader(WholeClips(store, spec), batch, num_workers=workers)
-    model.eval()
-    with torch.inference_mode():
-        return torch.cat(
-            [
-                model(rgb.to(device), None if spec.flow == "none" else flow.to(device)).logits.float().cpu()
-                for rgb, flow, _ in loader
-            ]
-        )
+    return outputs(model.eval(), EvalClips(store, spec), spec, batch, workers).logits
 
 
 def accuracy(model: nn.Module, store: ClipStore, spec: ClipSpec) -> float:
-    """Share of whole recordings whose best label is right."""
+    """Share of whole recordings whose label with the highest logit is right."""
     right = predict(model, store, spec).argmax(1).numpy() == store.classes
     return float(right.mean())
 

@@ -11,11 +11,13 @@ import pytest
 from helpers import rgb, texture, view
 from plain_augmentation import PLAIN
 
-from fluxformer_core.augment.clip import MIDST, training_clip, whole_clip
 from fluxformer_core.augment.config import AugmentConfig
+from fluxformer_core.augment.pair_flow import PairFlow
+from fluxformer_core.augment.training_clip import MIDST, training_clip, whole_clip
 from fluxformer_core.data.clip_store import FLOW_STEP, Sample
 from fluxformer_core.flow.classical import DisFlow
 from fluxformer_core.stream.selection import evenly
+from fluxformer_core.types import SECOND
 
 RIGHT, DOWN = 0.25, -0.125  # frame heights per second, both whole numbers of FLOW_STEP
 SIDE = 64
@@ -30,7 +32,12 @@ def panned(frames: int = 10) -> Sample:
     flow[1:] = np.array([RIGHT, DOWN]) / FLOW_STEP
     motion = np.full(frames, np.hypot(RIGHT, DOWN), np.float32)
     descriptors = np.linspace(0, 1, frames, dtype=np.float32)[:, None]
-    return Sample(0, np.stack(images), flow, motion, np.zeros(frames, np.float32), descriptors, depth=False)
+    change = np.zeros(frames, np.float32)
+    return Sample(0, stamps(frames), np.stack(images), flow, motion, change, descriptors, depth=False)
+
+
+def stamps(frames: int, rate: float = 20.0) -> np.ndarray:
+    return np.round(np.arange(frames) * SECOND / rate).astype(np.int64)
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -112,7 +119,7 @@ def test_what_is_repeated_is_also_seen_from_its_midst():
     motion = np.where((np.arange(n) >= onset) & (np.arange(n) < offset), 1.0, 0.0).astype(np.float32)
     frames = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, SIDE, SIDE, 3))
     still, nothing = np.zeros((n, SIDE, SIDE, 2), np.int8), np.zeros(n, np.float32)
-    sample = Sample(0, frames, still, motion, nothing, nothing[:, None], depth=False)
+    sample = Sample(0, stamps(n), frames, still, motion, nothing, nothing[:, None], depth=False)
     config = replace(PLAIN, midway=1.0)
     spans = []
     for seed in range(30):
@@ -162,17 +169,17 @@ def person(frames: int = 10, speed: float = 0.25) -> Sample:
         flow[i, 10:56, left : left + 14, 0] = round(speed / FLOW_STEP)
     motion = np.full(frames, speed, np.float32)
     descriptors = np.linspace(0, 1, frames, dtype=np.float32)[:, None]
-    return Sample(0, pictures, flow, motion, np.zeros(frames, np.float32), descriptors, depth=True)
+    return Sample(0, stamps(frames), pictures, flow, motion, np.zeros(frames, np.float32), descriptors, depth=True)
 
 
-DRESSED = replace(PLAIN, dressed=1.0)
+COLOURISED = replace(PLAIN, colourised=1.0)
 
 
-def test_a_dressed_person_keeps_the_outline_and_stands_before_something_that_stands_still():
+def test_a_colourised_person_keeps_the_outline_and_stands_before_something_that_stands_still():
     sample = person()
     there = sample.frames[..., 0] > 0
     for seed in range(8):
-        frames, flow, _ = training_clip(sample, 10, {}, DRESSED, rng(seed))
+        frames, flow, _ = training_clip(sample, 10, {}, COLOURISED, rng(seed))
         never = ~there.any(axis=0)
         assert np.ptp(frames[:, never], axis=0).max() < 1e-5
         assert frames[:, never].mean() > 0.02, "something is there"
@@ -184,22 +191,22 @@ def test_a_dressed_person_keeps_the_outline_and_stands_before_something_that_sta
 
 def test_people_and_places_are_not_twice_the_same():
     sample = person()
-    clips = [training_clip(sample, 4, {}, DRESSED, rng(seed))[0] for seed in range(12)]
+    clips = [training_clip(sample, 4, {}, COLOURISED, rng(seed))[0] for seed in range(12)]
     assert np.std([clip[0, 30, 22] for clip in clips], axis=0).min() > 0.05
     assert np.std([clip[0, 5, 5] for clip in clips], axis=0).min() > 0.05
 
 
 def test_people_before_a_wall_are_left_as_they_are():
     sample = person()
-    walled = replace(sample, frames=np.where(sample.frames > 0, sample.frames, 70).astype(np.uint8))
-    shown = training_clip(walled, 10, {}, DRESSED, rng())[0]
-    np.testing.assert_allclose(shown, whole_clip(walled, 10)[0], atol=1e-6)
+    before_a_wall = replace(sample, frames=np.where(sample.frames > 0, sample.frames, 70).astype(np.uint8))
+    shown = training_clip(before_a_wall, 10, {}, COLOURISED, rng())[0]
+    np.testing.assert_allclose(shown, whole_clip(before_a_wall, 10)[0], atol=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_the_flow_of_a_restless_camera_is_what_its_frames_show(seed):
+def test_the_flow_of_a_moving_camera_is_what_its_frames_show(seed):
     sample = panned(20)
-    moved = replace(PLAIN, restless=1.0, pan=0.5, shake=0.03)
+    moved = replace(PLAIN, moving_camera=1.0, pan=0.5, shake=0.03)
     frames, flow, _ = training_clip(sample, 20, {}, moved, rng(seed))
     grey = [cv2.cvtColor((f.clip(0, 1) * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY) for f in frames]
     estimate = DisFlow()
@@ -214,7 +221,7 @@ def test_a_place_that_is_panned_over_moves_as_told():
     nobody = replace(
         person(20), frames=np.zeros((20, SIDE, SIDE, 3), np.uint8), flow=np.zeros((20, SIDE, SIDE, 2), np.int8)
     )
-    panned_over = replace(DRESSED, restless=1.0, pan=0.6, shake=0.0)
+    panned_over = replace(COLOURISED, moving_camera=1.0, pan=0.6, shake=0.0)
     checked = 0
     for seed in range(12):
         frames, flow, _ = training_clip(nobody, 20, {}, panned_over, rng(seed))
@@ -230,7 +237,7 @@ def test_a_place_that_is_panned_over_moves_as_told():
 
 
 def test_depth_stays_grey():
-    config = replace(AugmentConfig(), dressed=0.0)
+    config = replace(AugmentConfig(), colourised=0.0)
     for seed in range(10):
         frames, _, _ = training_clip(person(), 4, {}, replace(config, noise=0.0), rng(seed))
         assert np.ptp(frames, axis=3).max() < 1e-5
@@ -241,10 +248,10 @@ def test_who_is_seen_from_another_side_is_seen_in_frames_and_flow_alike():
     sample = person(speed=0.0)
     for i, picture in enumerate(sample.frames):
         picture[26:34, 20:28] = 150 + 10 * i
-    aside = replace(PLAIN, turned=1.0, turn=25.0, relief=(0.5, 0.5))
+    aside = replace(PLAIN, rotated_view=1.0, view_angle=25.0, depth_relief=(0.5, 0.5))
     moved = []
     for seed in range(6):
-        frames, flow, label = training_clip(sample, 10, {}, aside, rng(seed))
+        frames, flow, label = training_clip(sample, 10, {}, aside, rng(seed), pair_flow=PairFlow("dis"))
         assert label == sample.label
         assert not np.allclose(frames, sample.frames / np.float32(255))
         moved.append(np.abs(flow[2:, 24:36, 14:34, 0]).max())
@@ -252,7 +259,7 @@ def test_who_is_seen_from_another_side_is_seen_in_frames_and_flow_alike():
 
 
 def test_only_depth_before_nothing_can_be_seen_from_another_side():
-    aside = replace(PLAIN, turned=1.0)
+    aside = replace(PLAIN, rotated_view=1.0)
     colour = panned()
     assert np.allclose(training_clip(colour, 10, {}, aside, rng())[0], colour.frames / np.float32(255))
     wall = replace(person(), frames=np.maximum(person().frames, 100))

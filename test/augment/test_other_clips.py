@@ -12,16 +12,17 @@ from helpers import small_spec
 from plain_augmentation import PLAIN
 
 from fluxformer_core.actor import ACTIONS, FLIPPED
-from fluxformer_core.augment.clip import _on_the_spot, training_clip
-from fluxformer_core.augment.colour import alone
+from fluxformer_core.augment.colourise import can_be_cut_out
 from fluxformer_core.augment.config import AugmentConfig
-from fluxformer_core.augment.filming import RATE
-from fluxformer_core.augment.other import GAITS, ONE_WAY, REPEATED, OtherClips
+from fluxformer_core.augment.other_clips import OtherClips
+from fluxformer_core.augment.training_clip import _on_the_spot, training_clip
 from fluxformer_core.data.clip_store import FLOW_STEP, ActorClip, ClipStore
+from fluxformer_core.data.label_table import read_label_table
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.flow.classical import DisFlow
 from fluxformer_core.types import OTHER
 
+TABLE = read_label_table()
 LABELS = ("other", "squat", "throw", "walk", "wave")
 COUNT, SIDE = 16, 48
 KINDS = ("idle", "passing", "reversed", "shuffled", "given_up", "glued", "empty_place", "moving_things")
@@ -43,10 +44,11 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def test_no_action_is_cut_up_that_would_still_be_one():
-    assert set(ACTIONS) >= ONE_WAY | REPEATED | GAITS.keys()
-    assert not ONE_WAY & {*FLIPPED, "sit_to_stand", "stand_to_sit"}, "backwards they are their partners"
+    one_way = {label for label in ACTIONS if TABLE[label].one_way}
+    assert one_way == {"basketball_shoot", "bowling", "pickup_and_throw", "tennis_serve", "throw"}
+    assert not one_way & {*FLIPPED, "sit_to_stand", "stand_to_sit"}, "backwards, they are their mirror actions"
     same_from_both_ends = {"wave", "clap", "boxing", "jog", "walk", "knock", "push", "squat", "lunge", "arm_curl"}
-    assert not ONE_WAY & {*same_from_both_ends, "arm_cross"}
+    assert not one_way & {*same_from_both_ends, "arm_cross"}
 
 
 def test_what_is_glued_is_of_two_different_actions(tmp_path):
@@ -93,10 +95,10 @@ def test_an_action_backwards_has_its_flow_against_it(store, others):
 def test_pieces_that_do_not_follow_each_other_get_the_flow_between_them(store, others):
     throw = store[LABELS.index("throw")]
     order = np.array([3, 4, 20, 20, 19])
-    shot = others.along(throw, order, np.arange(5))
+    shot = others.reordered(throw, order, np.arange(5))
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in shot.frames]
     np.testing.assert_allclose(shot.flow[1], FLOW_STEP * throw.flow[4].astype(np.float32), atol=1e-6)
-    np.testing.assert_allclose(shot.flow[2], DisFlow()(grey[1], grey[2]) * RATE / SIDE, atol=1e-5)
+    np.testing.assert_allclose(shot.flow[2], DisFlow()(grey[1], grey[2]) * 20 / SIDE, atol=1e-5)
     assert not shot.flow[3].any()
     np.testing.assert_allclose(shot.flow[4], -FLOW_STEP * throw.flow[20].astype(np.float32), atol=1e-6)
 
@@ -108,10 +110,10 @@ def test_who_is_idle_hardly_moves(others):
 
 
 def test_who_passes_is_gone_after_a_while_and_moves_as_told(others):
-    dressed = replace(PLAIN, dressed=1.0)
+    colourised = replace(PLAIN, colourised=1.0)
     gone, sideways = 0, []
     for seed in range(10):
-        _, flow = others.passing(COUNT, dressed, rng(seed))
+        _, flow = others.passing(COUNT, colourised, rng(seed))
         fast = np.abs(flow[..., 0]) > 0.35
         share = fast.mean(axis=(1, 2))
         gone += share.min() < 0.02
@@ -135,9 +137,10 @@ def test_who_walks_on_the_spot_is_also_shown_on_the_way_through_the_picture(tmp_
     clips = [ActorClip("walk", seed, "depth") for seed in range(8)]
     walks = ClipStore.build(clips, LABELS, small_spec(size=SIDE), tmp_path)
     ways = {True: 0, False: 0}  # by whether the actor walks on the spot
-    for sample in (walks[i] for i in range(len(walks)) if alone(walks[i].frames[..., 0])):
+    gait = TABLE["walk"].gait
+    for sample in (walks[i] for i in range(len(walks)) if can_be_cut_out(walks[i].frames[..., 0])):
         on_the_spot = np.ptp(middles(sample.frames.max(axis=3) / 255)) < 0.15 * SIDE
-        frames, flow, label = training_clip(sample, COUNT, {}, replace(PLAIN, crossing=1.0), rng(), gait=GAITS["walk"])
+        frames, flow, label = training_clip(sample, COUNT, {}, replace(PLAIN, crossing=1.0), rng(), gait=gait)
         where = middles(frames.max(axis=3))
         assert label == LABELS.index("walk")
         assert reach(where) >= 0.25 * SIDE, "on the way, by themselves or made so"
@@ -145,7 +148,7 @@ def test_who_walks_on_the_spot_is_also_shown_on_the_way_through_the_picture(tmp_
         assert np.sign(np.nanmedian(np.diff(where))) == np.sign(np.median(flow[lit][:, 0])), "the flow says where to"
         ways[on_the_spot] += 1
         if not on_the_spot:
-            plain, _, _ = training_clip(sample, COUNT, {}, PLAIN, rng(), gait=GAITS["walk"])
+            plain, _, _ = training_clip(sample, COUNT, {}, PLAIN, rng(), gait=gait)
             assert reach(where) == pytest.approx(reach(middles(plain.max(axis=3))), abs=2)
     assert min(ways.values()) > 0, "the actor does both"
 
@@ -153,7 +156,8 @@ def test_who_walks_on_the_spot_is_also_shown_on_the_way_through_the_picture(tmp_
 def test_joggers_go_through_the_picture_faster_than_walkers(store):
     spot = next(s for s in (store[i] for i in range(len(store))) if _on_the_spot(s))  # carried as if by their legs
     pace_seen = {}
-    for name, pace in GAITS.items():
+    for name in ("walk", "jog"):
+        pace = TABLE[name].gait
         rushes = []
         for seed in range(10):
             frames, flow, _ = training_clip(spot, COUNT, {}, replace(PLAIN, crossing=1.0), rng(seed), gait=pace)

@@ -7,17 +7,17 @@ from multiprocessing import Pipe
 
 import numpy as np
 import pytest
-from crashing_workers import treacherous
+from crashing_workers import crashing_worker
 from helpers import small_spec
 from media import IRREGULAR, raw_image, record, write_bag, write_video
 from rosbags.rosbag2 import StoragePlugin
 
 from fluxformer_core.actor import perform
-from fluxformer_core.data import isolation
+from fluxformer_core.data import worker_processes
 from fluxformer_core.data.clip_store import FLOW_STEP, ActorClip, ClipStore, actor_clips
-from fluxformer_core.data.decoding import Job, Part, decode
-from fluxformer_core.data.isolation import Failure, spread
+from fluxformer_core.data.decoding import ClipPart, DecodeJob, decode
 from fluxformer_core.data.recordings import Recording
+from fluxformer_core.data.worker_processes import Failure, run_in_processes
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.flow.classical import DisFlow
 from fluxformer_core.stream.buffer import RollingBuffer
@@ -39,7 +39,7 @@ def test_a_store_holds_what_the_recognisers_buffer_would(tmp_path):
         buffer.push(prepare(image, Pixels.DEPTH, SPEC), round(i * SECOND / SPEC.rate))
     window, sample = buffer.window(), store[1]
     assert sample.label == LABELS.index(clips[1].label)
-    for name in ("frames", "motion", "change", "descriptors"):
+    for name in ("stamps", "frames", "motion", "change", "descriptors"):
         assert np.array_equal(getattr(sample, name), getattr(window, name)), name
     reach = 127 * FLOW_STEP
     assert np.abs(sample.flow * FLOW_STEP - window.flow.clip(-reach, reach)).max() <= 0.51 * FLOW_STEP
@@ -74,23 +74,23 @@ def test_a_mended_file_is_tried_again(tmp_path):
 
 
 def test_a_decoder_whose_training_was_killed_blames_no_recording(tmp_path, monkeypatch):
-    monkeypatch.setattr(isolation, "_BEAT_PERIOD", 0.0)
+    monkeypatch.setattr(worker_processes, "_BEAT_PERIOD", 0.0)
     ours, theirs = Pipe()
     target = tmp_path / "cache" / "clip.safetensors"
 
-    def work(job: Job, beat: Callable[[], None]) -> list[str]:
+    def work(job: DecodeJob, beat: Callable[[], None]) -> list[str]:
         ours.close()  # as when the process that waits is gone
         return decode(job, beat)
 
-    ours.send(Job(ActorClip("wave", 1, "depth"), (Part(None, None, target),), SPEC, "none"))
+    ours.send(DecodeJob(ActorClip("wave", 1, "depth"), (ClipPart(None, None, target),), SPEC, "none"))
     with pytest.raises(SystemExit):
-        isolation._serve(theirs, work)
+        worker_processes._serve(theirs, work)
     assert list(tmp_path.rglob("*")) == [], "no clip, and nothing that says it cannot be read"
 
 
 def test_a_decoder_that_crashes_or_hangs_loses_nothing_else():
     items = ["a", "crash", "b", "hang", "c", "crash", "d"]
-    results = dict(spread(treacherous, items, 2, patience=4.0))
+    results = dict(run_in_processes(crashing_worker, items, 2, patience=4.0))
     assert sorted(results) == list(range(7))
     assert [results[i] for i in (0, 2, 4, 6)] == ["A", "B", "C", "D"]
     reasons = [results[i].reason if isinstance(results[i], Failure) else "" for i in (1, 3, 5)]

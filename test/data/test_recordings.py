@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fluxformer_core.data.assembly import Selection, read_sources
-from fluxformer_core.data.labels import LabelMap, mirrored
+from fluxformer_core.data.assembly import RecordingFilter, read_sources
+from fluxformer_core.data.labels import LabelMap
 from fluxformer_core.data.lists import read_index
 from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import Recording
@@ -200,36 +200,30 @@ def test_labels_that_are_none_are_refused(tmp_path, content):
         LabelMap.read(path)
 
 
-def test_what_a_mirror_makes_of_labels():
-    labels = ("swipe_left", "swipe_right", "wave", "Turning left", "push from left to right", "cleft")
-    partner, fixed = mirrored(labels)
-    assert partner == {0: 1, 1: 0}
-    assert fixed == {3, 4}
-
-
 def test_sources_are_read_together_and_nothing_is_trained_and_checked_on(tmp_path):
     first, second = tmp_path / "one/index.csv", tmp_path / "two/list.csv"
     touch(first, second)
     lines = ("a,wave,s1,train", "b,wave,s2,train", "c,clap,s3,test", "d,clap,s1,test")
     first.write_text("\n".join(("path,label,subject,split", *lines)))
     second.write_text("path,label\ne,jog\n")
-    selection = Selection(splits=("train",), check_subjects=("s1",))
-    one, two = read_sources([first], [], [], selection, None)[0], read_sources([second], [], None, Selection(), None)[0]
+    selection = RecordingFilter(splits=("train",), check_subjects=("s1",))
+    (one,) = read_sources([first], [], [], selection, None)
+    (two,) = read_sources([second], [], None, RecordingFilter(), None)
     assert (one.name, [Path(r.path).name for r in one.train], [Path(r.path).name for r in one.check]) == (
         "one", ["b"], ["a", "d"],
     )  # fmt: skip
     assert (one.depth, two.depth) == (True, False)
-    both = read_sources([first, second], ["small", "-"], ["two"], Selection(), LabelMap({"clap": ""}))
+    both = read_sources([first, second], ["small", "-"], ["two"], RecordingFilter(), LabelMap({"clap": ""}))
     assert [source.depth for source in both] == [False, True]
     assert [[r.path for r in source.train] for source in both] == [
         [str(tmp_path / "one/small/a"), str(tmp_path / "one/small/b")],
         [str(tmp_path / "two/e")],
     ]
     for arguments, message in (
-        (([first, second], ["a", "b", "c"], [], Selection(), None), "3 media folders"),
-        (([first], [], ["three"], Selection(), None), "no data called three; known are one"),
-        (([first], [], [], Selection(splits=("val",)), None), "no recording is left: look"),
-        (([first], [], [], Selection(check_splits=("val",)), None), "no recording is left to check on"),
+        (([first, second], ["a", "b", "c"], [], RecordingFilter(), None), "3 media folders"),
+        (([first], [], ["three"], RecordingFilter(), None), "no data called three; known are one"),
+        (([first], [], [], RecordingFilter(splits=("val",)), None), "no recording is left: look"),
+        (([first], [], [], RecordingFilter(check_splits=("val",)), None), "no recording is left to check on"),
     ):
         with pytest.raises(ConfigError, match=message):
             read_sources(*arguments)

@@ -19,7 +19,7 @@ from fluxformer_core.enrollment.examples import describe, read_example
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.training.known_statistics import known_statistics
+from fluxformer_core.training.calibration import known_statistics
 from fluxformer_core.types import SECOND
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from bag_bench import TOPIC
-from crashing_workers import TreacherousWatcher
 
 from fluxformer_core.evaluation.bags.finding import BagStream
 from fluxformer_core.evaluation.bags.processes import watch_streams
@@ -21,7 +20,7 @@ from fluxformer_core.evaluation.bags.processes import watch_streams
 
 def test_a_process_that_is_killed_takes_nobody_with_it() -> None:
     streams = [BagStream(name, TOPIC, Path(name), length=k) for k, name in enumerate(("a", "crash", "b", "c"))]
-    found = watch_streams(TreacherousWatcher(), streams, 2, quiet=True)  # type: ignore[arg-type]
+    found = watch_streams(CrashingWatcher(), streams, 2, quiet=True)  # type: ignore[arg-type]
     assert [result.stream.bag for result in found] == ["a", "crash", "b", "c"]
     assert [bool(result.faults) for result in found] == [False, True, False, False]
     assert "was killed" in found[1].faults[0].text

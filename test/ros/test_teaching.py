@@ -22,7 +22,7 @@ from ros_bench import RecognizerProcess, Robot, untrained_bundle
 from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.data.clip_store import ClipStore, actor_clips
-from fluxformer_core.training.known_statistics import known_statistics
+from fluxformer_core.training.calibration import known_statistics
 from fluxformer_core.types import SECOND
 
 KNOWN = ("clap", "push", "squat", "swipe_left", "throw")

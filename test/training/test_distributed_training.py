@@ -15,13 +15,14 @@ from test_train_start import index as index  # noqa: PLC0414  # a fixture
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.training import loading
-from fluxformer_core.training.loading import Draw, Share
+from fluxformer_core.training.loading import DistributedEvalSampler, WeightedEpochSampler
 
 
 def test_processes_see_different_clips(monkeypatch):
     def seen(rank: int, world: int) -> tuple[list[int], list[int]]:
-        monkeypatch.setattr(loading, "_place", lambda: (rank, world))
-        return [clip for _, _, clip in Draw(np.ones(21), 4, seed=1)], list(Share(7))
+        monkeypatch.setattr(loading, "_rank_and_world", lambda: (rank, world))
+        keys = WeightedEpochSampler(np.ones(21), 4, seed=1)
+        return [clip for _, _, clip in keys], list(DistributedEvalSampler(7))
 
     alone = seen(0, 1)
     first, second = seen(0, 2), seen(1, 2)

@@ -68,14 +68,14 @@ def test_labels_of_the_model_may_be_kept(clips, tmp_path):
     [
         (["--weight", "actor"], "--weight takes NAME=SHARE"),
         (["--weight", "nobody=0.5"], "no data called nobody; known are clips"),
-        (["--epochs", "0"], "epochs must be at least 1"),
+        (["--epochs", "0"], "epochs must be greater than or equal to 1, not 0"),
         (["--splits", "spring"], "no recording is left"),
         (["--model", "resnet"], "no model 'resnet'"),
         (["--flow", "guess"], "flow must be"),
-        (["--augment", "dressed"], "--augment takes NAME=VALUE"),
+        (["--augment", "colourised"], "--augment takes NAME=VALUE"),
         (["--augment", "scale=0.6"], "--augment takes NAME=LOW:HIGH"),
         (["--augment", "scale=1.2:0.6"], "--augment takes NAME=LOW:HIGH"),
-        (["--augment", "clothed=1"], "--augment does not know clothed; known are partial, "),
+        (["--augment", "clothing=1"], "--augment does not know clothing; known are partial, "),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_line(clips, tmp_path, capsys, more, message):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from fluxformer_core.augment.config import AugmentConfig
 from fluxformer_core.data.clip_store import ClipStore, actor_clips
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.training.loading import Draw, Loader, TrainingClips
+from fluxformer_core.training.loading import Loader, TrainingClips, WeightedEpochSampler
 from fluxformer_core.training.recipe import TrainConfig, fastest_precision
 from fluxformer_core.training.train import accuracy, predict, train
 
@@ -51,7 +51,7 @@ def fresh() -> nn.Module:
 
 
 def trained(store: ClipStore, config: TrainConfig, folder: Path | None = None) -> dict[str, Tensor]:
-    return train(fresh(), [store], SPEC, {}, config, folder=folder).model.state_dict()
+    return train(fresh(), [store], SPEC, config, folder=folder).model.state_dict()
 
 
 def equal(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:
@@ -77,7 +77,7 @@ def test_a_handful_of_clips_is_learnt_by_heart(store, cache, precision):
     model = small_model(small_config(readout="mean", head_dropout=0.0, flow_dropout=0.0), classes=len(LABELS))
     before = loss(model, store)
     result = train(
-        model, parts, SPEC, {}, replace(RECIPE, epochs=40, precision=precision, accelerator="auto", augment=PLAIN)
+        model, parts, SPEC, replace(RECIPE, epochs=40, precision=precision, accelerator="auto", augment=PLAIN)
     )
     assert not result.model.training
     assert (result.epochs, result.first) == (40, True)
@@ -95,19 +95,22 @@ def test_a_training_can_be_repeated(store):
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with a single core
 def test_clips_do_not_depend_on_who_prepares_them(store):
-    clips = TrainingClips([store], SPEC, {}, frozenset(), AugmentConfig(), seed=3)
-    ours, theirs = (batches(clips, Draw(np.ones(len(store)), 4, seed=3), workers) for workers in (0, 2))
+    clips = TrainingClips([store], SPEC, AugmentConfig(), seed=3)
+    ours, theirs = (
+        batches(clips, WeightedEpochSampler(np.ones(len(store)), 4, seed=3), workers)
+        for workers in (0, 2)
+    )
     assert len(ours) == 4
     for one, other in zip(ours, theirs, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
     assert not torch.equal(ours[0][0], ours[2][0]), "every epoch shows other clips"
 
 
-def batches(clips: TrainingClips, draw: Draw, workers: int) -> list[list[Tensor]]:
+def batches(clips: TrainingClips, sampler: WeightedEpochSampler, workers: int) -> list[list[Tensor]]:
     """Those of two epochs."""
-    loader, found = Loader(clips, 4, sampler=draw, num_workers=workers), []
+    loader, found = Loader(clips, 4, sampler=sampler, num_workers=workers), []
     for epoch in (0, 1):
-        draw.set_epoch(epoch)
+        sampler.set_epoch(epoch)
         found += list(loader)
     return found
 
@@ -118,7 +121,7 @@ class PowerCut(Exception):
 
 def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(store, tmp_path):
     config = replace(RECIPE, epochs=4)
-    whole = train(fresh(), [store], SPEC, {}, config, folder=tmp_path / "whole", check=store).model.state_dict()
+    whole = train(fresh(), [store], SPEC, config, folder=tmp_path / "whole", check=store).model.state_dict()
     model, folder, steps = fresh(), tmp_path / "run", 0
 
     def cut(module: nn.Module, *_: object) -> None:
@@ -129,15 +132,15 @@ def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(store, tmp_p
 
     model.register_forward_pre_hook(cut)
     with pytest.raises(PowerCut):
-        train(model, [store], SPEC, {}, config, folder=folder, check=store)
-    result = train(fresh(), [store], SPEC, {}, config, folder=folder, check=store)
+        train(model, [store], SPEC, config, folder=folder, check=store)
+    result = train(fresh(), [store], SPEC, config, folder=folder, check=store)
     assert result.epochs == 2
     assert equal(result.model.state_dict(), whole)
 
 
 def test_a_finished_training_is_not_repeated(store, tmp_path):
     whole = trained(store, RECIPE, tmp_path)
-    again = train(fresh(), [store], SPEC, {}, RECIPE, folder=tmp_path)
+    again = train(fresh(), [store], SPEC, RECIPE, folder=tmp_path)
     assert equal(again.model.state_dict(), whole)
     assert (again.epochs, again.clips_per_second) == (0, 0)
 
@@ -160,7 +163,7 @@ def test_a_checkpoint_that_cannot_be_continued_is_refused(store, tmp_path):
         trained(store, replace(RECIPE, epochs=3, mixup=0.1), tmp_path)
     other = small_model(small_config(clusters=0), classes=len(LABELS))
     with pytest.raises(ConfigError, match="differs in model"):
-        train(other, [store], SPEC, {}, RECIPE, folder=tmp_path)
+        train(other, [store], SPEC, RECIPE, folder=tmp_path)
     torch.save({"epoch": 1, "other": []}, checkpoint)
     with pytest.raises(ConfigError, match="no checkpoint of a training"):
         trained(store, RECIPE, tmp_path)
@@ -186,11 +189,11 @@ def test_fewer_clips_than_a_batch_are_refused(store):
         trained(store, replace(RECIPE, batch=16))
 
 
-def test_the_weights_that_are_kept_are_a_running_mean_with_a_short_memory_at_first(store, tmp_path):
-    config, name = replace(RECIPE, epochs=3, average=0.3), "head.weight"
+def test_the_weights_that_are_kept_are_a_moving_average_with_a_small_decay_at_first(store, tmp_path):
+    config, name = replace(RECIPE, epochs=3, ema_decay=0.3), "head.weight"
     model, seen = fresh(), []
     model.register_forward_pre_hook(lambda *_: seen.append(model.get_parameter(name).detach().clone()))
-    mean = train(model, [store], SPEC, {}, config, folder=tmp_path).model.state_dict()[name]
+    mean = train(model, [store], SPEC, config, folder=tmp_path).model.state_dict()[name]
     state = torch.load(tmp_path / "last.ckpt", weights_only=True)["current_model_state"]
     after = [*seen[1:], state[f"model.{name}"]]
     expected = after[0]
@@ -202,8 +205,8 @@ def test_the_weights_that_are_kept_are_a_running_mean_with_a_short_memory_at_fir
 
 def test_the_best_checked_weights_are_kept(store, tmp_path):
     config = replace(RECIPE, epochs=6, learning_rate=3e-2)
-    best = train(fresh(), [store], SPEC, {}, config, folder=tmp_path / "best", check=store)
-    last = train(fresh(), [store], SPEC, {}, replace(config, keep="last"), folder=tmp_path / "last", check=store)
+    best = train(fresh(), [store], SPEC, config, folder=tmp_path / "best", check=store)
+    last = train(fresh(), [store], SPEC, replace(config, keep="last"), folder=tmp_path / "last", check=store)
     with next((tmp_path / "best").glob("logs/*/metrics.csv")).open(newline="") as file:
         checks = [float(row["check_top1"]) for row in csv.DictReader(file) if row["check_top1"]]
     assert len(checks) == 6
@@ -242,7 +245,7 @@ def test_a_training_may_start_at_full_rate(store):
 def test_the_head_alone_may_learn(store):
     model = small_model(small_config(trunk={"stem_widths": (8,)}), classes=len(LABELS))
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    after = train(model, [store], SPEC, {}, replace(RECIPE, train="head")).model.state_dict()
+    after = train(model, [store], SPEC, replace(RECIPE, train="head")).model.state_dict()
     assert any("running_mean" in name for name in before)
     assert {name for name in before if not torch.equal(before[name], after[name])} == {"head.weight", "head.bias"}
 
@@ -252,6 +255,6 @@ def test_a_backbone_may_learn_more_slowly(store):
     for factor in (1.0, 0.01):
         model = fresh()
         before = model.get_parameter("blocks.0.attn.qkv.weight").detach().clone()
-        train(model, [store], SPEC, {}, replace(RECIPE, backbone_rate=factor))
+        train(model, [store], SPEC, replace(RECIPE, backbone_rate=factor))
         steps[factor] = (model.get_parameter("blocks.0.attn.qkv.weight") - before).norm().item()
     assert steps[0.01] < 0.05 * steps[1.0]

@@ -13,7 +13,7 @@ from fluxformer_core.augment.mix import mix
 from fluxformer_core.data.clip_store import ClipStore
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.training.calibration import COLDEST, HOTTEST, fit_temperature
-from fluxformer_core.training.loading import Draw, expected_draws
+from fluxformer_core.training.loading import WeightedEpochSampler, expected_draws
 
 LABELS = ("clap", "walk", "wave")
 
@@ -23,10 +23,10 @@ def store(name: str, *classes: int) -> ClipStore:
 
 
 def drawn(expected: np.ndarray, batch: int, epoch: int = 0) -> list[int]:
-    draw = Draw(expected, batch, seed=1)
-    draw.set_epoch(epoch)
-    clips = [clip for _, _, clip in draw]
-    assert len(clips) == len(draw)
+    sampler = WeightedEpochSampler(expected, batch, seed=1)
+    sampler.set_epoch(epoch)
+    clips = [clip for _, _, clip in sampler]
+    assert len(clips) == len(sampler)
     return clips
 
 

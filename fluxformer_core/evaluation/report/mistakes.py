@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.augment.clip import whole_clip
+from fluxformer_core.augment.training_clip import whole_clip
 from fluxformer_core.data.clip_store import ClipStore
 from fluxformer_core.evaluation.bags.confusion import NOTHING, pair_up
 from fluxformer_core.evaluation.bags.figures import JudgedStream, mean_scores

@@ -1,4 +1,4 @@
-"""Clips that show none of the actions, made from recordings of them, so that a model knows what is not an action."""
+"""Clips of the label `other`, made from recordings of actions, so that a model learns what is no known action."""
 
 from __future__ import annotations
 
@@ -9,76 +9,81 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.augment.clip import MOVING, crossing
-from fluxformer_core.augment.colour import alone
+from fluxformer_core.augment.augment_clip import Clip, RawClip, augment_clip
+from fluxformer_core.augment.colourise import can_be_cut_out
 from fluxformer_core.augment.config import AugmentConfig
-from fluxformer_core.augment.filming import RATE, Take, film
+from fluxformer_core.augment.pair_flow import PairFlow
+from fluxformer_core.augment.training_clip import MOVING, crossing
 from fluxformer_core.data.clip_store import FLOW_STEP, ClipStore, Sample
+from fluxformer_core.data.label_table import LabelTable, LabelTraits, read_label_table
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.flow.classical import DisFlow
 from fluxformer_core.stream.selection import select, uniform
-from fluxformer_core.types import OTHER
-
-ONE_WAY = frozenset({"basketball_shoot", "bowling", "pickup_and_throw", "tennis_serve", "throw"})
-"""Actions that are none backwards, in pieces, or given up early. All others are left alone: a swipe, a circle and
-sitting down become their partners, and waving, walking, pushing or squatting look the same from both ends."""
-GAITS = {"walk": (0.4, 1.0), "jog": (1.1, 2.2)}
-"""What is seen on the spot or on the way through the picture alike, and its pace there in body heights per second."""
-
-REPEATED = frozenset({"boxing", "clap", *GAITS, "wave"})
-"""What goes on for as long as one likes: any second of it tells what it is."""
+from fluxformer_core.types import OTHER, SECOND
 
 CLOSE = 1.5, 2.8
-"""Picture heights of passers-by who are too close for anybody to say how they walk; whoever is seen whole, walks."""
+"""Picture heights of people who pass too close to the camera for their gait to be seen."""
+STROLL = 0.4, 1.0
+"""Body heights per second, slowest and fastest, at which such people pass."""
 
-Clip = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Frames (T, S, S, 3) in 0..1 and flow (T, S, S, 2) in frame heights per second."""
 _TRIES = 8  # recordings looked at to find a person who can be cut out
 Kind = Callable[[int, AugmentConfig, np.random.Generator], Clip]
 Order = NDArray[np.intp]
-"""Numbers of the frames that follow each other."""
+"""Indices of a recording's frames, in the order in which a clip shows them."""
 
 
 class _Pool:
-    """Clips to draw from, each as likely as it is shown anyhow."""
+    """Clips to draw from, each with a probability proportional to its weight."""
 
-    def __init__(self, clips: Sequence[tuple[int, int]], shown: Sequence[float]) -> None:
-        self._clips, self._edges = clips, np.cumsum(shown)
+    def __init__(self, clips: Sequence[tuple[int, int]], weights: Sequence[float]) -> None:
+        self._clips, self._edges = clips, np.cumsum(weights)
 
     def __bool__(self) -> bool:
         return bool(self._clips)
 
     def draw(self, rng: np.random.Generator) -> tuple[int, int]:
-        """Store and number of a clip."""
+        """Numbers of a store and of a clip in that store."""
         place = int(np.searchsorted(self._edges, rng.random() * self._edges[-1], side="right"))
         return self._clips[min(place, len(self._clips) - 1)]
 
 
 class OtherClips:
-    """Endless clips of nothing: idle people, passers-by, empty places, things that move, actions cut up.
+    """Random clips of no action: idle people, passers-by, empty places, moving things, actions cut up.
 
-    They are made from each store as often as its actions are shown. Else what a picture looks like would tell whether
-    it shows an action: of a few recordings that are shown often, next to nothing would be made.
+    Clips are made from each store as often as the store's actions are shown. Otherwise the look of a picture would tell
+    whether the picture shows an action.
 
     Args:
-        stores: recordings to make them from; those labelled `other` are left alone, they need no making.
-        shown: (clips,) how often each clip of the stores, one store after the other, is shown; None: all alike.
+        stores: recordings to make clips from; recordings of the label `other` are not used.
+        sample_weights: (clips,) how often each clip of the stores, one store after the other, is shown; None: equally.
+        table: traits of the labels; None: the package's.
+        flow: estimator of the flow between frames that did not follow each other, as `create_flow` takes a name.
     """
 
-    def __init__(self, stores: Sequence[ClipStore], shown: NDArray[np.float64] | None = None) -> None:
-        self._stores = stores
-        self._estimate = DisFlow()
+    def __init__(
+        self,
+        stores: Sequence[ClipStore],
+        sample_weights: NDArray[np.float64] | None = None,
+        *,
+        table: LabelTable | None = None,
+        flow: str = "dis",
+    ) -> None:
+        self._stores, self._pair_flow = stores, PairFlow(flow)
+        traits = table or read_label_table()
         places = [(k, i, store.labels[c]) for k, store in enumerate(stores) for i, c in enumerate(store.classes)]
-        weights = np.ones(len(places)) if shown is None else shown
+        weights = np.ones(len(places)) if sample_weights is None else sample_weights
 
-        def pool(wanted: Callable[[str], bool]) -> _Pool:
-            chosen = [(k, i, w) for (k, i, label), w in zip(places, weights, strict=True) if w > 0 and wanted(label)]
-            return _Pool([(k, i) for k, i, _ in chosen], [w for *_, w in chosen])
+        def pool(wanted: Callable[[LabelTraits], bool]) -> _Pool:
+            chosen = [
+                (k, i, weight)
+                for (k, i, label), weight in zip(places, weights, strict=True)
+                if weight > 0 and label != OTHER and wanted(traits[label])
+            ]
+            return _Pool([(k, i) for k, i, _ in chosen], [weight for *_, weight in chosen])
 
-        self._all = pool(lambda label: label != OTHER)
-        self._one_way = pool(ONE_WAY.__contains__)
-        self._gaits = pool(GAITS.__contains__)
-        self._strokes = pool(lambda label: label not in (*GAITS, OTHER))
+        self._all = pool(lambda action: True)
+        self._one_way = pool(lambda action: action.one_way)
+        self._gaits = pool(lambda action: action.gait is not None)
+        self._strokes = pool(lambda action: action.gait is None)
         kinds: list[tuple[float, Kind, _Pool]] = [
             (0.26, self.idle, self._all),
             (0.14, self.passing, self._gaits),
@@ -97,47 +102,47 @@ class OtherClips:
         """A clip of `count` frames, of any kind that the recordings allow.
 
         Raises:
-            ConfigError: if there is no recording to make it from.
+            ConfigError: if there is no recording of an action.
         """
         if not self._kinds:
             raise ConfigError(f"clips of {OTHER} are made from recordings of actions, but there are none")
         return self._kinds[int(rng.choice(len(self._kinds), p=self._shares))](count, config, rng)
 
     def idle(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
-        """Somebody before or after an action, for as long as a window lasts."""
+        """A person before or after an action, for as long as a window lasts."""
         sample = self._one_of(self._all, rng)
         n = len(sample.motion)
         moving = np.flatnonzero(sample.motion > MOVING)
         onset, offset = (int(moving[0]), int(moving[-1])) if len(moving) else (n, 0)
-        # The first frames of a motion are slower than MOVING and would give it away.
+        # The first frames of a motion are slower than MOVING and would show that an action begins.
         span = np.arange(max(2, onset - 3)) if rng.random() < 0.5 else np.arange(min(offset + 4, n - 2), n)
         span = span[(span >= 0) & (span < n)]
         to_and_fro = np.concatenate([span, span[-2:0:-1]])
         order = np.resize(np.roll(to_and_fro, -int(rng.integers(len(to_and_fro)))), int(rng.integers(count, 4 * count)))
-        return self._filmed(sample, order, count, replace(config, flicker=max(config.flicker, 0.3)), rng)
+        return self._augmented(sample, order, count, replace(config, flicker=max(config.flicker, 0.3)), rng)
 
     def reversed(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
         """An action backwards."""
         sample = self._one_of(self._one_way, rng)
-        return self._filmed(sample, np.arange(len(sample.motion))[::-1], count, config, rng)
+        return self._augmented(sample, np.arange(len(sample.motion))[::-1], count, config, rng)
 
     def shuffled(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
-        """An action in pieces of a few frames, in disorder."""
+        """An action in pieces of a few frames, in random order."""
         sample = self._one_of(self._one_way, rng)
         n = len(sample.motion)
         pieces = np.array_split(np.arange(n), max(2, n // int(rng.integers(3, 9))))
         order = np.concatenate([pieces[i] for i in rng.permutation(len(pieces))])
-        return self._filmed(sample, order, count, config, rng)
+        return self._augmented(sample, order, count, config, rng)
 
     def given_up(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
         """An action that begins, stops and goes back."""
         sample = self._one_of(self._one_way, rng)
         begun = np.arange(_moment(sample, rng.uniform(0.12, 0.3)) + 1)
         pause = np.repeat(begun[-1:], rng.integers(0, 10))
-        return self._filmed(sample, np.concatenate([begun, pause, begun[::-1]]), count, config, rng)
+        return self._augmented(sample, np.concatenate([begun, pause, begun[::-1]]), count, config, rng)
 
     def glued(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
-        """The beginning of one action, then the end of another: a movement that is none of those known."""
+        """The beginning of one action, then the end of another action."""
         one = self._one_of(self._strokes, rng)
         tried = (self._one_of(self._strokes, rng) for _ in range(_TRIES))
         two = next((s for s in tried if s.label != one.label and s.depth == one.depth), None)
@@ -149,35 +154,36 @@ class OtherClips:
             name: np.concatenate([getattr(one, name)[:one_end], getattr(two, name)[two_start:]])
             for name in ("frames", "flow", "motion", "change", "descriptors")
         }
-        joined["flow"][one_end] = np.clip(
-            self._flow(joined["frames"][one_end - 1], joined["frames"][one_end]) / FLOW_STEP, -127, 127
-        )
-        sample = Sample(one.label, depth=one.depth and two.depth, **joined)
-        return self._filmed(sample, np.arange(len(sample.motion)), count, config, rng)
+        flow = self._pair_flow(joined["frames"][one_end - 1], joined["frames"][one_end], one.period)
+        joined["flow"][one_end] = np.clip(flow / FLOW_STEP, -127, 127)
+        later = two.stamps[two_start:] - two.stamps[two_start] + one.stamps[one_end - 1] + one.period
+        stamps = np.concatenate([one.stamps[:one_end], later])
+        sample = Sample(one.label, stamps=stamps, depth=one.depth and two.depth, **joined)
+        return self._augmented(sample, np.arange(len(sample.motion)), count, config, rng)
 
     def passing(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
-        """Somebody on their way past, close to the camera; nobody if no recording can be cut out."""
+        """A person who passes close to the camera; an empty place if no recording can be cut out."""
         tried = (self._one_of(self._gaits, rng) for _ in range(_TRIES))
-        sample = next((s for s in tried if s.depth and alone(s.frames[..., 0])), None)
+        sample = next((s for s in tried if s.depth and can_be_cut_out(s.frames[..., 0])), None)
         if sample is None:
             return self.empty_place(count, config, rng)
         n = len(sample.motion)
-        length = min(n, int(rng.uniform(1.0, 3.2) * RATE))
+        length = min(n, max(1, int(rng.uniform(1.0, 3.2) * SECOND / sample.period)))
         chosen = int(rng.integers(n - length + 1)) + uniform(length, count)
-        shot = self.along(sample, np.arange(n), chosen)
+        clip = self.reordered(sample, np.arange(n), chosen)
         size = rng.uniform(*CLOSE)
-        place, velocity = crossing(shot.times, size * rng.uniform(*GAITS["walk"]), rng)
+        place, velocity = crossing(clip.times, size * rng.uniform(*STROLL), rng)
         place[:, 1] += rng.uniform(0.1, 0.35) * size - 0.1
-        return film(shot, config, rng, flip=rng.random() < 0.5, path=(place, velocity), scale=(size, size))
+        return augment_clip(clip, config, rng, flip=rng.random() < 0.5, path=(place, velocity), scale=(size, size))
 
     def empty_place(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
-        """Nobody, before a camera that turns, trembles or has its light switched."""
-        wilder = replace(config, dressed=0.9, restless=0.8, pan=0.7, shake=0.06, flicker=0.5)
-        return film(self._nobody(count, rng), wilder, rng)
+        """A background without people, before a camera that pans or shakes, or while the light changes."""
+        wilder = replace(config, colourised=0.9, moving_camera=0.8, pan=0.7, shake=0.06, flicker=0.5)
+        return augment_clip(self._without_people(count, rng), wilder, rng)
 
     def moving_things(self, count: int, config: AugmentConfig, rng: np.random.Generator) -> Clip:
-        """Shapes that are nobody cross the picture."""
-        scene = self._nobody(count, rng)
+        """Ellipses and rectangles that cross the picture."""
+        scene = self._without_people(count, rng)
         side = scene.frames.shape[1]
         for _ in range(int(rng.integers(1, 4))):
             heading, speed = rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 1.8)
@@ -196,26 +202,31 @@ class OtherClips:
                     corners = np.round(cv2.boxPoints(box)).astype(np.int32)
                     cv2.fillConvexPoly(frame, corners, (grey, grey, grey), cv2.LINE_AA)
                     cv2.fillConvexPoly(flow, corners, (float(velocity[0]), float(velocity[1])))
-        return film(scene, replace(config, dressed=0.7), rng, flip=rng.random() < 0.5)
+        return augment_clip(scene, replace(config, colourised=0.7), rng, flip=rng.random() < 0.5)
 
-    def _nobody(self, count: int, rng: np.random.Generator) -> Take:
-        side = self._one_of(self._all, rng).frames.shape[1]
+    def _without_people(self, count: int, rng: np.random.Generator) -> RawClip:
+        sample = self._one_of(self._all, rng)
+        side = sample.frames.shape[1]
         times = np.linspace(0, rng.uniform(0.8, 3.2), count)
         frames, flow = np.zeros((count, side, side, 3), np.uint8), np.zeros((count, side, side, 2), np.float32)
-        return Take(frames, flow, times, depth=True)
+        return RawClip(frames, flow, times, sample.period / SECOND, depth=True)
 
     def _one_of(self, pool: _Pool, rng: np.random.Generator) -> Sample:
         store, i = pool.draw(rng)
         return self._stores[store][i]
 
-    def _filmed(
+    def _augmented(
         self, sample: Sample, order: Order, count: int, config: AugmentConfig, rng: np.random.Generator
     ) -> Clip:
         chosen = select(sample.motion[order], sample.change[order], sample.descriptors[order], count)
-        return film(self.along(sample, order, chosen), config, rng, flip=rng.random() < config.flip)
+        return augment_clip(self.reordered(sample, order, chosen), config, rng, flip=rng.random() < config.flip)
 
-    def along(self, sample: Sample, order: Order, chosen: Order) -> Take:
-        """The frames at the places `chosen` of an order, and how each follows from the one before it in that order."""
+    def reordered(self, sample: Sample, order: Order, chosen: Order) -> RawClip:
+        """A recording's frames played in another order, of which the places `chosen` are shown.
+
+        Each frame's flow is measured from the frame before it in that order. Frames that are neighbours in the
+        recording are as far apart in time as they were; others are one period apart.
+        """
         flow = np.zeros((len(chosen), *sample.flow.shape[1:]), np.float32)
         for i, place in enumerate(chosen):
             here, before = int(order[place]), int(order[max(place - 1, 0)])
@@ -224,12 +235,10 @@ class OtherClips:
             elif here == before - 1:
                 flow[i] = sample.flow[before] * np.float32(-FLOW_STEP)
             elif here != before:
-                flow[i] = self._flow(sample.frames[before], sample.frames[here])
-        return Take(np.asarray(sample.frames[order[chosen]]), flow, chosen / RATE, sample.depth)
-
-    def _flow(self, before: NDArray[np.uint8], here: NDArray[np.uint8]) -> NDArray[np.float32]:
-        one, two = (np.asarray(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY), dtype=np.uint8) for f in (before, here))
-        return self._estimate(one, two) * np.float32(RATE / len(here))
+                flow[i] = self._pair_flow(sample.frames[before], sample.frames[here], sample.period)
+        steps = np.where(np.abs(np.diff(order)) == 1, np.abs(np.diff(sample.stamps[order])), sample.period)
+        times = np.concatenate([[0], np.cumsum(steps)]) / SECOND
+        return RawClip(sample.frames[order[chosen]], flow, times[chosen], sample.period / SECOND, sample.depth)
 
 
 def _moment(sample: Sample, share: float) -> int:

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.augment.colour import SOLID
+from fluxformer_core.augment.colourise import SOLID
 from fluxformer_core.stream.prepare import FAR_GREY, NEAR_GREY
 
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
-def turn(depth: NDArray[np.uint8], yaw: float, pitch: float, relief: float) -> NDArray[np.uint8]:
+def rotated_view(depth: NDArray[np.uint8], yaw: float, pitch: float, depth_relief: float) -> NDArray[np.uint8]:
     """Turn the people of a depth clip about their middle.
 
     What was hidden and would now be seen is taken to be as far away as the farthest surface beside it.
@@ -21,28 +21,28 @@ def turn(depth: NDArray[np.uint8], yaw: float, pitch: float, relief: float) -> N
         depth: (T, S, S) brightness of depth, near is bright, 0 is nobody; see `stream.prepare.depth_to_grey`.
         yaw: degrees about the upright axis; positive: what is near moves to the right.
         pitch: degrees about the horizontal one; positive: what is near moves down.
-        relief: frame heights that the whole range of brightness stands for.
+        depth_relief: frame heights that the whole range of brightness stands for.
     """
     side = depth.shape[2]
     frame, row, column = np.nonzero(depth >= SOLID)
     if len(frame) == 0:
         return depth
     grey = np.stack([_surface(picture) for picture in depth])[frame, row, column]
-    unit = np.float32(side * relief / (NEAR_GREY - FAR_GREY))  # px that a grey level stands for
+    unit = np.float32(side * depth_relief / (NEAR_GREY - FAR_GREY))  # px that a grey level stands for
     # The same middle in all frames: a step forward stays one.
     places = np.stack([column, row, grey * unit]).astype(np.float32)
     middle = np.median(places, axis=1, keepdims=True)
-    turned_places = _rotation(yaw, pitch) @ (places - middle) + middle
-    columns, rows = np.rint(turned_places[:2]).astype(np.intp)
-    shown = np.clip(turned_places[2] / unit, FAR_GREY, NEAR_GREY).astype(np.uint8)
+    rotated_places = _rotation(yaw, pitch) @ (places - middle) + middle
+    columns, rows = np.rint(rotated_places[:2]).astype(np.intp)
+    shown = np.clip(rotated_places[2] / unit, FAR_GREY, NEAR_GREY).astype(np.uint8)
     # Farthest first: the last to be written into a pixel is the nearest.
     order = np.argsort(shown, kind="stable")
-    turned = np.zeros_like(depth)
+    rotated = np.zeros_like(depth)
     inside = order[((columns >= 0) & (columns < side) & (rows >= 0) & (rows < depth.shape[1]))[order]]
-    turned[frame[inside], rows[inside], columns[inside]] = shown[inside]
-    for picture in turned:
+    rotated[frame[inside], rows[inside], columns[inside]] = shown[inside]
+    for picture in rotated:
         _mend(picture)
-    return turned
+    return rotated
 
 
 def _rotation(yaw: float, pitch: float) -> NDArray[np.float32]:

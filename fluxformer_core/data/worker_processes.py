@@ -1,4 +1,4 @@
-"""Work spread over processes that may crash or hang: what one piece of it does to its process, no other suffers."""
+"""Work divided among processes that may crash or hang, so that one damaged item does not stop the others."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Beat = Callable[[], None]
 Work = Callable[[Item, Beat], Result]
-"""Does one piece of work; it calls the beat while it gets on, and raises nothing."""
+"""A function that works on one item. It calls the beat while it makes progress, and raises nothing."""
 
-_BEAT_PERIOD = 0.5  # s: beats are not sent more often
+_BEAT_PERIOD = 0.5  # s: the shortest time between two beats that are sent
 _ALIVE = "alive"  # what a beat sends
 _SPAWN = multiprocessing.get_context("spawn")  # a fork would inherit the locks of this process's threads
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What became of work whose process did not survive it."""
+    """The result of an item whose process crashed or hung."""
 
     reason: str
 
 
-def spread(
+def run_in_processes(
     work: Work[Item, Result], items: Sequence[Item], processes: int, patience: float
 ) -> Iterator[tuple[int, Result | Failure]]:
-    """Do the work on every item, in any order, and yield each item's number with its result.
+    """Work on every item, in any order, and yield each item's number with its result.
 
     Args:
         work: function of a module, which a new process can import.
         items: what to work on.
-        processes: 0 does it here, one after the other, without protection.
+        processes: how many; 0 works in this process, one item after the other, without protection.
         patience: seconds without a beat after which a process is stopped.
     """
     if processes == 0:
@@ -65,7 +65,7 @@ def spread(
 
 
 class _Helper(Generic[Item, Result]):
-    """One process, started anew whenever it was lost."""
+    """One process, which is started anew after a crash."""
 
     def __init__(self, work: Work[Item, Result]) -> None:
         self._work = work
@@ -75,11 +75,11 @@ class _Helper(Generic[Item, Result]):
 
     def give(self, number: int, item: Item) -> None:
         self.number, self._beat = number, time.monotonic()
-        with suppress(ConnectionError):  # `look` will find out what became of the process
+        with suppress(ConnectionError):  # `look` handles a lost process
             self.pipe.send(item)
 
     def look(self, patience: float) -> Result | Failure | None:
-        """The result if there is one by now."""
+        """The result, if there is one by now."""
         try:
             while self.pipe.poll():
                 message = self.pipe.recv()
@@ -106,12 +106,12 @@ class _Helper(Generic[Item, Result]):
         return Failure(reason)
 
     def _start(self) -> None:
-        self._ready = False  # a busy machine may take its time to start a process
+        self._ready = False  # a busy machine may take long to start a process
         self.pipe: Connection
         self.pipe, theirs = _SPAWN.Pipe()
         self._process: BaseProcess = _SPAWN.Process(target=_serve, args=(theirs, self._work), daemon=True)
         self._process.start()
-        theirs.close()  # or the pipe would outlive the process, and its end would not be noticed
+        theirs.close()  # with this end open, the end of the process would not close the pipe
 
 
 def _serve(pipe: Connection, work: Work[Item, Result]) -> None:
@@ -124,7 +124,7 @@ def _serve(pipe: Connection, work: Work[Item, Result]) -> None:
             try:
                 pipe.send(_ALIVE)
             except ConnectionError:
-                # Nobody wants the work any more. An exception would be taken for a fault of the item.
+                # The waiting process has ended. Any other exception would count as a fault of the item.
                 raise SystemExit from None
 
     try:
@@ -133,4 +133,4 @@ def _serve(pipe: Connection, work: Work[Item, Result]) -> None:
             item = pipe.recv()
             pipe.send((work(item, beat),))
     except (EOFError, ConnectionError, KeyboardInterrupt):
-        return  # nobody wants more
+        return  # the waiting process has ended

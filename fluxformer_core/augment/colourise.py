@@ -21,7 +21,7 @@ _CLOTH = 64  # px: side of the picture that is wrapped around a body
 _BODY_COLUMN = 0.05  # of the image side: half the width of the strip that holds head and trunk but no raised arm
 
 
-def dress(depth: NDArray[np.uint8], rng: np.random.Generator) -> Cutout:
+def colourise(depth: NDArray[np.uint8], rng: np.random.Generator) -> Cutout:
     """Clothe the people of a depth clip at random.
 
     Args:
@@ -34,7 +34,7 @@ def dress(depth: NDArray[np.uint8], rng: np.random.Generator) -> Cutout:
         return colour, opacity
     # Most of a picture is empty on both sides of a person.
     span = slice(max(0, int(columns[0]) - 3), int(columns[-1]) + 4)
-    shown = spread(np.ascontiguousarray(depth[:, :, span]), rng.uniform(80, 130), 250.0)
+    shown = contrast(np.ascontiguousarray(depth[:, :, span]), rng.uniform(80, 130), 250.0)
     share = _share(shown)
     surface = _surface(shown, share)
     light = _shading(surface, share, rng)
@@ -54,14 +54,14 @@ def silhouette(depth: NDArray[np.uint8]) -> Cutout:
     return np.repeat(colour[..., None], 3, axis=3), (share * np.float32(255)).astype(np.uint8)
 
 
-def alone(depth: NDArray[np.uint8]) -> bool:
+def can_be_cut_out(depth: NDArray[np.uint8]) -> bool:
     """Whether a depth clip (T, S, S) shows people before nothing, so that they can be cut out."""
     side = depth.shape[1] // 8
     corners = depth[::4, [[0], [-1]], [0, -1]], depth[::4, [[side], [-side]], [side, -side]]
     return float((np.stack(corners) > _ABSENT).mean()) < 0.3
 
 
-def spread(depth: NDArray[np.uint8], low: float, high: float) -> NDArray[np.uint8]:
+def contrast(depth: NDArray[np.uint8], low: float, high: float) -> NDArray[np.uint8]:
     """The same depth shown with another contrast: the farthest surface as bright as `low`, the nearest as `high`.
 
     Cameras and recordings differ in the range of depth that black to white stands for.

@@ -1,4 +1,4 @@
-"""A take shown from another side, in another place, by another camera; flow follows suit."""
+"""One recorded clip seen in another place by another camera; the flow changes with the picture."""
 
 from __future__ import annotations
 
@@ -10,78 +10,80 @@ from numpy.typing import NDArray
 
 from fluxformer_core.augment.backgrounds import ROOM, backgrounds, structure
 from fluxformer_core.augment.cameras import STRAIGHT, expose, exposure, flicker, grain, monochrome, soften, wander
-from fluxformer_core.augment.colour import alone, dress, silhouette, spread
+from fluxformer_core.augment.colourise import can_be_cut_out, colourise, contrast, silhouette
 from fluxformer_core.augment.config import AugmentConfig
 
+Clip = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Frames (T, S, S, 3) in 0..1 and flow (T, S, S, 2) in frame heights per second."""
+
 LIT = 25
-"""Grey level from which a pixel of a depth picture is somebody's."""
-RATE = 20.0
-"""Hz at which the frames of recordings follow each other, for movement that is added to them."""
+"""Grey level from which a pixel of a depth picture shows a person."""
 
 
 @dataclass(frozen=True)
-class Take:
-    """Chosen frames of a recording, before anything was done to them."""
+class RawClip:
+    """Chosen frames of a recording before any augmentation."""
 
     frames: NDArray[np.uint8]  # (T, S, S, 3) RGB
     flow: NDArray[np.float32]  # (T, S, S, 2) frame heights per second
     times: NDArray[np.float64]  # (T,) s
+    step: float  # s between two frames of the recording, from which flow is measured
     depth: bool  # grey picture of depth, whose black is "no reading"
 
 
-def film(
-    shot: Take,
+def augment_clip(
+    clip: RawClip,
     config: AugmentConfig,
     rng: np.random.Generator,
     *,
     flip: bool = False,
     path: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
     scale: tuple[float, float] | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Show a take from another side, in another place, by another camera.
+) -> Clip:
+    """Show a clip in another view, before another background, through another camera.
 
     Args:
-        shot: what happens.
-        config: how far to stray.
+        clip: what happens.
+        config: how far to differ from the recording.
         rng: source of randomness.
-        flip: whether to mirror it.
-        path: where the person is carried besides, and how fast: each (T, 2), in frame heights and per second.
+        flip: whether to mirror the clip.
+        path: where the person is moved in addition, and how fast: each (T, 2), in frame heights and per second.
         scale: of the view, instead of the configured range.
 
     Returns:
-        Frames (T, S, S, 3) in 0..1 and flow (T, S, S, 2) in frame heights per second.
+        Frames and flow.
     """
-    side, count = shot.frames.shape[1], len(shot.frames)
+    side, count = clip.frames.shape[1], len(clip.frames)
     linear, offset = _view(side, config, rng, scale or config.scale, flip=flip)
     tempo = rng.uniform(*config.tempo)
-    frames, cut_out = shot.frames, shot.depth and alone(shot.frames[..., 0])
-    dressed = cut_out and rng.random() < config.dressed
-    layered = cut_out and (dressed or rng.random() < config.walled)
-    if shot.depth and not dressed and rng.random() < config.contrast:
+    frames, cut_out = clip.frames, clip.depth and can_be_cut_out(clip.frames[..., 0])
+    colourised = cut_out and rng.random() < config.colourised
+    layered = cut_out and (colourised or rng.random() < config.with_background)
+    if clip.depth and not colourised and rng.random() < config.contrast:
         low = rng.uniform(64, 190)
-        frames = spread(frames, low, rng.uniform(low + 20, 255))
-    coloured = dressed or not shot.depth
+        frames = contrast(frames, low, rng.uniform(low + 20, 255))
+    coloured = colourised or not clip.depth
     place, speed = np.zeros((count, 2)), np.zeros((count, 2))
-    if coloured and rng.random() < config.restless:
-        place, speed = wander(shot.times, 1 / RATE, config.pan, config.shake, rng)
+    if coloured and rng.random() < config.moving_camera:
+        place, speed = wander(clip.times, clip.step, config.pan, config.shake, rng)
     carried, drift = path if path is not None else (np.zeros((count, 2)), np.zeros((count, 2)))
-    views = [np.column_stack([linear, offset + step]) for step in side * (place + carried)]
+    views = [np.column_stack([linear, offset + shift]) for shift in side * (place + carried)]
     turn = tempo * linear
-    flow = np.empty_like(shot.flow)
+    flow = np.empty_like(clip.flow)
     for i, view in enumerate(views):
-        flow[i] = cv2.transform(cv2.warpAffine(shot.flow[i], view, (side, side)), turn)
+        flow[i] = cv2.transform(cv2.warpAffine(clip.flow[i], view, (side, side)), turn)
     if layered:
-        people, opacity = dress(frames[..., 0], rng) if dressed else silhouette(frames[..., 0])
+        people, opacity = colourise(frames[..., 0], rng) if colourised else silhouette(frames[..., 0])
         for i, view in enumerate(views):
             people[i] = cv2.warpAffine(people[i], view, (side, side))
             opacity[i] = cv2.warpAffine(opacity[i], view, (side, side))
-        behind, seen = _behind(side, place, config, rng)
-        if not dressed:  # a wall and what stands before it, farther than the person
+        behind, seen = _background(side, place, config, rng)
+        if not colourised:  # a wall and objects before the wall, farther than the person
             monochrome(behind)
             behind = (behind * np.float32(rng.uniform(0.1, 0.5))).astype(np.uint8)
         shown = _before(people, opacity, behind)
         _mix_flow(flow, opacity, seen, drift, speed)
-        if dressed:
+        if colourised:
             _disturb(flow, rng.uniform(0, config.flow_noise), rng)
     else:
         border = cv2.BORDER_REPLICATE
@@ -93,7 +95,7 @@ def film(
         if speed.any():
             grey = cv2.cvtColor(shown[0], cv2.COLOR_RGB2GRAY).astype(np.float32)
             flow += speed[:, None, None].astype(np.float32) * structure(grey / 255)[..., None]
-    return _developed(shown, shot.times, config, rng, coloured=coloured, recorded=not shot.depth), flow
+    return _expose(shown, clip.times, config, rng, coloured=coloured, recorded=not clip.depth), flow
 
 
 def _before(people: NDArray[np.uint8], opacity: NDArray[np.uint8], behind: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -111,23 +113,23 @@ def _mix_flow(
     drift: NDArray[np.float64],
     speed: NDArray[np.float64],
 ) -> None:
-    """Add, in place, how people are carried and how the camera moves, as far as a flow estimator would see it.
+    """Add, in place, the motion of moved people and of the camera, as far as a flow estimator would see them.
 
     Args:
         flow: (T, S, S, 2) of the people.
         opacity: (T, S, S) of the people.
         seen: (T or 1, S, S) how well the background's motion can be seen, 0..255.
-        drift: (T, 2) frame heights per second at which people are carried.
-        speed: (T, 2) of the picture as a whole.
+        drift: (T, 2) frame heights per second at which people are moved.
+        speed: (T, 2) frame heights per second of the picture as a whole.
     """
-    # A fast hand's flow lies where it was a frame ago, and some pixels farther out.
+    # The flow of a fast hand lies where the hand was one frame ago, and some pixels farther out.
     reach = np.ones((flow.shape[1] // 4 | 1,) * 2, np.uint8)
     moves = drift.any() or speed.any()
     for i, own in enumerate(opacity):
         structured = seen[i % len(seen)]
-        # Round a person the estimate spills over onto a plain wall, but not onto one whose rest it can see.
-        spilt = cv2.max(cv2.dilate(own, reach), 255 - structured)
-        flow[i] = cv2.multiply(flow[i], cv2.merge((spilt, spilt)), scale=1 / 255, dtype=cv2.CV_32F)
+        # Estimators smear a person's flow onto a plain wall beside the person, but not onto a structured background.
+        smeared = cv2.max(cv2.dilate(own, reach), 255 - structured)
+        flow[i] = cv2.multiply(flow[i], cv2.merge((smeared, smeared)), scale=1 / 255, dtype=cv2.CV_32F)
         if moves:
             person = own * np.float32(1 / 255)
             sure = cv2.max(own, structured) * np.float32(1 / 255)
@@ -135,14 +137,14 @@ def _mix_flow(
 
 
 def _disturb(flow: NDArray[np.float32], strength: float, rng: np.random.Generator) -> None:
-    """Let flow err, in place, as that of a camera with noise does: by patches."""
+    """Add errors to the flow, in place and by patches, like the errors that a camera's noise causes."""
     patches = max(1, flow.shape[1] // 8)
     errors = rng.normal(0, strength, (len(flow), patches, patches, 2)).astype(np.float32)
     for i, error in enumerate(errors):
         flow[i] += cv2.resize(error, flow.shape[2:0:-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _developed(
+def _expose(
     frames: NDArray[np.uint8],
     times: NDArray[np.float64],
     config: AugmentConfig,
@@ -151,7 +153,7 @@ def _developed(
     coloured: bool,
     recorded: bool,
 ) -> NDArray[np.float32]:
-    """Light, colour and faults of the camera."""
+    """Change light and colours, and add the camera's faults."""
     grey = coloured and rng.random() < config.grey
     if grey:
         monochrome(frames)
@@ -174,7 +176,7 @@ def _developed(
 def _view(
     side: int, config: AugmentConfig, rng: np.random.Generator, scale: tuple[float, float], *, flip: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Linear part and offset in px of one affine view for the whole clip."""
+    """Linear part, and offset in px, of one affine view for the whole clip."""
     angle = np.deg2rad(rng.uniform(-config.rotation, config.rotation))
     size, aspect = rng.uniform(*scale), 1 + rng.uniform(-config.aspect, config.aspect)
     linear = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ np.diag([aspect, 1]) * size
@@ -184,17 +186,17 @@ def _view(
     return linear, centre - linear @ centre + rng.uniform(-config.shift, config.shift, 2) * side
 
 
-def _behind(
+def _background(
     side: int, place: NDArray[np.float64], config: AugmentConfig, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A background as a camera at `place` (T, 2) sees it, (T or 1, S, S, 3), and where its motion shows."""
+    """A background seen by a camera at `place` (T, 2): (T or 1, S, S, 3), and where its motion can be seen."""
     stock = backgrounds(side, config.backgrounds)
     picture = stock[rng.integers(len(stock))]
     zoom = rng.uniform(1 / ROOM, 1.4)
     middle = 0.5 * (side - zoom * len(picture)) + rng.uniform(-0.5, 0.5, 2) * max(zoom * len(picture) - side, 0)
-    turn = -1.0 if rng.random() < 0.5 else 1.0
+    sign = -1.0 if rng.random() < 0.5 else 1.0
     views = [
-        np.array([[turn * zoom, 0, x + (zoom * len(picture) if turn < 0 else 0)], [0, zoom, y]])
+        np.array([[sign * zoom, 0, x + (zoom * len(picture) if sign < 0 else 0)], [0, zoom, y]])
         for x, y in (middle + place * side if place.any() else middle[None])
     ]
     shown = np.stack([cv2.warpAffine(picture, view, (side, side), borderMode=cv2.BORDER_REFLECT_101) for view in views])
