@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from fluxformer_core.bundle import default_bundle_path
 from fluxformer_core.errors import SourceError
-from fluxformer_core.evaluation.bags.agreement import Agreement, compare_runs, describe
+from fluxformer_core.evaluation.bags.agreement import RunAgreement, compare_runs, describe
 from fluxformer_core.evaluation.bags.finding import BagStream, find_bags, find_streams
 from fluxformer_core.evaluation.bags.processes import watch_streams
 from fluxformer_core.evaluation.bags.recorded import read_results
@@ -56,7 +56,9 @@ def record(job: BagStream, out: Path, *, model: Path | None = None, rate: float 
         graph.stop("recorder")
 
 
-def check(job: BagStream, out: Path, *, model: Path | None = None, rate: float = 1.0) -> tuple[Agreement, StreamResult]:
+def check(
+    job: BagStream, out: Path, *, model: Path | None = None, rate: float = 1.0
+) -> tuple[RunAgreement, StreamResult]:
     """Record a live run and compare it with the offline one.
 
     Args:

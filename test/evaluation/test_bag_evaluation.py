@@ -226,7 +226,7 @@ def test_the_gate_exits_with_one_and_says_what_is_worse(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["{bags}/mcap"], "is a bag: say with --truth what is performed in it"),
+        (["{bags}/mcap"], "is a bag: name a truth file with --truth"),
         (["{bags}/nowhere", "--truth", "{truth}"], "does not exist; give bags, or folders of bags"),
         (["{model}", "--truth", "{truth}"], "is neither a bag (metadata.yaml, .mcap, .db3) nor a folder of bags"),
         (["{bags}/mcap", "--truth", "nowhere.csv"], "cannot read the list nowhere.csv"),

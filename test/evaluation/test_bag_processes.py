@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from bag_bench import TOPIC
+from crashing_workers import CrashingWatcher
 
 from fluxformer_core.evaluation.bags.finding import BagStream
 from fluxformer_core.evaluation.bags.processes import watch_streams

@@ -1,4 +1,4 @@
-"""Which streams of images there are in what a user names: bags, and folders of bags."""
+"""Find the streams in bags and folders of bags."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fluxformer_core.errors import SourceError
 from fluxformer_core.io.sources.bag import ORIGIN_NOTE, SOURCE_NOTE, TOPIC_NOTE, BagContents, bag_contents
 
 RECOGNITION, EVENT = "fluxformer/msg/Recognition", "fluxformer/msg/ActionEvent"
-"""Types of the topics by which a bag of results is known."""
+"""Message types that make a bag a bag of results."""
 
 IMAGES = "sensor_msgs/msg/Image or CompressedImage"
-"""What is read as images."""
+"""Message types that are read as images."""
 
 _SUFFIXES = (".mcap", ".db3")
 _METADATA = "metadata.yaml"
@@ -22,21 +22,21 @@ _METADATA = "metadata.yaml"
 
 @dataclass(frozen=True, order=True)
 class BagStream:
-    """One stream to be evaluated: the images of a topic, or what a recogniser said about such images."""
+    """One stream to evaluate: the images of a topic, or the recorded results of a recogniser."""
 
-    bag: str  # name, not place; the same for all streams of a bag
-    topic: str  # of the images; of results the recogniser's name
+    bag: str  # name without its folder; the same for all streams of a bag
+    topic: str  # of the images; for results, the name of the recogniser
     path: Path
-    recorded: bool = False  # whether it holds what a recogniser said
+    recorded: bool = False  # whether the bag holds results of a recogniser
     length: int = 0  # messages to read
-    of: str = ""  # of results: the bag that was played, if known
-    of_topic: str = ""  # and the topic of its images
-    origin: int = 0  # ns: stamp of that topic's first image; 0: not known
+    of: str = ""  # for results: the bag that was played, if known
+    of_topic: str = ""  # for results: the topic of the images, if known
+    origin: int = 0  # ns: for results, stamp of the first image; 0: not known
 
 
 @dataclass(frozen=True)
 class BagFault:
-    """What is wrong with a bag, in one line."""
+    """An error or a warning about a bag, in one line."""
 
     bag: str
     text: str
@@ -47,19 +47,14 @@ class BagFault:
 
 
 def is_bag(path: Path) -> bool:
-    """Whether this is a bag, or a folder that must be meant as a folder of bags."""
+    """Whether this is a bag: a bag's file, or a folder with a bag's metadata."""
     return path.suffix in _SUFFIXES or (path / _METADATA).exists()
 
 
-def holds_bags(path: Path) -> bool:
-    """Whether this is a bag or a folder in which bags lie."""
-    return is_bag(path) or (path.is_dir() and next(_inside(path), None) is not None)
-
-
 def find_bags(paths: Sequence[Path]) -> dict[str, Path]:
-    """Bags by name, in the order in which they were named; those of a folder sorted.
+    """Bags by name, in the order of `paths`; the bags of a folder are sorted.
 
-    A bag is called after its folder or file; bags of one name get as much of their folders' names as tells them apart.
+    A bag's name is that of its folder or file. Bags of the same name get as many parent folders as make names unique.
 
     Raises:
         SourceError: if a path does not exist or holds no bag.
@@ -77,14 +72,14 @@ def find_bags(paths: Sequence[Path]) -> dict[str, Path]:
 
 
 def find_streams(bags: dict[str, Path], topics: dict[str, frozenset[str]]) -> tuple[list[BagStream], list[BagFault]]:
-    """The streams of the bags, and why some bags have none.
+    """The streams of the bags, and the faults of bags without streams.
 
-    Of a bag of images these are its image topics or, where some are chosen, only those. `X/compressed` is left out
-    beside `X`: it shows the same. Of a bag of results they are its recognisers.
+    The streams of a bag of images are its image topics, or the chosen topics. `X/compressed` is left out beside `X`,
+    which has the same images. The streams of a bag of results are its recognisers.
 
     Args:
         bags: by name.
-        topics: the chosen ones of each bag; bags that are missing, or have none, are taken whole.
+        topics: the chosen topics of each bag; a bag without chosen topics has all its topics read.
     """
     streams: list[BagStream] = []
     faults: list[BagFault] = []
@@ -98,7 +93,7 @@ def find_streams(bags: dict[str, Path], topics: dict[str, frozenset[str]]) -> tu
 
 
 def without_name(text: str, path: Path, name: str) -> str:
-    """A complaint about a bag for a line that begins with the bag's name: short, and without its folders."""
+    """A message without the path of the bag, for a line that begins with the bag's name."""
     return text.replace(str(path), name).removeprefix(f"{name} ")
 
 

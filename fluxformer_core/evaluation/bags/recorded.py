@@ -1,4 +1,4 @@
-"""What a recogniser said on a robot, read from the bag in which its topics were recorded."""
+"""Read the results of a recogniser on a robot from the bag that recorded its topics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fluxformer_core.io.sources.bag import bag_damage
 from fluxformer_core.types import OTHER, SECOND, ActionEvent, ActionScore, EventKind, Recognition, State
 
 _LABELS, _DIAGNOSTICS = "fluxformer/msg/ActionLabels", "diagnostic_msgs/msg/DiagnosticArray"
-_ONE_CLOCK = 60.0  # s: a longer way from image to recorder means that they have different clocks
+_ONE_CLOCK = 60.0  # s: a longer delay from image to recorder means that the two have different clocks
 _DROPS = {
     "unreadable": "images refused",
     "lost": "images lost in transport",
@@ -30,38 +30,28 @@ _DROPS = {
     "duplicate": "images with a repeated stamp",
     "late": "images late",
 }
-"""Causes of drops, and the diagnostics that count them."""
+"""Causes of dropped images, and the names of their counters in /diagnostics."""
 
 
 def read_results(stream: BagStream) -> StreamResult:
-    """Read what one recogniser said.
+    """Read the results of one recogniser.
 
-    A recognition's latency is the time from its stamp to its arrival at the recorder, if both have one clock.
+    The latency of a recognition is the time from its stamp to its arrival at the recorder, if both have one clock.
 
     Args:
-        stream: a bag of results; its topic is the recogniser's name.
+        stream: a stream of recorded results.
 
     Returns:
-        What was said, or why that cannot be told.
+        The results, or a fatal fault.
     """
     try:
         with bag_damage(stream.bag), Reader(stream.path) as reader:
-            said = _Said(stream)
+            results = _Results(stream)
             for topic, received, message in _messages(reader, stream):
-                said.hear(topic, received, message)
-        return said.result()
+                results.add(topic, received, message)
+        return results.result()
     except SourceError as error:
         return StreamResult(stream, faults=(BagFault(stream.bag, str(error), fatal=True),))
-
-
-def read_recognitions(stream: BagStream) -> list[Recognition]:
-    """Every recognition in a bag of results, in the order of arrival.
-
-    Raises:
-        SourceError: if the bag cannot be read.
-    """
-    with bag_damage(stream.bag), Reader(stream.path) as reader:
-        return [_recognition(m) for topic, _, m in _messages(reader, stream) if topic.endswith("/recognition")]
 
 
 def _messages(reader: Reader, stream: BagStream) -> Iterator[tuple[str, int, Any]]:
@@ -81,7 +71,7 @@ def _messages(reader: Reader, stream: BagStream) -> Iterator[tuple[str, int, Any
 
 
 def _types(connections: list[Any]) -> Typestore:
-    """Our messages as the bag itself defines them: they may have changed since."""
+    """The message types as the bag defines them; this version may define them differently."""
     types = get_typestore(Stores.LATEST)
     for connection in connections:
         if connection.msgtype in types.types:
@@ -93,14 +83,14 @@ def _types(connections: list[Any]) -> Typestore:
             elif definition.format is MessageDefinitionFormat.IDL:
                 found = get_types_from_idl(definition.data)
             else:
-                raise SourceError(f"it does not say what a {connection.msgtype} is; record it with a newer ROS 2")
+                raise SourceError(f"it does not define {connection.msgtype}; record it with a newer ROS 2")
         except TypesysError as error:
             raise SourceError(f"its definition of {connection.msgtype} cannot be read: {error}") from None
         types.register({name: fields for name, fields in found.items() if name not in types.types})
     return types
 
 
-class _Said:
+class _Results:
     def __init__(self, stream: BagStream) -> None:
         self._stream = stream
         self._labels: tuple[str, ...] = ()
@@ -111,7 +101,7 @@ class _Said:
         self._event_delays: dict[tuple[int, int, int], int] = {}  # ns
         self._values: dict[str, str] = {}
 
-    def hear(self, topic: str, received: int, message: Any) -> None:
+    def add(self, topic: str, received: int, message: Any) -> None:
         name = topic.rpartition("/")[2]
         if name == "recognition":
             self._recognitions.append(_recognition(message))
@@ -150,7 +140,7 @@ class _Said:
             text = f"{stream.topic}: {len(self._recognitions)} recognitions, too few to measure anything"
             return StreamResult(stream, faults=(BagFault(stream.bag, text, fatal=True),))
         if not self._labels:
-            faults.append(f"{stream.topic}: no labels were recorded; those that were named count")
+            faults.append(f"{stream.topic}: no labels were recorded; the labels of recognitions and events count")
             named = {entry.label for recognition in self._recognitions for entry in recognition.scores}
             self._labels = tuple(sorted(named | {event.label for event in self._events if event.label}))
         labels = tuple(label for label in self._labels if label != OTHER)
@@ -219,7 +209,7 @@ class _Said:
 
 
 def _until_back(events: list[ActionEvent]) -> list[ActionEvent]:
-    """The events before stamps jump back."""
+    """The events before the stamps jump back."""
     newest = -math.inf
     for i, event in enumerate(events):
         if event.stamp < newest:
@@ -229,7 +219,7 @@ def _until_back(events: list[ActionEvent]) -> list[ActionEvent]:
 
 
 def _closed(events: list[ActionEvent], last: int, faults: list[str], topic: str) -> list[ActionEvent]:
-    """The events of actions that were recorded from their start, ended where the recording broke off before."""
+    """The events of actions with a recorded start; an action without an end ends with the recording."""
     open_: dict[int, ActionEvent] = {}
     kept = []
     for event in events:
@@ -241,7 +231,7 @@ def _closed(events: list[ActionEvent], last: int, faults: list[str], topic: str)
             del open_[event.instance]
         kept.append(event)
     if open_:
-        faults.append(f"{topic}: the recording breaks off within {len(open_)} action{'s' * (len(open_) > 1)}")
+        faults.append(f"{topic}: the recording ends within {len(open_)} action{'s' * (len(open_) > 1)}")
     for event in open_.values():
         kept.append(ActionEvent(last, EventKind.ENDED, event.label, event.instance, event.start, last, event.score))
     return kept
