@@ -15,7 +15,7 @@ from fluxformer_core.evaluation.metrics.frames import average_precision, unknown
 from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent
 from fluxformer_core.evaluation.metrics.matching import Matching, match
 from fluxformer_core.evaluation.metrics.stream_output import frame_truth
-from fluxformer_core.evaluation.metrics.streams import Stream, StreamReport, score_streams
+from fluxformer_core.evaluation.metrics.streams import StreamRecord, StreamReport, score_streams
 from fluxformer_core.types import SECOND, State
 
 
@@ -28,10 +28,10 @@ class JudgedTrack:
     unknown: tuple[Interval, ...]  # actions whose label the model does not know
     matching: Matching[PredictedEvent]
 
-    def stream(self) -> Stream:
+    def stream(self) -> StreamRecord:
         """The input of `score_streams`."""
         track = self.track
-        return Stream(track.stamps, self.known, track.events, track.scores.astype(np.float64))
+        return StreamRecord(track.stamps, self.known, track.events, track.scores.astype(np.float64))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from fluxformer_core.types import SECOND
 
 
 @dataclass(frozen=True)
-class Stream:
+class StreamRecord:
     """Performed actions, events and scores of one stream."""
 
     stamps: NDArray[np.int64]  # (n,) ns, ascending, of its frames
@@ -38,7 +38,7 @@ class StreamReport:
     f1: dict[float, float]  # by the smallest Jaccard index
 
 
-def score_streams(streams: Sequence[Stream], labels: Sequence[str]) -> StreamReport:
+def score_streams(streams: Sequence[StreamRecord], labels: Sequence[str]) -> StreamReport:
     """Compute the figures of streams of one recogniser.
 
     Args:
