@@ -11,12 +11,12 @@ training for each seed. With --leave-out, each named subject is held out in turn
 an interrupted comparison continues. Do not name subjects that must stay unseen.
 
 Examples:
-    python benchmarks/compare.py ablation utd_mhad_depth/index.csv --media clips_crop --depth \
+    python -m benchmarks.compare ablation utd_mhad_depth/index.csv --media clips_crop --depth \
         --subjects s01 s03 s05 s07 --leave-out s03 s05 s07 --json ablation.json
-    python benchmarks/compare.py families utd_mhad_depth/index.csv --media clips_crop --depth \
+    python -m benchmarks.compare families utd_mhad_depth/index.csv --media clips_crop --depth \
         --subjects s01 s03 s05 --held s07 --seeds 0 1 2 --json families.json
-    python benchmarks/compare.py transfer ut_interaction/index.csv --splits train val --held-splits test --json ut.json
-    python benchmarks/compare.py colour utd_mhad_depth/index.csv --media clips_crop --splits test
+    python -m benchmarks.compare transfer ut_interaction/index.csv --splits train val --held-splits test --json ut.json
+    python -m benchmarks.compare colour utd_mhad_depth/index.csv --media clips_crop --splits test
 """
 
 from __future__ import annotations

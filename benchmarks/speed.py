@@ -10,9 +10,9 @@ gpu        Eager, as a CUDA graph (backend `cuda`) and by torch.compile, compare
            its clips, as those of the other models, show the rendered actor. GMFlow gets noise.
 
 Examples:
-    python benchmarks/speed.py released --threads 2 --json released.json
-    python benchmarks/speed.py parts --models fluxformer_b --threads 2
-    python benchmarks/speed.py gpu --json gpu.json
+    python -m benchmarks.speed released --threads 2 --json released.json
+    python -m benchmarks.speed parts --models fluxformer_b --threads 2
+    python -m benchmarks.speed gpu --json gpu.json
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ decision are added one after the other, on the same model outputs. --idle-minute
 which every event is false.
 
 Example:
-    python benchmarks/streams.py utd_mhad_depth/index.csv --media clips_crop --subjects s02 s04 s06 s08 \
+    python -m benchmarks.streams utd_mhad_depth/index.csv --media clips_crop --subjects s02 s04 s06 s08 \
         --minutes 20 --idle-minutes 10 --model known.safetensors
 """
 
@@ -24,8 +24,8 @@ from unittest.mock import patch
 import cv2
 import numpy as np
 import torch
-import unknown_scores
 
+from benchmarks import unknown_scores
 from benchmarks.synthetic.footage import RATE
 from benchmarks.synthetic.stillness import stillness
 from benchmarks.synthetic.stream_bed import IDLE, Performer, Scenario, compose, scenario
