@@ -18,7 +18,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from fluxformer_core.cli import main
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.bags.agreement import compare_runs
-from fluxformer_core.evaluation.bags.finding import Job
+from fluxformer_core.evaluation.bags.finding import BagStream
 from fluxformer_core.io.sources.bag import ORIGIN_NOTE, SOURCE_NOTE, TOPIC_NOTE, bag_contents
 from fluxformer_core.types import SECOND
 from fluxformer_ros.checks.replay import check
@@ -94,7 +94,7 @@ def test_a_recorder_whose_disk_is_full_says_so_and_how_the_bag_is_mended(ros: No
 def test_the_live_run_says_what_the_offline_run_says_and_is_scored_alike(
     ros: None, bag: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    job = Job("run", TOPIC, bag, length=120)
+    job = BagStream("run", TOPIC, bag, length=120)
     for rate in (1.0, 0.5, 0.2):
         out = tmp_path / f"live_{rate}"
         agreement, live = check(job, out, model=model, rate=rate)
