@@ -28,8 +28,8 @@ from fluxformer_core.evaluation.bags.watch import Watcher, peak_memory
 from fluxformer_core.evaluation.report.bag_document import speed
 from fluxformer_core.evaluation.report.bag_text import table
 from fluxformer_core.io.sources import open_source
+from fluxformer_core.stream.config import RecognizerConfig
 from fluxformer_core.stream.prepare import FAR_GREY, NEAR_GREY, to_rgb
-from fluxformer_core.stream.recognizer import RecognizerConfig
 from fluxformer_core.types import SECOND, Pixels
 
 NEAR, FAR = 0.5, 4.5  # m: what the ends of the brightness of depth recordings stand for

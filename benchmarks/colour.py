@@ -28,7 +28,7 @@ from fluxformer_core.data.clip_store import ActorClip, ClipStore, Sample
 from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import chosen
 from fluxformer_core.stream.clip import encode_flow, normalise_rgb
-from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.stream.selection import SELECTORS
 from fluxformer_core.types import OTHER
 
 UNSEEN = 1_000_000

@@ -13,7 +13,7 @@ from benchmarks.synthetic.watching import Moment, as_stream, decide
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.evaluation.metrics.events import EventReport, score_events
 from fluxformer_core.evaluation.metrics.intervals import Interval
-from fluxformer_core.stream.decision import DecisionConfig
+from fluxformer_core.stream.config import DecisionConfig
 from fluxformer_core.types import SECOND
 
 STEPS = tuple(i / 100 for i in range(50, 99))

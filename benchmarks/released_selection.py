@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxformer_core.flow.colours import flow_colours
-from fluxformer_core.stream.selection import Choice, uniform
-from fluxformer_core.stream.selectors import Footage, evenly
+from fluxformer_core.stream.selection import Choice, FrameSequence, evenly, uniform
 
 CLOSE = 64
 """With fewer flow fields than this between the two cuts, everything after the first one is kept."""
@@ -119,7 +118,7 @@ def representatives(groups: NDArray[np.intp], count: int) -> NDArray[np.intp]:
     return np.sort(np.concatenate([firsts, spare]))
 
 
-def released(footage: Footage, count: int) -> Choice:
+def released(footage: FrameSequence, count: int) -> Choice:
     """The released selection as a selector, to run beside ours.
 
     The scripts lose short videos and leave too few frames of others, which a comparison has to count separately. Here

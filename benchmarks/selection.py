@@ -18,12 +18,12 @@ import numpy as np
 from benchmarks.released_selection import released, released_selection
 from fluxformer_core.actor import ActorStyle, Film, Performance, Stage
 from fluxformer_core.flow.classical import DisFlow
-from fluxformer_core.stream import selectors
+from fluxformer_core.stream import selection
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.prepare import prepare
 from fluxformer_core.types import SECOND, ClipSpec, Pixels
 
-SELECTORS = {**selectors.SELECTORS, "released": released}
+SELECTORS = {**selection.SELECTORS, "released": released}
 SPEC = ClipSpec()
 BEGIN, END, SECONDS = 1.0, 2.2, 3.2
 ACTIONS = ("wave", "swipe_left", "throw", "clap", "draw_circle_cw", "squat")

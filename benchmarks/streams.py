@@ -47,7 +47,7 @@ from fluxformer_core.data.read_data import read_data
 from fluxformer_core.evaluation.metrics.intervals import Interval
 from fluxformer_core.evaluation.metrics.streams import StreamReport, score_streams
 from fluxformer_core.stream import decision
-from fluxformer_core.stream.decision import DecisionConfig
+from fluxformer_core.stream.config import DecisionConfig
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import OTHER, EventKind
 

@@ -21,7 +21,7 @@ FlowName = Literal["dis", "farneback", "gmflow", "none"]
 """Estimators of optical flow; see flow/registry.py."""
 
 SelectionName = Literal["flow_guided", "uniform"]
-"""Ways to select a clip's frames; see stream/selectors.py."""
+"""Ways to select a clip's frames; see stream/selection.py."""
 
 
 FramingName = Literal["crop", "whole"]
@@ -100,9 +100,10 @@ class State(IntEnum):
 class EventKind(IntEnum):
     """What happened to one action instance; the values are those of ActionEvent.msg."""
 
-    STARTED = 0
-    UPDATED = 1  # the label changed: more of the action has been seen
-    ENDED = 2  # it is over; without a label: it is taken back, for it is none of the known actions, or too unsure
+    STARTED = 0  # the action began and its label is believed
+    UPDATED = 1  # the label changed as more of the action was seen
+    ENDED = 2  # the action is over
+    RETRACTED = 3  # the label is withdrawn: the motion is no known action after all, or its score stayed too low
 
 
 @dataclass(frozen=True)
@@ -137,14 +138,9 @@ class ActionEvent:
     label: str
     instance: int  # counts up from 1; the same in all events of one action
     start: int  # ns: when the action itself began
-    end: int = 0  # ns: when the action itself ended; 0 until ENDED
+    end: int = 0  # ns: when the motion itself ended; 0 until ENDED or RETRACTED
     score: float = 0.0  # peak so far, 0..1
     person_id: str = ""
-
-    @property
-    def taken_back(self) -> bool:
-        """Whether it turned out to be none of the known actions."""
-        return not self.label
 
 
 @dataclass(frozen=True)

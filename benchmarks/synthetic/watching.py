@@ -15,7 +15,8 @@ from fluxformer_core.evaluation.metrics.streams import Stream
 from fluxformer_core.evaluation.metrics.unknown import unknown_auroc
 from fluxformer_core.stream.belief import softmax
 from fluxformer_core.stream.buffer import THUMBNAIL
-from fluxformer_core.stream.decision import Decider, DecisionConfig
+from fluxformer_core.stream.config import DecisionConfig
+from fluxformer_core.stream.decision import Decider
 from fluxformer_core.stream.recognizer import Recognizer, ResetCause
 from fluxformer_core.types import OTHER, SECOND, ActionEvent, EventKind
 
@@ -30,7 +31,7 @@ class Moment:
     stamp: int  # ns
     compute: int  # ns that the push of the frame took
     fresh: bool  # nothing before it is remembered
-    stir: float
+    energy: float
     appearance: NDArray[np.float32]
     window_start: int = 0  # ns
     logits: NDArray[np.float32] | None = None  # (labels,); None where the model was not asked
@@ -77,7 +78,7 @@ def watch(recognizer: Recognizer, stream: Iterable[tuple[int, NDArray[np.uint8]]
                 stamp,
                 compute,
                 now > resets,
-                float(window.stir[-1]),
+                float(window.energy[-1]),
                 window.descriptors[-1, : THUMBNAIL**2].copy(),
                 int(window.stamps[0]),
                 None if asked is None else asked.logits,
@@ -101,7 +102,7 @@ def decide(
         if moment.fresh:
             events += decider.reset(newest)
         newest = moment.stamp
-        events += decider.observe(moment.stamp, moment.stir, moment.appearance)
+        events += decider.observe(moment.stamp, moment.energy, moment.appearance)
         spell = decider.due()
         if moment.logits is None or spell is None:
             continue

@@ -13,7 +13,7 @@ from fluxformer_core.augment.config import AugmentConfig
 from fluxformer_core.augment.pair_flow import PairFlow
 from fluxformer_core.augment.rotated_view import rotated_view
 from fluxformer_core.data.clip_store import FLOW_STEP, Sample
-from fluxformer_core.stream.selectors import Selector, flow_guided
+from fluxformer_core.stream.selection import Selector, flow_guided
 from fluxformer_core.types import SECOND
 
 MOVING = 0.25

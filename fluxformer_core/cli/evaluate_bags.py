@@ -72,7 +72,7 @@ def _watcher(arguments: Namespace) -> Watcher:
     from fluxformer_core.errors import ConfigError
     from fluxformer_core.evaluation.bags.watch import Watcher
     from fluxformer_core.flow.registry import create_flow
-    from fluxformer_core.stream.recognizer import RecognizerConfig
+    from fluxformer_core.stream.config import RecognizerConfig
 
     if len(arguments.model) > 1:
         raise ConfigError("bags are evaluated with one model at a time; compare models with --baseline")

@@ -63,7 +63,8 @@ def run(arguments: Namespace) -> None:
     from fluxformer_core.io.sources import open_source
     from fluxformer_core.io.video_writer import VideoRecorder
     from fluxformer_core.render.explainer import Explainer
-    from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig
+    from fluxformer_core.stream.config import RecognizerConfig
+    from fluxformer_core.stream.recognizer import Recognizer
 
     with ExitStack() as stack:
         source = stack.enter_context(open_source(arguments.source, topic=arguments.topic, rate=arguments.rate))
@@ -170,16 +171,15 @@ class _Report:
     def _print(self, event: ActionEvent) -> None:
         from tqdm import tqdm
 
-        from fluxformer_core.types import SECOND, EventKind
+        from fluxformer_core.types import SECOND
 
         since = self._start or 0
         began = (event.start - since) / SECOND
         times = f"{began:8.1f} s"
-        if event.kind is EventKind.ENDED:
+        if event.end:
             times += f" .. {(event.end - since) / SECOND:.1f} s"
         # tqdm clears its bar for the line, and prints as usual where there is none.
-        label = "(taken back)" if event.taken_back else event.label
-        tqdm.write(f"{times:22}{event.kind.name.lower():9}{label:20}{100 * event.score:3.0f} %")
+        tqdm.write(f"{times:22}{event.kind.name.lower():10}{event.label:20}{100 * event.score:3.0f} %")
         sys.stdout.flush()  # an event is told when it happens, down a pipe, too
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fluxformer_core.stream.recognizer import RecognizerConfig
+    from fluxformer_core.stream.config import RecognizerConfig
 
 
 def add_settings_argument(parser: ArgumentParser | _ArgumentGroup) -> Action:
@@ -29,7 +29,7 @@ def apply_settings(config: RecognizerConfig, given: Sequence[str]) -> Recognizer
         ConfigError: if it is not understood, or a value is outside its range.
     """
     from fluxformer_core.errors import ConfigError
-    from fluxformer_core.stream.settings import with_settings
+    from fluxformer_core.stream.config import with_settings
 
     changes: dict[str, float] = {}
     for item in given:

@@ -19,7 +19,7 @@ from fluxformer_core.errors import FluxformerError, SourceError
 from fluxformer_core.flow.classical import FlowEstimator
 from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.io.sources import open_source
-from fluxformer_core.stream.admission import Admission, Verdict
+from fluxformer_core.stream.admission import Admission, AdmissionResult
 from fluxformer_core.stream.buffer import RollingBuffer
 from fluxformer_core.stream.prepare import prepare
 from fluxformer_core.types import SECOND, ClipSpec, Pixels
@@ -144,7 +144,7 @@ class _Clip:
         if (end is not None and stamp > end) or len(self._buffer) == LONGEST_CLIP:
             self.over = True
             return
-        if self._admission.judge(stamp) is Verdict.ADMIT:
+        if self._admission.judge(stamp) is AdmissionResult.ADMIT:
             self._buffer.push(prepare(image, pixels, self._spec), stamp)
             self._depth = pixels is Pixels.DEPTH
 

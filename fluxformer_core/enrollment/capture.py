@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fluxformer_core.enrollment.examples import spell_footage
 from fluxformer_core.stream.buffer import Window
-from fluxformer_core.stream.motion import Spell
+from fluxformer_core.stream.motion import MotionSegment
 from fluxformer_core.stream.recognizer import LEAD, Recognizer
 from fluxformer_core.types import SECOND
 
@@ -29,14 +29,14 @@ class SpellCatcher:
 
     def __init__(self) -> None:
         self._first = True
-        self._done: Spell | None = None  # newest spell that has been dealt with
+        self._done: MotionSegment | None = None  # newest spell that has been dealt with
 
     def look(self, recognizer: Recognizer) -> Sight:
         """Say what the newest frame means; to be called after every push."""
-        spell, window = recognizer.spell, recognizer.window
+        spell, window = recognizer.segment, recognizer.window
         if self._first:
             self._first, self._done = False, spell
-        motion = float(window.stir[-1]) if len(window) else 0.0
+        motion = float(window.energy[-1]) if len(window) else 0.0
         if spell is None or spell is self._done:
             return Sight(False, motion)
         if not spell.closed:

@@ -15,14 +15,14 @@ from fluxformer_core.errors import SourceError
 from fluxformer_core.flow.classical import DisFlow, FlowEstimator
 from fluxformer_core.io.sources import open_source
 from fluxformer_core.models.layers import Prediction
-from fluxformer_core.stream.admission import Admission, Verdict
+from fluxformer_core.stream.admission import Admission, AdmissionResult
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.clip import build_clip
+from fluxformer_core.stream.config import MotionConfig
 from fluxformer_core.stream.inference import Trials, clip_of
-from fluxformer_core.stream.motion import ActivityConfig
 from fluxformer_core.stream.prepare import prepare
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.stream.selectors import SELECTORS, Footage, Selector
+from fluxformer_core.stream.selection import SELECTORS, FrameSequence, Selector
 from fluxformer_core.types import SECOND, ClipSpec
 
 LONGEST = 512
@@ -90,12 +90,12 @@ def read_example(
     admission = Admission(spec, _LONGEST_GAP)
     with open_source(source, topic=topic, rate=rate) as opened:
         for frame in opened:
-            if admission.judge(frame.stamp) is Verdict.ADMIT:
+            if admission.judge(frame.stamp) is AdmissionResult.ADMIT:
                 buffer.push(prepare(frame.image, frame.pixels, spec), frame.stamp)
             if len(buffer) == LONGEST:
                 break
     window = buffer.window()
-    if float(window.stir.max()) < ActivityConfig().start_motion:
+    if float(window.energy.max()) < MotionConfig().start_motion:
         raise SourceError(f"{source} shows no motion that could be an example")
     return window
 
@@ -131,7 +131,7 @@ def spell_footage(window: Window, start: int, last_motion: int, *, before: float
 
 
 @torch.inference_mode()
-def describe(recognizer: Recognizer, footage: Footage, views: Sequence[View] = VIEWS) -> Example:
+def describe(recognizer: Recognizer, footage: FrameSequence, views: Sequence[View] = VIEWS) -> Example:
     """What a recogniser's model makes of an example, in several views; may be called from any thread.
 
     Args:
@@ -151,7 +151,9 @@ def describe(recognizer: Recognizer, footage: Footage, views: Sequence[View] = V
     )
 
 
-def look(footage: Footage, view: View, count: int, selector: Selector) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def look(
+    footage: FrameSequence, view: View, count: int, selector: Selector
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Frames (T, S, S, 3) and flow (T, S, S, 2) of footage in one view."""
     n, side = footage.frames.shape[:2]
     kept = np.arange(min(round(view.late * n), max(n - count, 0)), n)

@@ -56,13 +56,13 @@ class Explainer:
         self._origin = stamp if self._origin is None else self._origin
         fresh = self._fresh(update, recognizer)
         for event in update.events:
-            if event.kind is EventKind.ENDED and (fresh is None or not event.taken_back):
+            if event.kind is EventKind.ENDED or (fresh is None and event.kind is EventKind.RETRACTED):
                 self._finish(event)
             elif fresh is not None:
-                self._write(fresh, "taken_back" if event.taken_back else event.kind.name.lower(), event)
+                self._write(fresh, event.kind.name.lower(), event)
         recognition = update.recognition
         if fresh is not None:
-            named = any(event.kind is not EventKind.ENDED or event.taken_back for event in update.events)
+            named = any(event.kind is not EventKind.ENDED for event in update.events)
             self._newest = None if named else fresh
         elif recognition is not None and recognition.state in (State.IDLE, State.WARMING_UP):
             self._finish(None)
@@ -85,7 +85,7 @@ class Explainer:
 
     def _finish(self, event: ActionEvent | None) -> None:
         if self._newest is not None:
-            what = "unknown" if event is None else "taken_back" if event.taken_back else "ended"
+            what = "unknown" if event is None else event.kind.name.lower()
             self._write(self._newest, what, event)
         self._newest = None
 
@@ -99,7 +99,7 @@ class Explainer:
                 "started": f"{who} started with this clip",
                 "updated": f"named {who} since this clip",
                 "ended": f"the last clip of {who}",
-                "taken_back": f"#{event.instance} taken back: none of the actions, or too unsure",
+                "retracted": f"{who} retracted: no known action after all, or too unsure",
             }[what]
         self.written += 1
         seconds = (explanation.recognition.stamp - self._origin) / SECOND

@@ -209,7 +209,7 @@ def _draw_seconds(page: Page, selection: Selection, top: float, bottom: float, o
 def _draw_marks(page: Page, selection: Selection, top: float, bottom: float) -> None:
     """When the spell of motion began, and where scenes were cut."""
     columns = _columns(selection)
-    marks = [(int(np.searchsorted(selection.window_stamps, selection.spell_start)), "motion began", _BEGAN)]
+    marks = [(int(np.searchsorted(selection.window_stamps, selection.segment_start)), "motion began", _BEGAN)]
     marks += [(int(cut), "scene cut", _CUT) for cut in selection.choice.cuts]
     for place, words, colour in marks:
         if selection.window_stamps[0] < selection.window_stamps[min(place, len(columns) - 1)]:

@@ -41,7 +41,12 @@ _STATE_NAMES: dict[State | None, str] = {
     State.IDLE: "idle",
     State.UNKNOWN: "unknown",
 }
-_EVENT_VERBS = {EventKind.STARTED: "started", EventKind.UPDATED: "goes on", EventKind.ENDED: "ended"}
+_EVENT_VERBS = {
+    EventKind.STARTED: "started",
+    EventKind.UPDATED: "goes on",
+    EventKind.ENDED: "ended",
+    EventKind.RETRACTED: "retracted",
+}
 
 FLOW_RADIUS = 1.0  # frame heights per second: a brisk arm gets the full colour
 _FLOW_SIDE = 48  # px: flow is coloured small, for colouring is most of the work, and enlarged
@@ -138,8 +143,8 @@ def _draw_event(page: Page, recognition: Recognition | None, event: ActionEvent 
         return
     now = max(event.stamp, recognition.stamp if recognition else 0)
     words = f"{readable(event.label)}  #{event.instance}  {_EVENT_VERBS[event.kind]}"
-    if event.taken_back:
-        words = f"#{event.instance}  taken back {_seconds(now - event.stamp)} ago"
+    if event.kind is EventKind.RETRACTED:
+        words += f" {_seconds(now - event.stamp)} ago"
     elif event.kind is EventKind.ENDED:
         words += f" {_seconds(now - event.end)} ago after {_seconds(event.end - event.start)}"
     elif event.kind is EventKind.STARTED:
@@ -147,7 +152,7 @@ def _draw_event(page: Page, recognition: Recognition | None, event: ActionEvent 
     else:
         words += f" for {_seconds(now - event.start)}"
     peak = event.score
-    if recognition and event.kind is not EventKind.ENDED and recognition.label == event.label:
+    if recognition and event.kind not in (EventKind.ENDED, EventKind.RETRACTED) and recognition.label == event.label:
         peak = max(peak, recognition.score)  # events are sent at changes only; scores have grown since
     left, _, right, _ = _PANEL
     page.text((left + 20, 100), f"{words},  peak {_percent(peak)}", 15, QUIET, room=right - left - 20)

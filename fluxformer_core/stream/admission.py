@@ -7,7 +7,7 @@ from enum import Enum
 from fluxformer_core.types import SECOND, ClipSpec
 
 
-class Verdict(Enum):
+class AdmissionResult(Enum):
     """What to do with a frame."""
 
     ADMIT = "admit"
@@ -58,31 +58,31 @@ class Admission:
         self._newest: int | None = None
         self._admitted = self._due = 0
 
-    def judge(self, stamp: int) -> Verdict:
-        """Decide on a frame; verdicts that admit it (ADMIT, GAP, TIME_JUMP) also remember it.
+    def judge(self, stamp: int) -> AdmissionResult:
+        """Decide on a frame; results that admit it (ADMIT, GAP, TIME_JUMP) also remember it.
 
         Args:
             stamp: ns.
         """
         if self._newest is None:
             self._due = stamp
-            return self._admit(stamp, Verdict.ADMIT)
+            return self._admit(stamp, AdmissionResult.ADMIT)
         step = stamp - self._newest
         if step == 0:
-            return Verdict.DUPLICATE
+            return AdmissionResult.DUPLICATE
         if step < 0:
             if -step <= self._max_gap:
-                return Verdict.LATE
+                return AdmissionResult.LATE
             self._due = stamp
-            return self._admit(stamp, Verdict.TIME_JUMP)
+            return self._admit(stamp, AdmissionResult.TIME_JUMP)
         if step > self._max_gap:
-            return self._admit(stamp, Verdict.GAP)
+            return self._admit(stamp, AdmissionResult.GAP)
         self._newest = stamp
         if stamp < max(self._due - self._early, self._admitted + self._closest):
-            return Verdict.SKIP
-        return self._admit(stamp, Verdict.ADMIT)
+            return AdmissionResult.SKIP
+        return self._admit(stamp, AdmissionResult.ADMIT)
 
-    def _admit(self, stamp: int, verdict: Verdict) -> Verdict:
+    def _admit(self, stamp: int, result: AdmissionResult) -> AdmissionResult:
         self._newest = self._admitted = stamp
         self._due = next_turn(self._due, stamp, self._period)
-        return verdict
+        return result

@@ -22,7 +22,7 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 class Belief:
-    """Running mean of probabilities over one spell of motion.
+    """Running mean of probabilities over one segment of motion.
 
     No name is believed at its beginning: it has to be sure, or to last. What speaks against all of them decides nothing
     and needs no such care: its mean is of what was seen, however little.
@@ -36,7 +36,7 @@ class Belief:
         self.labels = labels
         self.mean: NDArray[np.float32] = np.zeros(len(labels), np.float32)
         self.unknown = 1.0  # how much speaks against every known action, 0..1: to rank by, not a probability
-        self._seen = 0.0  # weight of all that was seen, against what would be remembered of an endless spell
+        self._seen = 0.0  # weight of all that was seen, against what would be remembered of an endless segment
         self._known = np.array([label != OTHER for label in labels])
         self._newest = start
 

@@ -14,7 +14,7 @@ from fluxformer_core.types import SECOND, ClipSpec
 THUMBNAIL = 16  # px: side of the grey image in a descriptor
 FLOW_THUMBNAIL = 8  # px: side of the flow field in a descriptor
 FASTEST_SHARE = 0.02  # of the pixels: a frame's motion is the mean speed of these, so that one arm counts
-STIR_SPAN = 0.1  # s: noise displaces edges as far in a long time as in a short one, so that its speed falls with this
+ENERGY_SPAN = 0.1  # s: noise displaces edges as far in a long time as in a short one, so that its speed falls with this
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Window:
     frames: NDArray[np.uint8]  # (n, S, S, 3) RGB
     flow: NDArray[np.float32]  # (n, S, S, 2) frame heights per second; zero for the first frame after a reset
     motion: NDArray[np.float32]  # (n,) frame heights per second, of the fastest pixels
-    stir: NDArray[np.float32]  # (n,) likewise, over STIR_SPAN and without flow: told from noise more surely
+    energy: NDArray[np.float32]  # (n,) likewise, over ENERGY_SPAN and without flow: told from noise more surely
     change: NDArray[np.float32]  # (n,) mean absolute brightness difference after motion compensation, 0..1
     descriptors: NDArray[np.float32]  # (n, d) small grey image and flow field, for clustering
 
@@ -57,7 +57,7 @@ class RollingBuffer:
         self._grey = np.zeros((room, size, size), np.uint8)
         self._flow = np.zeros((room, size, size, 2), np.float32)
         self._motion = np.zeros(room, np.float32)
-        self._stir = np.zeros(room, np.float32)
+        self._energy = np.zeros(room, np.float32)
         self._change = np.zeros(room, np.float32)
         self._descriptors = np.zeros((room, THUMBNAIL**2 + 2 * FLOW_THUMBNAIL**2), np.float32)
         self._start = self._end = 0
@@ -90,7 +90,7 @@ class RollingBuffer:
             self._measure_motion(i)
         else:
             self._flow[i] = 0.0
-            self._motion[i] = self._stir[i] = self._change[i] = 0.0
+            self._motion[i] = self._energy[i] = self._change[i] = 0.0
         self._describe(i)
         self._end += 1
         self._start = max(self._start, self._end - self.spec.window)
@@ -103,7 +103,7 @@ class RollingBuffer:
             self._frames[held],
             self._flow[held],
             self._motion[held],
-            self._stir[held],
+            self._energy[held],
             self._change[held],
             self._descriptors[held],
         )
@@ -127,13 +127,13 @@ class RollingBuffer:
             speed = np.sqrt(right * right + down * down).ravel()
         self._change[i] = cv2.norm(aligned, before, cv2.NORM_L1) / (255.0 * aligned.size)
         self._motion[i] = _fastest(speed)
-        self._stir[i] = self._measure_stir(i)
+        self._energy[i] = self._measure_energy(i)
 
-    def _measure_stir(self, i: int) -> float:
-        """Speed since the newest frame that is STIR_SPAN old, or since the one before if the camera is slow."""
+    def _measure_energy(self, i: int) -> float:
+        """Speed since the newest frame that is ENERGY_SPAN old, or since the one before if the camera is slow."""
         half_frame = self.spec.period // 2
         first = i - 1
-        while first > self._start and self._stamps[i] - self._stamps[first] < STIR_SPAN * SECOND - half_frame:
+        while first > self._start and self._stamps[i] - self._stamps[first] < ENERGY_SPAN * SECOND - half_frame:
             first -= 1
         per_second = SECOND / (float(self._stamps[i] - self._stamps[first]) * self.spec.size)
         return per_second * _fastest(normal_speed(self._grey[first], self._grey[i]).ravel())
@@ -153,7 +153,7 @@ class RollingBuffer:
             self._grey,
             self._flow,
             self._motion,
-            self._stir,
+            self._energy,
             self._change,
             self._descriptors,
         ):

@@ -22,7 +22,7 @@ from fluxformer_core.models.layers import Prediction
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.clip import build_clip
 from fluxformer_core.stream.prepare import prepare
-from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.stream.selection import SELECTORS
 from fluxformer_core.types import ClipSpec, Pixels
 
 TRIALS = ("wave", "squat", "walk")

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxformer_core.enrolled import EnrolledAction
-from fluxformer_core.errors import ConfigError
 from fluxformer_core.people.square import Box, Person, Square
-from fluxformer_core.stream.admission import Admission, Verdict
+from fluxformer_core.stream.admission import Admission, AdmissionResult
+from fluxformer_core.stream.config import PeopleConfig, RecognizerConfig
 from fluxformer_core.stream.prepare import check_image
-from fluxformer_core.stream.recognizer import Counters, Question, Recognizer, RecognizerConfig, ResetCause, Selection
+from fluxformer_core.stream.recognizer import Counters, Question, Recognizer, ResetCause, Selection
 from fluxformer_core.types import SECOND, ActionEvent, Pixels, Recognition, Update
 
 
@@ -26,30 +26,6 @@ class PersonView:
     recognition: Recognition | None
     event: ActionEvent | None
     selection: Selection | None
-
-
-@dataclass(frozen=True)
-class PeopleConfig:
-    """Settings of the streams of people.
-
-    Raises:
-        ConfigError: if a field is outside its range.
-    """
-
-    most: int = 4  # people at once; the nearest, which are the tallest, are taken
-    expiry: float = 1.0  # s: who is not detected for longer is forgotten
-    margin: float = 0.2  # around a person, of the longer side of the box
-
-    def __post_init__(self) -> None:
-        wrong = []
-        if self.most < 1:
-            wrong.append(f"most must be at least 1, not {self.most}")
-        if not 0 < self.expiry < float("inf"):
-            wrong.append(f"expiry must be positive and finite, not {self.expiry}")
-        if not 0 <= self.margin <= 2:
-            wrong.append(f"margin must be within 0 .. 2, not {self.margin}")
-        if wrong:
-            raise ConfigError("; ".join(wrong))
 
 
 @dataclass
@@ -133,13 +109,14 @@ class PeopleRecognizer:
         if self._format is not None and self._format != (image.shape, pixels):
             updates += self.reset(ResetCause.SIZE_CHANGE)
         self._format = (image.shape, pixels)
-        verdict = self._admission.judge(stamp)
-        if verdict in (Verdict.SKIP, Verdict.DUPLICATE, Verdict.LATE):
-            counted = {Verdict.SKIP: "skipped", Verdict.DUPLICATE: "duplicates", Verdict.LATE: "late"}[verdict]
+        result = self._admission.judge(stamp)
+        if result in (AdmissionResult.SKIP, AdmissionResult.DUPLICATE, AdmissionResult.LATE):
+            names = {AdmissionResult.SKIP: "skipped", AdmissionResult.DUPLICATE: "duplicates"}
+            counted = names.get(result, "late")
             setattr(self.counters, counted, getattr(self.counters, counted) + 1)
             return updates
-        if verdict in (Verdict.GAP, Verdict.TIME_JUMP):
-            updates += self.reset(ResetCause(verdict.value))
+        if result in (AdmissionResult.GAP, AdmissionResult.TIME_JUMP):
+            updates += self.reset(ResetCause(result.value))
         self.counters.admitted += 1
         if people is not None:
             self._follow(people, stamp)

@@ -6,34 +6,31 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fluxformer_core.backends.base import DTYPES, BackendName, Precision
-from fluxformer_core.backends.registry import list_backends
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.enrolled import EnrolledAction
-from fluxformer_core.errors import BackendError, ConfigError
+from fluxformer_core.errors import BackendError
 from fluxformer_core.flow.classical import FlowEstimator
-from fluxformer_core.stream.admission import Admission, Verdict, next_turn
+from fluxformer_core.stream.admission import Admission, AdmissionResult, next_turn
 from fluxformer_core.stream.belief import softmax
 from fluxformer_core.stream.buffer import THUMBNAIL, RollingBuffer, Window
 from fluxformer_core.stream.clip import ClipBuffers, build_clip
-from fluxformer_core.stream.decision import Decider, DecisionConfig
+from fluxformer_core.stream.config import RecognizerConfig
+from fluxformer_core.stream.decision import Decider
 from fluxformer_core.stream.inference import EngineModel, open_flow, open_model
-from fluxformer_core.stream.motion import Spell
+from fluxformer_core.stream.motion import MotionSegment
 from fluxformer_core.stream.prepare import check_image, prepare
-from fluxformer_core.stream.selection import Choice
-from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.stream.selection import SELECTORS, Choice
 from fluxformer_core.stream.taught import KnownActions, TaughtActions
 from fluxformer_core.stream.timings import StageTimings
-from fluxformer_core.types import SECOND, ActionEvent, ActionScore, Pixels, Recognition, SelectionName, State, Update
+from fluxformer_core.types import SECOND, ActionEvent, ActionScore, Pixels, Recognition, State, Update
 
 LEAD = 0.3
-"""Seconds before a spell of motion that the clip may show: the pose from which an action starts belongs to it."""
+"""Seconds before a segment of motion that the clip may show: the pose from which an action starts belongs to it."""
 
 
 class ResetCause(str, Enum):
@@ -43,40 +40,6 @@ class ResetCause(str, Enum):
     TIME_JUMP = "time_jump"
     SIZE_CHANGE = "size_change"
     REQUESTED = "requested"
-
-
-@dataclass(frozen=True)
-class RecognizerConfig:
-    """Settings of the stream.
-
-    Raises:
-        ConfigError: if a field is outside its range.
-    """
-
-    recognition_rate: float = 7.5  # Hz, by stamp
-    top_k: int = 5  # scores listed in a recognition
-    max_gap: float = 0.5  # s: a longer gap between frames empties the window
-    selection: SelectionName | Literal[""] = ""  # how frames are selected; empty: as the model was trained
-    backend: BackendName = "torch"  # what runs the model, from construction on
-    precision: Precision = "fp32"  # of the model's arithmetic, likewise
-    decision: DecisionConfig = field(default_factory=DecisionConfig)
-
-    def __post_init__(self) -> None:
-        wrong = []
-        if not self.recognition_rate > 0:
-            wrong.append(f"recognition_rate must be positive, not {self.recognition_rate}")
-        if self.top_k < 1:
-            wrong.append(f"top_k must be at least 1, not {self.top_k}")
-        if not 0 < self.max_gap < float("inf"):
-            wrong.append(f"max_gap must be positive and finite, not {self.max_gap}")
-        if self.selection and self.selection not in SELECTORS:
-            wrong.append(f"selection must be one of {', '.join(SELECTORS)}, not {self.selection!r}")
-        if self.backend not in list_backends():
-            wrong.append(f"backend must be one of {', '.join(list_backends())}, not {self.backend!r}")
-        if self.precision not in DTYPES:
-            wrong.append(f"precision must be one of {', '.join(DTYPES)}, not {self.precision!r}")
-        if wrong:
-            raise ConfigError("; ".join(wrong))
 
 
 @dataclass
@@ -104,7 +67,7 @@ class Selection:
     window_stamps: NDArray[np.int64]  # (n,) ns
     motion: NDArray[np.float32]  # (n,) frame heights per second, of the whole window
     choice: Choice  # counted in the window
-    spell_start: int  # ns: first moving frame of the spell that was looked at
+    segment_start: int  # ns: first moving frame of the segment that was looked at
     thresholds: tuple[float, float]  # frame heights per second: motion begins, and is over
 
 
@@ -218,9 +181,9 @@ class Recognizer:
         return (*self.bundle.labels, *(action.label for action in self.enrolled))
 
     @property
-    def spell(self) -> Spell | None:
+    def segment(self) -> MotionSegment | None:
         """The stretch of motion that is under way, or the last one."""
-        return self._decider.activity.spell
+        return self._decider.motion.segment
 
     @property
     def open_event(self) -> ActionEvent | None:
@@ -282,12 +245,12 @@ class Recognizer:
         if self._format is not None and self._format != format:
             events = self.reset(ResetCause.SIZE_CHANGE)
         self._format = format
-        verdict = self._admission.judge(stamp)
-        if verdict in (Verdict.SKIP, Verdict.DUPLICATE, Verdict.LATE):
-            self._count_drop(verdict)
+        result = self._admission.judge(stamp)
+        if result in (AdmissionResult.SKIP, AdmissionResult.DUPLICATE, AdmissionResult.LATE):
+            self._count_drop(result)
             return Update(events=events), None
-        if verdict in (Verdict.GAP, Verdict.TIME_JUMP):
-            events += self._empty(ResetCause(verdict.value))
+        if result in (AdmissionResult.GAP, AdmissionResult.TIME_JUMP):
+            events += self._empty(ResetCause(result.value))
         self._admit(image, stamp, pixels)
         with self.timings.measure("decide"):
             events += self._observe(stamp)
@@ -345,10 +308,10 @@ class Recognizer:
         """End open events; the recogniser may be used on."""
         return self._decider.reset(self._newest)
 
-    def _count_drop(self, verdict: Verdict) -> None:
-        if verdict is Verdict.SKIP:
+    def _count_drop(self, result: AdmissionResult) -> None:
+        if result is AdmissionResult.SKIP:
             self.counters.skipped += 1
-        elif verdict is Verdict.DUPLICATE:
+        elif result is AdmissionResult.DUPLICATE:
             self.counters.duplicates += 1
         else:
             self.counters.late += 1
@@ -372,20 +335,20 @@ class Recognizer:
 
     def _observe(self, stamp: int) -> tuple[ActionEvent, ...]:
         window = self._buffer.window()
-        return self._decider.observe(stamp, float(window.stir[-1]), window.descriptors[-1, : THUMBNAIL**2])
+        return self._decider.observe(stamp, float(window.energy[-1]), window.descriptors[-1, : THUMBNAIL**2])
 
     def _recognise(self, stamp: int) -> tuple[Recognition | None, Question | None]:
         """A recognition if there is nothing to ask the model, else the question."""
         self.counters.recognitions += 1
         self._schedule(stamp)
         window = self._buffer.window()
-        spell = self._decider.due()
-        motion = float(window.stir[-5:].max())
-        if spell is None or len(window) < self.spec.frames:
+        segment = self._decider.due()
+        motion = float(window.energy[-5:].max())
+        if segment is None or len(window) < self.spec.frames:
             state = State.WARMING_UP if len(window) < self.spec.frames else State.IDLE
             start = int(window.stamps[0])
             return Recognition(stamp, start, stamp, state, motion=motion, frames_in_window=len(window)), None
-        first = int(np.searchsorted(window.stamps, spell.start - round(LEAD * SECOND)))
+        first = int(np.searchsorted(window.stamps, segment.start - round(LEAD * SECOND)))
         with self.timings.measure("select"):
             choice = SELECTORS[self._config.selection or self.spec.selection](
                 window.since(first), self.spec.frames
@@ -396,10 +359,10 @@ class Recognizer:
                 window.frames[chosen],
                 window.flow[chosen],
                 window.stamps.copy(),
-                window.stir.copy(),
+                window.energy.copy(),
                 choice,
-                spell.start,
-                self._decider.activity.thresholds,
+                segment.start,
+                self._decider.motion.thresholds,
             )
         return None, Question(stamp, selection, motion, len(window))
 

@@ -21,7 +21,7 @@ from fluxformer_core.data.clip_store import ClipStore
 from fluxformer_core.data.label_table import LabelTable, read_label_table
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.clip import encode_flow, normalise_rgb
-from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.stream.selection import SELECTORS
 from fluxformer_core.types import OTHER, ClipSpec
 
 Item = tuple[Tensor, Tensor, int]

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fluxformer_core.errors import FluxformerError, SourceError
-from fluxformer_core.stream.recognizer import RecognizerConfig
+from fluxformer_core.stream.config import RecognizerConfig
 from fluxformer_core.types import SECOND, ActionEvent, EventKind
 from fluxformer_ros.tools.graph import Run, run_graph
 
@@ -70,7 +70,7 @@ def judge(clips: Sequence[Clip], run: Run) -> list[Verdict]:
     spans: dict[int, tuple[int, int]] = {}
     for frame in run.frames:
         spans[frame.source] = (spans.get(frame.source, (frame.stamp, 0))[0], frame.stamp)
-    ended = [event for event in run.transcript.events if event.kind is EventKind.ENDED and not event.taken_back]
+    ended = [event for event in run.transcript.events if event.kind is EventKind.ENDED]
     return [_verdict(clip, spans[number], ended) for number, clip in enumerate(clips)]
 
 

@@ -18,10 +18,8 @@ from rclpy.node import Node
 from fluxformer_core.backends.base import DTYPES
 from fluxformer_core.backends.registry import list_backends
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.stream.people import PeopleConfig
-from fluxformer_core.stream.recognizer import RecognizerConfig
-from fluxformer_core.stream.selectors import SELECTORS
-from fluxformer_core.stream.settings import replaced
+from fluxformer_core.stream.config import PeopleConfig, RecognizerConfig, replaced
+from fluxformer_core.stream.selection import SELECTORS
 
 Value: TypeAlias = bool | int | float | str
 Change: TypeAlias = Literal["live", "configure", "start"]
@@ -189,30 +187,30 @@ SETTINGS = (
         (0.0, 10.0),
     ),
     Setting(
-        "recognizer.decision.activity.start_motion",
+        "recognizer.decision.motion.start_motion",
         "speed of the fastest pixels at which motion begins",
         "frame heights/s",
         (0.001, 10.0),
     ),
     Setting(
-        "recognizer.decision.activity.stop_motion",
+        "recognizer.decision.motion.stop_motion",
         "below this speed the scene is still; at most start_motion",
         "frame heights/s",
         (0.001, 10.0),
     ),
     Setting(
-        "recognizer.decision.activity.fade",
+        "recognizer.decision.motion.relative_threshold",
         "so it is below this share of the fastest motion of the action; 0: whatever came before",
         range=(0.0, 0.9),
     ),
     Setting(
-        "recognizer.decision.activity.rest",
+        "recognizer.decision.motion.still_time",
         "stillness that ends an action when the person is back where it began",
         "s",
         (0.01, 60.0),
     ),
     Setting(
-        "recognizer.decision.activity.hold",
+        "recognizer.decision.motion.max_still_time",
         "stillness that ends an action in any case; at least rest",
         "s",
         (0.01, 60.0),

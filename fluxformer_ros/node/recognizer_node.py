@@ -33,7 +33,8 @@ from std_srvs.srv import Trigger
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.enrollment.file import default_enrolled_file
 from fluxformer_core.errors import FluxformerError
-from fluxformer_core.stream.people import PeopleConfig, PeopleRecognizer
+from fluxformer_core.stream.config import PeopleConfig
+from fluxformer_core.stream.people import PeopleRecognizer
 from fluxformer_core.stream.recognizer import Recognizer, ResetCause
 from fluxformer_core.types import SECOND, Update
 from fluxformer_ros.node import parameters

@@ -17,8 +17,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import ImageError
 from fluxformer_core.people.square import Person
+from fluxformer_core.stream.config import RecognizerConfig
 from fluxformer_core.stream.people import PeopleRecognizer
-from fluxformer_core.stream.recognizer import Counters, Recognizer, RecognizerConfig, ResetCause
+from fluxformer_core.stream.recognizer import Counters, Recognizer, ResetCause
 from fluxformer_core.stream.timings import StageTimings
 from fluxformer_core.types import Pixels, Update
 from fluxformer_ros.node.images import image_from_msg

@@ -38,7 +38,7 @@ def compare(script: Sequence[Performance], run: Run) -> tuple[list[Answer], list
     def seconds(stamp: int) -> float:
         return float(np.interp(stamp, stamps, dues)) / SECOND
 
-    events = [event for event in run.transcript.events if event.kind is EventKind.ENDED and not event.taken_back]
+    events = [event for event in run.transcript.events if event.kind is EventKind.ENDED]
     spans = {event.instance: (seconds(event.start), seconds(event.end)) for event in events}
     answers: list[Answer] = []
     right: set[int] = set()

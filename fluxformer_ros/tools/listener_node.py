@@ -78,11 +78,10 @@ class ListenerNode(Node):
 
     def _line(self, event: ActionEvent, now: int) -> str:
         kind = "is now" if event.kind is EventKind.UPDATED else event.kind.name.lower()
-        label = "(taken back)" if event.taken_back else event.label
         delay = (now - event.stamp) / 1e6
         span = f"from {self._seconds(event.start)}" + (f" to {self._seconds(event.end)}" if event.end else "")
         return (
-            f"{self._seconds(event.stamp)} s  {kind:<8} {label:<18} score {event.score:.2f}  "
+            f"{self._seconds(event.stamp)} s  {kind:<9} {event.label:<18} score {event.score:.2f}  "
             f"{span}  ({delay:.0f} ms after the image)"
         )
 

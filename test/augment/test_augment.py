@@ -16,7 +16,7 @@ from fluxformer_core.augment.pair_flow import PairFlow
 from fluxformer_core.augment.training_clip import MIDST, training_clip, whole_clip
 from fluxformer_core.data.clip_store import FLOW_STEP, Sample
 from fluxformer_core.flow.classical import DisFlow
-from fluxformer_core.stream.selectors import evenly
+from fluxformer_core.stream.selection import evenly
 from fluxformer_core.types import SECOND
 
 RIGHT, DOWN = 0.25, -0.125  # frame heights per second, both whole numbers of FLOW_STEP

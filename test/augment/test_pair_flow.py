@@ -15,9 +15,9 @@ from fluxformer_core.augment.training_clip import training_clip
 from fluxformer_core.data.clip_store import FLOW_STEP, ClipStore, Sample, actor_clips
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.flow.classical import DisFlow, FarnebackFlow
-from fluxformer_core.stream.admission import Admission, Verdict
+from fluxformer_core.stream.admission import Admission, AdmissionResult
 from fluxformer_core.stream.buffer import RollingBuffer
-from fluxformer_core.stream.selectors import evenly
+from fluxformer_core.stream.selection import evenly
 from fluxformer_core.training.loading import TrainingClips
 from fluxformer_core.types import SECOND
 
@@ -35,7 +35,7 @@ def running(rate: float) -> Sample:
         picture = np.zeros((SIDE, SIDE), np.uint8)
         inside = slice(10, 56), slice(8 + round(left), 30 + round(left))
         picture[inside] = (100 + view(body, left, 0, SIDE) // 2)[inside]
-        if admission.judge(stamp) is Verdict.ADMIT:
+        if admission.judge(stamp) is AdmissionResult.ADMIT:
             buffer.push(rgb(picture), stamp)
     window = buffer.window()
     flow = np.clip(np.rint(window.flow / FLOW_STEP), -127, 127).astype(np.int8)

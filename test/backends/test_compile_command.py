@@ -16,8 +16,8 @@ from fluxformer_core.bundle import Bundle
 from fluxformer_core.cli import main
 from fluxformer_core.cli.backend_arguments import BACKENDS, PRECISIONS
 from fluxformer_core.errors import BackendError, ConfigError
-from fluxformer_core.stream.decision import DecisionConfig
-from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig
+from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
+from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND, Update
 
 

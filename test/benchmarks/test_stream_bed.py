@@ -18,8 +18,8 @@ from fluxformer_core.actor import rehearse
 from fluxformer_core.data.decoding import ActorClip
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.metrics.intervals import Interval
-from fluxformer_core.stream.decision import DecisionConfig
-from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig
+from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
+from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND
 
 CLIPS = tuple(ActorClip(label, 3, "depth") for label in ("wave", "walk", "squat", "clap", "throw", "swipe_left"))

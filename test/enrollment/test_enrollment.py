@@ -23,10 +23,9 @@ from fluxformer_core.enrollment.teaching import SAME, refuse_name, teach
 from fluxformer_core.errors import BundleError, ConfigError, SourceError
 from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.stream.buffer import Window
-from fluxformer_core.stream.decision import DecisionConfig
-from fluxformer_core.stream.motion import ActivityConfig
-from fluxformer_core.stream.recognizer import LEAD, Recognizer, RecognizerConfig
-from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.stream.config import DecisionConfig, MotionConfig, RecognizerConfig
+from fluxformer_core.stream.recognizer import LEAD, Recognizer
+from fluxformer_core.stream.selection import SELECTORS
 from fluxformer_core.stream.taught import KnownActions, TaughtActions, unit
 from fluxformer_core.types import SECOND, EventKind, State
 
@@ -384,13 +383,13 @@ def test_each_spell_of_motion_is_caught_once_with_what_surrounds_it(bundle: Bund
 def test_motion_that_was_under_way_is_no_example(bundle: Bundle) -> None:
     recognizer, images = Recognizer(bundle), acting((1.0, 2.0))
     sights(recognizer, images[:30], SpellCatcher())
-    assert recognizer.spell is not None
+    assert recognizer.segment is not None
     rest = sights(recognizer, images[30:], SpellCatcher(), start=30 * SECOND // 20)
     assert not any(sight.footage is not None or sight.moving for sight in rest)
 
 
 def test_motion_that_is_too_short_or_too_long_is_no_example_and_says_so(bundle: Bundle) -> None:
-    calm = RecognizerConfig(decision=DecisionConfig(activity=ActivityConfig(rest=0.2)))
+    calm = RecognizerConfig(decision=DecisionConfig(motion=MotionConfig(still_time=0.2)))
     narrow = Recognizer(known_bundle(window=24), calm)
     hints = [s.hint for s in sights(narrow, acting((1.0, 3.0)), SpellCatcher()) if s.hint]
     assert len(hints) == 1

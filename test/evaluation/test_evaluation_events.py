@@ -164,11 +164,11 @@ def test_an_instance_counts_under_its_last_name_from_when_that_was_out() -> None
     assert found == PredictedEvent(0, 2 * SECOND, "throw", 0.8, round(1.7 * SECOND), ("push",))
 
 
-def test_what_was_taken_back_is_no_event_but_a_withdrawn_name() -> None:
+def test_what_was_retracted_is_no_event_but_a_withdrawn_name() -> None:
     stream = [
         event(EventKind.STARTED, 1.0, "push", 1),
         event(EventKind.UPDATED, 1.6, "throw", 1),
-        event(EventKind.ENDED, 1.8, "", 1, end=round(1.7 * SECOND)),
+        event(EventKind.RETRACTED, 1.8, "throw", 1, end=round(1.7 * SECOND)),
     ]
     (found,) = predicted_events(stream)
     assert (found.label, found.withdrawn) == ("", ("push", "throw"))

@@ -11,7 +11,8 @@ from helpers import LABELS, rgb, small_bundle, texture, view
 from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent
 from fluxformer_core.evaluation.metrics.stream_output import frame_scores, frame_truth, predicted_events
 from fluxformer_core.evaluation.metrics.streams import Stream, score_streams
-from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig
+from fluxformer_core.stream.config import RecognizerConfig
+from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND
 
 STAMPS = np.arange(200) * SECOND // 20

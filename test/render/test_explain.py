@@ -14,8 +14,8 @@ from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.render.explainer import Explainer
 from fluxformer_core.render.explanation import Explanation, draw_explanation
-from fluxformer_core.stream.decision import DecisionConfig
-from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig, Selection
+from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
+from fluxformer_core.stream.recognizer import Recognizer, Selection
 from fluxformer_core.stream.selection import Choice
 from fluxformer_core.types import SECOND, ActionScore, EventKind, Recognition, State
 
@@ -100,28 +100,28 @@ def test_each_start_and_each_end_has_its_picture(tmp_path: Path) -> None:
     assert picture.shape[2] == 3
 
 
-def test_what_is_taken_back_has_the_picture_of_the_clip_that_did_it(tmp_path: Path) -> None:
+def test_what_is_retracted_has_the_picture_of_the_clip_that_did_it(tmp_path: Path) -> None:
     recognizer, explainer = Recognizer(small_bundle(), SURE), Explainer(tmp_path)
     seen = None
     for i, (_, image) in enumerate(Stage([Performance("wave", 1.0, 2.6)], rate=20.0, size=(128, 128), duration=2.6)):
         update, now = recognizer.push(image, i * SECOND // 20), i * SECOND // 20
         event, before, seen = recognizer.open_event, seen, recognizer.last_selection
         if event and not update.events and seen is not before:
-            taken_back = replace(event, kind=EventKind.ENDED, label="", stamp=now, end=now)
-            explainer.update(replace(update, events=(taken_back,)), now, recognizer)
+            retracted = replace(event, kind=EventKind.RETRACTED, stamp=now, end=now)
+            explainer.update(replace(update, events=(retracted,)), now, recognizer)
             break
         explainer.update(update, now, recognizer)
     explainer.close(())
     started, taken = sorted(path.name for path in tmp_path.iterdir())
     assert "_started_" in started
-    assert taken == f"0002_{now / SECOND:.2f}s_taken_back_1.png"
+    assert taken == f"0002_{now / SECOND:.2f}s_retracted_{event.label}_1.png"
 
 
 def test_what_ends_without_having_been_sure_has_the_picture_of_its_last_clip(tmp_path: Path) -> None:
     unsure = replace(SURE, decision=replace(SURE.decision, sure_score=1.0))
     kinds, files = acted(unsure, tmp_path)
-    assert kinds[-1] == "ended"
-    assert "_taken_back_" in files[-1]
+    assert kinds[-1] == "retracted"
+    assert "_retracted_" in files[-1]
     assert not any("unknown" in name or "ended" in name for name in files)
 
 

@@ -14,8 +14,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.stream.recognizer import RecognizerConfig
-from fluxformer_core.stream.settings import settings_of
+from fluxformer_core.stream.config import RecognizerConfig, settings_of
 from fluxformer_ros.node.parameters import SETTINGS, NodeConfig, as_markdown, as_yaml, build, declare, read, refusal
 
 ROOT = Path(__file__).resolve().parents[2]

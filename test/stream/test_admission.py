@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fluxformer_core.stream.admission import Admission, Verdict
+from fluxformer_core.stream.admission import Admission
+from fluxformer_core.stream.admission import AdmissionResult as Result
 from fluxformer_core.types import SECOND, ClipSpec
 
 SPEC = ClipSpec(rate=20.0)
 MAX_GAP = 0.5
-ENTERS = {Verdict.ADMIT, Verdict.GAP, Verdict.TIME_JUMP}
+ENTERS = {Result.ADMIT, Result.GAP, Result.TIME_JUMP}
 
 
 def admission(max_gap: float = MAX_GAP) -> Admission:
@@ -76,56 +77,56 @@ def test_every_verdict_is_the_one_that_its_stamp_deserves(steps):
     judge = admission().judge
     gap = round(MAX_GAP * SECOND)
     newest = entered = 2 * 10**18
-    assert judge(newest) is Verdict.ADMIT
+    assert judge(newest) is Result.ADMIT
     for step in steps:
         stamp = newest + step
-        verdict = judge(stamp)
+        result = judge(stamp)
         if step == 0:
-            assert verdict is Verdict.DUPLICATE
+            assert result is Result.DUPLICATE
         elif step < -gap:
-            assert verdict is Verdict.TIME_JUMP
+            assert result is Result.TIME_JUMP
         elif step < 0:
-            assert verdict is Verdict.LATE
+            assert result is Result.LATE
         elif step > gap:
-            assert verdict is Verdict.GAP
+            assert result is Result.GAP
         elif stamp - entered < SPEC.period // 2:
-            assert verdict is Verdict.SKIP, "never two frames closer than half a period"
+            assert result is Result.SKIP, "never two frames closer than half a period"
         elif stamp - entered > 1.25 * SPEC.period:
-            assert verdict is Verdict.ADMIT, "a frame is never awaited for longer than a period and a quarter"
+            assert result is Result.ADMIT, "a frame is never awaited for longer than a period and a quarter"
         else:
-            assert verdict in {Verdict.ADMIT, Verdict.SKIP}
-        if verdict not in {Verdict.DUPLICATE, Verdict.LATE}:
+            assert result in {Result.ADMIT, Result.SKIP}
+        if result not in {Result.DUPLICATE, Result.LATE}:
             newest = stamp
-        if verdict in ENTERS:
+        if result in ENTERS:
             entered = stamp
 
 
 def test_a_frame_out_of_order_does_not_move_the_grid():
     judge = admission().judge
-    verdicts = [judge(round(t * SECOND)) for t in (10.0, 10.05, 10.02, 10.05, 10.1)]
-    assert verdicts == [Verdict.ADMIT, Verdict.ADMIT, Verdict.LATE, Verdict.DUPLICATE, Verdict.ADMIT]
+    results = [judge(round(t * SECOND)) for t in (10.0, 10.05, 10.02, 10.05, 10.1)]
+    assert results == [Result.ADMIT, Result.ADMIT, Result.LATE, Result.DUPLICATE, Result.ADMIT]
 
 
 def test_the_gap_is_counted_from_the_newest_frame_even_if_that_was_skipped():
     judge = admission().judge
-    assert [judge(round(t * SECOND)) for t in (10.0, 10.02, 10.515)] == [Verdict.ADMIT, Verdict.SKIP, Verdict.ADMIT]
-    assert judge(round(11.02 * SECOND)) is Verdict.GAP
+    assert [judge(round(t * SECOND)) for t in (10.0, 10.02, 10.515)] == [Result.ADMIT, Result.SKIP, Result.ADMIT]
+    assert judge(round(11.02 * SECOND)) is Result.GAP
 
 
 def test_another_longest_gap_counts_at_once():
     judged = admission()
-    assert judged.judge(0) is Verdict.ADMIT
+    assert judged.judge(0) is Result.ADMIT
     judged.set_max_gap(2.0)
-    assert judged.judge(2 * SECOND) is Verdict.ADMIT
+    assert judged.judge(2 * SECOND) is Result.ADMIT
     judged.set_max_gap(0.1)
-    assert judged.judge(2 * SECOND + SECOND // 5) is Verdict.GAP
+    assert judged.judge(2 * SECOND + SECOND // 5) is Result.GAP
 
 
 def test_after_a_reset_any_stamp_is_the_first():
     judged = admission()
     for stamp in (5 * SECOND, 5 * SECOND, 3 * SECOND, 9 * SECOND):
         judged.reset()
-        assert judged.judge(stamp) is Verdict.ADMIT
+        assert judged.judge(stamp) is Result.ADMIT
 
 
 @settings(max_examples=200)

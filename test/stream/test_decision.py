@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.belief import Belief
-from fluxformer_core.stream.decision import Decider, DecisionConfig, Verdict
+from fluxformer_core.stream.config import DecisionConfig
+from fluxformer_core.stream.decision import Decider, Decision
 from fluxformer_core.types import OTHER, SECOND, ActionEvent, EventKind, State
 
 LABELS = ("clap", "wave", "walk")
@@ -40,7 +41,7 @@ class Stream:
         self.now = 0
         self.frames = 0
         self.events: list[ActionEvent] = []
-        self.verdicts: list[Verdict] = []
+        self.decisions: list[Decision] = []
 
     def play(
         self,
@@ -57,8 +58,8 @@ class Stream:
             self.events += self.decider.observe(self.now, motion, appearance.astype(np.float32))
             if self.frames % 3 == 0 and scores is not None and self.decider.due() is not None:
                 start = max(0, self.now - round(self.window * SECOND))
-                verdict, events = self.decider.decide(self.now, scores, start)
-                self.verdicts.append(verdict)
+                decision, events = self.decider.decide(self.now, scores, start)
+                self.decisions.append(decision)
                 self.events += events
             self.now += FRAME
             self.frames += 1
@@ -81,6 +82,9 @@ def seconds(stamp: int) -> float:
     return stamp / SECOND
 
 
+CLOSING = (EventKind.ENDED, EventKind.RETRACTED)
+
+
 def check(events: list[ActionEvent]) -> None:
     """What must hold for the events of any stream, closed at its end."""
     current: ActionEvent | None = None
@@ -98,11 +102,11 @@ def check(events: list[ActionEvent]) -> None:
             assert (event.instance, event.start) == (current.instance, current.start)
         if event.kind is EventKind.UPDATED:
             assert (event.label, event.score) != (current.label, current.score), "an update says something new"
-        if event.kind is EventKind.ENDED:
+        if event.kind in CLOSING:
             assert event.start <= event.end <= event.stamp
-            if event.label:
-                assert event.label == current.label
-                previous_end = event.end  # what was taken back was nothing: another may begin where it did
+            assert event.label == current.label
+            if event.kind is EventKind.ENDED:  # another action may begin where a retracted one did
+                previous_end = event.end
             current = None
         else:
             assert event.end == 0
@@ -141,7 +145,7 @@ def test_any_stream_gives_events_that_make_sense(frames, config, other, window):
     for count, motion, pose, scores, then in frames:
         stream.play(count / 20, motion, np.full(2, pose, np.float32), scores=scores)
         open_event = stream.decider.open_event
-        assert (open_event is None) == (not stream.events or stream.events[-1].kind is EventKind.ENDED)
+        assert (open_event is None) == (not stream.events or stream.events[-1].kind in CLOSING)
         if then == "reset":
             stream.events += stream.decider.reset(stream.now - FRAME)
             assert stream.decider.open_event is None
@@ -160,7 +164,7 @@ def test_one_action_starts_with_its_motion_and_ends_with_it():
     assert seconds(started.start) == pytest.approx(1.0, abs=0.051)
     assert seconds(started.stamp - started.start) < 0.7
     assert seconds(ended.end) == pytest.approx(3.0, abs=0.051)
-    assert seconds(ended.stamp - ended.end) == pytest.approx(CONFIG.activity.rest, abs=0.051)
+    assert seconds(ended.stamp - ended.end) == pytest.approx(CONFIG.motion.still_time, abs=0.051)
     check(stream.events)
 
 
@@ -249,32 +253,32 @@ def test_what_is_none_of_the_actions_never_starts_one(share):
         now = i * FRAME
         assert decider.observe(now, 1.0 if i > 10 else 0.0, STANDING) == ()
         if decider.due() is not None:
-            verdict, events = decider.decide(now, np.array([1 - share - 0.01, share + 0.01], np.float32), 0)
+            decision, events = decider.decide(now, np.array([1 - share - 0.01, share + 0.01], np.float32), 0)
             assert events == ()
-            assert verdict.unknown_score > 0.5
-            assert verdict.state is State.UNKNOWN
+            assert decision.unknown_score > 0.5
+            assert decision.state is State.UNKNOWN
 
 
-def test_a_name_is_taken_back_when_it_turns_out_to_be_none_of_the_actions():
+def test_a_name_is_retracted_when_it_turns_out_to_be_none_of_the_actions():
     stream = Stream(labels=WITH_OTHER).rest().squat(1.0, sure_of("wave", labels=WITH_OTHER))
     turned = stream.now
     stream.squat(1.0, sure_of(OTHER, labels=WITH_OTHER))
-    assert stream.kinds == [("STARTED", "wave"), ("ENDED", "")]
-    started, taken_back = stream.events
-    assert (taken_back.instance, taken_back.start) == (started.instance, started.start)
-    assert seconds(taken_back.stamp - turned) < 1.0, "at once, not when the motion is over"
-    assert stream.verdicts[-1].state is State.UNKNOWN
+    assert stream.kinds == [("STARTED", "wave"), ("RETRACTED", "wave")]
+    started, retracted = stream.events
+    assert (retracted.instance, retracted.start) == (started.instance, started.start)
+    assert seconds(retracted.stamp - turned) < 1.0, "at once, not when the motion is over"
+    assert stream.decisions[-1].state is State.UNKNOWN
     stream.rest()
     check(stream.events)
     assert len(stream.events) == 2
 
 
-def test_after_a_name_was_taken_back_the_motion_may_get_another():
+def test_after_a_name_was_retracted_the_motion_may_get_another():
     stream = Stream(labels=WITH_OTHER).rest()
     for label in ("wave", OTHER, "clap"):
         stream.squat(1.0, sure_of(label, labels=WITH_OTHER))
     stream.rest()
-    assert stream.kinds == [("STARTED", "wave"), ("ENDED", ""), ("STARTED", "clap"), ("ENDED", "clap")]
+    assert stream.kinds == [("STARTED", "wave"), ("RETRACTED", "wave"), ("STARTED", "clap"), ("ENDED", "clap")]
     assert stream.events[2].instance == stream.events[0].instance + 1
     assert stream.events[2].start == stream.events[0].start, "all of the motion was that action"
     check(stream.events)
@@ -286,18 +290,18 @@ def test_a_name_is_kept_while_other_is_no_likelier_than_all_actions_together():
     assert stream.kinds == [("STARTED", "wave"), ("ENDED", "wave")]
 
 
-def test_what_was_there_before_the_window_is_not_taken_back():
+def test_what_was_there_before_the_window_is_not_retracted():
     stream = Stream(window=1.0, labels=WITH_OTHER).rest().squat(2.0, sure_of("walk", labels=WITH_OTHER))
     stream.squat(2.0, sure_of(OTHER, labels=WITH_OTHER)).rest()
     assert stream.kinds == [("STARTED", "walk"), ("ENDED", "walk")]
 
 
-def test_what_follows_a_name_that_was_taken_back_does_not_reach_into_what_was_over_before():
+def test_what_follows_a_name_that_was_retracted_does_not_reach_into_what_was_over_before():
     stream = Stream(PROMPT, window=1.0, labels=WITH_OTHER).rest()
     for label, lasts in (("walk", 2.0), ("wave", 0.5), (OTHER, 0.3), ("clap", 1.0)):
         stream.squat(lasts, sure_of(label, labels=WITH_OTHER))
     stream.rest()
-    named = [("STARTED", "walk"), ("ENDED", "walk"), ("STARTED", "wave"), ("ENDED", ""), ("STARTED", "clap")]
+    named = [("STARTED", "walk"), ("ENDED", "walk"), ("STARTED", "wave"), ("RETRACTED", "wave"), ("STARTED", "clap")]
     assert stream.kinds == [*named, ("ENDED", "clap")]
     walk_ended, wave, clap = stream.events[1], stream.events[2], stream.events[4]
     assert walk_ended.end == wave.start == clap.start, (
@@ -309,14 +313,14 @@ def test_what_follows_a_name_that_was_taken_back_does_not_reach_into_what_was_ov
 SURE = replace(PROMPT, sure_score=0.8)
 
 
-@pytest.mark.parametrize(("peak", "ended"), [(0.75, ""), (0.85, "wave")])
-def test_what_was_never_believed_enough_is_taken_back_when_it_ends(peak, ended):
+@pytest.mark.parametrize(("peak", "ended"), [(0.75, "RETRACTED"), (0.85, "ENDED")])
+def test_what_was_never_believed_enough_is_retracted_when_it_ends(peak, ended):
     stream = Stream(SURE).rest()
     for score in (0.6, peak, 0.6):
         stream.squat(1.0, sure_of("wave", score))
     assert stream.kinds == [("STARTED", "wave")], "until it is over it may yet become sure"
     stream.rest()
-    assert stream.kinds == [("STARTED", "wave"), ("ENDED", ended)]
+    assert stream.kinds == [("STARTED", "wave"), (ended, "wave")]
     assert stream.events[-1].score == pytest.approx(peak)
     assert stream.events[-1].end == pytest.approx(4 * SECOND, abs=1.5 * FRAME), "as of the last motion all the same"
     check(stream.events)
@@ -324,17 +328,17 @@ def test_what_was_never_believed_enough_is_taken_back_when_it_ends(peak, ended):
 
 def test_a_name_is_not_sure_because_the_one_before_it_was():
     stream = Stream(SURE).rest().squat(1.0, sure_of("wave", 0.95)).squat(1.0, sure_of("clap", 0.75)).rest()
-    assert stream.kinds == [("STARTED", "wave"), ("UPDATED", "clap"), ("ENDED", "")]
+    assert stream.kinds == [("STARTED", "wave"), ("UPDATED", "clap"), ("RETRACTED", "clap")]
 
 
-def test_an_unsure_action_is_taken_back_when_another_follows_it_without_rest_and_when_it_is_cut_short():
+def test_an_unsure_action_is_retracted_when_another_follows_it_without_rest_and_when_it_is_cut_short():
     stream = Stream(replace(SURE, smoothing=0.05), window=1.0).rest()
     stream.squat(2.0, sure_of("wave", 0.7)).squat(2.0, sure_of("clap", 0.95))
-    assert stream.kinds == [("STARTED", "wave"), ("ENDED", ""), ("STARTED", "clap")]
+    assert stream.kinds == [("STARTED", "wave"), ("RETRACTED", "wave"), ("STARTED", "clap")]
     assert stream.events[1].end == stream.events[2].start
     stream.squat(2.0, sure_of("walk", 0.7))
     stream.events += stream.decider.reset(stream.now)
-    assert stream.kinds[3:] == [("ENDED", "clap"), ("STARTED", "walk"), ("ENDED", "")]
+    assert stream.kinds[3:] == [("ENDED", "clap"), ("STARTED", "walk"), ("RETRACTED", "walk")]
     check(stream.events)
 
 
@@ -384,17 +388,17 @@ def test_the_unknown_score_is_the_mean_of_what_was_seen_and_of_nothing_else(step
 def test_scores_below_the_threshold_are_unknown_motion():
     stream = Stream(PROMPT).rest().squat(1.0, sure_of("wave", 0.45)).rest()
     assert stream.events == []
-    assert {verdict.state for verdict in stream.verdicts} == {State.UNKNOWN}
-    assert {(verdict.label, verdict.score) for verdict in stream.verdicts} == {("", 0.0)}
-    assert stream.verdicts[-1].unknown_score > 0.5
+    assert {decision.state for decision in stream.decisions} == {State.UNKNOWN}
+    assert {(decision.label, decision.score) for decision in stream.decisions} == {("", 0.0)}
+    assert stream.decisions[-1].unknown_score > 0.5
 
 
 def test_the_verdict_shows_the_action_that_is_under_way():
     stream = Stream(PROMPT).rest().squat(1.0, sure_of("wave"))
-    assert stream.verdicts[-1].state is State.ACTION
-    assert (stream.verdicts[-1].label, stream.verdicts[-1].score) == ("wave", pytest.approx(0.9))
+    assert stream.decisions[-1].state is State.ACTION
+    assert (stream.decisions[-1].label, stream.decisions[-1].score) == ("wave", pytest.approx(0.9))
     stream.squat(0.5, np.array([0.5, 0.4, 0.1], np.float32))  # clap leads, wave goes on
-    assert (stream.verdicts[-1].label, stream.verdicts[-1].score) == ("wave", pytest.approx(0.4))
+    assert (stream.decisions[-1].label, stream.decisions[-1].score) == ("wave", pytest.approx(0.4))
 
 
 def test_an_event_carries_the_peak_of_its_score():
@@ -406,12 +410,12 @@ def test_an_event_carries_the_peak_of_its_score():
     assert stream.events[-1].score == pytest.approx(0.95)
 
 
-def test_belief_begins_anew_with_each_spell():
+def test_belief_begins_anew_with_each_segment():
     config = replace(PROMPT, smoothing=0.3, start_score=1.0)
     stream = Stream(config).rest().play(3.0, 1.0, STANDING, SQUATTING, sure_of("wave", 1.0))
-    np.testing.assert_allclose(stream.verdicts[-1].probabilities, [0.0, 1.0, 0.0], atol=1e-3)
+    np.testing.assert_allclose(stream.decisions[-1].probabilities, [0.0, 1.0, 0.0], atol=1e-3)
     stream.rest(2.0).play(0.3, 1.0, STANDING, SQUATTING, sure_of("walk", 1.0))
-    clap, wave, walk = stream.verdicts[-1].probabilities
+    clap, wave, walk = stream.decisions[-1].probabilities
     assert clap == wave == 0
     assert 0 < walk < 0.8
 
@@ -421,12 +425,12 @@ def test_a_flash_of_light_is_not_looked_at():
     stream.play(0.15, 2.0, STANDING, SQUATTING, sure_of("wave", 1.0)).play(
         2.0, 0.0, SQUATTING, scores=sure_of("wave", 1.0)
     )
-    assert stream.verdicts == []
+    assert stream.decisions == []
 
 
-def test_short_spells_are_not_worth_a_look():
+def test_short_segments_are_not_worth_a_look():
     stream = Stream().rest().play(0.2, 1.0, STANDING, SQUATTING, sure_of("wave")).rest(3.0)
-    assert stream.verdicts == []
+    assert stream.decisions == []
     assert stream.decider.due() is None
 
 
@@ -444,8 +448,8 @@ def test_other_thresholds_apply_from_now_on_and_leave_the_open_action_open():
     assert stream.decider.open_event is not None
     stream.rest().squat(1.0, sure_of("wave", 0.7)).rest()
     assert stream.kinds == [("STARTED", "wave"), ("ENDED", "wave")]
-    slower = replace(PROMPT.activity, start_motion=5.0)
-    stream.decider.configure(replace(PROMPT, activity=slower))
+    slower = replace(PROMPT.motion, start_motion=5.0)
+    stream.decider.configure(replace(PROMPT, motion=slower))
     stream.squat(1.0, sure_of("wave"))
     assert len(stream.events) == 2
 

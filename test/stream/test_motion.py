@@ -1,4 +1,4 @@
-"""Where motion begins and ends: spells that survive a held pose and end when the scene is as it was."""
+"""Where motion begins and ends: segments that survive a held pose and end when the scene is as it was."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.stream.motion import ActivityConfig, ActivityTracker
+from fluxformer_core.stream.config import MotionConfig
+from fluxformer_core.stream.motion import MotionTracker
 from fluxformer_core.types import SECOND
 
-CONFIG = ActivityConfig()
+CONFIG = MotionConfig()
 STANDING, SQUATTING = np.zeros(4, np.float32), np.full(4, 0.5, np.float32)
 
 
 class Scene:
-    """Feeds a tracker at 20 Hz and notes each spell when it ends."""
+    """Feeds a tracker at 20 Hz and notes each segment when it ends."""
 
-    def __init__(self, config: ActivityConfig = CONFIG) -> None:
-        self.tracker = ActivityTracker(config)
+    def __init__(self, config: MotionConfig = CONFIG) -> None:
+        self.tracker = MotionTracker(config)
         self.now = 0.0  # s
         self.ended: list[tuple[float, float, float]] = []  # start, last motion, when it was known, all in s
 
@@ -38,9 +39,9 @@ class Scene:
         was_active = self.tracker.active
         self.tracker.push(round(self.now * SECOND), motion, appearance.astype(np.float32))
         if was_active and not self.tracker.active:
-            spell = self.tracker.spell
-            assert spell is not None
-            self.ended.append((spell.start / SECOND, spell.last_motion / SECOND, self.now))
+            segment = self.tracker.segment
+            assert segment is not None
+            self.ended.append((segment.start / SECOND, segment.last_motion / SECOND, self.now))
         self.now += 0.05
 
 
@@ -49,40 +50,40 @@ def squat(scene: Scene, held: float) -> Scene:
     return scene
 
 
-def test_a_still_scene_has_no_spell():
+def test_a_still_scene_has_no_segment():
     scene = Scene().play(10.0, 0.5 * CONFIG.stop_motion, STANDING)
-    assert scene.tracker.spell is None
+    assert scene.tracker.segment is None
     assert not scene.tracker.active
 
 
-def test_a_spell_has_the_times_of_its_motion():
+def test_a_segment_has_the_times_of_its_motion():
     scene = Scene().play(1.0, 0.0, STANDING).play(0.5, 1.0, STANDING, SQUATTING).play(0.5, 1.0, SQUATTING, STANDING)
     assert scene.tracker.active
     scene.play(2.0, 0.0, STANDING)
     ((start, end, known),) = scene.ended
     assert start == pytest.approx(1.0, abs=0.051)
     assert end == pytest.approx(2.0, abs=0.051)
-    assert known - end == pytest.approx(CONFIG.rest, abs=0.051), "the scene is as before: it ends soon"
+    assert known - end == pytest.approx(CONFIG.still_time, abs=0.051), "the scene is as before: it ends soon"
 
 
 def test_a_held_pose_does_not_end_the_action():
-    scene = squat(Scene(), held=0.8 * CONFIG.hold)
+    scene = squat(Scene(), held=0.8 * CONFIG.max_still_time)
     assert scene.tracker.active
     scene.play(0.5, 1.0, SQUATTING, STANDING).play(3.0, 0.0, STANDING)
     ((start, end, known),) = scene.ended
     assert start == pytest.approx(1.0, abs=0.051)
     assert end == pytest.approx(scene.now - 3.0, abs=0.051)
-    assert known - end == pytest.approx(CONFIG.rest, abs=0.051)
+    assert known - end == pytest.approx(CONFIG.still_time, abs=0.051)
 
 
 def test_a_pose_held_for_long_ends_the_action_and_becomes_the_new_rest():
-    scene = squat(Scene(), held=2 * CONFIG.hold)
+    scene = squat(Scene(), held=2 * CONFIG.max_still_time)
     ((_, end, known),) = scene.ended
-    assert known - end == pytest.approx(CONFIG.hold, abs=0.051)
+    assert known - end == pytest.approx(CONFIG.max_still_time, abs=0.051)
     # Up again from the squat, and back into it: now the squat is what the scene looked like before.
     scene.play(0.5, 1.0, SQUATTING, STANDING).play(0.5, 1.0, STANDING, SQUATTING).play(1.0, 0.0, SQUATTING)
     assert len(scene.ended) == 2
-    assert scene.ended[1][2] - scene.ended[1][1] == pytest.approx(CONFIG.rest, abs=0.051)
+    assert scene.ended[1][2] - scene.ended[1][1] == pytest.approx(CONFIG.still_time, abs=0.051)
 
 
 @pytest.mark.parametrize("missing", [0.2, 0.6])
@@ -91,7 +92,7 @@ def test_how_far_back_is_back_enough(missing):
     rest = missing * SQUATTING
     scene.play(0.5, 1.0, SQUATTING, rest).play(3.0, 0.0, rest)
     ((_, end, known),) = scene.ended
-    expected = CONFIG.rest if missing < CONFIG.returned else CONFIG.hold
+    expected = CONFIG.still_time if missing < CONFIG.returned else CONFIG.max_still_time
     assert known - end == pytest.approx(expected, abs=0.051)
 
 
@@ -109,19 +110,19 @@ def test_one_noisy_frame_is_no_motion():
     for _ in range(10):
         scene.frame(5.0, STANDING)
         scene.play(0.3, 0.0, STANDING)
-    assert scene.tracker.spell is None
+    assert scene.tracker.segment is None
 
 
-def test_a_slow_start_belongs_to_the_spell():
+def test_a_slow_start_belongs_to_the_segment():
     scene = Scene().play(1.0, 0.0, STANDING)
     scene.play(0.3, 0.5 * (CONFIG.start_motion + CONFIG.stop_motion), STANDING)
     assert not scene.tracker.active
     scene.play(0.3, 1.0, STANDING, SQUATTING)
-    assert scene.tracker.spell is not None
-    assert scene.tracker.spell.start / SECOND == pytest.approx(1.0, abs=0.051)
+    assert scene.tracker.segment is not None
+    assert scene.tracker.segment.start / SECOND == pytest.approx(1.0, abs=0.051)
 
 
-def test_each_spell_starts_with_its_own_motion():
+def test_each_segment_starts_with_its_own_motion():
     scene = Scene()
     for _ in range(3):
         scene.play(1.0, 0.0, STANDING).play(1.0, 1.0, STANDING)
@@ -133,7 +134,7 @@ def test_a_stream_that_begins_in_motion_ends_with_any_rest():
     scene = Scene().play(2.0, 1.0, STANDING, SQUATTING).play(1.0, 0.0, SQUATTING)
     ((start, end, known),) = scene.ended
     assert start == 0.0
-    assert known - end == pytest.approx(CONFIG.rest, abs=0.051)
+    assert known - end == pytest.approx(CONFIG.still_time, abs=0.051)
 
 
 def test_the_noise_of_a_still_picture_is_no_motion_but_real_motion_still_is():
@@ -166,15 +167,15 @@ def test_who_comes_into_an_empty_place_and_trembles_at_rest_is_at_rest():
     assert not scene.tracker.active
     began = scene.now
     scene.play(0.5, 1.0, 0.2 * SQUATTING, SQUATTING)
-    assert scene.tracker.spell is not None
-    assert scene.tracker.spell.start / SECOND == pytest.approx(began, abs=0.051)
+    assert scene.tracker.segment is not None
+    assert scene.tracker.segment.start / SECOND == pytest.approx(began, abs=0.051)
 
 
 def test_a_reset_forgets_pose_and_noise():
     used, fresh = Scene(), Scene()
     used.play(3.0, 0.1, STANDING).play(1.0, 1.0, STANDING, SQUATTING)  # so noisy that 0.2 would not count
     used.tracker.reset()
-    assert used.tracker.spell is None
+    assert used.tracker.segment is None
     for scene in (used, fresh):
         scene.play(0.3, 0.0, STANDING).play(0.15, 0.2, STANDING, SQUATTING)
         assert scene.tracker.active
@@ -190,19 +191,19 @@ RUN = st.tuples(
 
 @settings(max_examples=150)
 @given(runs=st.lists(RUN, max_size=30))
-def test_spells_follow_each_other_and_lie_in_the_past(runs):
-    tracker = ActivityTracker(CONFIG)
-    now, spells = 0, []
+def test_segments_follow_each_other_and_lie_in_the_past(runs):
+    tracker = MotionTracker(CONFIG)
+    now, segments = 0, []
     for step, motion, pose in (run[1:] for run in runs for _ in range(run[0])):
         now += step
         tracker.push(now, motion, np.full(2, pose, np.float32))
-        spell = tracker.spell
-        if spell is not None:
-            assert 0 <= spell.start <= spell.last_motion <= now
-            assert tracker.active is not spell.closed
-            if not spells or spell is not spells[-1]:
-                spells.append(spell)
-    for before, after in pairwise(spells):
+        segment = tracker.segment
+        if segment is not None:
+            assert 0 <= segment.start <= segment.last_motion <= now
+            assert tracker.active is not segment.closed
+            if not segments or segment is not segments[-1]:
+                segments.append(segment)
+    for before, after in pairwise(segments):
         assert before.closed
         assert before.last_motion < after.start
 
@@ -212,8 +213,8 @@ def test_spells_follow_each_other_and_lie_in_the_past(runs):
     [
         ({"stop_motion": 0.0}, "stop_motion"),
         ({"stop_motion": 0.5, "start_motion": 0.4}, "stop_motion"),
-        ({"rest": 0.0}, "rest"),
-        ({"rest": 2.0, "hold": 1.0}, "hold"),
+        ({"still_time": 0.0}, "still_time"),
+        ({"still_time": 2.0, "max_still_time": 1.0}, "max_still_time"),
         ({"returned": 1.5}, "returned"),
         ({"returned": float("nan")}, "returned"),
     ],
@@ -224,5 +225,5 @@ def test_thresholds_out_of_range_are_refused(changes, named):
 
 
 def test_all_wrong_thresholds_are_told_at_once():
-    with pytest.raises(ConfigError, match=r"stop_motion.*rest.*returned"):
-        ActivityConfig(stop_motion=-1, rest=-1, returned=-1)
+    with pytest.raises(ConfigError, match=r"stop_motion.*still_time.*returned"):
+        MotionConfig(stop_motion=-1, still_time=-1, returned=-1)

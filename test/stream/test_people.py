@@ -9,9 +9,9 @@ from helpers import small_bundle, texture
 
 from fluxformer_core.errors import ConfigError, ImageError
 from fluxformer_core.people.square import Person, Square
-from fluxformer_core.stream.decision import DecisionConfig
-from fluxformer_core.stream.people import PeopleConfig, PeopleRecognizer
-from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig, ResetCause
+from fluxformer_core.stream.config import DecisionConfig, PeopleConfig, RecognizerConfig
+from fluxformer_core.stream.people import PeopleRecognizer
+from fluxformer_core.stream.recognizer import Recognizer, ResetCause
 from fluxformer_core.types import SECOND, EventKind, Pixels, State, Update
 
 PERIOD = SECOND // 20

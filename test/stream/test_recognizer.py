@@ -19,10 +19,9 @@ from fluxformer_core.errors import ConfigError, ImageError
 from fluxformer_core.flow.classical import DisFlow
 from fluxformer_core.stream.buffer import RollingBuffer
 from fluxformer_core.stream.clip import build_clip
-from fluxformer_core.stream.decision import DecisionConfig
-from fluxformer_core.stream.motion import ActivityConfig
+from fluxformer_core.stream.config import DecisionConfig, MotionConfig, RecognizerConfig
 from fluxformer_core.stream.prepare import prepare
-from fluxformer_core.stream.recognizer import LEAD, Recognizer, RecognizerConfig, ResetCause
+from fluxformer_core.stream.recognizer import LEAD, Recognizer, ResetCause
 from fluxformer_core.stream.selection import select
 from fluxformer_core.stream.timings import StageTimings
 from fluxformer_core.types import SECOND, ActionEvent, EventKind, Pixels, Recognition, State, Update
@@ -328,7 +327,7 @@ def test_the_event_has_the_times_of_the_performance(bundle, acting):
     assert (started.kind, ended.kind) == (EventKind.STARTED, EventKind.ENDED)
     assert (started.start - EPOCH) / SECOND == pytest.approx(1.0, abs=0.25)
     assert (ended.end - EPOCH) / SECOND == pytest.approx(2.6, abs=0.25)
-    assert ended.stamp - ended.end <= ActivityConfig().hold * SECOND, "rest ends it at the latest after `hold`"
+    assert ended.stamp - ended.end <= MotionConfig().hold * SECOND, "still_time ends it at the latest after `hold`"
 
 
 def test_a_faster_camera_shows_the_model_the_same_action(bundle):
@@ -427,7 +426,7 @@ def test_other_thresholds_take_effect_at_the_next_push(bundle, acting):
         ({"top_k": 0}, "top_k"),
         ({"max_gap": 0.0}, "max_gap"),
         ({"max_gap": float("inf")}, "max_gap"),
-        ({"selection": "best"}, "selection must be one of flow_guided, uniform"),
+        ({"selection": "best"}, "selection must be 'flow_guided' or 'uniform'"),
         ({"recognition_rate": -1.0, "top_k": -1, "max_gap": -1.0}, "recognition_rate.*top_k.*max_gap"),
     ],
 )

@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.flow.classical import FlowField, GreyImage
-from fluxformer_core.stream.admission import Admission, Verdict
+from fluxformer_core.stream.admission import Admission, AdmissionResult
 from fluxformer_core.stream.buffer import RollingBuffer
-from fluxformer_core.stream.decision import DecisionConfig
-from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig
-from fluxformer_core.stream.selection import select
-from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
+from fluxformer_core.stream.recognizer import Recognizer
+from fluxformer_core.stream.selection import SELECTORS, select
 from fluxformer_core.types import SECOND
 
 EAGER = DecisionConfig(start_score=0.01, keep_score=0.01, smoothing=0.0, min_duration=0.0)
@@ -87,7 +86,7 @@ def test_frames_are_admitted_at_the_models_rate_from_any_camera(camera, jitter, 
     times = times[random.random(len(times)) >= dropped]
     stamps = np.rint((times + 1) * SECOND).astype(np.int64)
     admission = Admission(spec, max_gap=5.0)
-    admitted = stamps[[admission.judge(int(stamp)) is Verdict.ADMIT for stamp in stamps]]
+    admitted = stamps[[admission.judge(int(stamp)) is AdmissionResult.ADMIT for stamp in stamps]]
     gaps = np.diff(admitted)
     assert gaps.min() >= spec.period // 2
     assert len(admitted) <= 20 * spec.rate + 1
@@ -120,10 +119,10 @@ def test_memory_is_constant_over_a_hundred_thousand_frames():
         if i == 80_000:
             tracemalloc.start()  # takes as long as all the rest
         stamp += int(step)
-        verdict = admission.judge(stamp)
-        if verdict is Verdict.GAP:
+        result = admission.judge(stamp)
+        if result is AdmissionResult.GAP:
             buffer.clear()
-        if verdict in (Verdict.ADMIT, Verdict.GAP):
+        if result in (AdmissionResult.ADMIT, AdmissionResult.GAP):
             buffer.push(pictures[i % 50], stamp)
         if i % 1000 == 999:
             window = buffer.window()

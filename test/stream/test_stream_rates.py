@@ -13,7 +13,7 @@ import torch
 
 from fluxformer_core.actor import ActorStyle, Performance, Stage
 from fluxformer_core.flow.classical import DisFlow
-from fluxformer_core.stream.admission import Admission, Verdict
+from fluxformer_core.stream.admission import Admission, AdmissionResult
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.clip import build_clip
 from fluxformer_core.stream.prepare import prepare
@@ -35,7 +35,7 @@ def filmed(label: str, rate: int, mode: Literal["depth", "colour"] = "depth", no
     buffer, admission = RollingBuffer(replace(SPEC, window=256), DisFlow()), Admission(SPEC, 0.5)
     for i in range(len(film)):
         stamp = round(i * SECOND / rate)
-        if admission.judge(stamp) is Verdict.ADMIT:
+        if admission.judge(stamp) is AdmissionResult.ADMIT:
             buffer.push(prepare(film.frame(i), pixels, SPEC), stamp)
     return buffer.window()
 
@@ -100,7 +100,7 @@ def test_frames_pushed_one_by_one_give_the_clip_of_the_whole_video(rate):
     admission, compared = Admission(SPEC, 0.5), 0
     for i in range(len(film)):
         stamp = round(i * SECOND / rate)
-        if admission.judge(stamp) is not Verdict.ADMIT:
+        if admission.judge(stamp) is not AdmissionResult.ADMIT:
             continue
         frame = prepare(film.frame(i), Pixels.RGB, SPEC)
         rolling.push(frame, stamp)

@@ -18,8 +18,7 @@ from fluxformer_core.evaluation.bags.recorded import read_results
 from fluxformer_core.evaluation.bags.truth import read_truth
 from fluxformer_core.evaluation.bags.watch import Watcher
 from fluxformer_core.evaluation.speed.machine import Machine, this_machine
-from fluxformer_core.stream.recognizer import RecognizerConfig
-from fluxformer_core.stream.settings import settings_of
+from fluxformer_core.stream.config import RecognizerConfig, settings_of
 
 
 @dataclass(frozen=True)

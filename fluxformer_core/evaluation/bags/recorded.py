@@ -219,7 +219,7 @@ def _closed(events: list[ActionEvent], last: int, faults: list[str], topic: str)
             open_[event.instance] = event
         elif event.instance not in open_:
             continue
-        elif event.kind is EventKind.ENDED:
+        elif event.kind in (EventKind.ENDED, EventKind.RETRACTED):
             del open_[event.instance]
         kept.append(event)
     if open_:
@@ -250,9 +250,12 @@ def _recognition(message: Any) -> Recognition:
 
 
 def _event(message: Any) -> ActionEvent:
+    kind = EventKind(int(message.kind))
+    if kind is EventKind.ENDED and not message.label:  # as version 0.1.0 wrote a retraction
+        kind = EventKind.RETRACTED
     return ActionEvent(
         _time(message.header.stamp),
-        EventKind(int(message.kind)),
+        kind,
         message.label,
         int(message.instance),
         _time(message.start),

@@ -22,8 +22,9 @@ from fluxformer_core.evaluation.bags.outcome import Outcome, Track, TrackBuilder
 from fluxformer_core.evaluation.metrics.stream_output import predicted_events
 from fluxformer_core.io.sources import bag as bag_source
 from fluxformer_core.io.sources.bag import BagSource
-from fluxformer_core.stream.motion import Spell
-from fluxformer_core.stream.recognizer import Recognizer, RecognizerConfig, ResetCause
+from fluxformer_core.stream.config import RecognizerConfig
+from fluxformer_core.stream.motion import MotionSegment
+from fluxformer_core.stream.recognizer import Recognizer, ResetCause
 from fluxformer_core.types import OTHER, SECOND, ActionEvent
 
 _BEAT = 64  # frames between two signs of life
@@ -74,7 +75,7 @@ class _Watch:
         self._events: list[ActionEvent] = []
         self._tracks: list[Track] = []
         self._faults: list[str] = []
-        self._spells: list[Spell] = []
+        self._spells: list[MotionSegment] = []
         self._push: list[float] = []  # ms
         self._refused = 0
         self._origin: int | None = None
@@ -106,7 +107,7 @@ class _Watch:
                 self._push.append(taken * 1e3)
             if said is not None:
                 self._builder.add(said)
-            spell = self._recognizer.spell
+            spell = self._recognizer.segment
             if spell is not None and not (self._spells and self._spells[-1] is spell):
                 self._spells.append(spell)
             self._newest = frame.stamp

@@ -38,12 +38,13 @@ def predicted_events(
             names[event.instance].append(event)
         else:
             told = names.pop(event.instance)
-            before, last = (told[:-1], told[-1]) if event.label else (told, event)
+            retracted = event.kind is EventKind.RETRACTED
+            before, last = (told, event) if retracted else (told[:-1], told[-1])
             found.append(
                 PredictedEvent(
                     event.start,
                     max(event.end, event.start + 1),
-                    event.label,
+                    "" if retracted else event.label,
                     event.score,
                     last.stamp + compute(last),
                     tuple(earlier.label for earlier in before),

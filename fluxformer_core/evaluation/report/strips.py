@@ -12,7 +12,7 @@ from fluxformer_core.augment.training_clip import whole_clip
 from fluxformer_core.data.clip_store import ClipStore
 from fluxformer_core.evaluation.metrics.clips import ClipReport
 from fluxformer_core.flow.colours import flow_colours
-from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.stream.selection import SELECTORS
 from fluxformer_core.types import ClipSpec
 
 FRAME = 64

@@ -16,7 +16,7 @@ from torch import nn
 from fluxformer_core.data.clip_store import FLOW_STEP, ClipStore
 from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.stream.clip import build_clip
-from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.stream.selection import SELECTORS
 from fluxformer_core.types import ClipSpec
 
 STAGES = {

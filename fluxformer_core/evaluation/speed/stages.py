@@ -16,7 +16,7 @@ from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.clip import ClipBuffers, build_clip
 from fluxformer_core.stream.prepare import prepare
-from fluxformer_core.stream.selectors import SELECTORS
+from fluxformer_core.stream.selection import SELECTORS
 from fluxformer_core.types import ClipSpec, Pixels
 
 CAMERAS = ((640, 480), (1280, 720))

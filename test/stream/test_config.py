@@ -6,15 +6,13 @@ import pytest
 
 from fluxformer_core.cli.settings_arguments import apply_settings
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.stream.decision import DecisionConfig
-from fluxformer_core.stream.recognizer import RecognizerConfig
-from fluxformer_core.stream.settings import settings_of, with_settings
+from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig, settings_of, with_settings
 
 
 def test_every_number_can_be_changed_and_no_other_changes_with_it() -> None:
     usual = settings_of(RecognizerConfig())
-    assert {"recognition_rate", "top_k", "start_score", "hold"} <= usual.keys()
-    falling = {"start_motion", "start_score", "hold"}  # what others may not exceed has to rise
+    assert {"recognition_rate", "top_k", "start_score", "max_still_time"} <= usual.keys()
+    falling = {"start_motion", "start_score", "max_still_time"}  # what others may not exceed has to rise
     for name, value in usual.items():
         other = value + 1 if isinstance(value, int) else value + 0.01 if name in falling else abs(value - 0.01)
         found = settings_of(with_settings(RecognizerConfig(), {name: other}))
@@ -31,9 +29,10 @@ def test_what_was_there_before_stays() -> None:
 
 
 def test_values_that_belong_together_move_together() -> None:
-    changed = apply_settings(RecognizerConfig(), ["keep_score=0.8", "start_score=0.9", "hold=0.2", "rest=0.1"])
+    times = ["max_still_time=0.2", "still_time=0.1"]
+    changed = apply_settings(RecognizerConfig(), ["keep_score=0.8", "start_score=0.9", *times])
     assert (changed.decision.keep_score, changed.decision.start_score) == (0.8, 0.9)
-    assert (changed.decision.activity.rest, changed.decision.activity.hold) == (0.1, 0.2)
+    assert (changed.decision.motion.still_time, changed.decision.motion.max_still_time) == (0.1, 0.2)
 
 
 @pytest.mark.parametrize(
@@ -43,13 +42,13 @@ def test_values_that_belong_together_move_together() -> None:
         ("backend=auto", "NAME=VALUE"),
         ("start_score", "NAME=VALUE"),
         ("start_score=high", "NAME=VALUE"),
-        ("start_score=nan", "keep_score <= start_score"),
-        ("keep_score=0.9", "keep_score <= start_score"),
+        ("start_score=nan", "start_score must be"),
+        ("keep_score=0.9", r"keep_score \(0.9\) must be at most start_score"),
         ("sure_score=1.5", "sure_score"),
         ("top_k=2.5", "whole number"),
         ("top_k=inf", "whole number"),
         ("top_k=0", "top_k"),
-        ("rest=2", "rest"),
+        ("still_time=2", "still_time"),
     ],
 )
 def test_what_is_wrong_with_a_setting_is_said(given: str, reason: str) -> None:
