@@ -87,7 +87,7 @@ def count(config: FluxformerConfig, shape: tuple[int, ...]) -> Counter[str]:
     for stage, depth in enumerate(config.trunk.depths, start=1):
         for block in net.blocks[first : first + depth]:
             marks.spent[f"stage {stage}"] -= sum(
-                part.detour for part in block.modules() if isinstance(part, PoolingAttention)
+                part.extra_multiply_adds for part in block.modules() if isinstance(part, PoolingAttention)
             )
         first += depth
     return marks.spent
