@@ -14,7 +14,7 @@ Cutout = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 """RGB times opacity (T, S, S, 3), and opacity (T, S, S)."""
 
 SOLID = 56
-"""Depth grey from which a pixel is somebody; below lie soft edges, and then nobody."""
+"""Depth grey from which a pixel shows a person; below lie soft edges, then the background."""
 
 _ABSENT = 12  # depth grey below which a pixel shows no person
 _CLOTH = 64  # px: side of the texture that is wrapped around a body
