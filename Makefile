@@ -1,5 +1,5 @@
 # make demo [SOURCE=video, bag, camera number]    the recogniser at work; without SOURCE on footage that it draws itself
-# make test                                       everything that must hold: lint and all tests
+# make test                                       everything that must hold: lint and all tests, on all cores
 # make lint                                       ruff and mypy only
 # make clean                                      removes what builds and tools left behind, except .venv
 #
@@ -9,6 +9,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 python := .venv/bin/python
 ready := .venv/.ready
+references := .venv/.references
 
 # The ROS 2 wheels in .venv are an ament prefix. A sourced ROS 2 would mix another release's libraries into it, and the
 # wheels' start-up hook would believe that it has run when Python was started from another environment.
@@ -23,8 +24,11 @@ endif
 demo: $(ready)
 	@$(python) -m fluxformer_ros.tools.demo $(if $(SOURCE),'$(SOURCE)')
 
-test: lint
-	$(python) -m pytest
+# Lint runs beside the tests and reports after them.
+test: $(ready) $(references)
+	@$(MAKE) --no-print-directory lint >.venv/lint.log 2>&1 & lint=$$!; \
+	$(python) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder; tests=$$?; \
+	wait $$lint; linted=$$?; cat .venv/lint.log; exit $$((tests || linted))
 
 lint: $(ready)
 	$(python) -m ruff check
@@ -46,3 +50,9 @@ $(ready): pyproject.toml setup.py CMakeLists.txt package.xml messages/pyproject.
 	$(python) -c 'import torch' 2>/dev/null || $(python) -m pip install $(TORCH)
 	$(python) -m pip install --editable '.[ros,test]'
 	@touch $@
+
+# Independent implementations that tests compare with. They stand apart, without what they require: torchvision requires
+# the PyTorch with CUDA, 5 GB. Where they cannot be had, tests compare with the outputs that test/references.npz keeps.
+$(references): $(ready)
+	@$(python) -m pip install --quiet --no-deps --upgrade --target .venv/references torchvision==0.28.0 ptlflow==0.4.2 && \
+		touch $@ || echo 'fluxformer: torchvision and ptlflow cannot be installed; tests use their kept outputs'

@@ -32,6 +32,7 @@ setup(
             "import-linter>=2.5,<3",
             "mypy>=1.19,<3",
             "pytest>=8,<10",
+            "pytest-xdist>=3.6,<4",
             "pyyaml>=6,<7",
             "ruff>=0.14,<0.18",
             "scikit-learn>=1.7,<2",

@@ -22,7 +22,7 @@ from pathlib import Path
 import cv2
 import torch
 
-from fluxformer_core.backends.registry import list_backends
+from fluxformer_core.backends.base import list_backends
 from fluxformer_core.evaluation.speed.forwards import Forward, random_bundle, time_forwards
 from fluxformer_core.evaluation.speed.limits import SIDE, measure_limits
 from fluxformer_core.evaluation.speed.machine import this_machine

@@ -24,8 +24,8 @@ from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.data.clip_store import FLOW_STEP, ClipStore
 from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import Recording, chosen
-from fluxformer_core.enrollment.examples import VIEWS, Example, View, describe
-from fluxformer_core.enrollment.teaching import Lesson, teach
+from fluxformer_core.enrollment.examples import VARIATIONS, Example, Variation, describe
+from fluxformer_core.enrollment.teaching import EnrollmentResult, teach
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.taught import KnownActions, TaughtActions
 from fluxformer_core.training.calibration import known_statistics
@@ -46,11 +46,11 @@ class Outcome:
     disagreeing: int  # whose examples were found not to show the same action
 
 
-def describe_store(store: ClipStore, recognizer: Recognizer, views: Sequence[View]) -> list[Example]:
+def describe_store(store: ClipStore, recognizer: Recognizer, variations: Sequence[Variation]) -> list[Example]:
     """What the model makes of every clip."""
     samples = (store[i] for i in tqdm(range(len(store)), unit="clip", disable=None, leave=False))
     floating = (replace(sample, flow=sample.flow * np.float32(FLOW_STEP)) for sample in samples)
-    return [describe(recognizer, sample, views) for sample in floating]
+    return [describe(recognizer, sample, variations) for sample in floating]
 
 
 def without(bundle: Bundle, labels: Sequence[str]) -> Bundle:
@@ -97,8 +97,8 @@ def main() -> None:
         bundle = replace(bundle, statistics=known_statistics(bundle.build_model(), [teachers], bundle.spec))
     recognizer, known = Recognizer(bundle), KnownActions(bundle)
     shown, tested = store(options.teachers, new), store(options.subjects, (*bundle.labels, *new))
-    examples = describe_store(shown, recognizer, VIEWS)
-    clips = describe_store(tested, recognizer, VIEWS[:1])
+    examples = describe_store(shown, recognizer, VARIATIONS)
+    clips = describe_store(tested, recognizer, VARIATIONS[:1])
     outcomes = [
         lesson(bundle, known, shown, examples, tested, clips, shots, np.random.default_rng(draw))
         for shots in options.shots
@@ -120,7 +120,7 @@ def lesson(
     rng: np.random.Generator,
 ) -> Outcome:
     """Teach all new actions by examples that are drawn at random, and look at the tested clips."""
-    lessons: list[Lesson] = []
+    lessons: list[EnrollmentResult] = []
     refused, disagreeing = [], 0
     for number, label in enumerate(shown.labels):
         drawn = [examples[i] for i in rng.choice(np.flatnonzero(shown.classes == number), shots, replace=False)]

@@ -2,7 +2,7 @@
 
 A forward is timed as a stream asks for it: float32 tensors in the processor's memory go in, logits in the processor's
 memory come out, one clip at a time. Every way and precision is held against the eager model in float32 on the
-processor: whether all values are finite, how far they are away (as the backends' guard counts it) and how often the
+processor: whether all values are finite, how far they are away (as the parity check counts it) and how often the
 highest logit is the same. The default model has its weights, and clips of the actor; the others have random weights.
 GMFlow has random weights and is timed on images of noise.
 
@@ -27,15 +27,15 @@ import torch
 from torch import Tensor, nn
 
 from fluxformer_core import actor
-from fluxformer_core.backends.base import DTYPES, Engine, Order, Precision, tensors_of
-from fluxformer_core.backends.opening import open_engine
-from fluxformer_core.backends.parity import deviation
+from fluxformer_core.backends.base import DTYPES, BuildRequest, InferencePrecision, LoadedNet, tensors_of
+from fluxformer_core.backends.opening import open_net
+from fluxformer_core.backends.parity import measure_parity
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.errors import BackendError
 from fluxformer_core.evaluation.speed.forwards import multiply_adds, random_bundle
 from fluxformer_core.models.gmflow.gmflow import GMFlow, GMFlowConfig
 from fluxformer_core.models.registry import list_models
-from fluxformer_core.stream.inference import performed
+from fluxformer_core.stream.trial_clips import performed
 
 WAYS = ("eager", "graph", "compile")
 ACTIONS = ("wave", "clap", "squat", "walk", "throw", "push", "lunge", "jog")
@@ -44,14 +44,14 @@ ACTIONS = ("wave", "clap", "squat", "walk", "throw", "push", "lunge", "jog")
 Inputs = tuple[Tensor, ...]
 
 
-class Direct(Engine):
+class Direct(LoadedNet):
     """A net on the GPU without a graph, perhaps compiled, called as an engine is."""
 
-    def __init__(self, order: Order, *, compiled: bool) -> None:
-        super().__init__("compile" if compiled else "eager", order, torch.cuda.get_device_name(), order.batch)
-        net: nn.Module = order.net().eval().to("cuda", DTYPES[order.precision])
+    def __init__(self, request: BuildRequest, *, compiled: bool) -> None:
+        super().__init__("compile" if compiled else "eager", request, torch.cuda.get_device_name(), request.batch)
+        net: nn.Module = request.net().eval().to("cuda", DTYPES[request.precision])
         self._net: Callable[..., object] = torch.compile(net, mode="reduce-overhead") if compiled else net
-        self._dtype = DTYPES[order.precision]
+        self._dtype = DTYPES[request.precision]
 
     def _run(self, inputs: Inputs) -> Inputs:
         outputs = tensors_of(self._net(*(x.to("cuda", self._dtype) for x in inputs)))
@@ -75,7 +75,7 @@ class Row:
     """One way of running one net."""
 
     model: str
-    precision: Precision
+    precision: InferencePrecision
     way: str
     ready: float  # seconds from the net to the end of the first forward
     best: float  # seconds of a forward
@@ -103,14 +103,15 @@ def nets(
         yield name, bundle.build_model, clips, multiply_adds(bundle)
 
 
-def measure(order: Order, way: str, exact: nn.Module, inputs: list[Inputs], needed: float, rounds: int) -> Row:
+def measure(request: BuildRequest, way: str, exact: nn.Module, inputs: list[Inputs], needed: float, rounds: int) -> Row:
     """Build, compare and time.
 
     Raises:
         BackendError: if the backend refuses.
     """
     begin = time.perf_counter()
-    engine = open_engine(order, "cuda", tolerance=1.0) if way == "graph" else Direct(order, compiled=way == "compile")
+    graph = way == "graph"
+    engine = open_net(request, "cuda", tolerance=1.0) if graph else Direct(request, compiled=way == "compile")
     engine(*inputs[0])
     ready = time.perf_counter() - begin
     for _ in range(5):
@@ -122,19 +123,19 @@ def measure(order: Order, way: str, exact: nn.Module, inputs: list[Inputs], need
         begin = time.perf_counter()
         engine(*clip)
         taken.append(time.perf_counter() - begin)
-    found = deviation(engine, exact, inputs)
+    found = measure_parity(engine, exact, inputs)
     best = min(taken)
     return Row(
-        order.name,
-        order.precision,
+        request.name,
+        request.precision,
         way,
         ready,
         best,
         median(taken),
         needed / best,
-        math.isfinite(found.largest),
-        found.largest,
-        found.agreement,
+        math.isfinite(found.max_relative_difference),
+        found.max_relative_difference,
+        found.same_label,
     )
 
 
@@ -175,9 +176,11 @@ def main() -> None:
         for way in arguments.ways:
             for precision in arguments.precisions:
                 shapes = tuple(tuple(x.shape) for x in inputs[0])
-                order = Order(name, "", make, shapes, lambda inputs=inputs: inputs, precision)  # type: ignore[misc]
+                request = BuildRequest(  # type: ignore[misc]
+                    name, "", make, shapes, lambda inputs=inputs: inputs, precision
+                )
                 try:
-                    row = measure(order, way, known, inputs, needed, arguments.rounds)
+                    row = measure(request, way, known, inputs, needed, arguments.rounds)
                 except (BackendError, RuntimeError) as error:
                     print(f"{name:18}{precision:6}{way:9}  {str(error).splitlines()[0]}", flush=True)
                     continue

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.render.explainer import Explainer
+from fluxformer_core.render.explanation_writer import ExplanationWriter
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND
 
@@ -27,11 +27,11 @@ def main() -> None:
     arguments = parser.parse_args()
     recognizer = Recognizer(Bundle.load(default_bundle_path()))
     with tempfile.TemporaryDirectory() as folder:
-        explainer = Explainer(Path(folder))
+        writer = ExplanationWriter(Path(folder))
         for time, image in Stage(SCRIPT, size=(240, 320)):
             stamp = round(time * SECOND)
-            explainer.update(recognizer.push(image, stamp), stamp, recognizer)
-        explainer.close(recognizer.close())
+            writer.update(recognizer.push(image, stamp), stamp, recognizer)
+        writer.close(recognizer.close())
         shutil.copyfile(max(Path(folder).iterdir()), arguments.out)
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.people.square import Person
+from fluxformer_core.people.tracks import PeopleConfig
 from fluxformer_core.render.overlay import draw_overlay, visible
-from fluxformer_core.stream.people import PeopleRecognizer
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND, Pixels
 
@@ -30,8 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "images" / "people.png")
     arguments = parser.parse_args()
-    recognizer = Recognizer(Bundle.load(default_bundle_path()))
-    people = PeopleRecognizer(recognizer)
+    recognizer = Recognizer(Bundle.load(default_bundle_path()), people=PeopleConfig())
     stages = [Stage([act], mode="depth", size=(SIDE, SIDE), duration=END) for act in SCRIPTS.values()]
     boxes = [
         Person(name, (SIDE * i + 0.3 * SIDE, 0.1 * SIDE, SIDE * i + 0.7 * SIDE, 0.9 * SIDE))
@@ -39,14 +38,14 @@ def main() -> None:
     ]
     for frames in zip(*stages, strict=True):
         image = np.concatenate([frame for _, frame in frames], axis=1)
-        people.push(image, SECOND + round(frames[0][0] * SECOND), Pixels.DEPTH, boxes)
-    shown = next(view for view in people.views if view.event is not None)
+        recognizer.push(image, SECOND + round(frames[0][0] * SECOND), Pixels.DEPTH, boxes)
+    shown = next(view for view in recognizer.views if view.event is not None)
     picture = draw_overlay(
-        visible(image, Pixels.DEPTH, recognizer.spec.depth_range),
+        visible(image, Pixels.DEPTH, recognizer.model.spec.depth_range),
         recognition=shown.recognition,
         event=shown.event,
-        selection=shown.selection,
-        people=people.views,
+        selection=shown.clip,
+        people=recognizer.views,
     )
     cv2.imwrite(str(arguments.out), picture[..., ::-1])
 

@@ -98,7 +98,7 @@ class _Note:
     label: str
     threshold: float
     examples: int
-    agreement: float
+    agreement: float  # the consistency of the examples; bundles have kept this key since format 2
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,8 @@ class Bundle:
         if self.statistics is not None:
             tensors[_MEANS], tensors[_SPREAD] = map(torch.from_numpy, (self.statistics.means, self.statistics.spread))
         if self.enrolled:
-            document["enrolled"] = [asdict(_Note(a.label, a.threshold, a.examples, a.agreement)) for a in self.enrolled]
+            notes = (_Note(a.label, a.threshold, a.examples, a.consistency) for a in self.enrolled)
+            document["enrolled"] = [asdict(note) for note in notes]
             tensors[_PROTOTYPES] = torch.stack([torch.from_numpy(action.prototype) for action in self.enrolled])
         half = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in tensors.items()}
         data = save_tensors(half, metadata={_KEY: json.dumps(document)})
@@ -224,6 +225,15 @@ def default_bundle_path() -> Path:
     return Path(__file__).parent / "assets" / "weights" / "fluxformer_nano.safetensors"
 
 
+def load_bundle(path: str | Path | None = None) -> Bundle:
+    """Read a bundle, by default the one that comes with the package.
+
+    Raises:
+        BundleError: as `Bundle.load` does.
+    """
+    return Bundle.load(path or default_bundle_path())
+
+
 def _parse(data: bytes, path: Path) -> Bundle:
     """The bundle in a file's bytes; the path is for messages."""
     try:
@@ -235,6 +245,7 @@ def _parse(data: bytes, path: Path) -> Bundle:
     if document is None:
         raise BundleError(f"{path} has weights but no {_KEY!r} metadata: it is not a fluxformer bundle")
     try:
+        document = _upgraded(document)
         metadata = _METADATA.validate_json(document)
         notes = _NOTES.validate_json(document).enrolled
     except (ValidationError, ConfigError) as error:
@@ -251,6 +262,17 @@ def _parse(data: bytes, path: Path) -> Bundle:
         return replace(bundle, statistics=statistics, enrolled=_enrolled(bundle, notes, statistics, tensors))
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from None
+
+
+def _upgraded(document: str) -> str:
+    """The metadata of a file that an older version wrote, in today's words."""
+    if "upstream" not in document:
+        return document
+    content = json.loads(document)
+    spec = content.get("spec") if isinstance(content, dict) else None
+    if isinstance(spec, dict) and spec.get("selection") == "upstream":
+        spec["selection"] = "flow_guided"  # version 0.1.0 had the released selection, too, for comparison only
+    return json.dumps(content)
 
 
 def _statistics(bundle: Bundle, tensors: dict[str, NDArray[np.float32]]) -> Statistics | None:

@@ -1,7 +1,7 @@
 """Ranges and choices of settings, declared once on the fields of frozen dataclasses and checked here.
 
 A field declares its limits in its type: `Annotated[float, Field(gt=0, le=120)]`, or `Literal["a", "b"]` for a choice.
-Pydantic checks the values; whoever shows limits to a person reads the same declaration by `limits`.
+Pydantic checks the values. `limits` reads the same declaration for parameter tables and messages.
 """
 
 from __future__ import annotations

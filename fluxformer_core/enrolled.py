@@ -53,7 +53,7 @@ class EnrolledAction:
     prototype: NDArray[np.float32]  # (D,) of length 1: the direction of the examples, seen from the known actions
     threshold: float  # evidence from which a clip shows the action
     examples: int  # it was taught from
-    agreement: float  # mean cosine similarity of the examples with each other, -1..1; 1 for a single one
+    consistency: float  # mean cosine similarity of each example to the others, -1..1; 1 for a single example
 
     def problems(self, width: int) -> list[str]:
         """Describe what is wrong with the values.
@@ -68,8 +68,8 @@ class EnrolledAction:
             wrong.append(f"{self.label} has a prototype that is not of length 1")
         if not abs(self.threshold) <= _MOST_EVIDENCE:
             wrong.append(f"{self.label} has a threshold outside -{_MOST_EVIDENCE:g}..{_MOST_EVIDENCE:g}")
-        if not -1 <= self.agreement <= 1:
-            wrong.append(f"{self.label} has an agreement outside -1..1")
+        if not -1 <= self.consistency <= 1:
+            wrong.append(f"{self.label} has a consistency outside -1..1")
         if not 1 <= self.examples <= MOST_EXAMPLES:
             wrong.append(f"{self.label} has {self.examples} examples, not 1..{MOST_EXAMPLES}")
         return wrong

@@ -5,17 +5,20 @@ Stamps are integer nanoseconds of the camera's clock everywhere in this library;
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
-from fluxformer_core.errors import ConfigError
+from annotated_types import Ge, Gt, Lt
+
+from fluxformer_core.declared import check
 
 SECOND = 1_000_000_000
 """Nanoseconds in a second."""
 
 OTHER = "other"
-"""Reserved label of models also trained on what is no action: idle time, people walking past, cut-up clips."""
+"""Reserved label for what is no action: idle time, people walking past, cut-up clips."""
 
 FlowName = Literal["dis", "farneback", "gmflow", "none"]
 """Estimators of optical flow; see flow/registry.py."""
@@ -23,9 +26,10 @@ FlowName = Literal["dis", "farneback", "gmflow", "none"]
 SelectionName = Literal["flow_guided", "uniform"]
 """Ways to select a clip's frames; see stream/selection.py."""
 
-
 FramingName = Literal["crop", "whole"]
-"""What of an image becomes the square that the model sees: its centre square, or all of it, squeezed."""
+"""Which part of an image becomes the square that the model sees: the centre square, or the whole image, squeezed."""
+
+Positive = Annotated[float, Gt(0)]
 
 
 class Pixels(str, Enum):
@@ -47,40 +51,26 @@ class ClipSpec:
         ConfigError: if a field is outside its range.
     """
 
-    frames: int = 16  # T: frames, and flow fields, of a clip
-    size: int = 64  # px: height and width of the model's input
-    rate: float = 20.0  # Hz: frames are admitted to the window at this rate, by stamp
-    window: int = 64  # admitted frames in the rolling window, from which T are selected
+    frames: Annotated[int, Ge(1)] = 16  # T: frames, and flow fields, of a clip
+    size: Annotated[int, Ge(16)] = 64  # px: height and width of the model's input
+    rate: Annotated[float, Gt(0), Lt(math.inf)] = 20.0  # Hz: frames are admitted to the window at this rate, by stamp
+    window: Annotated[int, Ge(1)] = 64  # admitted frames in the rolling window, from which T are selected
     mean: tuple[float, float, float] = (0.45, 0.45, 0.45)  # of RGB in 0..1
-    std: tuple[float, float, float] = (0.225, 0.225, 0.225)
-    flow_scale: float = 2.0  # frame heights per second that become 1.0 in the flow tensor
-    depth_range: tuple[float, float] = (0.5, 4.5)  # m: nearest and farthest depth that is shown
-    framing: FramingName = "crop"  # what of an image is seen
-    brighten: bool = False  # show dark images (not depth) brighter
+    std: tuple[Positive, Positive, Positive] = (0.225, 0.225, 0.225)
+    flow_scale: Positive = 2.0  # frame heights per second that become 1.0 in the flow tensor
+    depth_range: tuple[Annotated[float, Ge(0)], Positive] = (0.5, 4.5)  # m: nearest and farthest depth that is shown
+    framing: FramingName = "crop"  # which part of an image is seen
+    brighten: bool = False  # show dark images brighter, but not depth
     flow: FlowName = "dis"  # what estimated the flow
     selection: SelectionName = "flow_guided"  # what selected the frames
 
     def __post_init__(self) -> None:
         wrong = []
-        if self.frames < 1:
-            wrong.append(f"frames must be at least 1, not {self.frames}")
-        if self.size < 16:
-            wrong.append(f"size must be at least 16 px, not {self.size}")
-        if not self.rate > 0:
-            wrong.append(f"rate must be positive, not {self.rate}")
         if self.window < self.frames:
             wrong.append(f"window ({self.window}) must hold at least the clip's {self.frames} frames")
-        if not (len(self.mean) == len(self.std) == 3 and min(self.std) > 0):
-            wrong.append(f"mean and std need three values, std positive: {self.mean}, {self.std}")
-        if not self.flow_scale > 0:
-            wrong.append(f"flow_scale must be positive, not {self.flow_scale}")
-        if not 0 <= self.depth_range[0] < self.depth_range[1]:
-            wrong.append(f"depth_range must be (near, far) with 0 <= near < far, not {self.depth_range}")
-        for name, known in (("flow", FlowName), ("selection", SelectionName), ("framing", FramingName)):
-            if getattr(self, name) not in get_args(known):
-                wrong.append(f"{name} must be one of {', '.join(get_args(known))}, not {getattr(self, name)!r}")
-        if wrong:
-            raise ConfigError("; ".join(wrong))
+        if not self.depth_range[0] < self.depth_range[1]:
+            wrong.append(f"depth_range must be (near, far) with near < far, not {self.depth_range}")
+        check(self, wrong)
 
     @property
     def period(self) -> int:
@@ -147,5 +137,10 @@ class ActionEvent:
 class Update:
     """What one pushed frame led to: often nothing at all."""
 
-    recognition: Recognition | None = None
-    events: tuple[ActionEvent, ...] = field(default=())
+    recognitions: tuple[Recognition, ...] = ()  # one for each view for which a recognition was due
+    events: tuple[ActionEvent, ...] = ()
+
+    @property
+    def recognition(self) -> Recognition | None:
+        """The recognition, where the whole scene is the only view."""
+        return self.recognitions[0] if self.recognitions else None

@@ -1,1 +1,1 @@
-"""The recogniser as ROS 2 nodes: messages in, messages out; everything that recognises lives in fluxformer_core."""
+"""The recogniser as ROS 2 nodes; fluxformer_core does the recognition."""

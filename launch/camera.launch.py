@@ -15,21 +15,21 @@ PROFILE = "FASTDDS_DEFAULT_PROFILES_FILE"
 ARGUMENTS = {
     "driver": (
         "usb_cam",
-        "usb_cam, v4l2_camera, realsense2_camera, or player: a file or the rendered actor as a camera",
+        "usb_cam, v4l2_camera, realsense2_camera, or player (a file or the rendered actor as a camera)",
     ),
-    "device": ("/dev/video0", "of usb_cam and v4l2_camera; serial number of a RealSense, /dev/…: the only one"),
-    "source": ("actor", "of the player: a video, folder, bag, camera number, or actor; it starts again at the end"),
-    "width": ("640", "of the image in px"),
-    "height": ("480", "of the image in px"),
+    "device": ("/dev/video0", "of usb_cam and v4l2_camera; serial number of a RealSense (/dev/…: the only one)"),
+    "source": ("actor", "what the player repeats: a video, folder, bag, camera number, or actor"),
+    "width": ("640", "width of the image in px"),
+    "height": ("480", "height of the image in px"),
     "rate": ("30", "images per second; the model needs 20 or more"),
-    "stream": ("color", "of a RealSense or the rendered actor: color or depth"),
-    "namespace": ("", "of both nodes and their topics"),
+    "stream": ("color", "stream of a RealSense or of the rendered actor: color or depth"),
+    "namespace": ("", "namespace of both nodes and their topics"),
 }
 CHOICES = {"driver": ["usb_cam", "v4l2_camera", "realsense2_camera", "player"], "stream": ["color", "depth"]}
 
 
 def usb_cam(value: dict[str, str]) -> Node:
-    """V4L2 cameras of all kinds."""
+    """V4L2 cameras by the package usb_cam."""
     settings = {
         "video_device": value["device"],
         "image_width": int(value["width"]),
@@ -46,7 +46,7 @@ def usb_cam(value: dict[str, str]) -> Node:
 
 
 def v4l2_camera(value: dict[str, str]) -> Node:
-    """V4L2 cameras, the Raspberry Pi's among them."""
+    """V4L2 cameras by the package v4l2_camera, for example the Raspberry Pi's."""
     settings = {
         "video_device": value["device"],
         "image_size": [int(value["width"]), int(value["height"])],
@@ -62,7 +62,7 @@ def v4l2_camera(value: dict[str, str]) -> Node:
 
 
 def realsense2_camera(value: dict[str, str]) -> Node:
-    """Intel RealSense: one stream, colour or depth."""
+    """One stream of an Intel RealSense, colour or depth."""
     colour = value["stream"] == "color"
     profile = f"{value['width']}x{value['height']}x{value['rate']}"
     settings = {
@@ -84,7 +84,7 @@ def realsense2_camera(value: dict[str, str]) -> Node:
 
 
 def player(value: dict[str, str]) -> Node:
-    """What was recorded or drawn, played as a camera would."""
+    """A recording or the rendered actor, published like a camera's images."""
     arguments = [value["source"], "--loop", *(["--depth"] if value["stream"] == "depth" else [])]
     return Node(
         package="fluxformer",
@@ -105,7 +105,7 @@ DRIVERS: dict[str, Callable[[dict[str, str]], Node]] = {
 
 
 def generate_launch_description() -> LaunchDescription:
-    """A camera on `image_raw` and a recogniser of its images; arguments of recognizer.launch.py are passed on."""
+    """A camera that publishes `image_raw` and a recogniser; arguments of recognizer.launch.py are passed on."""
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=description, choices=CHOICES.get(name))
         for name, (default, description) in ARGUMENTS.items()
@@ -125,7 +125,7 @@ def _start_camera(context: LaunchContext) -> list[SetEnvironmentVariable | Node]
     except PackageNotFoundError as error:
         name = f"ros-$ROS_DISTRO-{package.replace('_', '-')}"
         raise RuntimeError(f"the driver {package} is not installed: apt install {name}") from error
-    # The camera needs it as much as the recogniser: without it images are larger than the shared memory.
+    # The camera needs the profile, too: without the profile images are larger than the shared memory.
     profile = (
         [] if PROFILE in context.environment else [SetEnvironmentVariable(PROFILE, str(SHARE / "config/fastdds.xml"))]
     )

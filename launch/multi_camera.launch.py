@@ -13,7 +13,7 @@ RECOGNIZER = Path(get_package_share_directory("fluxformer")) / "launch" / "recog
 
 
 def generate_launch_description() -> LaunchDescription:
-    """One process per camera, in the camera's namespace; arguments of recognizer.launch.py are passed on to all."""
+    """One process per camera, in the camera's namespace; arguments of recognizer.launch.py apply to all."""
     arguments = [
         DeclareLaunchArgument(
             "cameras", default_value="front,rear", description="namespaces of the cameras, with commas between them"

@@ -16,19 +16,19 @@ SETTINGS = {
     "image_transport": (str, "raw, compressed or compressedDepth"),
     "use_sim_time": (bool, "true: take the time from /clock, for bags"),
     "autostart": (bool, "true: configure and activate the node at once"),
-    "backend": (str, "what runs the model: auto, torch, cuda, openvino or tensorrt"),
-    "precision": (str, "of the model's arithmetic: fp32, fp16 or bf16"),
+    "backend": (str, "backend that runs the model: auto, torch, cuda, openvino or tensorrt"),
+    "precision": (str, "precision of the model's arithmetic: fp32, fp16 or bf16"),
     "build_only": (bool, "true: build the engine of the backend and end"),
 }
-"""Parameters of the node that are arguments here, with their types; empty ones are left to params_file."""
+"""Parameters of the node that are launch arguments, with their types; params_file sets those that are empty."""
 
 ARGUMENTS = {
-    "namespace": ("", "of the node and its topics"),
-    "name": ("recognizer", "of the node"),
-    "image": ("image", "topic of the raw images; with another image_transport, the name that it is appended to"),
+    "namespace": ("", "namespace of the node and its topics"),
+    "name": ("recognizer", "name of the node"),
+    "image": ("image", "topic of the raw images, to which any other image_transport is appended"),
     "params_file": (str(CONFIG / "recognizer.yaml"), "parameters of the node"),
-    **{name: ("", f"{meaning}; empty: as params_file says") for name, (_, meaning) in SETTINGS.items()},
-    "log_level": ("info", "debug, info, warn, error or fatal"),
+    **{name: ("", f"{meaning}; empty: as in params_file") for name, (_, meaning) in SETTINGS.items()},
+    "log_level": ("info", "least severe messages that are logged: debug, info, warn, error or fatal"),
     "large_images": (
         "true",
         f"give Fast DDS shared memory for whole images, unless {PROFILE} is set; the camera needs the same profile",
@@ -50,7 +50,7 @@ def generate_launch_description() -> LaunchDescription:
 def _start(context: LaunchContext) -> list[SetEnvironmentVariable | Node]:
     value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     given = {
-        # ParameterValue, for a model that is called 1 is not a number.
+        # ParameterValue keeps a model file called 1 from becoming a number.
         name: value[name] == "true" if kind is bool else ParameterValue(value[name], value_type=str)
         for name, (kind, _) in SETTINGS.items()
         if value[name] != ""

@@ -27,18 +27,18 @@ SHARE = Path(get_package_share_directory("fluxformer"))
 DRAIN = 2.0  # s: for the last images to be recognised
 ARGUMENTS = {
     "bag": (None, "the bag to play"),
-    "topic": ("", "of its images; needed where it has several image topics"),
+    "topic": ("", "image topic; needed where the bag has several image topics"),
     "out": ("", "bag of results to make, for `fluxformer evaluate`; empty: none"),
     "rate": ("1.0", "speed of the playback"),
-    "player": ("auto", "ros2: ros2 bag play; fluxformer: this package's player; auto: the first where it is installed"),
-    "model": ("", "model file (.safetensors); empty: the one that is shipped"),
+    "player": ("auto", "ros2: ros2 bag play; fluxformer: this package's player; auto: ros2 where that is installed"),
+    "model": ("", "model file (.safetensors); empty: the shipped one"),
     "params_file": (str(SHARE / "config" / "recognizer.yaml"), "parameters of the recogniser"),
-    "log_level": ("info", "of the recogniser: debug, info, warn, error or fatal"),
+    "log_level": ("info", "least severe messages that the recogniser logs: debug, info, warn, error or fatal"),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Player, recogniser and, if there is somewhere to write, recorder; all end when the bag does."""
+    """Player, recogniser and, with out:=FOLDER, recorder; all of them end with the bag."""
     choices = {"player": ["auto", "ros2", "fluxformer"]}
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=description, choices=choices.get(name))
@@ -55,7 +55,7 @@ def _start(context: LaunchContext) -> list:
         raise RuntimeError(f"choose one of the bag's images with topic:= {', '.join(contents.images) or '(none)'}")
     (topic,) = topics
     ros2 = value["player"] == "ros2" or (value["player"] == "auto" and _has_ros2_bag())
-    # ros2 bag plays messages as they are; this package's player decodes them, and publishes raw images.
+    # ros2 bag publishes the recorded messages; this package's player decodes them and publishes raw images.
     transport = "compressed" if ros2 and topic in contents.compressed else "raw"
     image = topic.removesuffix("/compressed")
     recognizer = IncludeLaunchDescription(
@@ -101,6 +101,6 @@ def _own_player(value: dict[str, str], topic: str, image: str) -> Node:
 
 
 def _ros2_bag(value: dict[str, str], topic: str) -> ExecuteProcess:
-    # It cannot wait for a subscription, so it waits for as long as loading a model takes.
+    # ros2 bag cannot wait for a subscription; the delay gives the recogniser time to load its model.
     words = ["ros2", "bag", "play", value["bag"], "--topics", topic, "--clock", "100", "--delay", "10"]
     return ExecuteProcess(cmd=[*words, "--rate", value["rate"]], output="screen")

@@ -1,6 +1,6 @@
 """Says in one line why the messages cannot be built on this machine, before anything is downloaded or compiled.
 
-Also run by itself with the Python that is to be used: so it must parse on one that is too old for the project.
+The Makefile also runs this file by itself, so this file must parse with a Python that is too old for the project.
 """
 
 import os
@@ -14,7 +14,7 @@ COMPILERS = {"C": ("CC", "cc", "gcc", "clang"), "C++": ("CXX", "c++", "g++", "cl
 
 
 def find_obstacle() -> "str | None":
-    """Returns what stands in the way of a build, with the cure; None where nothing does."""
+    """Returns what prevents a build, with the cure; None if nothing does."""
     python = f"{platform.python_implementation()} {sys.version_info[0]}.{sys.version_info[1]}"
     if platform.python_implementation() != "CPython" or not WHEELS_FROM <= sys.version_info[:2] <= WHEELS_TO:
         wanted = f"CPython 3.{WHEELS_FROM[1]} to 3.{WHEELS_TO[1]}"

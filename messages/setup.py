@@ -22,8 +22,8 @@ sys.path.insert(0, str(HERE))  # build front ends do not put the project on the 
 
 from preflight import find_obstacle  # noqa: E402
 
-# CMake installs more: what is built or sourced against, which names folders of this machine, and our Python packages,
-# which the wheel of the library brings.
+# CMake also installs files for building or sourcing, which name folders of this machine, and the Python packages, which
+# the wheel of the library contains. The wheel of the messages leaves both out.
 PACKED = (
     "lib/*.so",
     "lib/fluxformer/*",
@@ -41,10 +41,10 @@ PACKED = (
 
 
 class BuildMessages(build_ext):
-    """Installs the ROS 2 package into a folder and hands its files on: the module as code, the others as data."""
+    """Installs the ROS 2 package into a folder and packs its files: the Python module as code, other files as data."""
 
     def run(self) -> None:
-        """Builds anew each time: the cache of an earlier build names the environment that pip made for that one."""
+        """Builds from scratch: the cache of an earlier build names an environment of pip that is gone."""
         work = Path(self.build_temp).resolve()
         shutil.rmtree(work, ignore_errors=True)
         prefix = work / "prefix"
@@ -81,7 +81,7 @@ def install_package(build: Path, prefix: Path) -> None:
 
 
 def find_ros_prefix() -> Path:
-    """Returns the environment in which the ROS 2 wheels lie: with build isolation not that of the running Python."""
+    """Returns the environment of the ROS 2 wheels, which differs from the running Python's with build isolation."""
     for entry in sys.path:
         for prefix in list(Path(entry).parents)[:3]:
             if (prefix / "share" / "rosidl_default_generators").is_dir():

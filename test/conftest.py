@@ -1,4 +1,4 @@
-"""Tests run on one core, so that they are repeatable and leave the rest of the machine to its owner."""
+"""Each test process computes on one core, so that results are repeatable and several processes run side by side."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is first imported, here and in child processes
 
 import cv2
+import pytest
 import torch
 from hypothesis import settings
 
@@ -19,3 +20,16 @@ cv2.setNumThreads(1)
 
 settings.register_profile("fluxformer", deadline=None)  # a busy machine is no failure
 settings.load_profile("fluxformer")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: the ROS tests wait for messages for much of their time."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the files that take long to the front, so that no process ends with one of them while the others idle."""
+    slow = {item.path for item in items if item.get_closest_marker("ros") or item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

@@ -16,8 +16,9 @@ from fluxformer_core.evaluation.metrics.unknown import unknown_auroc
 from fluxformer_core.stream.belief import softmax
 from fluxformer_core.stream.buffer import THUMBNAIL
 from fluxformer_core.stream.config import DecisionConfig
+from fluxformer_core.stream.counters import ResetCause
 from fluxformer_core.stream.decision import Decider
-from fluxformer_core.stream.recognizer import Recognizer, ResetCause
+from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import OTHER, SECOND, ActionEvent, EventKind
 
 EARLIEST = 0.4
@@ -70,8 +71,8 @@ def watch(recognizer: Recognizer, stream: Iterable[tuple[int, NDArray[np.uint8]]
         events += update.events
         if recognizer.counters.admitted == admitted:
             continue
-        window = recognizer.window
-        asked = recognizer.last_evidence if recognizer.counters.forwards > forwards else None
+        window = recognizer.scene.window
+        asked = recognizer.scene.last_output if recognizer.counters.forwards > forwards else None
         now = sum(recognizer.counters.resets.values())
         moments.append(
             Moment(

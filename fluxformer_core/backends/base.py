@@ -1,4 +1,4 @@
-"""How a net is run: the words and the protocol that every backend shares."""
+"""The words and the interfaces that all backends share: a request, a loaded net, a backend."""
 
 from __future__ import annotations
 
@@ -7,116 +7,123 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from fluxformer_core.errors import ConfigError
+from fluxformer_core.declared import check
 
 BackendName = Literal["auto", "torch", "cuda", "openvino", "tensorrt"]
-"""`torch` is eager PyTorch on the CPU, `cuda` the same on a GPU; `auto` takes the fastest that works."""
+"""`torch` is PyTorch on the CPU, `cuda` is PyTorch on a GPU, `auto` chooses the fastest backend that works."""
 
-Precision = Literal["fp32", "fp16", "bf16"]
-"""Of the arithmetic; what goes in and comes out is float32 everywhere."""
+InferencePrecision = Literal["fp32", "fp16", "bf16"]
+"""Precision of the arithmetic inside a net; inputs and outputs are float32 in every case."""
 
-DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+DTYPES: dict[InferencePrecision, torch.dtype] = {
+    "fp32": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+}
 
-MOST_BATCH = 64
-"""Clips at once that an engine may be built for."""
+MAX_BATCH = 64
+"""Largest batch that a net may be built for."""
+
+
+def list_backends() -> list[str]:
+    """Names that settings may have, `auto` first."""
+    return list(get_args(BackendName))
 
 
 @dataclass(frozen=True, eq=False)
-class Order:
-    """A net that is to be run, and for what.
+class BuildRequest:
+    """A net and the conditions under which a backend shall run it.
 
     Raises:
-        ConfigError: if the batch is outside its range.
+        ConfigError: if the precision is unknown or the batch is outside its range.
     """
 
-    name: str  # of the net, for people and for the cache
-    digest: str  # of its weights; empty: an engine of it cannot be recognised again, so it is not kept
-    net: Callable[[], nn.Module]  # makes the net: on the CPU, float32, in evaluation mode
-    shapes: tuple[tuple[int, ...], ...]  # of each input, batch 1
-    examples: Callable[[], Sequence[tuple[Tensor, ...]]]  # inputs, batch 1, on which an engine is held against the net
-    precision: Precision = "fp32"
-    batch: int = 1  # inputs at once, at most; 1 fixes every shape
+    name: str  # of the net, for messages and for the cache
+    digest: str  # of the net's weights; empty: the cache does not keep what is built
+    net: Callable[[], nn.Module]  # makes the net on the CPU, in float32 and evaluation mode
+    shapes: tuple[tuple[int, ...], ...]  # of each input at batch 1
+    examples: Callable[[], Sequence[tuple[Tensor, ...]]]  # makes inputs of batch 1 for the parity check
+    precision: InferencePrecision = "fp32"
+    batch: Annotated[int, Field(ge=1, le=MAX_BATCH)] = 1  # largest batch of one pass; 1 fixes every shape
     threads: int = field(default_factory=torch.get_num_threads)  # of one pass on a CPU
 
     def __post_init__(self) -> None:
-        if self.precision not in DTYPES:
-            raise ConfigError(f"precision must be one of {', '.join(DTYPES)}, not {self.precision!r}")
-        if not 1 <= self.batch <= MOST_BATCH:
-            raise ConfigError(f"batch must be within 1 .. {MOST_BATCH}, not {self.batch}")
+        check(self)
 
     def noise(self, batch: int = 1) -> tuple[Tensor, ...]:
-        """Inputs that mean nothing, always the same: for exports and clocks."""
+        """Random inputs, the same at each call, for exports and time measurements."""
         generator = torch.Generator().manual_seed(0)
         return tuple(torch.rand(batch, *shape[1:], generator=generator) for shape in self.shapes)
 
 
-class Engine(ABC):
-    """A net that is ready to run; from any thread, one call at a time.
+class LoadedNet(ABC):
+    """A net that is ready to run. Any thread may call it; calls run one after another.
 
     Args:
-        backend: name of what runs it.
-        order: what it was made for.
-        device: in words, for people.
-        most: inputs at once; larger batches are worked through in parts.
+        backend: name of the backend that runs the net.
+        request: what the net was made for.
+        device: where the net runs, in words.
+        max_batch: largest batch of one pass; larger batches are split.
     """
 
-    def __init__(self, backend: str, order: Order, device: str, most: int) -> None:
-        self.backend, self.precision, self.device, self.most = backend, order.precision, device, most
+    def __init__(self, backend: str, request: BuildRequest, device: str, max_batch: int) -> None:
+        self.backend, self.precision, self.device, self.max_batch = backend, request.precision, device, max_batch
         self._lock = threading.Lock()
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Run float32 CPU tensors, each (B, ...), through the net: its outputs, as float32 CPU tensors (B, ...)."""
-        parts = list(zip(*(x.split(self.most) for x in inputs), strict=True))
+        """Run float32 CPU tensors (B, ...) through the net and return its outputs as float32 CPU tensors (B, ...)."""
+        parts = list(zip(*(x.split(self.max_batch) for x in inputs), strict=True))
         with self._lock, torch.inference_mode():
             done = [self._run(part) for part in parts]
         return done[0] if len(done) == 1 else tuple(torch.cat(column) for column in zip(*done, strict=True))
 
     @abstractmethod
     def _run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Run one batch of at most `most`."""
+        """Run one batch of at most `max_batch`."""
 
 
 class Backend(ABC):
     """One way to run nets.
 
     Attributes:
-        name: as settings have it.
-        compiles: whether building takes so long that the result is kept on disk.
+        name: name of the backend in settings.
+        compiles: whether `build` takes so long that its result is kept on disk.
     """
 
     name: ClassVar[str]
     compiles: ClassVar[bool]
 
     @abstractmethod
-    def probe(self, precision: Precision) -> str | None:
-        """Really try it: why it cannot be used here, in words; None if it can."""
+    def probe(self, precision: InferencePrecision) -> str | None:
+        """Run a small computation; return None if it works, else the reason why the backend cannot be used here."""
 
     @abstractmethod
     def identity(self) -> dict[str, str]:
-        """Versions and device on which an engine depends; only after a successful probe."""
+        """Versions and device on which an engine depends. Call this only after a successful probe."""
 
     @abstractmethod
-    def build(self, order: Order, folder: Path) -> None:
+    def build(self, request: BuildRequest, folder: Path) -> None:
         """Compile a net into files in an empty folder.
 
         Raises:
-            BackendError: if it cannot be compiled.
+            BackendError: if the net cannot be compiled.
         """
 
     @abstractmethod
-    def load(self, order: Order, folder: Path) -> Engine:
-        """Make what was built ready to run.
+    def load(self, request: BuildRequest, folder: Path) -> LoadedNet:
+        """Load what `build` wrote.
 
         Raises:
-            BackendError: if it cannot be.
+            BackendError: if the files cannot be loaded.
         """
 
 
 def tensors_of(outputs: Any) -> tuple[Tensor, ...]:
-    """A net's outputs as a tuple, whether it gives one tensor or several."""
+    """A net's outputs as a tuple, also where the net returns a single tensor."""
     return (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)

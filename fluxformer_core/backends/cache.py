@@ -1,4 +1,4 @@
-"""Engines on disk. They are caches: used when every condition under which they were built still holds, else rebuilt."""
+"""Engines on disk. An engine is used only if every condition of its build still holds; otherwise it is rebuilt."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock
 
 from fluxformer_core import __version__
-from fluxformer_core.backends.base import Backend, Order
+from fluxformer_core.backends.base import Backend, BuildRequest
 
 _RECORD = "key.json"
 _BLOCK = 1 << 20  # bytes
@@ -48,21 +48,21 @@ class Key:
 
     @property
     def folder(self) -> str:
-        """Name of the engine's folder: what people look for, then all of the key as a digest."""
+        """Name of the engine's folder: the parts of the key that people look for, then a digest of the whole key."""
         whole = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
         name = re.sub(r"[^\w.-]", "_", self.name)
         return f"{name}-{self.digest}-{self.backend}-{self.precision}-b{self.batch}-{whole}"
 
 
-def key_of(backend: Backend, order: Order) -> Key:
-    """The key of an engine that this backend would build here and now."""
+def key_of(backend: Backend, request: BuildRequest) -> Key:
+    """The key of the engine that this backend would build now on this machine."""
     return Key(
-        order.name,
-        order.digest,
+        request.name,
+        request.digest,
         backend.name,
-        order.precision,
-        order.batch,
-        order.shapes,
+        request.precision,
+        request.batch,
+        request.shapes,
         __version__,
         backend.identity(),
     )
@@ -72,7 +72,7 @@ class EngineCache:
     """A folder of engines.
 
     Args:
-        folder: is made when something is to be kept.
+        folder: is made when the first engine is stored.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -80,16 +80,16 @@ class EngineCache:
 
     @contextmanager
     def locked(self, key: Key) -> Iterator[Path]:
-        """Where this key's engine lies or is to lie; whoever else wants the same engine waits meanwhile.
+        """The place of this key's engine, locked against other processes that want the same engine.
 
-        A cache that cannot be written is said, and a temporary folder takes its place.
+        If the cache cannot be written, a warning is logged and a temporary folder takes its place.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = FileLock(self.folder / f"{key.folder}.lock")
             lock.acquire()
         except OSError as error:
-            log.warning("engines cannot be kept in %s: %s; they are built anew each time", self.folder, error.strerror)
+            log.warning("engines cannot be kept in %s: %s; they are rebuilt each time", self.folder, error.strerror)
             with tempfile.TemporaryDirectory(prefix="fluxformer") as aside:
                 yield Path(aside) / key.folder
             return
@@ -99,7 +99,7 @@ class EngineCache:
             lock.release()
 
     def find(self, place: Path, key: Key) -> Mapping[str, Any] | None:
-        """What is noted of a whole engine with this key; None, with a warning if one is there, otherwise."""
+        """The notes on an undamaged engine with this key, else None. A damaged or foreign engine causes a warning."""
         if not place.is_dir():
             return None
         try:
@@ -112,19 +112,16 @@ class EngineCache:
                 return dict(record["notes"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = f"it is damaged ({type(error).__name__})"
-        log.warning("the engine in %s is built anew: %s", place, reason)
+        log.warning("the engine in %s is rebuilt: %s", place, reason)
         return None
 
-    def store(self, place: Path, key: Key, build: Callable[[Path], Mapping[str, Any]]) -> Path:
-        """Build into a folder aside and put it in its place whole.
+    def store(self, place: Path, key: Key, build: Callable[[Path], Mapping[str, Any]]) -> None:
+        """Build an engine in a temporary folder and move the finished folder to its place.
 
         Args:
             place: as `locked` gave it.
             key: of the engine.
-            build: fills an empty folder and says what is to be noted.
-
-        Returns:
-            Where the engine lies: `place`, or wherever it could be written.
+            build: fills an empty folder and returns the notes on the engine.
         """
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=".building-") as aside:
@@ -135,11 +132,10 @@ class EngineCache:
             (whole / _RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
             shutil.rmtree(place, ignore_errors=True)
             os.replace(whole, place)
-        return place
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file but the record."""
+    """SHA-256 of every file except the record, by file name."""
     found = {}
     for path in sorted(folder.iterdir()):
         if path.name != _RECORD:

@@ -1,4 +1,4 @@
-"""A net as a graph, for what compiles graphs."""
+"""Export of a net as a graph, for the backends that compile graphs."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram
 
-from fluxformer_core.backends.base import Order
+from fluxformer_core.backends.base import BuildRequest
 from fluxformer_core.errors import BackendError
 
 
-def export(net: nn.Module, order: Order) -> ExportedProgram:
-    """The graph of a net, for one input at a time or for up to `order.batch` of them.
+def export(net: nn.Module, request: BuildRequest) -> ExportedProgram:
+    """Export a net for batch 1, or for any batch up to `request.batch`.
 
     Args:
-        net: in the precision and on the device that the graph is to have.
-        order: what the graph is for.
+        net: in the precision and on the device that the graph shall have.
+        request: what the graph is for.
 
     Raises:
-        BackendError: if the net has no graph.
+        BackendError: if the net cannot be exported.
     """
     first = next(net.parameters())
-    # One of a batch that may grow would be taken for a constant.
-    inputs = tuple(x.to(first.device, first.dtype) for x in order.noise(min(order.batch, 2)))
+    # The exporter takes a dynamic dimension of size 1 for a constant, so the example of a dynamic batch has size 2.
+    inputs = tuple(x.to(first.device, first.dtype) for x in request.noise(min(request.batch, 2)))
     shapes: Any = None
-    if order.batch > 1:
-        batch = Dim("batch", min=1, max=order.batch)
+    if request.batch > 1:
+        batch = Dim("batch", min=1, max=request.batch)
         shapes = tuple({0: batch} for _ in inputs)
     try:
         with torch.no_grad():
             return torch.export.export(net, inputs, dynamic_shapes=shapes, strict=False)
-    except Exception as error:  # what an exporter stumbles over is not to be foreseen
-        raise BackendError(f"{order.name} cannot be exported: {str(error).partition(chr(10))[0]}") from error
+    except Exception as error:  # the exporter raises errors of many types
+        raise BackendError(f"{request.name} cannot be exported: {str(error).partition(chr(10))[0]}") from error

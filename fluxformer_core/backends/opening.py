@@ -1,4 +1,4 @@
-"""From a net to an engine: the backend that was asked for or the fastest, out of the cache or built and checked."""
+"""From a net to a net that runs: choice of the backend, the cache of built engines, and the parity check."""
 
 from __future__ import annotations
 
@@ -6,139 +6,165 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from fluxformer_core.backends.base import Backend, Engine, Order
+from fluxformer_core.backends.base import Backend, BuildRequest, LoadedNet
 from fluxformer_core.backends.cache import EngineCache, default_cache, key_of
-from fluxformer_core.backends.parity import allow, deviation
-from fluxformer_core.backends.registry import candidates, create_backend
-from fluxformer_core.errors import BackendError
+from fluxformer_core.backends.openvino import OpenVinoBackend
+from fluxformer_core.backends.parity import check_parity, measure_parity
+from fluxformer_core.backends.tensorrt import TensorRtBackend
+from fluxformer_core.backends.torch import CudaBackend, TorchBackend
+from fluxformer_core.errors import BackendError, ConfigError
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
-"""Told in words what is being done now; what takes long says so before it begins."""
+"""Is called with a sentence before each step that takes long, and after it."""
 
-_ROUNDS = 5  # passes of each candidate, in turns, before `auto` chooses
-_WARM_UP = 2
+_BACKENDS: dict[str, type[Backend]] = {
+    backend.name: backend for backend in (TorchBackend, CudaBackend, OpenVinoBackend, TensorRtBackend)
+}
+_DIFFERENCE = "max_relative_difference"
+"""Key under which the cache notes the result of the parity check."""
+
+_ROUNDS = 5  # timed passes of each candidate before `auto` chooses
+_WARM_UP = 2  # passes before the timed ones
 
 
-def open_engine(
-    order: Order,
+def create_backend(name: str) -> Backend:
+    """The backend of a name; its `probe` tells whether the backend works here.
+
+    Raises:
+        ConfigError: if there is no backend of that name.
+    """
+    if name not in _BACKENDS:
+        raise ConfigError(f"there is no backend {name!r}; known are {', '.join(_BACKENDS)}")
+    return _BACKENDS[name]()
+
+
+def candidates() -> tuple[Backend, ...]:
+    """The backends that `auto` tries: the ones for the GPU if there is a GPU, else the ones for the CPU."""
+    gpu, cpu = (CudaBackend, TensorRtBackend), (TorchBackend, OpenVinoBackend)
+    return tuple(backend() for backend in (gpu if CudaBackend().probe("fp32") is None else cpu))
+
+
+def open_net(
+    request: BuildRequest,
     backend: str = "auto",
     *,
     cache: Path | None = None,
     tolerance: float | None = None,
     rebuild: bool = False,
     progress: Progress | None = None,
-) -> Engine:
-    """An engine for a net.
+) -> LoadedNet:
+    """Load a net on a backend.
 
-    What compiles is looked for in the cache first; what is built is held against the net and refused if it is too far
-    away. `auto` measures what works here and logs which it takes and why.
+    A backend that compiles takes its engine from the cache or builds one. Every net except PyTorch in float32 passes
+    the parity check. `auto` measures the backends that work here and logs which one it chose and why.
 
     Args:
-        order: the net and what it is run for.
+        request: the net and what it is run for.
         backend: one of `list_backends()`.
-        cache: folder of built engines; None: the user's.
-        tolerance: of the guard; None: that of the precision.
-        rebuild: build even if the cache has the engine.
-        progress: None: the log is told.
+        cache: folder of built engines; None: the user's own.
+        tolerance: of the parity check; None: the one of the precision.
+        rebuild: build even if the cache has an engine.
+        progress: None: the log.
 
     Raises:
         ConfigError: if there is no such backend.
-        BackendError: if it does not work here, cannot take the net, or computes something else. `auto` raises it only
-            if nothing works.
+        BackendError: if the backend does not work here, cannot compile the net, or fails the parity check. `auto`
+            raises this only if no backend works.
     """
-    opener = _Opener(order, EngineCache(cache or default_cache()), tolerance, rebuild, progress or log.info)
+    opener = _Opener(request, EngineCache(cache or default_cache()), tolerance, rebuild, progress or log.info)
     return opener.fastest() if backend == "auto" else opener.open(create_backend(backend))
 
 
+@dataclass(frozen=True)
 class _Opener:
-    def __init__(
-        self, order: Order, cache: EngineCache, tolerance: float | None, rebuild: bool, progress: Progress
-    ) -> None:
-        self._order, self._cache, self._tolerance = order, cache, tolerance
-        self._rebuild, self._progress = rebuild, progress
+    request: BuildRequest
+    cache: EngineCache
+    tolerance: float | None
+    rebuild: bool
+    progress: Progress
 
-    def open(self, backend: Backend) -> Engine:
-        """An engine of this backend, or the reason why there is none."""
-        if reason := backend.probe(self._order.precision):
-            raise BackendError(f"backend {backend.name} cannot be used in {self._order.precision}: {reason}")
+    def open(self, backend: Backend) -> LoadedNet:
+        if reason := backend.probe(self.request.precision):
+            raise BackendError(f"backend {backend.name} cannot be used in {self.request.precision}: {reason}")
         if not backend.compiles:
-            return self._checked(backend.load(self._order, Path()))[0]
-        if not self._order.digest:
+            return self._checked(backend.load(self.request, Path()))[0]
+        if not self.request.digest:
             with tempfile.TemporaryDirectory(prefix="fluxformer") as aside:
                 return self._built(backend, Path(aside))[0]
-        return self._kept(backend)
+        return self._from_cache(backend)
 
-    def fastest(self) -> Engine:
-        """The fastest of those that work."""
-        engines, reasons = [], []
+    def fastest(self) -> LoadedNet:
+        nets, reasons = [], []
         for backend in candidates():
             try:
-                engines.append(self.open(backend))
+                nets.append(self.open(backend))
             except BackendError as error:
                 reasons.append(str(error))
-        if not engines:
+        name = self.request.name
+        if not nets:
             raise BackendError(f"no backend works here: {'; '.join(reasons)}")
-        if len(engines) == 1:
+        if len(nets) == 1:
             why = f"nothing else works: {'; '.join(reasons)}" if reasons else "it is the only one for this machine"
-            log.info("auto: %s runs on %s, %s", self._order.name, engines[0].backend, why)
-            return engines[0]
-        times = _race(engines, self._order)
-        best = min(engines, key=lambda engine: times[engine.backend])
-        told = ", ".join(f"{name} {1e3 * times[name]:.1f} ms" for name in sorted(times, key=times.__getitem__))
-        log.info("auto: %s runs on %s, the fastest here: %s", self._order.name, best.backend, told)
+            log.info("auto: %s runs on %s, %s", name, nets[0].backend, why)
+            return nets[0]
+        times = _race(nets, self.request)
+        best = min(nets, key=lambda net: times[net.backend])
+        listed = ", ".join(f"{name} {1e3 * times[name]:.1f} ms" for name in sorted(times, key=times.__getitem__))
+        log.info("auto: %s runs on %s, the fastest here: %s", name, best.backend, listed)
         return best
 
-    def _kept(self, backend: Backend) -> Engine:
-        key = key_of(backend, self._order)
-        with self._cache.locked(key) as place:
-            notes = None if self._rebuild else self._cache.find(place, key)
+    def _from_cache(self, backend: Backend) -> LoadedNet:
+        key = key_of(backend, self.request)
+        with self.cache.locked(key) as place:
+            notes = None if self.rebuild else self.cache.find(place, key)
             if notes is not None:
                 try:
-                    engine = backend.load(self._order, place)
-                    allow(engine, self._order, float(notes["deviation"]), self._tolerance)
-                    return engine
+                    loaded = backend.load(self.request, place)
+                    check_parity(loaded, self.request, float(notes[_DIFFERENCE]), self.tolerance)
+                    return loaded
                 except (BackendError, KeyError, ValueError) as error:
-                    log.warning("the engine in %s is built anew: %s", place, error)
-            made: list[Engine] = []
+                    log.warning("the engine in %s is rebuilt: %s", place, error)
+            made: list[LoadedNet] = []
 
             def build(folder: Path) -> dict[str, float]:
-                engine, away = self._built(backend, folder)
-                made.append(engine)
-                return {"deviation": away}
+                loaded, difference = self._built(backend, folder)
+                made.append(loaded)
+                return {_DIFFERENCE: difference}
 
-            self._cache.store(place, key, build)
+            self.cache.store(place, key, build)
             return made[0]
 
-    def _built(self, backend: Backend, folder: Path) -> tuple[Engine, float]:
-        order = self._order
-        self._progress(f"building {order.name} for {backend.name} in {order.precision}, batch up to {order.batch}")
+    def _built(self, backend: Backend, folder: Path) -> tuple[LoadedNet, float]:
+        request = self.request
+        self.progress(f"building {request.name} for {backend.name} in {request.precision}, batch up to {request.batch}")
         begin = time.monotonic()
-        backend.build(order, folder)
-        self._progress(f"built in {time.monotonic() - begin:.0f} s; loading it and comparing it to the model")
-        return self._checked(backend.load(order, folder))
+        backend.build(request, folder)
+        self.progress(f"built in {time.monotonic() - begin:.0f} s; loading it and comparing it to the model")
+        return self._checked(backend.load(request, folder))
 
-    def _checked(self, engine: Engine) -> tuple[Engine, float]:
-        if engine.backend == "torch" and engine.precision == "fp32":  # this is the model itself
-            return engine, 0.0
-        found = deviation(engine, self._order.net().eval(), self._order.examples())
-        allow(engine, self._order, found.largest, self._tolerance)
-        self._progress(f"{engine.backend} in {engine.precision} is within {found.largest:.1e} of the model")
-        return engine, found.largest
+    def _checked(self, loaded: LoadedNet) -> tuple[LoadedNet, float]:
+        if loaded.backend == "torch" and loaded.precision == "fp32":  # this is the model itself
+            return loaded, 0.0
+        found = measure_parity(loaded, self.request.net().eval(), self.request.examples()).max_relative_difference
+        check_parity(loaded, self.request, found, self.tolerance)
+        self.progress(f"{loaded.backend} in {loaded.precision} is within {found:.1e} of the model")
+        return loaded, found
 
 
-def _race(engines: list[Engine], order: Order) -> dict[str, float]:
-    """Seconds of one pass, by backend: medians of passes in turns, so that all meet the same machine."""
-    inputs = order.noise()
-    taken: dict[str, list[float]] = {engine.backend: [] for engine in engines}
+def _race(nets: list[LoadedNet], request: BuildRequest) -> dict[str, float]:
+    """Median seconds of one pass, by backend. Passes alternate, so that all backends see the same load."""
+    inputs = request.noise()
+    taken: dict[str, list[float]] = {net.backend: [] for net in nets}
     for number in range(_WARM_UP + _ROUNDS):
-        for engine in engines:
+        for net in nets:
             begin = time.perf_counter()
-            engine(*inputs)
+            net(*inputs)
             if number >= _WARM_UP:
-                taken[engine.backend].append(time.perf_counter() - begin)
+                taken[net.backend].append(time.perf_counter() - begin)
     return {name: median(values) for name, values in taken.items()}

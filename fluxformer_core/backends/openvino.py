@@ -1,4 +1,4 @@
-"""OpenVINO: graphs optimised for CPUs. An optional extra: pip install 'fluxformer[openvino]'."""
+"""The OpenVINO backend: graphs optimised for CPUs. OpenVINO is an extra: pip install 'fluxformer[openvino]'."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fluxformer_core.backends.base import Backend, Engine, Order, Precision
+from fluxformer_core.backends.base import Backend, BuildRequest, InferencePrecision, LoadedNet
 from fluxformer_core.backends.export import export
 from fluxformer_core.errors import BackendError
 
-_GRAPH = "engine.xml"  # and engine.bin, its weights, beside it
+_GRAPH = "engine.xml"  # OpenVINO writes the weights to engine.bin beside this file
 _DEVICE = "CPU"
-_HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+_HINTS: dict[InferencePrecision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +29,14 @@ class OpenVinoBackend(Backend):
     name: ClassVar[str] = "openvino"
     compiles = True
 
-    def probe(self, precision: Precision) -> str | None:
-        """Compile and run an addition; ask whether the processor has the precision."""
+    def probe(self, precision: InferencePrecision) -> str | None:
+        """Compile and run an addition, and check that the processor supports the precision."""
         try:
             import openvino
             from openvino import opset13 as ops
         except ImportError as error:
             return f"{error}: pip install 'fluxformer[openvino]'"
-        except OSError as error:  # a library that does not load
+        except OSError as error:  # a shared library cannot be loaded
             return str(error)
         try:
             x = ops.parameter([4], np.float32)
@@ -51,59 +51,60 @@ class OpenVinoBackend(Backend):
         return None if wanted in able else f"OpenVINO does not compute in {precision} on this processor"
 
     def identity(self) -> dict[str, str]:
-        """OpenVINO's version, the exporter's and the processor."""
+        """Versions of OpenVINO and of the exporter, and the name of the processor."""
         import openvino
 
         return {"openvino": openvino.get_version(), "torch": torch.__version__, "device": _processor()}
 
-    def build(self, order: Order, folder: Path) -> None:
-        """Export the net and write it as OpenVINO has graphs.
+    def build(self, request: BuildRequest, folder: Path) -> None:
+        """Export the net and write it in OpenVINO's format.
 
         Raises:
             BackendError: if it cannot be exported or converted.
         """
         import openvino
 
-        program = export(order.net().eval(), order)
+        program = export(request.net().eval(), request)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the converter's, about its own use of torch
+                warnings.simplefilter("ignore")  # the converter warns about its own use of torch
                 model = openvino.convert_model(program)
-            if order.batch == 1:
-                model.reshape({port: list(shape) for port, shape in zip(model.inputs, order.shapes, strict=True)})
+            if request.batch == 1:
+                model.reshape({port: list(shape) for port, shape in zip(model.inputs, request.shapes, strict=True)})
             openvino.save_model(model, folder / _GRAPH, compress_to_fp16=False)
-        except Exception as error:  # as above: another program's front end
+        except Exception as error:  # the converter raises errors of many types
             reason = str(error).strip().partition("\n")[0]
-            raise BackendError(f"OpenVINO cannot take {order.name}: {reason}") from error
+            raise BackendError(f"OpenVINO cannot convert {request.name}: {reason}") from error
 
-    def load(self, order: Order, folder: Path) -> Engine:
+    def load(self, request: BuildRequest, folder: Path) -> LoadedNet:
         """Compile the graph for this processor.
 
         Raises:
-            BackendError: if the graph cannot be read.
+            BackendError: if OpenVINO cannot read the graph.
         """
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
-            "INFERENCE_NUM_THREADS": order.threads,
-            "INFERENCE_PRECISION_HINT": _HINTS[order.precision],
-            # Threads that are tied to a core wait for whatever else runs there.
+            "INFERENCE_NUM_THREADS": request.threads,
+            "INFERENCE_PRECISION_HINT": _HINTS[request.precision],
+            # A thread that is pinned to a core waits for other programs on that core.
             "ENABLE_CPU_PINNING": False,
         }
         try:
             compiled = _core().compile_model(folder / _GRAPH, _DEVICE, settings)
         except RuntimeError as error:
-            raise BackendError(f"OpenVINO cannot load it: {str(error).strip().partition(chr(10))[0]}") from error
-        return _OpenVinoEngine(self.name, order, compiled)
+            reason = str(error).strip().partition("\n")[0]
+            raise BackendError(f"OpenVINO cannot load the engine: {reason}") from error
+        return _OpenVinoNet(self.name, request, compiled)
 
 
-class _OpenVinoEngine(Engine):
-    def __init__(self, backend: str, order: Order, compiled: Any) -> None:
-        super().__init__(backend, order, "cpu", order.batch)
+class _OpenVinoNet(LoadedNet):
+    def __init__(self, backend: str, request: BuildRequest, compiled: Any) -> None:
+        super().__init__(backend, request, "cpu", request.batch)
         self._request = compiled.create_infer_request()
 
     def _run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        # Inputs are read where they lie; outputs are copied, for the next pass writes to the same place.
+        # Inputs are shared without a copy. Outputs are copied because the next pass overwrites them.
         given = {i: x.contiguous().numpy() for i, x in enumerate(inputs)}
         results = self._request.infer(given, share_inputs=True)
         return tuple(torch.from_numpy(np.array(results[i])) for i in range(len(results)))
@@ -111,10 +112,11 @@ class _OpenVinoEngine(Engine):
 
 @cache
 def _core() -> Any:
-    """The one Core of the process, kept to its end.
+    """The only Core of the process, kept until the process ends.
 
-    Its CPU plugin gives the thread that loads it a stack for signals, and takes that away with the last engine. If
-    another thread lets go of that engine, the first one keeps a stack that is no more, and dies of its next signal.
+    The CPU plugin gives the thread that loads the plugin an alternate signal stack, and frees that stack with the last
+    engine. If another thread frees the last engine, the first thread keeps a dangling stack and crashes at its next
+    signal.
     """
     import openvino
 

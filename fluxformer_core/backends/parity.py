@@ -1,4 +1,4 @@
-"""Holds what a backend computes against the model itself: eager, float32."""
+"""The parity check: what a backend computes is compared with the model itself, run by PyTorch in float32."""
 
 from __future__ import annotations
 
@@ -9,56 +9,58 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fluxformer_core.backends.base import Engine, Order, Precision, tensors_of
+from fluxformer_core.backends.base import BuildRequest, InferencePrecision, LoadedNet, tensors_of
 from fluxformer_core.errors import BackendError
 
-TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-2, "bf16": 5e-2}
-"""How far an output may be from the model's, as a share of how much the model's varies."""
+TOLERANCE: dict[InferencePrecision, float] = {"fp32": 1e-3, "fp16": 1e-2, "bf16": 5e-2}
+"""Largest relative difference that the parity check accepts."""
 
 
 @dataclass(frozen=True)
-class Deviation:
-    """How far an engine is from its net over some examples."""
+class Parity:
+    """How closely a loaded net follows the model over some examples."""
 
-    largest: float  # of all outputs and examples: norm of the difference over norm of the output less its mean
-    agreement: float  # share of the examples whose largest value of the first output is the same
+    max_relative_difference: float  # largest norm(difference) / norm(output - mean(output)) of any output and example
+    same_label: float  # share of the examples for which the first output has its maximum at the same place
 
 
-def deviation(engine: Engine, net: nn.Module, examples: Sequence[tuple[Tensor, ...]]) -> Deviation:
-    """Run an engine and its net on the same inputs.
+def measure_parity(loaded: LoadedNet, net: nn.Module, examples: Sequence[tuple[Tensor, ...]]) -> Parity:
+    """Run a loaded net and the model on the same inputs.
 
     Args:
-        engine: what was built.
-        net: what it was built from, on the CPU in float32.
-        examples: inputs, batch 1.
+        loaded: the net on its backend.
+        net: the model, on the CPU in float32.
+        examples: inputs of batch 1.
     """
-    largest, agreed = 0.0, 0
+    largest, same = 0.0, 0
     with torch.inference_mode():
         for inputs in examples:
-            expected, found = tensors_of(net(*inputs)), engine(*inputs)
+            expected, found = tensors_of(net(*inputs)), loaded(*inputs)
             for ours, theirs in zip(found, expected, strict=True):
                 scale = (theirs - theirs.mean()).norm().clamp_min(torch.finfo(theirs.dtype).tiny)
-                away = float((ours - theirs).norm() / scale)
-                largest = max(largest, float("inf") if math.isnan(away) else away)
-            agreed += int(found[0].flatten().argmax() == expected[0].flatten().argmax())
-    return Deviation(largest, agreed / len(examples))
+                difference = float((ours - theirs).norm() / scale)
+                largest = max(largest, float("inf") if math.isnan(difference) else difference)
+            same += int(found[0].flatten().argmax() == expected[0].flatten().argmax())
+    return Parity(largest, same / len(examples))
 
 
-def allow(engine: Engine, order: Order, away: float, tolerance: float | None = None) -> None:
-    """Refuse an engine that computes something else than its net.
+def check_parity(
+    loaded: LoadedNet, request: BuildRequest, max_relative_difference: float, tolerance: float | None = None
+) -> None:
+    """Refuse a net that differs too much from the model.
 
     Args:
-        engine: what was built.
-        order: what it was built for.
-        away: the deviation's largest.
-        tolerance: None: that of the precision.
+        loaded: the net on its backend.
+        request: what the net was built for.
+        max_relative_difference: as `measure_parity` returns it.
+        tolerance: largest accepted difference; None: the one in `TOLERANCE` for the precision.
 
     Raises:
-        BackendError: if it is farther away than that.
+        BackendError: if the difference exceeds the tolerance.
     """
-    allowed = TOLERANCE[order.precision] if tolerance is None else tolerance
-    if not away <= allowed:
+    allowed = TOLERANCE[request.precision] if tolerance is None else tolerance
+    if not max_relative_difference <= allowed:
         raise BackendError(
-            f"{engine.backend} in {order.precision} is {away:.2%} away from {order.name} itself, "
+            f"{loaded.backend} in {loaded.precision} differs from {request.name} by {max_relative_difference:.2%}, "
             f"{allowed:.2%} are allowed"
         )

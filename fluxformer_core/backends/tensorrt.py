@@ -1,7 +1,7 @@
-"""Torch-TensorRT, ahead of time: one engine for the whole net, built on the device on which it is to run.
+"""The TensorRT backend: Torch-TensorRT compiles the whole net ahead of time, on the GPU that will run the engine.
 
-TensorRT is strongly typed: the precision is that of the graph. Norms stay in float32, whose range a sum of squares may
-need; everything else is in the precision that was asked for.
+TensorRT is strongly typed: each operation runs in the precision that the graph states. Layer norms stay in float32
+because a sum of squares may leave the range of float16; all other operations run in the requested precision.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fluxformer_core.backends.base import DTYPES, Backend, Engine, Order, Precision, tensors_of
+from fluxformer_core.backends.base import DTYPES, Backend, BuildRequest, InferencePrecision, LoadedNet, tensors_of
 from fluxformer_core.backends.export import export
 from fluxformer_core.errors import BackendError
 
 _ENGINE = "engine.pt2"
 
 SETTINGS: dict[str, Any] = {
-    "require_full_compilation": True,  # what it cannot take would otherwise run in PyTorch, slowly and silently
+    "require_full_compilation": True,  # otherwise PyTorch runs what TensorRT cannot compile, slowly and silently
     "min_block_size": 1,
-    "attn_bias_is_causal": False,  # the default may take a table of positions for a causal mask
+    "attn_bias_is_causal": False,  # with the default, TensorRT may treat a position bias as a causal mask
 }
-"""For `torch_tensorrt.dynamo.compile`, which swallows keywords that it does not know: see `unknown_settings`."""
+"""Keywords for `torch_tensorrt.dynamo.compile`, which ignores unknown keywords: see `unknown_settings`."""
 
 
 class TensorRtBackend(Backend):
@@ -34,14 +34,14 @@ class TensorRtBackend(Backend):
     name: ClassVar[str] = "tensorrt"
     compiles = True
 
-    def probe(self, precision: Precision) -> str | None:
-        """Import it, look for a GPU, and let TensorRT make a builder."""
+    def probe(self, precision: InferencePrecision) -> str | None:
+        """Import the libraries, look for a GPU, and let TensorRT create a builder."""
         try:
             import tensorrt
             import torch_tensorrt
         except ImportError as error:
             return f"{error}: install torch-tensorrt of the release that goes with torch {torch.__version__}"
-        except OSError as error:  # a library that does not load
+        except OSError as error:  # a shared library cannot be loaded
             return str(error)
         if not torch.cuda.is_available():
             return "PyTorch sees no CUDA GPU"
@@ -51,12 +51,12 @@ class TensorRtBackend(Backend):
             return f"{torch.cuda.get_device_name()} does not compute in bf16"
         try:
             tensorrt.Builder(tensorrt.Logger(tensorrt.Logger.ERROR))
-        except Exception as error:  # another program's front end
+        except Exception as error:  # TensorRT raises errors of many types
             return f"TensorRT does not start: {str(error).partition(chr(10))[0]}"
         return None
 
     def identity(self) -> dict[str, str]:
-        """All that an engine is bound to: TensorRT's version, CUDA's, and the GPU."""
+        """Versions of TensorRT, PyTorch and CUDA, and the GPU: an engine is bound to all of them."""
         import tensorrt
         import torch_tensorrt
 
@@ -69,56 +69,57 @@ class TensorRtBackend(Backend):
             "capability": ".".join(map(str, torch.cuda.get_device_capability())),
         }
 
-    def build(self, order: Order, folder: Path) -> None:
-        """Compile the net into one engine and save it: minutes.
+    def build(self, request: BuildRequest, folder: Path) -> None:
+        """Compile the net into one engine and save the engine, which takes minutes.
 
         Raises:
-            BackendError: if it cannot be compiled whole.
+            BackendError: if TensorRT cannot compile the whole net.
         """
         import torch_tensorrt
 
-        net = typed(order.net().eval(), order.precision).cuda()
-        program = export(net, order)
-        examples = tuple(x.to("cuda", DTYPES[order.precision]) for x in order.noise())
+        net = typed(request.net().eval(), request.precision).cuda()
+        program = export(net, request)
+        examples = tuple(x.to("cuda", DTYPES[request.precision]) for x in request.noise())
         try:
-            compiled = torch_tensorrt.dynamo.compile(program, inputs=self._inputs(order), **SETTINGS)
+            compiled = torch_tensorrt.dynamo.compile(program, inputs=self._inputs(request), **SETTINGS)
             torch_tensorrt.save(
                 compiled, str(folder / _ENGINE), output_format="exported_program", arg_inputs=list(examples)
             )
-        except Exception as error:  # another program's compiler
+        except Exception as error:  # the compiler raises errors of many types
             reason = str(error).strip().partition("\n")[0]
-            raise BackendError(f"TensorRT cannot take {order.name}: {reason}") from error
+            raise BackendError(f"TensorRT cannot compile {request.name}: {reason}") from error
 
-    def load(self, order: Order, folder: Path) -> Engine:
-        """Read the engine and record a pass as a CUDA graph.
+    def load(self, request: BuildRequest, folder: Path) -> LoadedNet:
+        """Load the engine.
 
         Raises:
-            BackendError: if it cannot be read.
+            BackendError: if the engine cannot be loaded.
         """
         import torch_tensorrt
 
         try:
             program = torch_tensorrt.load(str(folder / _ENGINE))
-        except Exception as error:  # what a foreign engine leads to is not to be foreseen
-            raise BackendError(f"TensorRT cannot load it: {str(error).strip().partition(chr(10))[0]}") from error
-        return _TensorRtEngine(self.name, order, program.module())
+        except Exception as error:  # loading a foreign engine raises errors of many types
+            reason = str(error).strip().partition("\n")[0]
+            raise BackendError(f"TensorRT cannot load the engine: {reason}") from error
+        return _TensorRtNet(self.name, request, program.module())
 
-    def _inputs(self, order: Order) -> list[Any]:
+    def _inputs(self, request: BuildRequest) -> list[Any]:
         import torch_tensorrt
 
-        dtype = DTYPES[order.precision]
-        if order.batch == 1:
-            return [torch_tensorrt.Input(shape, dtype=dtype) for shape in order.shapes]
+        dtype = DTYPES[request.precision]
+        if request.batch == 1:
+            return [torch_tensorrt.Input(shape, dtype=dtype) for shape in request.shapes]
         return [
-            torch_tensorrt.Input(min_shape=shape, opt_shape=shape, max_shape=(order.batch, *shape[1:]), dtype=dtype)
-            for shape in order.shapes
+            torch_tensorrt.Input(min_shape=shape, opt_shape=shape, max_shape=(request.batch, *shape[1:]), dtype=dtype)
+            for shape in request.shapes
         ]
 
 
-class _TensorRtEngine(Engine):
-    def __init__(self, backend: str, order: Order, net: Any) -> None:
-        super().__init__(backend, order, f"cuda ({torch.cuda.get_device_name()})", order.batch)
-        self._net, self._dtype = net, DTYPES[order.precision]
+class _TensorRtNet(LoadedNet):
+    def __init__(self, backend: str, request: BuildRequest, net: Any) -> None:
+        super().__init__(backend, request, f"cuda ({torch.cuda.get_device_name()})", request.batch)
+        self._net, self._dtype = net, DTYPES[request.precision]
 
     def _run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         outputs = self._net(*(x.to("cuda", self._dtype) for x in inputs))
@@ -126,7 +127,7 @@ class _TensorRtEngine(Engine):
 
 
 class _WideNorm(nn.LayerNorm):
-    """Layer norm in float32 amid a net of half precision."""
+    """A layer norm that computes in float32 inside a net of half precision."""
 
     def forward(self, input: Tensor) -> Tensor:
         weight = None if self.weight is None else self.weight.float()
@@ -134,8 +135,8 @@ class _WideNorm(nn.LayerNorm):
         return F.layer_norm(input.float(), self.normalized_shape, weight, bias, self.eps).to(input.dtype)
 
 
-def typed(net: nn.Module, precision: Precision) -> nn.Module:
-    """A net in a precision, its layer norms aside; changes the net that it is given."""
+def typed(net: nn.Module, precision: InferencePrecision) -> nn.Module:
+    """Convert a net to a precision, in place; layer norms keep computing in float32."""
     if precision == "fp32":
         return net
     for part in net.modules():
@@ -145,5 +146,5 @@ def typed(net: nn.Module, precision: Precision) -> nn.Module:
 
 
 def unknown_settings(compiler: Any) -> list[str]:
-    """Those of SETTINGS that this release's compiler would swallow without a word."""
+    """Names in SETTINGS that this release of the compiler would silently ignore."""
     return sorted(SETTINGS.keys() - inspect.signature(compiler).parameters.keys())

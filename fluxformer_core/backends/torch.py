@@ -1,4 +1,4 @@
-"""Eager PyTorch, on the CPU or on a CUDA GPU. On the GPU, passes of one batch size are replayed as a CUDA graph."""
+"""The PyTorch backends, on the CPU or on a CUDA GPU. On the GPU, a pass of batch 1 is replayed as a CUDA graph."""
 
 from __future__ import annotations
 
@@ -9,24 +9,20 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from fluxformer_core.backends.base import DTYPES, Backend, Engine, Order, Precision, tensors_of
+from fluxformer_core.backends.base import DTYPES, Backend, BuildRequest, InferencePrecision, LoadedNet, tensors_of
 
-_WARM_UP = 3  # passes before a graph is captured: kernels are chosen and memory is set aside meanwhile
+_WARM_UP = 3  # passes before a graph is captured, in which PyTorch selects kernels and reserves memory
 
 
 class TorchBackend(Backend):
-    """PyTorch as it is.
-
-    Args:
-        device: where it runs.
-    """
+    """PyTorch without compilation, on the CPU."""
 
     name: ClassVar[str] = "torch"
     compiles = False
     device: ClassVar[Literal["cpu", "cuda"]] = "cpu"
 
-    def probe(self, precision: Precision) -> str | None:
-        """Multiply two small matrices."""
+    def probe(self, precision: InferencePrecision) -> str | None:
+        """Multiply two small matrices in the precision."""
         if self.device == "cuda" and not torch.cuda.is_available():
             return "PyTorch sees no CUDA GPU" if torch.version.cuda else "this PyTorch is built without CUDA"
         try:
@@ -37,35 +33,35 @@ class TorchBackend(Backend):
         return f"{self.device} multiplies wrongly in {precision}" if wrong else None
 
     def identity(self) -> dict[str, str]:
-        """Torch's version and the device."""
+        """Version of PyTorch, and the device."""
         return {"torch": torch.__version__, "device": self._device_name()}
 
-    def build(self, order: Order, folder: Path) -> None:
-        """Nothing is compiled."""
+    def build(self, request: BuildRequest, folder: Path) -> None:
+        """Do nothing: this backend compiles nothing."""
 
-    def load(self, order: Order, folder: Path) -> Engine:
-        """Make the net and bring it to device and precision."""
-        return _TorchEngine(self.name, order, self.device, self._device_name())
+    def load(self, request: BuildRequest, folder: Path) -> LoadedNet:
+        """Make the net and move it to the device and the precision."""
+        return _TorchNet(self.name, request, self.device, self._device_name())
 
     def _device_name(self) -> str:
         return f"cuda ({torch.cuda.get_device_name()})" if self.device == "cuda" else "cpu"
 
 
 class CudaBackend(TorchBackend):
-    """PyTorch on a CUDA GPU."""
+    """PyTorch without compilation, on a CUDA GPU."""
 
     name: ClassVar[str] = "cuda"
     device: ClassVar[Literal["cpu", "cuda"]] = "cuda"
 
 
-class _TorchEngine(Engine):
-    def __init__(self, backend: str, order: Order, device: str, device_name: str) -> None:
-        super().__init__(backend, order, device_name, order.batch)
-        self._device, self._dtype = device, DTYPES[order.precision]
-        # Weights of convolutions stay as they are: channels last, the nets' few dense convolutions gained nothing on a
-        # CPU, and what pools tokens keeps channels last by itself.
-        self._net = order.net().eval().to(device, self._dtype)
-        self._graph = _Graph(self, order.noise()) if device == "cuda" else None
+class _TorchNet(LoadedNet):
+    def __init__(self, backend: str, request: BuildRequest, device: str, device_name: str) -> None:
+        super().__init__(backend, request, device_name, request.batch)
+        self._device, self._dtype = device, DTYPES[request.precision]
+        # The weights keep their memory format. With channels-last weights, the few dense convolutions of these nets
+        # were not faster on a CPU, and the token pooling uses channels-last tensors already.
+        self._net = request.net().eval().to(device, self._dtype)
+        self._graph = _Graph(self, request.noise()) if device == "cuda" else None
 
     def _run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         if self._graph is not None and inputs[0].shape == self._graph.shape:
@@ -76,12 +72,15 @@ class _TorchEngine(Engine):
 
     def forward(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Run tensors that are on the device already."""
-        with _in_full(self._dtype):
+        with _without_tf32(self._dtype):
             return tensors_of(self._net(*inputs))
 
 
-def _in_full(dtype: torch.dtype) -> AbstractContextManager[None]:
-    """Convolutions of float32 in float32: cuDNN's TF32 keeps 10 bits, of which GMFlow's matching makes 4 % (H200)."""
+def _without_tf32(dtype: torch.dtype) -> AbstractContextManager[None]:
+    """Compute float32 convolutions in float32.
+
+    cuDNN's default, TF32, keeps 10 bits of the mantissa; GMFlow's matching turns that into an error of 4 % (H200).
+    """
     if dtype != torch.float32:
         return nullcontext()
     cudnn = torch.backends.cudnn
@@ -90,23 +89,23 @@ def _in_full(dtype: torch.dtype) -> AbstractContextManager[None]:
 
 
 class _Graph:
-    """One forward pass on a GPU, recorded: replaying it costs one launch instead of hundreds."""
+    """A recorded forward pass on a GPU: replaying the graph costs one launch instead of hundreds."""
 
-    def __init__(self, engine: _TorchEngine, example: tuple[Tensor, ...]) -> None:
+    def __init__(self, net: _TorchNet, example: tuple[Tensor, ...]) -> None:
         self.shape = example[0].shape
-        self._inputs = tuple(x.to(engine._device, engine._dtype) for x in example)
+        self._inputs = tuple(x.to(net._device, net._dtype) for x in example)
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.inference_mode(), torch.cuda.stream(aside):
             for _ in range(_WARM_UP):
-                engine.forward(self._inputs)
+                net.forward(self._inputs)
         torch.cuda.current_stream().wait_stream(aside)
         self._graph = torch.cuda.CUDAGraph()
         with torch.inference_mode(), torch.cuda.graph(self._graph):
-            self._outputs = engine.forward(self._inputs)
+            self._outputs = net.forward(self._inputs)
 
     def replay(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The outputs for these inputs; overwritten by the next call."""
+        """The outputs for these inputs. The next call overwrites them."""
         for held, given in zip(self._inputs, inputs, strict=True):
             held.copy_(given)
         self._graph.replay()

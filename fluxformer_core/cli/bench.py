@@ -22,7 +22,7 @@ EXAMPLES = """\
   fluxformer bench
   fluxformer bench --models fluxformer_nano fluxformer_s mine.safetensors --backends torch openvino --json speed.json
   fluxformer bench --models fluxformer_b --backends cuda tensorrt --precisions fp16 bf16
-Through ROS, with a player: python -m fluxformer_ros.checks.rate; docs/performance.md tells what the figures mean."""
+Through ROS, with a player: python -m fluxformer_ros.checks rate; figures: docs/measurements/backends.md."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:

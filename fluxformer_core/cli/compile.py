@@ -47,7 +47,7 @@ def run(arguments: Namespace) -> None:
     from fluxformer_core.bundle import Bundle, default_bundle_path
     from fluxformer_core.enrollment.examples import recorded_trials
     from fluxformer_core.errors import ConfigError
-    from fluxformer_core.stream.inference import build_flow, open_model
+    from fluxformer_core.stream.load import build_flow, open_model
 
     if arguments.tolerance is not None and not arguments.tolerance > 0:
         raise ConfigError(f"--tolerance must be positive, not {arguments.tolerance}")
@@ -81,7 +81,7 @@ def run(arguments: Namespace) -> None:
         "backend": engine.backend,
         "precision": engine.precision,
         "device": engine.device,
-        "batch": engine.most,
+        "batch": engine.max_batch,
         "cache": str(arguments.cache or default_cache()),
     }
     if arguments.json:

@@ -15,7 +15,7 @@ EXAMPLES = """\
   fluxformer evaluate a/index.csv b/ --labels names.csv --restrict --model seed0.safetensors seed1.safetensors
   fluxformer evaluate my_bag more_bags/ --truth truth.csv --report report.html --json new.json
   fluxformer evaluate bags/ --truth truth.csv --baseline old.json --max-drop 1.0
-docs/evaluation.md defines every figure; docs/bags.md tells of bags.
+docs/usage/evaluation.md defines every figure.
 Exit codes: 0 all is well, 1 worse than the baseline, 2 bad input, 3 some bags have no figures."""
 
 

@@ -43,8 +43,12 @@ def run(arguments: Namespace) -> None:
         "spec": asdict(bundle.spec),
         "labels": list(bundle.labels),
         "enrolled": {
-            a.label: {"examples": a.examples, "agreement": round(a.agreement, 2), "threshold": round(a.threshold, 2)}
-            for a in bundle.enrolled
+            action.label: {
+                "examples": action.examples,
+                "consistency": round(action.consistency, 2),
+                "threshold": round(action.threshold, 2),
+            }
+            for action in bundle.enrolled
         },
         "can be taught": bundle.statistics is not None,
         "temperature": bundle.metadata.temperature,

@@ -11,7 +11,7 @@ EXAMPLES = """\
   fluxformer label my_bag                          writes my_bag.csv, and my_bag.html with thumbnails
   fluxformer label bags/ --out truth.csv
   fluxformer label my_bag --topic /camera/depth/image_raw --model mine.safetensors
-Correct the CSV by hand, then: fluxformer evaluate my_bag --truth my_bag.csv. docs/bags.md tells how."""
+Correct the CSV by hand, then: fluxformer evaluate my_bag --truth my_bag.csv. docs/usage/evaluation.md tells how."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -18,7 +18,7 @@ EXAMPLES = """\
   fluxformer train clips/ --from model.safetensors --train head --out mine.safetensors
   fluxformer train clips/ --from one.safetensors two.safetensors --join ensemble --train none --out both.safetensors
   fluxformer train index.csv --media small --depth --subjects s1 s3 --check-subjects s5 --actor 24 --out m.safetensors
-The same command again continues what was interrupted. docs/training.md tells of the forms of data."""
+The same command again continues what was interrupted. docs/usage/training.md tells of the forms of data."""
 
 FINE_TUNING_BACKBONE = 0.1
 """Factor on the learning rate of trained weights but the head: the full rate would undo what they have learnt."""

@@ -1,4 +1,4 @@
-"""Examples of an action: footage from a file or of a spell of motion, and what a model makes of it in several views."""
+"""Examples of an action: reading them from recordings, and running a model on them in several variations."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ from fluxformer_core.stream.admission import Admission, AdmissionResult
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.clip import build_clip
 from fluxformer_core.stream.config import MotionConfig
-from fluxformer_core.stream.inference import Trials, clip_of
 from fluxformer_core.stream.prepare import prepare
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.selection import SELECTORS, FrameSequence, Selector
-from fluxformer_core.types import SECOND, ClipSpec
+from fluxformer_core.stream.trial_clips import Trials, clip_of
+from fluxformer_core.types import ClipSpec
 
-LONGEST = 512
-"""Frames that are read of a file; 25 s at 20 Hz."""
+MAX_FRAMES = 512
+"""Frames that are read of a recording: 25 s at 20 Hz."""
 
-_LONGEST_GAP = 3600.0  # s: a recording may pause, its example goes on
+_MAX_GAP = 3600.0  # s: a pause in the recording does not end the example
 
 
 @dataclass(frozen=True)
-class View:
-    """One way to look at an example: from nearer or farther, at another pace, a little late or with frames missing."""
+class Variation:
+    """One way to vary an example: later start, missing frames, another distance, place or speed."""
 
-    late: float = 0.0  # share of the footage that is missed at its beginning
-    missing: int = 0  # every so manyeth frame is missing; 0: none
+    late: float = 0.0  # share of the frames that is cut off at the beginning
+    missing: int = 0  # every n-th frame is missing; 0: no frame is missing
     scale: float = 1.0  # of the picture
     shift: tuple[float, float] = (0.0, 0.0)  # of the picture, in shares of its side
     tempo: float = 1.0  # factor on the flow
 
 
-VIEWS = (View(), View(missing=3), View(late=0.12, missing=4))
-"""The first is the example as it was. None is mirrored: the direction may be what the action means."""
+VARIATIONS = (Variation(), Variation(missing=3), Variation(late=0.12, missing=4))
+"""The first variation is the unchanged example. No variation mirrors: the direction may be what the action means."""
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """What a model makes of one example."""
+    """A model's outputs for one example."""
 
-    embeddings: NDArray[np.float32]  # (views, D)
-    logits: NDArray[np.float32]  # (views, labels), divided by the model's temperature
+    embeddings: NDArray[np.float32]  # (variations, D)
+    logits: NDArray[np.float32]  # (variations, labels), divided by the model's temperature
 
 
 @dataclass(frozen=True, eq=False)
-class _Seen:
-    """Some frames of footage."""
+class _Kept:
+    """The frames that a variation keeps."""
 
     frames: NDArray[np.uint8]
     flow: NDArray[np.float32]
@@ -73,26 +73,26 @@ def read_example(
     topic: str | None = None,
     rate: float | None = None,
 ) -> Window:
-    """All of a video, bag or folder of images as one example.
+    """Read a whole video, bag or folder of images as one example.
 
     Args:
-        source: as `open_source` takes it.
+        source: the recording, as `open_source` takes it.
         spec: clip that the model takes.
         flow: estimator of optical flow.
-        topic: likewise.
-        rate: likewise.
+        topic: image topic of a bag, as `open_source` takes it.
+        rate: frames per second of a folder in Hz, as `open_source` takes it.
 
     Raises:
-        SourceError: if it cannot be read, or shows no motion.
+        SourceError: if the recording cannot be read, or shows no motion.
         ConfigError: if `topic` or `rate` does not fit the source.
     """
-    buffer = RollingBuffer(replace(spec, window=LONGEST), flow)
-    admission = Admission(spec, _LONGEST_GAP)
+    buffer = RollingBuffer(replace(spec, window=MAX_FRAMES), flow)
+    admission = Admission(spec, _MAX_GAP)
     with open_source(source, topic=topic, rate=rate) as opened:
         for frame in opened:
             if admission.judge(frame.stamp) is AdmissionResult.ADMIT:
                 buffer.push(prepare(frame.image, frame.pixels, spec), frame.stamp)
-            if len(buffer) == LONGEST:
+            if len(buffer) == MAX_FRAMES:
                 break
     window = buffer.window()
     if float(window.energy.max()) < MotionConfig().start_motion:
@@ -101,9 +101,9 @@ def read_example(
 
 
 def recorded_trials(sources: Sequence[str]) -> Trials:
-    """Trial clips for engines from recordings, as `open_source` takes them.
+    """Clips from recordings, for the parity check of a backend.
 
-    The clips are read when the engine is built; reading raises `SourceError` if a recording cannot be used.
+    The recordings are read when a net is built. Reading raises `SourceError` if a recording cannot be used.
     """
 
     def read(spec: ClipSpec, flow: bool) -> list[tuple[Tensor, ...]]:
@@ -113,60 +113,43 @@ def recorded_trials(sources: Sequence[str]) -> Trials:
     return read
 
 
-def spell_footage(window: Window, start: int, last_motion: int, *, before: float, after: float) -> Window | None:
-    """A copy of one spell of motion and what surrounds it, or None if its beginning has left the window already.
-
-    Args:
-        window: of the stream.
-        start: ns, first moving frame.
-        last_motion: ns, last moving frame.
-        before: seconds before the spell that belong to it.
-        after: likewise.
-    """
-    if len(window) == 0 or int(window.stamps[0]) > start:
-        return None
-    first = int(np.searchsorted(window.stamps, start - round(before * SECOND)))
-    stop = int(np.searchsorted(window.stamps, last_motion + round(after * SECOND), side="right"))
-    return Window(*(getattr(window, member.name)[first:stop].copy() for member in fields(window)))
-
-
 @torch.inference_mode()
-def describe(recognizer: Recognizer, footage: FrameSequence, views: Sequence[View] = VIEWS) -> Example:
-    """What a recogniser's model makes of an example, in several views; may be called from any thread.
+def describe(recognizer: Recognizer, example: FrameSequence, variations: Sequence[Variation] = VARIATIONS) -> Example:
+    """Run a recogniser's model on an example in several variations. Any thread may call this.
 
     Args:
-        recognizer: has the model and says how frames are selected.
-        footage: the example.
-        views: the ways to look at it.
+        recognizer: has the model and the frame selection.
+        example: the frames of the example.
+        variations: the ways to vary it.
     """
-    model, spec, flow = recognizer.model, recognizer.spec, recognizer.flow is not None
-    selector, temperature = SELECTORS[recognizer.config.selection or spec.selection], recognizer.temperature
+    model, spec = recognizer.model, recognizer.model.spec
+    selector, temperature = SELECTORS[recognizer.config.selection or spec.selection], model.bundle.metadata.temperature
     predictions: list[Prediction] = []
-    for view in views:
-        frames, motion = look(footage, view, spec.frames, selector)
-        predictions.append(model(*build_clip(frames, motion if flow else None, spec)))
+    for variation in variations:
+        frames, field = vary(example, variation, spec.frames, selector)
+        predictions.append(model.network(*build_clip(frames, field if model.flow is not None else None, spec)))
     return Example(
         torch.cat([p.embedding for p in predictions]).float().cpu().numpy(),
         (torch.cat([p.logits for p in predictions]) / temperature).float().cpu().numpy(),
     )
 
 
-def look(
-    footage: FrameSequence, view: View, count: int, selector: Selector
+def vary(
+    example: FrameSequence, variation: Variation, count: int, selector: Selector
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Frames (T, S, S, 3) and flow (T, S, S, 2) of footage in one view."""
-    n, side = footage.frames.shape[:2]
-    kept = np.arange(min(round(view.late * n), max(n - count, 0)), n)
-    if view.missing and len(kept) - len(kept) // view.missing >= count:
-        kept = np.delete(kept, np.s_[view.missing - 1 :: view.missing])
-    seen = _Seen(*(getattr(footage, member.name)[kept] for member in fields(_Seen)))
+    """Select frames (T, S, S, 3) and flow (T, S, S, 2) of a varied example."""
+    n, side = example.frames.shape[:2]
+    kept = np.arange(min(round(variation.late * n), max(n - count, 0)), n)
+    if variation.missing and len(kept) - len(kept) // variation.missing >= count:
+        kept = np.delete(kept, np.s_[variation.missing - 1 :: variation.missing])
+    seen = _Kept(*(getattr(example, member.name)[kept] for member in fields(_Kept)))
     chosen = selector(seen, count).indices
-    frames, flow = seen.frames[chosen], seen.flow[chosen] * np.float32(view.tempo * view.scale)
-    if view.scale == 1.0 and view.shift == (0.0, 0.0):
+    frames, flow = seen.frames[chosen], seen.flow[chosen] * np.float32(variation.tempo * variation.scale)
+    if variation.scale == 1.0 and variation.shift == (0.0, 0.0):
         return frames, flow
     middle = side / 2 - 0.5
-    across, down = (middle * (1 - view.scale) + shift * side for shift in view.shift)
-    matrix = np.array([[view.scale, 0, across], [0, view.scale, down]])
+    across, down = (middle * (1 - variation.scale) + shift * side for shift in variation.shift)
+    matrix = np.array([[variation.scale, 0, across], [0, variation.scale, down]])
     border = cv2.BORDER_REPLICATE
     frames = np.stack([cv2.warpAffine(frame, matrix, (side, side), borderMode=border) for frame in frames])
     return frames, np.stack([cv2.warpAffine(field, matrix, (side, side)) for field in flow])

@@ -1,46 +1,59 @@
-"""New actions from a few examples, without training: each is a direction in the space of the model's embedding.
+"""New actions from a few examples, without training: each action is a direction in the space of the embeddings.
 
-The space is seen from the middle of the known actions and scaled so that their clips spread alike in all directions.
-How alike two directions are is the cosine between them, their *likeness*. A taught action is the mean direction of its
-examples. The *evidence* that a clip shows it compares it with all known actions, as if each were a cloud of directions
-of one and the same width (a von Mises-Fisher distribution). It must exceed a threshold that lies between the evidence
-of the taught action itself and that of the known action which resembles it most.
-
-Taught actions join the known ones as further logits, so that one softmax covers all: a clip on the border is as likely
-to be the taught action as to be any of the known ones.
+The space is centred between the known actions and scaled so that their clips spread equally in all directions; see
+`stream.taught`. Two directions are compared by their cosine similarity. A taught action is the mean direction of its
+examples. Its threshold lies between the evidence for the taught action itself and the evidence for the most similar
+known action.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fluxformer_core.bundle import Bundle
 from fluxformer_core.enrolled import MOST_EXAMPLES, EnrolledAction, name_problem
 from fluxformer_core.enrollment.examples import Example
+from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.taught import KnownActions, unit
 from fluxformer_core.types import OTHER
 
 BORDER = 0.56
-"""Where the threshold lies: 0 is the evidence of the taught action itself, 1 that of the nearest known action."""
+"""Place of the threshold: 0 is the evidence for the taught action itself, 1 that for the most similar known action."""
 
-LEAST_AGREEMENT, LEAST_OF_EACH = 0.35, 0.2
-"""Likeness of examples to the mean of the others, on average and of each, below which they show several actions."""
+MIN_CONSISTENCY, MIN_CONSISTENCY_OF_EACH = 0.35, 0.2
+"""Least cosine similarity of an example to the mean of the others, on average and for each example.
 
-SAME = 0.93
-"""Likeness to another action from which a new one cannot be told from it."""
+Examples below these limits show several actions.
+"""
+
+MAX_SIMILARITY = 0.93
+"""Cosine similarity to another action from which a new action cannot be told from the other one."""
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
-    """What came of teaching: an action, or why not."""
+class EnrollmentResult:
+    """A new action, or the reason why it was refused."""
 
+    label: str
     action: EnrolledAction | None
-    refusal: str  # in words, with what to do about it; empty if there is an action
-    similar: tuple[tuple[str, float], ...]  # the nearest known and taught actions with their likeness, highest first
-    agreement: float  # mean likeness of each example to the others; 1 for a single one
+    refusal: str  # reason and remedy in words; empty if there is an action
+    similar: tuple[tuple[str, float], ...]  # the most similar known and taught actions, cosine similarity, descending
+    consistency: float  # mean cosine similarity of each example to the mean of the others; 1 for a single example
+    examples: int
+
+    def added_to(self, bundle: Bundle) -> Bundle:
+        """The model with the new action.
+
+        Raises:
+            ConfigError: if the action was refused.
+        """
+        if self.action is None:
+            raise ConfigError(f"{self.label} is refused: {self.refusal}")
+        return replace(bundle, enrolled=(*bundle.enrolled, self.action))
 
 
 def refuse_name(label: str, labels: Sequence[str], enrolled: Sequence[EnrolledAction]) -> str:
@@ -48,13 +61,13 @@ def refuse_name(label: str, labels: Sequence[str], enrolled: Sequence[EnrolledAc
 
     Args:
         label: the name.
-        labels: what the model learnt in training.
-        enrolled: what it was taught since.
+        labels: labels that the model learnt in training.
+        enrolled: actions that the model was taught after training.
     """
     if problem := name_problem(label):
         return problem
     if label == OTHER:
-        return f"{OTHER!r} is reserved for what is no action; choose another name"
+        return f"{OTHER!r} is reserved for movements that are no action; choose another name"
     if label in labels:
         return f"{label} is a name that the model learnt in training; choose another"
     if label in {action.label for action in enrolled}:
@@ -69,60 +82,62 @@ def teach(
     enrolled: Sequence[EnrolledAction] = (),
     *,
     even_if_similar: bool = False,
-) -> Lesson:
-    """Make a new action of its examples.
+) -> EnrollmentResult:
+    """Make a new action from its examples.
 
     Args:
-        label: its name; `refuse_name` says whether it may have it.
+        label: name of the action, which `refuse_name` has accepted.
         examples: 1 to 10.
         known: the model's own actions.
-        enrolled: those that were taught before.
-        even_if_similar: whether to accept an action that looks like another one.
+        enrolled: actions that were taught before.
+        even_if_similar: accept an action that looks like another one.
     """
-    if not 1 <= len(examples) <= MOST_EXAMPLES:
-        return Lesson(None, f"{len(examples)} examples were given; 1 to {MOST_EXAMPLES} are needed", (), 0.0)
+    count = len(examples)
+    if not 1 <= count <= MOST_EXAMPLES:
+        refusal = f"{count} examples were given; 1 to {MOST_EXAMPLES} are needed"
+        return EnrollmentResult(label, None, refusal, (), 0.0, count)
     directions = unit(np.stack([known.place(example.embeddings).mean(0) for example in examples]))  # (n, D)
     prototype = unit(directions.mean(0))
     others = np.concatenate([known.directions, *(action.prototype[None] for action in enrolled)])
     names = (*known.labels, *(action.label for action in enrolled))
-    likeness = others @ prototype
-    order = np.argsort(-likeness, kind="stable")[:3]
-    similar = tuple((names[i], float(likeness[i])) for i in order)
-    to_rest = _likeness_to_the_others(directions)
-    agreement = float(to_rest.mean()) if len(to_rest) else 1.0
-    refusal = _disagreement(to_rest)
+    similarity = others @ prototype
+    order = np.argsort(-similarity, kind="stable")[:3]
+    similar = tuple((names[i], float(similarity[i])) for i in order)
+    to_others = _similarity_to_the_others(directions)
+    consistency = float(to_others.mean()) if len(to_others) else 1.0
+    refusal = _inconsistency(to_others)
     if not refusal and not even_if_similar:
         refusal = _resemblance(*similar[0])
     if refusal:
-        return Lesson(None, refusal, similar, agreement)
+        return EnrollmentResult(label, None, refusal, similar, consistency, count)
     itself = float(known.evidence(prototype, prototype[None])[0])
     nearest = float(known.evidence(known.directions, prototype[None]).max())
     threshold = BORDER * nearest + (1 - BORDER) * itself
-    action = EnrolledAction(label, prototype, threshold, len(examples), min(agreement, 1.0))
-    return Lesson(action, "", similar, agreement)
+    action = EnrolledAction(label, prototype, threshold, count, min(consistency, 1.0))
+    return EnrollmentResult(label, action, "", similar, consistency, count)
 
 
-def _likeness_to_the_others(directions: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How alike each of n examples is to the mean of the others, (n,); (0,) where there are no others."""
+def _similarity_to_the_others(directions: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cosine similarity of each of n examples to the mean of the others, (n,); (0,) for a single example."""
     if len(directions) < 2:
         return np.empty(0, np.float32)
     return np.asarray((directions * unit(directions.sum(0) - directions)).sum(1))
 
 
-def _disagreement(to_rest: NDArray[np.float32]) -> str:
-    if not len(to_rest) or (to_rest.mean() >= LEAST_AGREEMENT and to_rest.min() >= LEAST_OF_EACH):
+def _inconsistency(to_others: NDArray[np.float32]) -> str:
+    if not len(to_others) or (to_others.mean() >= MIN_CONSISTENCY and to_others.min() >= MIN_CONSISTENCY_OF_EACH):
         return ""
-    worst = int(to_rest.argmin())
+    worst = int(to_others.argmin())
     return (
-        f"the {len(to_rest)} examples do not show the same action (likeness {to_rest.mean():.2f}), number {worst + 1} "
-        f"least of all ({to_rest[worst]:.2f}); show them again"
+        f"the {len(to_others)} examples do not show the same action (consistency {to_others.mean():.2f}), number "
+        f"{worst + 1} least of all ({to_others[worst]:.2f}); show them again"
     )
 
 
-def _resemblance(name: str, likeness: float) -> str:
-    if likeness < SAME:
+def _resemblance(name: str, similarity: float) -> str:
+    if similarity < MAX_SIMILARITY:
         return ""
     return (
-        f"the examples look like {name} (likeness {likeness:.2f}), so the two would be taken for each other; "
+        f"the examples look like {name} (cosine similarity {similarity:.2f}), so the model would confuse the two; "
         f"choose a movement that differs more"
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fluxformer_core.backends.base import Precision
+from fluxformer_core.backends.base import InferencePrecision
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.data.clip_store import ClipStore
 from fluxformer_core.errors import ConfigError
@@ -14,7 +14,7 @@ from fluxformer_core.evaluation.metrics.clips import score_clips
 from fluxformer_core.evaluation.report.result import ModelResult
 from fluxformer_core.evaluation.report.strips import worst_mistakes
 from fluxformer_core.evaluation.speed.latency import measure_latency
-from fluxformer_core.stream.inference import open_model
+from fluxformer_core.stream.load import open_model
 from fluxformer_core.training.train import predict
 
 CONFUSIONS = 6
@@ -47,7 +47,7 @@ def measure(
     restrict: bool,
     flow: str = "",
     backend: str = "torch",
-    precision: Precision = "fp32",
+    precision: InferencePrecision = "fp32",
 ) -> ModelResult:
     """Classify every recording once.
 

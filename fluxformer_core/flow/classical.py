@@ -1,7 +1,7 @@
-"""Optical flow behind one small protocol, the estimators of OpenCV, and speed without any flow.
+"""The interface of optical-flow estimators, the two estimators of OpenCV, and speed without optical flow.
 
-DIS (dense inverse search, Kroeger et al. 2016) is the estimator for CPUs. Farnebäck's (2003) polynomial expansion is
-smoother and slower.
+DIS (dense inverse search, Kroeger et al. 2016) is the estimator for CPUs. The polynomial expansion of Farnebäck (2003)
+gives smoother flow and takes longer.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ ColourImage = NDArray[np.uint8]
 FlowField = NDArray[np.float32]
 """(H, W, 2) float32: displacement (u, v) in pixels, u to the right, v down."""
 
-_LEVELS = 3  # of `normal_speed`: full, half and quarter size, as change grows with speed only up to an edge's width
-_WINDOW = 5  # px: change and gradient are compared over squares of this side
-_NOISE = 4.0  # grey levels per pixel: gradients below it cannot be told from the camera's noise
+# Constants of `normal_speed`.
+_LEVELS = 3  # full, half and quarter size: the change grows with the speed only up to the width of an edge
+_WINDOW = 5  # px: side of the squares over which change and gradient are averaged
+_NOISE = 4.0  # grey levels per pixel: smaller gradients cannot be distinguished from the camera's noise
 
 
 class FlowEstimator(Protocol):
-    """Anything that estimates motion between two images of one size."""
+    """An estimator of the motion between two images of the same size."""
 
     name: str
-    colour: bool  # takes ColourImage, not GreyImage
+    colour: bool  # whether the estimator takes a ColourImage; otherwise a GreyImage
 
     def __call__(self, previous: GreyImage | ColourImage, current: GreyImage | ColourImage) -> FlowField:
         """Displacement of each pixel of `previous` towards `current`."""
@@ -36,10 +37,10 @@ class FlowEstimator(Protocol):
 
 
 class DisFlow:
-    """OpenCV's DIS flow.
+    """OpenCV's DIS flow, searched down to full resolution.
 
-    The images of a clip are small and an arm is a few pixels wide, so the search goes down to full resolution; there
-    the `ultrafast` preset warps one frame onto the next with a smaller error than `medium`, in a third of its time.
+    The images of a clip are small, and an arm is only a few pixels wide. At full resolution, the preset `ultrafast`
+    warps one frame onto the next with a smaller error than `medium`, in a third of the time.
     """
 
     name = "dis"
@@ -50,18 +51,18 @@ class DisFlow:
         self._dis.setFinestScale(0)
 
     def __call__(self, previous: GreyImage, current: GreyImage) -> FlowField:
-        # OpenCV's stubs do not know that the third argument, a field to start from, may be missing.
+        # OpenCV's type stubs do not allow None for the third argument, the initial field.
         return np.asarray(self._dis.calc(previous, current, None), dtype=np.float32)  # type: ignore[call-overload]
 
 
 class FarnebackFlow:
-    """OpenCV's Farnebäck flow, set for small images: a narrow window, since an arm is a few pixels wide."""
+    """OpenCV's Farnebäck flow with a narrow window for small images, in which an arm is a few pixels wide."""
 
     name = "farneback"
     colour = False
 
     def __call__(self, previous: GreyImage, current: GreyImage) -> FlowField:
-        # OpenCV's stubs do not know that the third argument, a field to start from, may be missing.
+        # OpenCV's type stubs do not allow None for the third argument, the initial field.
         flow = cv2.calcOpticalFlowFarneback(  # type: ignore[call-overload]
             previous,
             current,
@@ -78,10 +79,10 @@ class FarnebackFlow:
 
 
 def normal_speed(previous: GreyImage, current: GreyImage) -> NDArray[np.float32]:
-    """Speed along the brightness gradient, a lower bound of the true speed: (H, W) float32, pixels.
+    """Speed along the brightness gradient, (H, W) float32, in pixels: a lower bound of the true speed.
 
-    The least-squares solution of |I_t| = s |grad I| over small squares, on three scales, of which the fastest counts;
-    the noise floor keeps plain surfaces still.
+    Solves |I_t| = s |grad I| by least squares over small squares, on three scales, and takes the largest speed of each
+    pixel. The noise floor in the denominator keeps uniform surfaces still.
     """
     first, second = previous.astype(np.float32), current.astype(np.float32)
     height, width = previous.shape
@@ -94,7 +95,7 @@ def normal_speed(previous: GreyImage, current: GreyImage) -> NDArray[np.float32]
         across = cv2.Scharr(middle, cv2.CV_32F, 1, 0, scale=1 / 32)
         along = cv2.Scharr(middle, cv2.CV_32F, 0, 1, scale=1 / 32)
         square = across * across + along * along
-        told = cv2.blur(change * np.sqrt(square), (_WINDOW, _WINDOW))
-        speed = told / (cv2.blur(square, (_WINDOW, _WINDOW)) + np.float32(_NOISE**2))
+        product = cv2.blur(change * np.sqrt(square), (_WINDOW, _WINDOW))
+        speed = product / (cv2.blur(square, (_WINDOW, _WINDOW)) + np.float32(_NOISE**2))
         np.maximum(fastest, 2**level * cv2.resize(speed, (width, height)), out=fastest)
     return fastest

@@ -1,14 +1,14 @@
-"""Optical flow as colours for people: the hue says where to, the saturation says how fast.
+"""Optical flow as colours: the hue shows the direction, the saturation shows the speed.
 
-The colour wheel is that of the Middlebury flow benchmark (Baker et al., IJCV 2011). Its radius is fixed rather than
-each image's own maximum, so that a colour means the same speed in every frame and rest stays white.
+The colour wheel is the one of the Middlebury flow benchmark (Baker et al., IJCV 2011). The speed of the full colour is
+fixed, so that a colour means the same speed in every frame, and stillness is white.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-# How many steps the wheel takes from each of its six corner colours to the next: the eye tells more reds than greens.
+# Steps from each of the six corner colours of the wheel to the next: the eye distinguishes more reds than greens.
 _STEPS = {"RY": 15, "YG": 6, "GC": 4, "CB": 11, "BM": 13, "MR": 6}
 _CORNERS = {"R": (1, 0, 0), "Y": (1, 1, 0), "G": (0, 1, 0), "C": (0, 1, 1), "B": (0, 0, 1), "M": (1, 0, 1)}
 
@@ -19,7 +19,7 @@ def _colour_wheel() -> np.ndarray:
     return np.stack([np.interp(np.arange(ends[-1]), ends, channel) for channel in colours], axis=1).astype(np.float32)
 
 
-_WHEEL = _colour_wheel()  # (55, 3) RGB, 0..1, counted from motion to the left through upward motion
+_WHEEL = _colour_wheel()  # (55, 3) RGB, 0..1; starts at motion to the left and goes on through upward motion
 
 
 def flow_colours(flow: np.ndarray, radius: float) -> np.ndarray:
@@ -27,7 +27,7 @@ def flow_colours(flow: np.ndarray, radius: float) -> np.ndarray:
 
     Args:
         flow: (H, W, 2), u to the right and v down, in any unit.
-        radius: length, in the same unit, of the flow that gets the full colour; longer flow gets it, too.
+        radius: length of the flow, in the same unit, from which the colour is full.
 
     Returns:
         (H, W, 3) uint8 RGB: white where nothing moves, black where the flow is not finite.

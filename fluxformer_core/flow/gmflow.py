@@ -1,4 +1,4 @@
-"""GMFlow as a flow estimator: public weights, images of any size. For a GPU, or a CPU that has the time."""
+"""GMFlow (Xu et al. 2022) as a flow estimator, with published weights, for images of any size. Slow without a GPU."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from fluxformer_core.models.gmflow.gmflow import MULTIPLE, GMFlow, GMFlowConfig
 from fluxformer_core.weights_file import check_weights, read_weights_file
 
 SHORTEST_SIDE = 224
-"""Pixels to which smaller images are enlarged: one cell of the net is 8 px, and an arm should be wider than that."""
+"""Shortest side in pixels to which smaller images are enlarged: a cell of the net is 8 px, narrower than an arm."""
 
 Run = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
-"""Two images, each (1, 3, H, W) float32 on the CPU, to what a net's engine gives: the flow, (1, 2, H, W)."""
+"""Takes two images, each (1, 3, H, W) float32 on the CPU, and returns the flow, (1, 2, H, W), in a tuple."""
 
 Runner = Callable[[nn.Module, str, tuple[int, ...]], Run]
-"""Makes a net, given with a digest of its weights and the shape of an image, ready to run."""
+"""Loads a net; takes the net, a digest of its weights, and the shape of an image."""
 
 
-def eagerly(net: nn.Module, digest: str, shape: tuple[int, ...]) -> Run:
-    """Run a net where it is, with PyTorch."""
+def run_in_pytorch(net: nn.Module, digest: str, shape: tuple[int, ...]) -> Run:
+    """Run a net in PyTorch on the device that holds the net."""
     return lambda first, second: (net(first, second),)
 
 
 class GMFlowEstimator:
     """Flow by global matching.
 
-    Images are resized to multiples of 16, and enlarged if their shorter side is below SHORTEST_SIDE; the field is
-    resized back and its displacements are those of the images as given.
+    The sides of the images are resized to multiples of 16, and enlarged if the shorter side is below SHORTEST_SIDE. The
+    flow field is resized back, and its displacements are in pixels of the original images.
 
     Args:
-        weights: by the published names; the number of layers is what they hold.
-        run: makes the net of a size ready to run.
-        digest: of the weights, by which a runner may know them again.
+        weights: tensors by their published names, which determine the number of layers.
+        run: loads the net for one size of images.
+        digest: digest of the weights, under which a backend may keep an engine.
 
     Raises:
         BundleError: if the weights are not those of a GMFlow or UniMatch of scale 1.
@@ -50,7 +50,7 @@ class GMFlowEstimator:
     name = "gmflow"
     colour = True
 
-    def __init__(self, weights: Mapping[str, Tensor], *, run: Runner = eagerly, digest: str = "") -> None:
+    def __init__(self, weights: Mapping[str, Tensor], *, run: Runner = run_in_pytorch, digest: str = "") -> None:
         self.layers = _layers(weights)
         check_weights(GMFlow(GMFlowConfig(MULTIPLE, MULTIPLE, self.layers)).state_dict(), weights)
         self._weights, self._runner, self._digest = weights, run, digest
@@ -58,16 +58,16 @@ class GMFlowEstimator:
         self._net: Run | None = None
 
     @classmethod
-    def load(cls, path: Path, *, run: Runner = eagerly) -> GMFlowEstimator:
-        """Read a checkpoint as GMFlow and UniMatch publish them, or the same weights as .safetensors.
+    def load(cls, path: Path, *, run: Runner = run_in_pytorch) -> GMFlowEstimator:
+        """Read a published checkpoint of GMFlow or UniMatch, or the same weights as .safetensors.
 
         Raises:
-            BundleError: if it is missing or damaged, or not a GMFlow or UniMatch of scale 1.
+            BundleError: if the file is missing or damaged, or holds no GMFlow or UniMatch of scale 1.
         """
         content = read_weights_file(path)
         found = content.get("model", content)
         if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-            raise BundleError(f"{path} holds no weights by name; wanted is a GMFlow or UniMatch checkpoint of scale 1")
+            raise BundleError(f"{path} holds no named weights; use a GMFlow or UniMatch checkpoint of scale 1")
         try:
             weights = {name: value.float() for name, value in found.items()}
             return cls(weights, run=run, digest=hashlib.sha256(path.read_bytes()).hexdigest()[:12])
@@ -76,7 +76,7 @@ class GMFlowEstimator:
 
     @torch.inference_mode()
     def __call__(self, previous: GreyImage | ColourImage, current: GreyImage | ColourImage) -> FlowField:
-        """Displacement of each pixel of `previous` towards `current`; grey images do, too."""
+        """Displacement of each pixel of `previous` towards `current`; grey images are converted to colour."""
         height, width = previous.shape[:2]
         net = self._fit(height, width)
         rows, columns = self._size
@@ -86,7 +86,7 @@ class GMFlowEstimator:
         return np.asarray(flow * (width / columns, height / rows), dtype=np.float32)
 
     def _fit(self, height: int, width: int) -> Run:
-        """The net for images of this size."""
+        """The loaded net for images of this size; the net of another size is dropped."""
         scale = max(1.0, SHORTEST_SIDE / min(height, width))
         rows, columns = (MULTIPLE * max(1, round(scale * length / MULTIPLE)) for length in (height, width))
         if self._net is None or self._size != (rows, columns):
@@ -96,7 +96,7 @@ class GMFlowEstimator:
         return self._net
 
     def _tensor(self, image: GreyImage | ColourImage) -> Tensor:
-        """The image as the net wants it, (1, 3, H, W)."""
+        """The image in the net's format and size, (1, 3, H, W)."""
         colour = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
         if colour.shape[:2] != self._size:
             colour = cv2.resize(colour, self._size[::-1], interpolation=cv2.INTER_LINEAR)
@@ -104,10 +104,10 @@ class GMFlowEstimator:
 
 
 def _layers(weights: Mapping[str, Tensor]) -> int:
-    """Transformer blocks that the weights are of."""
+    """Number of transformer blocks in the weights."""
     if "backbone.trident_conv.weight" in weights or any(name.startswith("refine") for name in weights):
-        raise BundleError("it is a net of two scales or with refinement; only scale 1 is known here")
+        raise BundleError("the net has two scales or a refinement; only scale 1 is supported")
     found = {match[1] for name in weights if (match := re.match(r"transformer\.layers\.(\d+)\.", name))}
     if not found:
-        raise BundleError("it has no transformer.layers: it is not a GMFlow")
+        raise BundleError("the net has no transformer.layers, so it is no GMFlow")
     return len(found)

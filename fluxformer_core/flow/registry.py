@@ -22,14 +22,14 @@ def create_flow(name: str, *, run: Runner | None = None) -> FlowEstimator | None
     """A flow estimator.
 
     Args:
-        name: one of `list_flows()`; for gmflow with the file of its weights, as in `gmflow:FILE`.
-        run: makes an estimator that is a neural net ready to run; None: PyTorch does, on the CPU.
+        name: one of `list_flows()`; for gmflow together with the file of its weights, as in `gmflow:FILE`.
+        run: loads the net of an estimator on a backend; None: PyTorch on the CPU.
 
     Returns:
-        None for `none`: the model then gets no flow.
+        The estimator; None for `none`, with which the model gets no flow.
 
     Raises:
-        ConfigError: if there is no such estimator, or a file is missing or of no use in the name.
+        ConfigError: if there is no such estimator, or the name lacks a file or has one that is not needed.
         BundleError: if the weights cannot be read, or do not fit.
     """
     kind, _, file = name.partition(":")
@@ -37,12 +37,12 @@ def create_flow(name: str, *, run: Runner | None = None) -> FlowEstimator | None
         raise ConfigError(f"there is no flow estimator {kind!r}; known are {', '.join(list_flows())}")
     if bool(file) != (kind == "gmflow"):
         raise ConfigError(
-            f"{kind} takes no file, but {name!r} names one" if file else "gmflow needs its weights: say gmflow:FILE"
+            f"{kind} takes no file, but {name!r} names one" if file else "gmflow needs its weights: use gmflow:FILE"
         )
     if kind == "gmflow":
-        from fluxformer_core.flow.gmflow import GMFlowEstimator, eagerly
+        from fluxformer_core.flow.gmflow import GMFlowEstimator, run_in_pytorch
 
-        return GMFlowEstimator.load(Path(file), run=run or eagerly)
+        return GMFlowEstimator.load(Path(file), run=run or run_in_pytorch)
     if kind == "none":
         return None
     return DisFlow() if kind == "dis" else FarnebackFlow()

@@ -1,8 +1,8 @@
-"""Images as ROS messages carry them, decoded without ROS: plain fields in, an array and its meaning out.
+"""Decoding of images from the fields of ROS messages. The module needs no ROS.
 
-Where the bytes already are an image that the recogniser understands, the array is a (read-only) view of the caller's
-buffer: a 1080p colour frame costs microseconds. Depth follows REP 118: `16UC1` is millimetres, `32FC1` is metres;
-`mono16` is brightness.
+If the recogniser can use the bytes of a message as they are, the decoded array is a read-only view of the message's
+buffer: decoding a 1080p colour image then takes microseconds. Depth follows REP 118: `16UC1` holds millimetres, `32FC1`
+holds metres. `mono16` holds brightness.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 MAX_SIDE = 8192
-"""Pixels: a larger height or width is a damaged message rather than a camera."""
+"""Largest height and width in pixels; a larger image comes from a damaged message."""
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _PNG_START, _PNG_END = b"\x89PNG", b"IEND"
 _NAMES = {Pixels.RGB: "rgb8", Pixels.BGR: "bgr8", Pixels.RGBA: "rgba8", Pixels.BGRA: "bgra8", Pixels.GREY: "mono8"}
 _DEPTH_NAMES = {np.dtype(np.uint16): "16UC1", np.dtype(np.float32): "32FC1"}
-_DEPTH_HEADER = struct.Struct("<iff")  # compressedDepth: kind, then the two constants of the inverse-depth code
+_DEPTH_HEADER = struct.Struct("<iff")  # of compressedDepth: format number, then two constants of the depth encoding
 
 
 class _Layout(NamedTuple):
-    """How an encoding lies in memory, and what turns it into pixels (None: it already is)."""
+    """Memory layout of an encoding, and the conversion to pixels."""
 
     dtype: str
     channels: int
     pixels: Pixels
-    convert: Callable[[np.ndarray], np.ndarray] | None = None
-    rows: Fraction = Fraction(1)  # rows of data for a row of the image: planar colour hangs below the brightness
-    even: tuple[bool, bool] = (False, False)  # height, width: shared colour needs whole groups of pixels
+    convert: Callable[[np.ndarray], np.ndarray] | None = None  # None: the data are pixels already
+    rows: Fraction = Fraction(1)  # rows of data for each row of the image; planar colour follows below the brightness
+    even: tuple[bool, bool] = (False, False)  # whether height and width must be even, as neighbours share a colour
 
 
 def _high_byte(image: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ _LAYOUTS: dict[str, _Layout] = {
     "bgra8": _Layout("u1", 4, Pixels.BGRA),
     "mono8": _Layout("u1", 1, Pixels.GREY),
     "8UC1": _Layout("u1", 1, Pixels.GREY),
-    "8UC3": _Layout("u1", 3, Pixels.BGR),  # unnamed channels are in OpenCV's order
+    "8UC3": _Layout("u1", 3, Pixels.BGR),  # channels without names are in OpenCV's order
     "8UC4": _Layout("u1", 4, Pixels.BGRA),
     "rgb16": _Layout("u2", 3, Pixels.RGB, _high_byte),
     "bgr16": _Layout("u2", 3, Pixels.BGR, _high_byte),
@@ -77,7 +77,7 @@ _LAYOUTS: dict[str, _Layout] = {
     "16UC1": _Layout("u2", 1, Pixels.DEPTH),
     "32FC1": _Layout("f4", 1, Pixels.DEPTH),
     "uyvy": _UYVY,
-    "yuv422": _UYVY,  # the older name of the same order
+    "yuv422": _UYVY,  # an older name of uyvy
     "yuyv": _YUYV,
     "yuv422_yuy2": _YUYV,
     "nv12": _Layout("u1", 1, Pixels.RGB, _colour(cv2.COLOR_YUV2RGB_NV12), Fraction(3, 2), (True, True)),
@@ -87,27 +87,28 @@ _LAYOUTS: dict[str, _Layout] = {
 }
 
 ENCODINGS: tuple[str, ...] = tuple(_LAYOUTS)
-"""The names that `decode_image` understands, those of sensor_msgs/image_encodings."""
+"""Encodings that `decode_image` understands, by their names in sensor_msgs/image_encodings."""
 
 
 def decode_image(
     height: int, width: int, encoding: str, is_bigendian: bool | int, step: int, data: Buffer
 ) -> tuple[np.ndarray, Pixels]:
-    """Read the fields of a sensor_msgs/Image.
+    """Decode the fields of a sensor_msgs/Image.
 
     Args:
         height: rows of the image.
         width: columns of the image.
         encoding: one of `ENCODINGS`.
-        is_bigendian: whether numbers of more than one byte are stored high byte first.
+        is_bigendian: whether the high byte of a number comes first.
         step: bytes from one row to the next, padding included.
         data: at least `step` bytes for every row; the padding of the last row may be missing.
 
     Returns:
-        The image, (H, W) or (H, W, C), and how to read it; a view of `data` unless the encoding needs a conversion.
+        The image, (H, W) or (H, W, C), and the kind of its pixels. The image is a view of `data` unless the encoding
+        needs a conversion.
 
     Raises:
-        ImageError: if the encoding is unknown, a side is zero or above 8192, or step or data are too short.
+        ImageError: if the encoding is unknown, a side is zero or above 8192, or step or data are too small.
     """
     layout = _LAYOUTS.get(encoding)
     if layout is None:
@@ -136,25 +137,25 @@ def decode_image(
 
 
 def decode_compressed(format: str, data: Buffer) -> tuple[np.ndarray, Pixels]:
-    """Read the fields of a sensor_msgs/CompressedImage, or the content of an image file with an empty `format`.
+    """Decode the fields of a sensor_msgs/CompressedImage, or the content of an image file with an empty `format`.
 
     Args:
         format: as image_transport writes it: "jpeg", "rgb8; jpeg compressed bgr8", "16UC1; compressedDepth png", ...
-        data: a whole JPEG or PNG file, after the 12-byte header if the format says compressedDepth.
+        data: a whole JPEG or PNG file; for compressedDepth, a 12-byte header comes first.
 
     Returns:
-        The image, (H, W) or (H, W, C), and how to read it. 16-bit PNG of one channel is depth unless the format
-        begins with "mono16".
+        The image, (H, W) or (H, W, C), and the kind of its pixels. A 16-bit PNG of one channel is depth unless the
+        format begins with "mono16".
 
     Raises:
-        ImageError: if the data are empty, cut short or no image, or of a kind that is not supported.
+        ImageError: if the data are empty, cut short, no image, or of an unsupported kind.
     """
     content = bytes(memoryview(data))
     encoding = format.partition(";")[0].strip()
     if "compressedDepth" not in format:
-        return _meaning(_decode_file(content), encoding)
+        return _with_kind(_decode_file(content), encoding)
     if "rvl" in format.lower():
-        raise ImageError(f"compressed image {format!r}: RVL is not supported; set compressedDepth's format to png")
+        raise ImageError(f"compressed image {format!r}: RVL is not supported; set the format of compressedDepth to png")
     if len(content) <= _DEPTH_HEADER.size:
         raise ImageError(f"damaged compressedDepth image: {len(content)} bytes do not hold a header and an image")
     _, scale, offset = _DEPTH_HEADER.unpack_from(content)
@@ -170,7 +171,10 @@ def _wrong_sides(height: int, width: int) -> list[str]:
 
 
 def _decode_file(content: bytes) -> np.ndarray:
-    """Decode JPEG or PNG whole: the decoders would make half a picture of half a file, which looks like motion."""
+    """Decode a complete JPEG or PNG file.
+
+    The decoders turn half a file into half a picture without an error, and half a picture looks like motion.
+    """
     end = {_JPEG_START: _JPEG_END, _PNG_START[:2]: _PNG_END}.get(content[:2])
     if not content:
         raise ImageError("compressed image is empty")
@@ -187,7 +191,7 @@ def _decode_file(content: bytes) -> np.ndarray:
     return image
 
 
-def _meaning(image: np.ndarray, encoding: str) -> tuple[np.ndarray, Pixels]:
+def _with_kind(image: np.ndarray, encoding: str) -> tuple[np.ndarray, Pixels]:
     channels = _channels(image)
     if image.dtype == np.uint16 and channels == 1 and encoding != "mono16":
         return image, Pixels.DEPTH
@@ -204,17 +208,17 @@ def _channels(image: np.ndarray) -> int:
 
 
 def _inverse_depth(code: np.ndarray, scale: float, offset: float) -> np.ndarray:
-    """Undo compressedDepth's code of float depth, code = scale / metres + offset, where 0 is no reading."""
+    """Depth in metres from the code of compressedDepth: code = scale / depth + offset; code 0 means no reading."""
     with np.errstate(divide="ignore", invalid="ignore"):
         depth = np.float32(scale) / (code.astype(np.float32) - np.float32(offset))
     return np.where(code > 0, depth, np.float32(np.nan))
 
 
 def encoding_of(image: np.ndarray, pixels: Pixels) -> str:
-    """ROS's name for an image as it is in memory.
+    """The ROS name of an image's encoding.
 
     Raises:
-        ImageError: if the array's type is not that of `pixels`.
+        ImageError: if the array's type does not fit `pixels`.
     """
     encodings = _DEPTH_NAMES if pixels is Pixels.DEPTH else {np.dtype(np.uint8): _NAMES[pixels]}
     if image.dtype not in encodings:

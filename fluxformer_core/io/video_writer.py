@@ -1,4 +1,4 @@
-"""Writing pictures to a video file with the time that each was taken."""
+"""Writing pictures to a video file, each with its own time."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _TICK = Fraction(1, 90_000)  # s: the usual clock of H.264
-_NOMINAL_RATE = 30  # Hz: what players expect; every frame still has its own time
+_NOMINAL_RATE = 30  # Hz: the rate that players expect; every frame still has its own time
 
 
 class VideoRecorder:
-    """An H.264 video in whatever container the file's suffix names; a context manager.
+    """An H.264 video in the container that the file's suffix names; a context manager.
 
-    The first picture sets the size and is at time 0. A picture that is not later than the one before it is left out.
+    The first picture sets the size of the video and has time 0. A picture is left out if it is not later than the
+    picture before it.
 
     Args:
-        path: the file, best .mp4; replaced if it exists.
+        path: the file, preferably .mp4; an existing file is replaced.
 
     Raises:
         ConfigError: if the file cannot be written.
@@ -37,10 +38,10 @@ class VideoRecorder:
     def __init__(self, path: Path) -> None:
         self._path = path
         with self._clear_error():
-            path.open("wb").close()  # FFmpeg itself would fail only after the first pictures
+            path.open("wb").close()  # fails at once, whereas FFmpeg fails only after the first pictures
             self._container = av.open(str(path), "w")
             self._stream: Any = self._container.add_stream("libx264", rate=_NOMINAL_RATE, options={"crf": "20"})
-        self._stream.pix_fmt = "yuv420p"  # the only format that every player shows
+        self._stream.pix_fmt = "yuv420p"  # the only pixel format that every player shows
         self._stream.codec_context.time_base = _TICK
         self._start: int | None = None
         self._last = -1
@@ -49,7 +50,7 @@ class VideoRecorder:
         """Append a picture.
 
         Args:
-            picture: (H, W, 3) uint8 RGB of even sides, the same size every time.
+            picture: (H, W, 3) uint8 RGB with even sides, of the same size every time.
             stamp: ns.
 
         Raises:
@@ -68,7 +69,7 @@ class VideoRecorder:
             self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Write what is still held back and close the file."""
+        """Write the frames that the encoder still holds, and close the file."""
         with self._clear_error():
             if self._start is not None:
                 self._container.mux(self._stream.encode())
@@ -79,7 +80,7 @@ class VideoRecorder:
         try:
             yield
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise ConfigError(f"{self._path} cannot be written: {error} (a name ending in .mp4 is best)") from error
+            raise ConfigError(f"{self._path} cannot be written: {error} (use a name that ends in .mp4)") from error
 
     def __enter__(self) -> Self:
         return self

@@ -14,7 +14,8 @@ class Ensemble(nn.Module):
     """The mean of the members' logits; their embeddings side by side.
 
     Members that were trained from different random weights agree on what they have learnt, and less on everything else.
-    Unlike in the paper, logits and not probabilities are averaged, so that one confident member decides early.
+    Unlike in the paper, logits and not probabilities are averaged, so that one confident member decides early
+    (docs/measurements/decisions.md).
 
     Args:
         members: nets with the same labels and the same clip.

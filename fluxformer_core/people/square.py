@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom in px of the camera's image."""
-_LEASH = 0.12  # of the square's side: a person may move so far from its middle before it follows
-_SLACK = 0.25  # of its side: a person may grow or shrink so much before it does
+
+_LEASH = 0.12  # share of the square's side that a person may move from the middle before the square follows
+_SLACK = 0.25  # share of the square's side that a person may grow or shrink before the square does
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody whom a detector sees and a tracker knows again."""
+    """A person whom a detector has found and a tracker has given an id."""
 
     id: str
     box: Box
@@ -24,8 +25,8 @@ class Person:
 class Square:
     """The part of the image in which a person is looked at.
 
-    Boxes of detectors tremble, and a square that trembled with them would make everything move. So it stays where it is
-    until the person leaves its middle, follows no farther than it must, and lies within the image as far as that goes.
+    The boxes of detectors tremble. A square that trembled with them would make everything in it move. The square stays
+    where it is until the person leaves its middle, and then follows no farther than it must.
 
     Args:
         box: where the person is first seen.
@@ -45,7 +46,7 @@ class Square:
         self._y = min(max(self._y, y - leash), y + leash)
 
     def within(self, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom in an image of a shape: moved inwards or shrunk if it would reach beyond."""
+        """Left, top, right and bottom within an image of a shape: moved inwards, or shrunk to fit."""
         height, width = shape[:2]
         side = max(1, min(round(self._side), height, width))
         left = min(max(0, round(self._x - side / 2)), width - side)

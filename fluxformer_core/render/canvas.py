@@ -1,6 +1,6 @@
-"""A picture drawn in units of its layout, so that the same drawing code serves a small screen and a big one.
+"""A drawing surface with its own unit of length, so that one drawing routine serves pictures of any size.
 
-Text comes from Pillow: OpenCV's strokes cannot be read at small sizes.
+Pillow draws the text, because OpenCV's text cannot be read at small sizes.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ Colour = tuple[int, int, int]  # RGB
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
-_SMALLEST = 7  # px: height of type below which nobody can read it
-_SHIFT = 4  # bits of a pixel's fraction that OpenCV draws with
+_SMALLEST = 7  # px: text below this height cannot be read
+_SHIFT = 4  # fractional bits of the coordinates that OpenCV draws with
 
 
 class Page:
-    """A blank page of a width and height in units.
+    """A blank page.
 
     Args:
         size: width and height in units.
-        height: the height in pixels; the width follows, rounded to even because video codecs want it so.
-        background: its colour.
+        height: height in pixels; the width follows and is rounded to an even number, which video codecs need.
+        background: colour of the page.
     """
 
     def __init__(self, size: tuple[float, float], height: int, background: Colour) -> None:
@@ -38,7 +38,7 @@ class Page:
         self._texts: list[tuple[Point, str, int, Colour, str]] = []
 
     def pixels(self) -> np.ndarray:
-        """Everything drawn so far, text on top: (H, W, 3) uint8 RGB."""
+        """The page with all text on top, (H, W, 3) uint8 RGB."""
         image = Image.fromarray(self._array)
         draw = ImageDraw.Draw(image)
         for place, text, size, colour, anchor in self._texts:
@@ -50,7 +50,7 @@ class Page:
         self._array[top:bottom, left:right] = colour
 
     def frame(self, box: Box, colour: Colour, width: float) -> None:
-        """A frame of some width around the outside of a box."""
+        """Draw a frame around the outside of a box."""
         left, top, right, bottom = box
         self.fill((left - width, top - width, right + width, top), colour)
         self.fill((left - width, bottom, right + width, bottom + width), colour)
@@ -58,12 +58,12 @@ class Page:
         self.fill((right, top, right + width, bottom), colour)
 
     def picture(self, array: np.ndarray, box: Box) -> Box:
-        """Fit an RGB picture into the middle of a box, and return where it went."""
+        """Fit an RGB picture into the middle of a box, and return the box that the picture covers."""
         left, top, right, bottom = self._pixel_box(box)
         height, width = array.shape[:2]
         scale = min((right - left) / width, (bottom - top) / height)
         columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
-        # Averaging keeps small pictures free of moire; enlarged ones get smooth edges.
+        # Averaging avoids moiré in reduced pictures; cubic interpolation gives enlarged ones smooth edges.
         fitted = cv2.resize(array, (columns, rows), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
         left, top = left + (right - left - columns) // 2, top + (bottom - top - rows) // 2
         self._array[top : top + rows, left : left + columns] = fitted
@@ -83,9 +83,17 @@ class Page:
     def text(
         self, place: Point, text: str, size: float, colour: Colour, anchor: str = "ls", room: float | None = None
     ) -> None:
-        """Text with its anchor (Pillow's two letters; "ls": left end of the base line) at a place.
+        """Write text with its anchor at a place.
 
-        What does not fit into the room shrinks, and then loses its end; what would be too small to read is left out.
+        Text that is too small to read is left out. Text that is longer than the room shrinks, and then loses its end.
+
+        Args:
+            place: position of the anchor.
+            text: one line.
+            size: height of the type.
+            colour: of the text.
+            anchor: Pillow's two letters for the anchor; "ls" is the left end of the base line.
+            room: greatest length; None: unlimited.
         """
         pixels = round(size * self._scale)
         if room is not None:
@@ -102,7 +110,7 @@ class Page:
             self._texts.append(((x * self._scale, y * self._scale), text, pixels, colour, anchor))
 
     def legible(self, size: float) -> float:
-        """The size of type, or the smallest one that can be read on this page, whichever is larger."""
+        """The size of type, raised to the smallest size that can be read on this page."""
         return max(size, _SMALLEST / self._scale)
 
     def text_width(self, text: str, size: float) -> float:

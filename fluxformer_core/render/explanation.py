@@ -1,4 +1,4 @@
-"""One picture that shows why the recogniser said what it said: the window, its motion, the clusters, the clip."""
+"""The explanation: one picture of a recognition's window, motion, clusters and clip."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fluxformer_core.types import SECOND, Recognition, State
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fluxformer_core.stream.recognizer import Selection
+    from fluxformer_core.stream.clip import FrameSelection
 
 # The layout, in units.
 _WIDTH, _MARGIN, _GAP = 1240.0, 20.0, 4.0
@@ -29,32 +29,32 @@ _LARGEST, _FEWEST, _MOST_ROWS = 96.0, 16, 4
 _CLUSTERS: tuple[Colour, ...] = (
     (96, 165, 250), (251, 191, 36), (52, 211, 153), (244, 114, 182), (167, 139, 250), (163, 230, 53),
 )  # fmt: skip
-"""Colours that take turns: neighbours always differ."""
+"""Colours of the clusters, used in turn, so that neighbours differ."""
 _PANEL, _GRID, _LIMIT = (24, 27, 33), (52, 57, 68), (120, 128, 142)
 _CUT, _BEGAN = (248, 113, 113), (242, 244, 247)
 _DIMMED = 0.4
-_FULL_MOTION = 1.0  # frame heights per second that fill the curve's height; faster motion stretches it
+_FULL_MOTION = 1.0  # frame heights per second at the top of the curve; faster motion rescales the curve
 _WHEEL = 56.0
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """All that one recognition was made from; nothing in it changes when the stream goes on."""
+    """Everything that one recognition is based on. Nothing in it changes when the stream continues."""
 
     recognition: Recognition
-    selection: Selection
-    frames: NDArray[np.uint8]  # (n, S, S, 3) RGB, of the whole window
-    change: NDArray[np.float32]  # (n,) see Window
+    selection: FrameSelection
+    frames: NDArray[np.uint8]  # (n, S, S, 3) RGB, the whole window
+    change: NDArray[np.float32]  # (n,) change of brightness, see `Window`
 
 
 def draw_explanation(explanation: Explanation, *, name: str, origin: int = 0, scale: float = 1.25) -> np.ndarray:
-    """Draw one recognition from the frames that were held to the clip that the model saw.
+    """Draw one recognition, from the frames of the window to the clip that the model took.
 
     Args:
-        explanation: what to draw.
-        name: what the picture shows, in the words of the person who will look for it.
-        origin: ns; times are written in seconds from here.
-        scale: px per unit of the layout, which is 1240 units wide.
+        explanation: the recognition and its data.
+        name: title of the picture.
+        origin: ns: the moment from which the times in the picture count.
+        scale: pixels per unit of the layout, which is 1240 units wide.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -85,7 +85,7 @@ def _down(box: Box, by: float) -> Box:
 
 
 def _grid(count: int) -> list[Box]:
-    """Boxes of all frames in rows, from the top; below each is room for the band that names its cluster."""
+    """Boxes of all frames in rows, starting at 0. Below each box is room for a band in the colour of its cluster."""
     columns = max(_FEWEST, -(-count // _MOST_ROWS))
     side = (_WIDTH - 2 * _MARGIN - (columns - 1) * _GAP) / columns
     places = [divmod(i, columns) for i in range(count)]
@@ -99,13 +99,13 @@ def _strip(count: int) -> list[Box]:
     return [(_MARGIN + i * pitch, 0.0, _MARGIN + i * pitch + side, side) for i in range(count)]
 
 
-def _colours(selection: Selection) -> list[Colour]:
-    """The colour of each frame's cluster."""
+def _colours(selection: FrameSelection) -> list[Colour]:
+    """The colour of the cluster of each frame."""
     return [_CLUSTERS[group % len(_CLUSTERS)] if group >= 0 else HOLLOW for group in selection.choice.groups.tolist()]
 
 
-def _columns(selection: Selection) -> NDArray[np.float64]:
-    """Where each frame of the window lies on the axis of time."""
+def _columns(selection: FrameSelection) -> NDArray[np.float64]:
+    """The place of each frame of the window on the time axis."""
     since = selection.window_stamps - selection.window_stamps[0]
     return np.asarray(_MARGIN + (_WIDTH - 2 * _MARGIN) * since / max(1, int(since[-1])))
 
@@ -148,7 +148,7 @@ def _draw_window(page: Page, explanation: Explanation, boxes: Sequence[Box], ori
         page,
         boxes[0][1],
         "The window",
-        "the band below a frame is its cluster, dark: not looked at; numbered frames are selected, one of each cluster",
+        "the band below a frame shows its cluster, dark: unused; numbered frames are selected, one of each cluster",
     )
     numbers: dict[int, list[int]] = {}
     for number, index in enumerate(selection.choice.indices.tolist(), start=1):
@@ -171,13 +171,13 @@ def _badge(page: Page, box: Box, words: str, colour: Colour, tile: float) -> Non
     page.text((left + 3, top + size - 0.5), words, size, BACKGROUND)
 
 
-def _draw_motion(page: Page, selection: Selection, top: float, origin: int) -> None:
+def _draw_motion(page: Page, selection: FrameSelection, top: float, origin: int) -> None:
     start, stop = selection.thresholds
     _caption(
         page,
         top,
         "Motion",
-        f"of the fastest pixels, frame heights/s; a spell of motion begins at {start:.2f} and rests below {stop:.2f}",
+        f"of the fastest pixels, frame heights/s; a motion segment starts at {start:.2f} and stops below {stop:.2f}",
     )
     bottom = top + _MOTION
     full = max(_FULL_MOTION, float(selection.motion.max()))
@@ -197,7 +197,7 @@ def _draw_motion(page: Page, selection: Selection, top: float, origin: int) -> N
         page.dot(tuple(curve[index]), 4, colours[index])
 
 
-def _draw_seconds(page: Page, selection: Selection, top: float, bottom: float, origin: int) -> None:
+def _draw_seconds(page: Page, selection: FrameSelection, top: float, bottom: float, origin: int) -> None:
     first, last = int(selection.window_stamps[0]) - origin, int(selection.window_stamps[-1]) - origin
     step = SECOND // 2 if last - first < 8 * SECOND else 2 * SECOND
     for tick in range(-(-first // step) * step, last + 1, step):
@@ -206,8 +206,8 @@ def _draw_seconds(page: Page, selection: Selection, top: float, bottom: float, o
         page.text((x + 4, top + 12), f"{tick / SECOND:.1f} s", 11, QUIET)
 
 
-def _draw_marks(page: Page, selection: Selection, top: float, bottom: float) -> None:
-    """When the spell of motion began, and where scenes were cut."""
+def _draw_marks(page: Page, selection: FrameSelection, top: float, bottom: float) -> None:
+    """Mark the start of the motion segment, and scene cuts."""
     columns = _columns(selection)
     marks = [(int(np.searchsorted(selection.window_stamps, selection.segment_start)), "motion began", _BEGAN)]
     marks += [(int(cut), "scene cut", _CUT) for cut in selection.choice.cuts]
@@ -227,7 +227,7 @@ def _draw_change(page: Page, explanation: Explanation, top: float) -> None:
         page,
         top,
         "Change of brightness that the motion does not explain",
-        f"a scene cut stands out in both curves, here above {CUT_CHANGE:g} of full brightness",
+        f"a scene cut stands out in both curves, in this one above {CUT_CHANGE:g} of full brightness",
     )
     bottom = top + _CHANGE
     full = max(2 * CUT_CHANGE, float(explanation.change.max()))
@@ -237,17 +237,17 @@ def _draw_change(page: Page, explanation: Explanation, top: float) -> None:
     page.line(np.column_stack([columns, bottom - _CHANGE * explanation.change / full]), QUIET, 1.5)
 
 
-def _draw_clusters(page: Page, selection: Selection, top: float) -> None:
+def _draw_clusters(page: Page, selection: FrameSelection, top: float) -> None:
     columns, colours = _columns(selection), _colours(selection)
-    seen = len(set(selection.choice.groups.tolist()) - {-1})
-    looked = int((selection.choice.groups >= 0).sum())
-    _caption(page, top, "Clusters", f"{looked} frames in {seen}; the model saw one frame of each, and its flow")
+    clusters = len(set(selection.choice.groups.tolist()) - {-1})
+    frames = int((selection.choice.groups >= 0).sum())
+    _caption(page, top, "Clusters", f"{frames} frames in {clusters}; the model takes one frame of each, and its flow")
     edges = np.concatenate([columns[:1], (columns[1:] + columns[:-1]) / 2, columns[-1:]])
     for left, right, colour in zip(edges[:-1], edges[1:], colours, strict=True):
         page.fill((left, top, right, top + _BAR), colour)
 
 
-def _draw_clip(page: Page, selection: Selection, boxes: Sequence[Box], top_bar: float, origin: int) -> None:
+def _draw_clip(page: Page, selection: FrameSelection, boxes: Sequence[Box], top_bar: float, origin: int) -> None:
     columns, colours = _columns(selection), _colours(selection)
     for number, (index, box) in enumerate(zip(selection.choice.indices.tolist(), boxes, strict=True)):
         left, top, right, bottom = box

@@ -1,4 +1,4 @@
-"""One picture that tells what the recogniser sees and thinks, to be read from across a room on a robot's screen."""
+"""The overlay: one picture of the camera's image and what is recognised, legible from across a room."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from fluxformer_core.types import SECOND, ActionEvent, EventKind, Pixels, Recogn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fluxformer_core.stream.people import PersonView
-    from fluxformer_core.stream.recognizer import Selection
+    from fluxformer_core.stream.clip import FrameSelection
+    from fluxformer_core.stream.recognizer import ViewState
 
-# The layout, in units; draw_overlay scales them to the height asked for.
+# The layout, in units that `draw_overlay` scales to the wanted height.
 _PAGE = (854.0, 480.0)
 _CAMERA: Box = (17, 17, 377, 287)
 _PANEL: Box = (400, 14, 840, 290)
@@ -48,9 +48,9 @@ _EVENT_VERBS = {
     EventKind.RETRACTED: "retracted",
 }
 
-FLOW_RADIUS = 1.0  # frame heights per second: a brisk arm gets the full colour
-_FLOW_SIDE = 48  # px: flow is coloured small, for colouring is most of the work, and enlarged
-_FULL_MOTION = 1.0  # frame heights per second that fill the motion curve's height; faster motion stretches it
+FLOW_RADIUS = 1.0  # frame heights per second: speed of the full colour, which a fast arm reaches
+_FLOW_SIDE = 48  # px: flow is reduced to this size before it is coloured, because colouring takes most of the time
+_FULL_MOTION = 1.0  # frame heights per second at the top of the motion curve; faster motion rescales the curve
 
 
 def draw_overlay(
@@ -58,19 +58,19 @@ def draw_overlay(
     *,
     recognition: Recognition | None,
     event: ActionEvent | None,
-    selection: Selection | None = None,
-    people: Sequence[PersonView] | None = None,
+    selection: FrameSelection | None = None,
+    people: Sequence[ViewState] | None = None,
     height: int = 480,
 ) -> np.ndarray:
-    """Draw the camera's image, what was recognised, and the clip that it was recognised from.
+    """Draw the camera's image, the newest recognition, and the clip that the recognition is based on.
 
     Args:
-        frame: (H, W, 3) uint8 RGB; see `visible` for other pixels.
-        recognition: the newest one; None before the first.
-        event: the newest one; None before the first.
-        selection: the frames that the recognition looked at; None leaves their place empty.
-        people: who is followed in the image, if people are told apart; their squares are drawn.
-        height: px of the picture, even; it is 16:9 whatever the camera's shape.
+        frame: (H, W, 3) uint8 RGB; see `visible` for other kinds of pixels.
+        recognition: the newest recognition; None before the first one.
+        event: the newest event; None before the first one.
+        selection: the clip of the recognition; None: its place stays empty.
+        people: the people whose squares are drawn; None: people are not told apart.
+        height: height of the picture in pixels, even; the picture is 16:9 for every shape of the camera's image.
 
     Returns:
         (height, width, 3) uint8 RGB, of even width.
@@ -93,14 +93,14 @@ def draw_overlay(
 
 
 def visible(image: np.ndarray, pixels: Pixels, depth_range: tuple[float, float]) -> np.ndarray:
-    """Any image as uint8 RGB; depth is bright where near, black where nothing was read or beyond `depth_range` (m)."""
+    """Any image as uint8 RGB. Depth is bright where near, and black without a reading or outside `depth_range` (m)."""
     if pixels is Pixels.DEPTH:
         image, pixels = depth_to_grey(image, depth_range), Pixels.GREY
     return to_rgb(image, pixels)
 
 
 def readable(label: str) -> str:
-    """A label as people write it."""
+    """A label with spaces instead of underscores."""
     return label.replace("_", " ")
 
 
@@ -112,16 +112,18 @@ def _seconds(nanoseconds: int) -> str:
     return f"{nanoseconds / SECOND:.1f} s"
 
 
-def _draw_people(page: Page, people: Sequence[PersonView], camera: Box, width: int) -> None:
+def _draw_people(page: Page, people: Sequence[ViewState], camera: Box, width: int) -> None:
     scale = (camera[2] - camera[0]) / width
     for person in people:
+        if person.box is None:
+            continue
         left, top, right, bottom = (camera[i % 2] + side * scale for i, side in enumerate(person.box))
         said = person.recognition
         state = said.state if said else None
         colour = STATE_COLOURS[state]
         page.frame((left + 2, top + 2, right - 2, bottom - 2), colour, 2)
         words = readable(said.label) if said and state is State.ACTION else _STATE_NAMES[state]
-        page.text((left + 7, top + 18), f"{person.id}: {words}", 14, colour, room=right - left - 12)
+        page.text((left + 7, top + 18), f"{person.person_id}: {words}", 14, colour, room=right - left - 12)
 
 
 def _draw_state(page: Page, recognition: Recognition | None, colour: Colour, nothing: str) -> None:
@@ -153,14 +155,14 @@ def _draw_event(page: Page, recognition: Recognition | None, event: ActionEvent 
         words += f" for {_seconds(now - event.start)}"
     peak = event.score
     if recognition and event.kind not in (EventKind.ENDED, EventKind.RETRACTED) and recognition.label == event.label:
-        peak = max(peak, recognition.score)  # events are sent at changes only; scores have grown since
+        peak = max(peak, recognition.score)  # the score may have risen since the event was sent
     left, _, right, _ = _PANEL
     page.text((left + 20, 100), f"{words},  peak {_percent(peak)}", 15, QUIET, room=right - left - 20)
 
 
 def _draw_scores(page: Page, recognition: Recognition, colour: Colour) -> None:
     entries = recognition.scores[:_BARS]
-    # An action keeps its name for a while after another scores more: it is the name that is marked.
+    # An action keeps its label for a while after another label scores higher. The kept label is marked.
     named = recognition.label if recognition.state is State.ACTION else None
     lit = named or next((entry.label for entry in entries), None)
     rows = [(readable(e.label), e.score, colour if e.label == named else _BAR, e.label == lit) for e in entries]
@@ -176,8 +178,8 @@ def _draw_scores(page: Page, recognition: Recognition, colour: Colour) -> None:
         page.text((right, y + 5.5), _percent(score), 16, INK if bright else QUIET, "rs")
 
 
-def _draw_motion(page: Page, recognition: Recognition, selection: Selection, colour: Colour) -> None:
-    """The motion of the whole window; from each selected moment a thread runs down to its frame in the strip."""
+def _draw_motion(page: Page, recognition: Recognition, selection: FrameSelection, colour: Colour) -> None:
+    """Draw the motion of the whole window, with a line from each selected moment to its frame in the strip."""
     left, top, right, bottom = _CURVE
     heights = bottom - (bottom - top) * selection.motion / max(_FULL_MOTION, float(selection.motion.max()))
     since = selection.window_stamps - selection.window_stamps[0]
@@ -192,11 +194,11 @@ def _draw_motion(page: Page, recognition: Recognition, selection: Selection, col
     page.text((left, top - 2), f"motion {recognition.motion:.2f} frame heights/s", page.legible(12), QUIET)
 
 
-def _draw_strip(page: Page, recognition: Recognition, selection: Selection) -> None:
+def _draw_strip(page: Page, recognition: Recognition, selection: FrameSelection) -> None:
     boxes = _cells(len(selection.frames))
     side = boxes[0][2] - boxes[0][0]
     size = page.legible(11)
-    spacing = max(1, int(np.ceil(2.9 * size / (side + _GAP))))  # cells between two times that do not touch
+    spacing = max(1, int(np.ceil(2.9 * size / (side + _GAP))))  # cells from one time to the next, so that none overlap
     for place, (left, top, right, bottom) in enumerate(boxes):
         page.picture(selection.frames[place], (left, top, right, bottom))
         field = cv2.resize(selection.flow[place], (_FLOW_SIDE, _FLOW_SIDE), interpolation=cv2.INTER_AREA)
@@ -217,7 +219,7 @@ def _draw_nothing_yet(page: Page, recognition: Recognition | None) -> None:
 
 
 def _cells(count: int) -> list[Box]:
-    """Boxes of the frames of the strip; those of their flow lie right below."""
+    """Boxes of the frames in the strip. The flow of a frame is drawn directly below its box."""
     left, _, right, _ = _CURVE
     side = min((_STRIP_BOTTOM - _STRIP_TOP - 2) / 2, (right - left - (count - 1) * _GAP) / count)
     pitch = (right - left - side) / max(1, count - 1)

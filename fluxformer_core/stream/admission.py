@@ -1,4 +1,4 @@
-"""Which camera frames enter the window: decided on stamps alone, so any camera feeds the model the same motion."""
+"""Which camera frames enter the window. Stamps alone decide, so cameras of any rate feed the model the same motion."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class AdmissionResult(Enum):
 
 
 def next_turn(due: int, stamp: int, period: int) -> int:
-    """The turn after the one that was taken at `stamp`, in ns.
+    """The next due time after the one that was served at `stamp`, in ns.
 
-    Turns that were missed are left out, not made up for, and the rhythm keeps its phase: a stream that lost frames is
-    soon read at the same stamps again as the whole stream is.
+    Missed due times are skipped, and the rhythm keeps its phase. A stream that lost frames is soon read at the same
+    stamps again as a stream that lost none.
 
     Args:
-        due: ns: the turn that was taken, on time, late or a little early.
-        stamp: ns: when it was.
-        period: ns, between turns.
+        due: ns, the due time that was served: on time, late or a little early.
+        stamp: ns, when it was served.
+        period: ns, between due times.
     """
     return due + max((stamp - due) // period + 1, 1) * period
 
@@ -37,7 +37,7 @@ class Admission:
 
     Args:
         spec: gives the rate.
-        max_gap: seconds; a longer gap, or a longer step back, starts anew.
+        max_gap: seconds; after a longer gap, or a longer step back, the window starts anew.
     """
 
     def __init__(self, spec: ClipSpec, max_gap: float) -> None:
@@ -50,7 +50,7 @@ class Admission:
         self.reset()
 
     def set_max_gap(self, seconds: float) -> None:
-        """Change the longest gap that does not start anew."""
+        """Change the longest gap that does not empty the window."""
         self._max_gap = round(seconds * SECOND)
 
     def reset(self) -> None:
@@ -59,7 +59,7 @@ class Admission:
         self._admitted = self._due = 0
 
     def judge(self, stamp: int) -> AdmissionResult:
-        """Decide on a frame; results that admit it (ADMIT, GAP, TIME_JUMP) also remember it.
+        """Decide on a frame. ADMIT, GAP and TIME_JUMP admit the frame; later frames are compared with it.
 
         Args:
             stamp: ns.

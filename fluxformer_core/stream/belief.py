@@ -1,4 +1,4 @@
-"""What is believed of the motion under way: calibrated probabilities, averaged over the time that has passed."""
+"""The running mean of calibrated probabilities over one motion segment."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from fluxformer_core.types import OTHER, SECOND
 
 FLATTENED = 0.5
-"""Power of the probabilities from which the unknown score is taken: what comes second and third counts more there.
+"""Power of the probabilities from which the unknown score is taken.
 
-On streams of people that the model had not seen it tells unknown actions better (docs/decisions.md)."""
+A power below one gives the second and third label more weight, which tells unknown actions apart better on streams of
+people that the model had not seen (docs/measurements/decisions.md)."""
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -22,10 +23,10 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 class Belief:
-    """Running mean of probabilities over one segment of motion.
+    """Running mean of probabilities over one motion segment.
 
-    No name is believed at its beginning: it has to be sure, or to last. What speaks against all of them decides nothing
-    and needs no such care: its mean is of what was seen, however little.
+    The running mean of a label starts at zero, so a label must score very high at once or keep scoring. The unknown
+    score decides nothing, so its mean counts only the windows that were seen, from the first one on.
 
     Args:
         labels: in the order of the probabilities.
@@ -35,15 +36,15 @@ class Belief:
     def __init__(self, labels: tuple[str, ...], start: int) -> None:
         self.labels = labels
         self.mean: NDArray[np.float32] = np.zeros(len(labels), np.float32)
-        self.unknown = 1.0  # how much speaks against every known action, 0..1: to rank by, not a probability
-        self._seen = 0.0  # weight of all that was seen, against what would be remembered of an endless segment
+        self.unknown = 1.0  # 0 (surely a known action) .. 1 (surely none): a rank, not a probability
+        self._seen = 0.0  # weight of all windows so far; 1 after an endless segment
         self._known = np.array([label != OTHER for label in labels])
         self._newest = start
 
     def update(self, stamp: int, probabilities: NDArray[np.float32], memory: float) -> None:
         """Take in the probabilities (labels,) of the window that ends at a stamp.
 
-        The past fades by time and not by recognitions: more of them tell the same more often, not more.
+        The past fades with time, not with the number of recognitions: more recognitions a second add no evidence.
 
         Args:
             stamp: ns.
@@ -56,16 +57,16 @@ class Belief:
         flat = probabilities**FLATTENED
         known = float(flat[self._known].max(initial=0.0) / flat.sum())
         seen = float(past * self._seen + (1 - past))
-        if seen:  # nothing counts yet at the very stamp of the beginning
+        if seen:  # the weight is zero at the very stamp at which the segment begins
             self.unknown = float(past * self._seen * self.unknown + (1 - past) * (1.0 - known)) / seen
         self._seen = seen
         self._newest = stamp
 
     def of(self, label: str) -> float:
-        """How much a label is believed, 0..1."""
+        """The smoothed score of a label, 0..1."""
         return float(self.mean[self.labels.index(label)])
 
     @property
     def best(self) -> str:
-        """The label that is believed most, `other` included."""
+        """The label with the highest smoothed score, `other` included."""
         return self.labels[int(self.mean.argmax())]

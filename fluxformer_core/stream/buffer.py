@@ -1,4 +1,4 @@
-"""The rolling window: frames, flow and what is derived from them once per frame, in preallocated memory."""
+"""The rolling window: frames, flow and what is derived from both once for each frame, in preallocated memory."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from fluxformer_core.types import SECOND, ClipSpec
 
 THUMBNAIL = 16  # px: side of the grey image in a descriptor
 FLOW_THUMBNAIL = 8  # px: side of the flow field in a descriptor
-FASTEST_SHARE = 0.02  # of the pixels: a frame's motion is the mean speed of these, so that one arm counts
-ENERGY_SPAN = 0.1  # s: noise displaces edges as far in a long time as in a short one, so that its speed falls with this
+FASTEST_SHARE = 0.02  # of the pixels: a frame's motion is the mean speed of the fastest pixels, so that one arm counts
+ENERGY_SPAN = 0.1  # s: noise moves edges as far in a long time as in a short one, so a longer span lowers its speed
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Window:
     frames: NDArray[np.uint8]  # (n, S, S, 3) RGB
     flow: NDArray[np.float32]  # (n, S, S, 2) frame heights per second; zero for the first frame after a reset
     motion: NDArray[np.float32]  # (n,) frame heights per second, of the fastest pixels
-    energy: NDArray[np.float32]  # (n,) likewise, over ENERGY_SPAN and without flow: told from noise more surely
+    energy: NDArray[np.float32]  # (n,) the same over ENERGY_SPAN and without flow, which separates motion from noise
     change: NDArray[np.float32]  # (n,) mean absolute brightness difference after motion compensation, 0..1
     descriptors: NDArray[np.float32]  # (n, d) small grey image and flow field, for clustering
 
@@ -40,13 +40,13 @@ class Window:
 class RollingBuffer:
     """The newest `spec.window` frames, each with its flow against the frame before it.
 
-    Memory is allocated once, twice the window long: frames are written one after the other, and when the end is reached
-    the newest window moves to the front. So a window is always one contiguous view and reading copies nothing.
+    Memory is allocated once, for two windows. Frames are written one after the other; when the end is reached, the
+    newest window moves to the front. A window is therefore always one contiguous view, and reading copies nothing.
 
     Args:
         spec: sizes.
-        flow: estimator; called exactly once per pushed frame, but for the first after a reset. None: flow is zero, and
-            motion is measured without it.
+        flow: estimator; called exactly once for each pushed frame but the first after a reset. None: flow is zero, and
+            motion is measured from brightness.
     """
 
     def __init__(self, spec: ClipSpec, flow: FlowEstimator | None) -> None:
@@ -121,8 +121,8 @@ class RollingBuffer:
             u, v = displacement[..., 0], displacement[..., 1]
             aligned = cv2.remap(aligned, self._column + u, self._row + v, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
             np.multiply(displacement, per_second, out=self._flow[i])
-            # Not cv2.magnitude, whose last digit depends on where the arrays lie in memory: the same stream would then
-            # not give the same numbers twice.
+            # The last digit of cv2.magnitude depends on where the arrays lie in memory: the same stream would not give
+            # the same numbers twice.
             right, down = self._flow[i, ..., 0], self._flow[i, ..., 1]
             speed = np.sqrt(right * right + down * down).ravel()
         self._change[i] = cv2.norm(aligned, before, cv2.NORM_L1) / (255.0 * aligned.size)
@@ -130,7 +130,7 @@ class RollingBuffer:
         self._energy[i] = self._measure_energy(i)
 
     def _measure_energy(self, i: int) -> float:
-        """Speed since the newest frame that is ENERGY_SPAN old, or since the one before if the camera is slow."""
+        """Speed since the newest frame that is ENERGY_SPAN old or, from a slow camera, since the frame before."""
         half_frame = self.spec.period // 2
         first = i - 1
         while first > self._start and self._stamps[i] - self._stamps[first] < ENERGY_SPAN * SECOND - half_frame:
@@ -141,7 +141,7 @@ class RollingBuffer:
     def _describe(self, i: int) -> None:
         split = THUMBNAIL**2
         small = cv2.resize(self._grey[i], (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel() / 255.0
-        self._descriptors[i, :split] = small - small.mean()  # a change of the light is no new frame
+        self._descriptors[i, :split] = small - small.mean()  # a change of the light must not look like motion
         flow = cv2.resize(self._flow[i], (FLOW_THUMBNAIL, FLOW_THUMBNAIL), interpolation=cv2.INTER_AREA)
         self._descriptors[i, split:] = flow.ravel() / self.spec.flow_scale
 
@@ -164,5 +164,5 @@ class RollingBuffer:
 def _fastest(speed: NDArray[np.float32]) -> float:
     """Mean of the fastest pixels."""
     count = max(1, int(FASTEST_SHARE * speed.size))
-    # Summed in double precision, for the fastest come in any order.
+    # The fastest pixels come in any order; a sum in double precision does not depend on the order.
     return float(np.partition(speed, speed.size - count)[-count:].mean(dtype=np.float64))

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fluxformer_core.stream.selection import Choice
 from fluxformer_core.types import ClipSpec
+
+
+@dataclass(frozen=True)
+class FrameSelection:
+    """The frames and flow of one clip, and what they were selected from."""
+
+    stamps: NDArray[np.int64]  # (T,) ns
+    frames: NDArray[np.uint8]  # (T, S, S, 3) RGB
+    flow: NDArray[np.float32]  # (T, S, S, 2) frame heights per second
+    window_stamps: NDArray[np.int64]  # (n,) ns
+    motion: NDArray[np.float32]  # (n,) frame heights per second, of the whole window
+    choice: Choice  # indices count in the window
+    segment_start: int  # ns: first moving frame of the motion segment
+    thresholds: tuple[float, float]  # frame heights per second: motion begins, and is over
 
 
 def normalise_rgb(frames: Tensor, spec: ClipSpec) -> Tensor:
@@ -19,7 +36,7 @@ def normalise_rgb(frames: Tensor, spec: ClipSpec) -> Tensor:
 def encode_flow(flow: Tensor, spec: ClipSpec) -> Tensor:
     """Flow (T, S, S, 2) in frame heights per second -> (3, T, S, S): u, v and magnitude, scaled and clamped to [-1, 1].
 
-    A velocity and not a displacement: it does not depend on the camera's rate (SPEC 1.2 [R]).
+    A velocity and not a displacement: it does not depend on the camera's rate.
     """
     uv = flow.permute(3, 0, 1, 2) / spec.flow_scale
     return torch.cat([uv, _magnitude(uv).unsqueeze(0)]).clamp_(-1.0, 1.0)

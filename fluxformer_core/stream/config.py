@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
-from fluxformer_core.backends.base import BackendName, Precision
+from fluxformer_core.backends.base import BackendName, InferencePrecision
 from fluxformer_core.declared import check
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.types import SelectionName
@@ -68,22 +68,6 @@ class DecisionConfig:
 
 
 @dataclass(frozen=True)
-class PeopleConfig:
-    """Settings of following several people.
-
-    Raises:
-        ConfigError: if a field is outside its range.
-    """
-
-    most: Annotated[int, Field(ge=1, le=64)] = 4  # people followed at once; the tallest are taken, who are nearest
-    expiry: Annotated[float, Field(ge=0.05, le=3600)] = 1.0  # s: a person who is not detected for longer is forgotten
-    margin: Annotated[float, Field(ge=0, le=2)] = 0.2  # added around a person, as a share of the box's longer side
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-@dataclass(frozen=True)
 class RecognizerConfig:
     """Settings of a recogniser.
 
@@ -96,7 +80,7 @@ class RecognizerConfig:
     max_gap: Annotated[float, Field(ge=0.05, le=60)] = 0.5  # s: a longer gap between two frames empties the window
     selection: SelectionName | Literal[""] = ""  # how a clip's frames are selected; empty: as the model was trained
     backend: BackendName = "torch"  # what runs the model; read when the recogniser is made
-    precision: Precision = "fp32"  # of the model's arithmetic; read when the recogniser is made
+    precision: InferencePrecision = "fp32"  # of the model's arithmetic; read when the recogniser is made
     decision: DecisionConfig = field(default_factory=DecisionConfig)
 
     def __post_init__(self) -> None:

@@ -1,183 +1,126 @@
-"""A bundle's model, and its flow network, as engines: the one place where streams meet backends."""
+"""One model at work, shared by all streams: bundle, flow estimator, backend and taught actions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from copy import deepcopy
-from dataclasses import replace
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
 
-from fluxformer_core.actor import rehearse
-from fluxformer_core.backends.base import Engine, Order, Precision
-from fluxformer_core.backends.opening import Progress, open_engine
+from fluxformer_core.backends.base import InferencePrecision
 from fluxformer_core.bundle import Bundle
-from fluxformer_core.flow.classical import DisFlow, FlowEstimator
-from fluxformer_core.flow.registry import create_flow
-from fluxformer_core.models.layers import Prediction
-from fluxformer_core.stream.buffer import RollingBuffer, Window
-from fluxformer_core.stream.clip import build_clip
-from fluxformer_core.stream.prepare import prepare
-from fluxformer_core.stream.selection import SELECTORS
-from fluxformer_core.types import ClipSpec, Pixels
-
-TRIALS = ("wave", "squat", "walk")
-"""Actions that the actor performs where no recordings are given to compare engines on."""
-
-Trials = Callable[[ClipSpec, bool], list[tuple[Tensor, ...]]]
-"""Makes trial clips of a shape, with flow or without."""
+from fluxformer_core.enrolled import EnrolledAction
+from fluxformer_core.errors import BackendError
+from fluxformer_core.stream.belief import softmax
+from fluxformer_core.stream.clip import ClipBuffers, FrameSelection, build_clip
+from fluxformer_core.stream.load import open_flow, open_model
+from fluxformer_core.stream.taught import KnownActions, TaughtActions
 
 
-class EngineModel(nn.Module):
-    """An engine that is called like the model that it was built from.
+@dataclass(frozen=True)
+class ModelOutput:
+    """What the model computed from one clip."""
 
-    Args:
-        engine: of a model.
-        takes_flow: whether it was built with a second input.
-    """
-
-    def __init__(self, engine: Engine, *, takes_flow: bool) -> None:
-        super().__init__()
-        self.engine, self.takes_flow = engine, takes_flow
-
-    def forward(self, rgb: Tensor, flow: Tensor | None = None) -> Prediction:
-        """Float32 tensors on the CPU, (B, 3, T, S, S) each, to such tensors."""
-        logits, embedding = self.engine(rgb, flow) if self.takes_flow and flow is not None else self.engine(rgb)
-        return Prediction(logits, embedding)
+    logits: NDArray[np.float32]  # (labels of the bundle,), not calibrated
+    embedding: NDArray[np.float32]  # (D,)
 
 
-def open_model(
-    bundle: Bundle,
-    backend: str,
-    precision: Precision = "fp32",
-    *,
-    flow: bool = True,
-    batch: int = 1,
-    trials: Trials | None = None,
-    cache: Path | None = None,
-    tolerance: float | None = None,
-    rebuild: bool = False,
-    progress: Progress | None = None,
-) -> EngineModel:
-    """The model of a bundle, ready to run.
+class ClipModel:
+    """A bundle's model, ready to run. It knows clips, not streams.
 
     Args:
-        bundle: the model.
-        backend: one of `list_backends()`.
-        precision: of the arithmetic.
-        flow: whether the model is given optical flow; it must be given what it was opened for.
-        batch: clips at once, at most; more are worked through in parts.
-        trials: makes the clips on which an engine is compared with the model; None: the actor performs.
-        cache: folder of engines; None: the user's.
-        tolerance: of that comparison; None: that of the precision.
-        rebuild: build even if the cache has the engine.
-        progress: told what is being done; None: the log is told.
+        bundle: the model's weights, labels and clip.
+        backend: what runs the model: one of `list_backends()`, or `auto`.
+        precision: of the model's arithmetic.
+        flow: estimator of optical flow, as `create_flow` names it; empty: the one that the model was trained with.
+
+    Attributes:
+        bundle: as given.
+        spec: the clip that the model takes.
+        flow: the flow estimator; None: the model gets no flow.
+        network: computes a `Prediction` from rgb and flow tensors, (B, 3, T, S, S) each, float32 on the CPU.
 
     Raises:
-        ConfigError: if there is no such backend or precision, or the batch is out of range.
-        BackendError: if the backend does not work here, or computes something else.
-    """
-    spec = bundle.spec
-    # A model that ignores flow must not be built with an input that nothing reads.
-    takes_flow = flow and bundle.metadata.config.takes_flow
-    order = Order(
-        bundle.name,
-        bundle.digest,
-        bundle.build_model,
-        ((1, 3, spec.frames, spec.size, spec.size),) * (2 if takes_flow else 1),
-        lambda: (trials or trial_clips)(spec, takes_flow),
-        precision,
-        batch,
-    )
-    engine = open_engine(order, backend, cache=cache, tolerance=tolerance, rebuild=rebuild, progress=progress)
-    return EngineModel(engine, takes_flow=takes_flow)
-
-
-def open_flow(
-    name: str,
-    backend: str,
-    precision: Precision = "fp32",
-    *,
-    cache: Path | None = None,
-    progress: Progress | None = None,
-) -> FlowEstimator | None:
-    """An estimator of optical flow; one that is a neural net runs on a backend, an engine for each size of images.
-
-    Args:
-        name: as `create_flow` takes it.
-        backend: one of `list_backends()`.
-        precision: of the net's arithmetic.
-        cache: folder of engines; None: the user's.
-        progress: told what is being done; None: the log is told.
-
-    Raises:
-        ConfigError: if there is no such estimator or backend.
-        BundleError: if its weights cannot be used.
-        BackendError: if the backend cannot be used, at the first image of a size.
+        ConfigError: if there is no such estimator, or the name of a flow network lacks its file.
+        BundleError: if the file of the flow network cannot be used.
+        BackendError: if the backend cannot be used on this machine.
     """
 
-    def run(net: nn.Module, digest: str, shape: tuple[int, ...]) -> Callable[..., tuple[Tensor, ...]]:
-        size = (shape[2], shape[3])
-        order = Order("gmflow", digest, lambda: deepcopy(net), (shape, shape), lambda: [_two_images(size)], precision)
-        return open_engine(order, backend, cache=cache, progress=progress)
+    def __init__(
+        self, bundle: Bundle, *, backend: str = "torch", precision: InferencePrecision = "fp32", flow: str = ""
+    ) -> None:
+        self.bundle, self.spec = bundle, bundle.spec
+        self.flow = open_flow(flow or bundle.spec.flow, backend, precision)
+        self.network = open_model(bundle, backend, precision, flow=self.flow is not None)
+        self._buffers = ClipBuffers(self.spec.frames, self.spec.size)
+        self._taught: TaughtActions | None = None
+        self.enroll(bundle.enrolled)
 
-    return create_flow(name, run=run)
+    @property
+    def enrolled(self) -> tuple[EnrolledAction, ...]:
+        """The taught actions that are recognised besides the bundle's own."""
+        return self._taught.actions if self._taught is not None else ()
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels that can be recognised: the bundle's own, then those of taught actions."""
+        return (*self.bundle.labels, *(action.label for action in self.enrolled))
 
-def build_flow(
-    name: str, spec: ClipSpec, backend: str, precision: Precision, *, cache: Path | None, progress: Progress
-) -> None:
-    """Build the engine that `open_flow` would build when the first images arrive.
+    @property
+    def backend(self) -> str:
+        """What runs the model, and in which precision; `auto` has chosen by now."""
+        return f"{self.network.engine.backend} {self.network.engine.precision}"
 
-    Raises:
-        FluxformerError: as `open_flow`, and as its estimator at the first images.
-    """
-    estimator = open_flow(name, backend, precision, cache=cache, progress=progress)
-    if estimator is not None:
-        blank = np.zeros((spec.size, spec.size, 3) if estimator.colour else (spec.size, spec.size), np.uint8)
-        estimator(blank, blank)
+    @property
+    def device(self) -> str:
+        """Where the model runs, in words."""
+        return self.network.engine.device
 
+    def describe(self) -> str:
+        """One line for people: the model, its labels, and what runs it."""
+        return f"{self.bundle.name} with {len(self.labels)} actions, run by {self.backend} on {self.device}"
 
-@lru_cache(maxsize=4)
-def trial_clips(spec: ClipSpec, flow: bool) -> list[tuple[Tensor, ...]]:
-    """Clips of the actor as a stream would give them to the model, each rgb and, with flow, flow, (1, 3, T, S, S).
+    def enroll(self, actions: Sequence[EnrolledAction]) -> None:
+        """Recognise these taught actions from now on, and no others.
 
-    Args:
-        spec: of the model.
-        flow: whether the model is given optical flow.
-    """
-    return [performed(label, spec, flow=flow) for label in TRIALS]
+        Raises:
+            ConfigError: if the bundle has no statistics of its own actions.
+        """
+        self._taught = TaughtActions(actions, KnownActions(self.bundle)) if actions else None
 
+    def warm_up(self, forwards: int = 2) -> None:
+        """Run the model on zeros, so that the first clip takes no longer than the others."""
+        size = (self.spec.frames, self.spec.size, self.spec.size)
+        for _ in range(forwards):
+            self._infer([(np.zeros((*size, 3), np.uint8), np.zeros((*size, 2), np.float32))])
 
-def performed(label: str, spec: ClipSpec, *, flow: bool) -> tuple[Tensor, ...]:
-    """What the actor does, in colour, as a stream would give it to the model.
+    def infer(self, clips: Sequence[FrameSelection]) -> list[ModelOutput]:
+        """What the model computes from each clip, all in one batch.
 
-    Returns:
-        rgb and, with flow, flow, (1, 3, T, S, S).
+        Raises:
+            BackendError: if the backend computes values that are not finite.
+        """
+        return self._infer([(clip.frames, clip.flow) for clip in clips])
 
-    Raises:
-        ConfigError: if the actor cannot do it.
-    """
-    film = rehearse(label, seed=0, rate=spec.rate, size=(spec.size, spec.size), mode="colour")
-    buffer = RollingBuffer(replace(spec, window=max(len(film), spec.frames)), DisFlow() if flow else None)
-    for i, (_, image) in enumerate(film):
-        buffer.push(prepare(image, Pixels.RGB, spec), i * spec.period)
-    return clip_of(buffer.window(), spec, flow=flow)
+    def probabilities(self, output: ModelOutput) -> NDArray[np.float32]:
+        """Calibrated probabilities of all labels, (labels,)."""
+        logits = output.logits / np.float32(self.bundle.metadata.temperature)
+        return softmax(logits if self._taught is None else self._taught.extend(logits, output.embedding))
 
-
-def clip_of(window: Window, spec: ClipSpec, *, flow: bool) -> tuple[Tensor, ...]:
-    """The tensors that a model takes of a whole window: rgb and, with flow, flow, (1, 3, T, S, S)."""
-    chosen = SELECTORS[spec.selection](window, spec.frames).indices
-    rgb, field = build_clip(window.frames[chosen], window.flow[chosen] if flow else None, spec)
-    return (rgb,) if field is None else (rgb, field)
-
-
-def _two_images(size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    film = rehearse("wave", seed=0, size=size, mode="colour")
-    first, second = (film.frame(len(film) // 2 + i) for i in range(2))
-    one, two = (torch.from_numpy(np.ascontiguousarray(x)).permute(2, 0, 1)[None].float() for x in (first, second))
-    return one, two
+    @torch.inference_mode()
+    def _infer(self, clips: Sequence[tuple[NDArray[np.uint8], NDArray[np.float32]]]) -> list[ModelOutput]:
+        known = self.flow is not None
+        buffers = self._buffers if len(clips) == 1 else None
+        built = [build_clip(frames, flow if known else None, self.spec, buffers) for frames, flow in clips]
+        if len(built) == 1:
+            rgb, motion = built[0]
+        else:
+            rgb = torch.cat([colour for colour, _ in built])
+            motion = torch.cat([field for _, field in built if field is not None]) if known else None
+        prediction = self.network(rgb, motion)
+        logits, embeddings = prediction.logits.numpy(), prediction.embedding.numpy()
+        if not np.isfinite(logits).all():
+            raise BackendError(f"{self.backend} on {self.device} computes values that are not finite")
+        return [ModelOutput(*pair) for pair in zip(logits, embeddings, strict=True)]

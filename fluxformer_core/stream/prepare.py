@@ -20,13 +20,13 @@ _TO_RGB = {
 _CHANNELS = {Pixels.RGB: 3, Pixels.BGR: 3, Pixels.RGBA: 4, Pixels.BGRA: 4, Pixels.GREY: 1, Pixels.DEPTH: 1}
 
 NEAR_GREY, FAR_GREY = 255.0, 64.0
-"""How bright the ends of the depth range are shown; 0 is left for "no reading"."""
-
+"""Grey levels of the nearest and the farthest depth; 0 stands for "no reading"."""
 
 BRIGHT = 200
-"""Level of an image's brightest hundredth from which it is bright enough."""
+"""Level of an image's brightest hundredth from which the image is bright enough."""
+
 MOST_GAIN = 10.0
-"""More would show nothing but noise."""
+"""Largest gain of brightness: a larger one would show nothing but noise."""
 
 
 def prepare(image: NDArray[np.generic], pixels: Pixels, spec: ClipSpec) -> NDArray[np.uint8]:
@@ -46,8 +46,8 @@ def prepare(image: NDArray[np.generic], pixels: Pixels, spec: ClipSpec) -> NDArr
     seen: NDArray[Any] = image
     depth = pixels is Pixels.DEPTH
     if depth:
-        # Averaging readings would invent depths between a person and the wall, so they are thinned, shown as
-        # brightness and averaged only then, as the recordings that models train on were.
+        # Averaging readings would invent depths between a person and the wall. Readings are therefore thinned out and
+        # shown as brightness before anything is averaged, as in the recordings that models are trained on.
         down, across = (max(1, length // (4 * spec.size)) for length in seen.shape[:2])
         seen, pixels = depth_to_grey(seen[::down, ::across], spec.depth_range), Pixels.GREY
     shrinks = min(seen.shape[:2]) > spec.size
@@ -57,9 +57,9 @@ def prepare(image: NDArray[np.generic], pixels: Pixels, spec: ClipSpec) -> NDArr
 
 
 def brightened(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A dark RGB image as a camera with a longer exposure would show it; one that is bright enough as it is.
+    """A dark RGB image as a longer exposure would show it; a bright image stays as it is.
 
-    The brightest hundredth decides. The darker it is, the more of the gain goes to the shadows, where people are.
+    The brightest hundredth of the pixels decides. In a darker image, more of the gain goes to the shadows.
     """
     brightest = image.max(axis=2).ravel()
     level = int(np.partition(brightest, -(len(brightest) // 100) - 1)[-(len(brightest) // 100) - 1])
@@ -71,17 +71,17 @@ def brightened(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def to_rgb(image: NDArray[Any], pixels: Pixels) -> NDArray[np.uint8]:
-    """Any uint8 image but depth as RGB (H, W, 3); one that is RGB already is not copied."""
+    """Any uint8 image but depth as RGB (H, W, 3); an RGB image is not copied."""
     code = _TO_RGB.get(pixels)
     return np.asarray(image if code is None else cv2.cvtColor(image, code), dtype=np.uint8)
 
 
 def depth_to_grey(depth: NDArray[np.generic], depth_range: tuple[float, float]) -> NDArray[np.uint8]:
-    """Show depth as brightness: near is bright, beyond the range and "no reading" are black.
+    """Show depth as brightness: near is bright; readings beyond the range and missing readings are black.
 
     Args:
         depth: uint16 millimetres or float32 metres, 0, NaN and inf without a reading.
-        depth_range: nearest and farthest depth shown, metres; what is nearer is as bright as the nearest.
+        depth_range: nearest and farthest depth shown, metres; nearer readings are as bright as the nearest depth.
     """
     metres = depth.astype(np.float32) * (0.001 if depth.dtype.type is np.uint16 else 1.0)
     near, far = depth_range

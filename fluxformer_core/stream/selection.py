@@ -1,22 +1,21 @@
-"""Flow-guided choice of the frames that tell most: the paper's meaningful action-event extractor (SPEC 1.1 [R]).
+"""Frame selection by flow, after the "meaningful action-event extractor" of Fluxformer (RA-L 2023).
 
-One scene is cut out, told from others by its flow and its brightness. Its frames lie along the path that the picture
-takes through the space of descriptors; this path is divided into T runs, and the frame in the middle of each is kept.
-Where nothing changes one frame stands for many, so the clip's frames gather where the motion is. Pure functions on
-arrays, deterministic, always exactly T sorted indices.
+Flow and brightness tell where scenes are cut; the newest scene is kept. The frames of the scene lie along a path
+through the space of descriptors. The path is divided into T runs, and the frame in the middle of each run is kept. One
+frame stands for many where nothing changes, so the selected frames gather where the motion is. All functions here are
+pure and deterministic, and select exactly T indices in ascending order.
 
-Runs of least squared deviation would be the textbook's clusters in time, but the best split jumps when a frame comes a
-little earlier or a pixel is noisy. A run's deviation grows with the square of its speed and the cube of its length, so
-where runs are short the best ones cover equal sums of speed^(2/3): these sums hardly depend on single frames, and
-cameras of any rate lead to the same moments.
+The textbook's clusters in time are runs of least squared deviation. Their best split jumps when a frame comes a little
+earlier or a pixel is noisy. The deviation of a run grows with the square of its speed and the cube of its length, so
+short runs of least deviation cover equal sums of speed^(2/3). These sums hardly depend on single frames, and cameras of
+any rate lead to the same moments.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,51 +23,34 @@ from numpy.typing import NDArray
 from fluxformer_core.stream.buffer import THUMBNAIL
 from fluxformer_core.types import SelectionName
 
-Scene = Literal["newest", "strongest"]
-
 CUT_SIGMAS = 6.0
-"""A scene cut stands this many robust standard deviations out, in flow and in brightness change alike."""
+"""Robust standard deviations by which flow and brightness change must both stand out at a scene cut."""
 
 CUT_CHANGE = 0.08
-"""Least photometric change of a cut, of full brightness: motion that starts suddenly in a still scene stays below."""
-
-LONG_SCENE = 64
-"""Frames of a scene that is preferred to shorter ones, however much happens in these."""
+"""Least brightness change at a cut, as a share of full brightness: motion that starts suddenly changes less."""
 
 APPEARANCE = THUMBNAIL**2
-"""Leading columns of a descriptor that show the picture; what follows is flow, whose changes are mostly noise."""
+"""Leading columns of a descriptor, which show the image. The other columns hold flow: its changes are mostly noise."""
 
 QUIET, NOISE_MARGIN = 20, 1.1
-"""The percentile of the steps along the path that passes for noise, and how far noise reaches beyond it."""
+"""Percentile of the steps along the path that counts as noise, and a factor on it."""
 
 REST = 0.1
-"""A frame without change counts as much as this share of the mean step: the rest before an action is part of it."""
+"""Length of a step without change, as a share of the mean step: the rest before an action is part of the action."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What was selected from a sequence, and why."""
+    """Which frames of a sequence were selected, and why."""
 
     indices: NDArray[np.intp]  # (T,) ascending; repeats where there are fewer frames
-    groups: NDArray[np.intp]  # (n,) which cluster each frame belongs to, by the order of time; -1: in none
+    groups: NDArray[np.intp]  # (n,) run that each frame belongs to, in the order of time; -1: no run
     cuts: NDArray[np.intp]  # first frames after scene cuts
 
     def after(self, first: int) -> Choice:
-        """The same choice, counted in a sequence that has `first` frames more in front."""
+        """The same choice, with indices in a sequence that has `first` more frames in front."""
         groups = np.concatenate([np.full(first, -1), self.groups])
         return Choice(first + self.indices, groups, first + self.cuts)
-
-
-def select(
-    motion: NDArray[np.float32],
-    change: NDArray[np.float32],
-    descriptors: NDArray[np.float32],
-    count: int,
-    *,
-    scene: Scene = "newest",
-) -> NDArray[np.intp]:
-    """Indices of the `count` frames that represent one scene; see `choose`, which also says why."""
-    return choose(motion, change, descriptors, count, scene=scene).indices
 
 
 def choose(
@@ -76,17 +58,14 @@ def choose(
     change: NDArray[np.float32],
     descriptors: NDArray[np.float32],
     count: int,
-    *,
-    scene: Scene = "newest",
 ) -> Choice:
-    """Choose the `count` frames that represent one scene.
+    """Choose the `count` frames that represent the newest scene.
 
     Args:
         motion: (n,) speed of each frame against the one before it; the first is not used.
         change: (n,) mean absolute brightness difference to the frame before it, motion compensated, 0..1.
         descriptors: (n, d) of each frame, of which the first columns are its appearance.
         count: T, frames wanted.
-        scene: the one that ends now, for streams, or the one in which most happens, for whole recordings.
 
     Raises:
         ValueError: if there is no frame at all, or the lengths differ.
@@ -95,9 +74,9 @@ def choose(
     if n == 0 or count < 1 or not len(motion) == len(change) == n:
         raise ValueError(f"cannot select {count} of {n} frames (motion {len(motion)}, change {len(change)})")
     cuts = scene_cuts(motion, change)
-    start, stop = newest_scene(motion, cuts) if scene == "newest" else strongest_scene(motion, cuts)
-    inside = cluster(descriptors[start:stop, :APPEARANCE], count).after(start)
-    return Choice(inside.indices, np.concatenate([inside.groups, np.full(n - stop, -1)]), cuts)
+    start = int(cuts[-1]) if len(cuts) else 0
+    inside = cluster(descriptors[start:, :APPEARANCE], count).after(start)
+    return Choice(inside.indices, inside.groups, cuts)
 
 
 def uniform(n: int, count: int) -> NDArray[np.intp]:
@@ -118,23 +97,6 @@ def _outliers(values: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(values > median + CUT_SIGMAS * spread)
 
 
-def newest_scene(motion: NDArray[np.float32], cuts: NDArray[np.intp]) -> tuple[int, int]:
-    """First frame, and first frame after it, of the scene that goes on."""
-    return (int(cuts[-1]) if len(cuts) else 0), len(motion)
-
-
-def strongest_scene(motion: NDArray[np.float32], cuts: NDArray[np.intp]) -> tuple[int, int]:
-    """First frame, and first frame after it, of the long scene with the most motion; of the longest if none is long."""
-    borders = [0, *cuts.tolist(), len(motion)]
-    scenes = list(pairwise(borders))
-    lengths = [stop - start for start, stop in scenes]
-    if max(lengths) < LONG_SCENE:
-        return scenes[int(np.argmax(lengths))]
-    # The field of a scene's first frame leads there from the scene before: it is the cut's, not the scene's motion.
-    sums = [float(motion[a + 1 : b].sum()) if b - a >= LONG_SCENE else -1.0 for a, b in scenes]
-    return scenes[int(np.argmax(sums))]
-
-
 def cluster(appearance: NDArray[np.float32], count: int) -> Choice:
     """Divide the path through (n, d) descriptors into `count` runs; choose the frame nearest the middle of each."""
     n = len(appearance)
@@ -144,7 +106,7 @@ def cluster(appearance: NDArray[np.float32], count: int) -> Choice:
     middles = (np.arange(count) + 0.5) / count * path[-1]
     order = np.arange(count)
     chosen = np.rint(np.interp(middles, path, np.arange(n))).astype(np.intp)
-    # A jump may hold several middles; each frame is taken once, and the neighbours make room.
+    # A jump may hold the middles of several runs: each frame is taken once, and neighbours take the others.
     chosen = np.minimum(np.maximum.accumulate(chosen - order), n - count) + order
     return _nearest(chosen, path)
 
@@ -155,9 +117,9 @@ def _nearest(chosen: NDArray[np.intp], path: NDArray[np.float64]) -> Choice:
 
 
 def path_length(appearance: NDArray[np.float32]) -> NDArray[np.float64]:
-    """How far (n, d) descriptors have come at each frame, (n,), ever increasing: the sum of (step - noise)^(2/3)."""
+    """Length of the path through (n, d) descriptors up to each frame, (n,): the growing sum of (step - noise)^(2/3)."""
     x = appearance.astype(np.float64)
-    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(np.float32).tiny)  # flickering light is no step
+    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(np.float32).tiny)  # flickering is no step
     steps = np.linalg.norm(np.diff(x, axis=0), axis=1)
     steps = np.maximum(steps - NOISE_MARGIN * np.percentile(steps, QUIET), 0.0)
     mean = steps.mean()
@@ -167,7 +129,7 @@ def path_length(appearance: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 class FrameSequence(Protocol):
-    """Frames and what was measured of them, oldest first: a stream's `Window`, or a decoded clip."""
+    """Frames and what was measured of each, oldest first: a stream's `Window`, or a decoded clip."""
 
     @property
     def frames(self) -> NDArray[np.uint8]: ...  # (n, S, S, 3) RGB
@@ -186,25 +148,20 @@ class FrameSequence(Protocol):
 
 
 Selector = Callable[[FrameSequence, int], Choice]
-"""Chooses exactly so many frames of any footage that has one frame at least."""
+"""Selects exactly the given number of frames of a sequence that has at least one frame."""
 
 
-def flow_guided(footage: FrameSequence, count: int) -> Choice:
-    """The newest scene, most frames where most happens: see selection.py."""
-    return choose(footage.motion, footage.change, footage.descriptors, count)
+def flow_guided(sequence: FrameSequence, count: int) -> Choice:
+    """Frames of the newest scene, most of them where most happens."""
+    return choose(sequence.motion, sequence.change, sequence.descriptors, count)
 
 
-def flow_guided_strongest(footage: FrameSequence, count: int) -> Choice:
-    """The same for whole recordings: the scene in which most happens."""
-    return choose(footage.motion, footage.change, footage.descriptors, count, scene="strongest")
-
-
-def evenly(footage: FrameSequence, count: int) -> Choice:
-    """The same distance in time between all frames, whatever happens."""
-    n = len(footage.frames)
+def evenly(sequence: FrameSequence, count: int) -> Choice:
+    """Frames at equal distances in time."""
+    n = len(sequence.frames)
     chosen = uniform(n, count)
     return Choice(chosen, np.searchsorted((chosen[1:] + chosen[:-1]) / 2, np.arange(n)), np.empty(0, np.intp))
 
 
 SELECTORS: dict[SelectionName, Selector] = {"flow_guided": flow_guided, "uniform": evenly}
-"""By the name that settings use; all of them may look at a stream's window."""
+"""Selectors for streams, by the name that settings use."""

@@ -22,17 +22,17 @@ from fluxformer_core.errors import ConfigError
 from fluxformer_core.types import OTHER
 
 CONCENTRATION = 10.0
-"""Of the clouds of directions: the larger, the narrower."""
+"""Concentration of the clouds of directions: a larger value makes them narrower."""
 
 SHRINKAGE = 0.4
-"""How far the known actions' spread is taken for the same in all directions: it is measured on few clips."""
+"""Share of the covariance that is replaced by its mean over all directions: the covariance comes from few clips."""
 
 STEEPNESS = 2.0
 """Logits for a unit of evidence beyond the threshold."""
 
 
 class KnownActions:
-    """Where a model's own actions lie.
+    """Where the actions that a model was trained on lie in its embedding.
 
     Args:
         bundle: has statistics of them.
@@ -47,7 +47,7 @@ class KnownActions:
                 "this model does not say where its own actions lie, so none can be taught; "
                 "`fluxformer enroll MODEL --known DATA --out NEW` adds that from labelled recordings"
             )
-        # "Anything else" lies in no direction of its own.
+        # `other` lies in no direction of its own.
         own = [i for i, label in enumerate(bundle.labels) if label != OTHER]
         means = bundle.statistics.means[own]
         self.labels = tuple(bundle.labels[i] for i in own)
@@ -56,21 +56,21 @@ class KnownActions:
         self.directions = self.place(means)  # (known, D)
 
     def place(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Directions (..., D), of length 1, in which embeddings (..., D) lie."""
+        """Unit vectors (..., D) towards embeddings (..., D), seen from the centre of the known actions."""
         return unit(np.asarray((embeddings - self._middle) @ self._scaling, np.float32))
 
     def evidence(self, directions: NDArray[np.float32], prototypes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """How much directions (..., D) speak for actions (n, D) and against all known ones, (..., n)."""
+        """Evidence (..., n) of directions (..., D) for actions (n, D), against all known actions."""
         known = np.logaddexp.reduce(CONCENTRATION * directions @ self.directions.T, axis=-1, keepdims=True)
         return np.asarray(CONCENTRATION * directions @ prototypes.T - known, np.float32)
 
 
 def _scaling(spread: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The matrix (D, D) that makes a spread alike in all directions, as far as it can be believed."""
+    """The whitening matrix (D, D) of a covariance, shrunk towards its mean."""
     width = len(spread)
     believed = (1 - SHRINKAGE) * spread.astype(np.float64) + SHRINKAGE * np.trace(spread) / width * np.eye(width)
     values, vectors = np.linalg.eigh(believed)
-    floor = SHRINKAGE * np.trace(spread) / width  # rounding in the file may have made the smallest negative
+    floor = SHRINKAGE * np.trace(spread) / width  # rounding in the file may have made the smallest eigenvalue negative
     return np.asarray((vectors / np.sqrt(np.maximum(values, floor))) @ vectors.T, np.float32)
 
 
@@ -104,6 +104,6 @@ class TaughtActions:
             (..., known labels + enrolled actions).
         """
         beyond = self._known.evidence(self._known.place(embeddings), self._prototypes) - self._thresholds
-        # Seen from all known logits together, so that on the border both sides are as likely.
+        # Relative to all known logits together, so that both sides are equally likely on the border.
         together = np.logaddexp.reduce(logits, axis=-1, keepdims=True)
         return np.concatenate([logits, together + STEEPNESS * beyond], axis=-1, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""How long things took lately; one thread measures while others read."""
+"""How long the stages took lately. One thread measures while others read."""
 
 from __future__ import annotations
 

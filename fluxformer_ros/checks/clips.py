@@ -1,27 +1,27 @@
-"""Plays recorded clips of known actions to one running recogniser and counts how many it names."""
+"""Plays recorded clips of known actions to one running recogniser and counts how many of them it names."""
 
 from __future__ import annotations
 
 import argparse
 import csv
 import json
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fluxformer_core.errors import FluxformerError, SourceError
+from fluxformer_core.errors import SourceError
 from fluxformer_core.stream.config import RecognizerConfig
-from fluxformer_core.types import SECOND, ActionEvent, EventKind
+from fluxformer_core.types import SECOND, ActionEvent
 from fluxformer_ros.tools.graph import Run, run_graph
 
+EXAMPLE = "clips.csv recordings/ --json result.json"
 _HOLD = 1.0  # s: the person stands still before and after
 
 
 @dataclass(frozen=True)
-class Clip:
+class ListedClip:
     """One line of the list."""
 
     path: str
@@ -29,8 +29,8 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What was said during one clip."""
+class CheckResult:
+    """What the recogniser said during one clip."""
 
     path: str
     label: str
@@ -44,7 +44,7 @@ class Verdict:
         return self.answer == self.label
 
 
-def read_list(path: Path) -> list[Clip]:
+def read_list(path: Path) -> list[ListedClip]:
     """Read a CSV file with the columns `path` and `label`; further columns are ignored.
 
     Raises:
@@ -52,7 +52,7 @@ def read_list(path: Path) -> list[Clip]:
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            clips = [Clip(row["path"], row["label"]) for row in csv.DictReader(file)]
+            clips = [ListedClip(row["path"], row["label"]) for row in csv.DictReader(file)]
     except (OSError, KeyError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} is not a CSV file with the columns path and label: {error}") from error
     if not clips:
@@ -60,7 +60,7 @@ def read_list(path: Path) -> list[Clip]:
     return clips
 
 
-def judge(clips: Sequence[Clip], run: Run) -> list[Verdict]:
+def judge(clips: Sequence[ListedClip], run: Run) -> list[CheckResult]:
     """Give every clip its main action: the label with the largest sum of score times duration within the clip.
 
     Args:
@@ -70,11 +70,10 @@ def judge(clips: Sequence[Clip], run: Run) -> list[Verdict]:
     spans: dict[int, tuple[int, int]] = {}
     for frame in run.frames:
         spans[frame.source] = (spans.get(frame.source, (frame.stamp, 0))[0], frame.stamp)
-    ended = [event for event in run.transcript.events if event.kind is EventKind.ENDED]
-    return [_verdict(clip, spans[number], ended) for number, clip in enumerate(clips)]
+    return [_result(clip, spans[number], run.transcript.ended) for number, clip in enumerate(clips)]
 
 
-def _verdict(clip: Clip, span: tuple[int, int], ended: Sequence[ActionEvent]) -> Verdict:
+def _result(clip: ListedClip, span: tuple[int, int], ended: Sequence[ActionEvent]) -> CheckResult:
     weights: dict[str, float] = defaultdict(float)
     scores: dict[str, float] = defaultdict(float)
     for event in ended:
@@ -84,14 +83,14 @@ def _verdict(clip: Clip, span: tuple[int, int], ended: Sequence[ActionEvent]) ->
             scores[event.label] = max(scores[event.label], event.score)
     ranked = sorted(weights, key=lambda label: -weights[label])
     answer = ranked[0] if ranked else ""
-    return Verdict(clip.path, clip.label, answer, scores.get(answer, 0.0), tuple(ranked[1:]))
+    return CheckResult(clip.path, clip.label, answer, scores.get(answer, 0.0), tuple(ranked[1:]))
 
 
-def play(clips: Sequence[Clip], data: Path, model: str | None = None) -> Run:
-    """Play all clips one after another to one recogniser, with a silence that clears its window in between.
+def play(clips: Sequence[ListedClip], data: Path, model: Path | None = None) -> Run:
+    """Play all clips to one recogniser, with a silence between two clips that clears the recogniser's window.
 
     Raises:
-        SourceError: if a clip is not there.
+        SourceError: if a clip is missing.
         GraphError: if a process fails.
     """
     missing = [clip.path for clip in clips if not (data / clip.path).is_file()]
@@ -100,47 +99,31 @@ def play(clips: Sequence[Clip], data: Path, model: str | None = None) -> Run:
     holds = ["--hold-before", str(_HOLD), "--hold-after", str(_HOLD), "--return-to-first"]
     pause = ["--pause", str(2 * RecognizerConfig().max_gap)]
     with TemporaryDirectory(prefix="fluxformer_") as folder:
-        # A file, because hundreds of paths may be more than a command line holds.
+        # A file, because a command line may be too short for hundreds of paths.
         sources = Path(folder) / "sources"
         sources.write_text("\n".join(str(data / clip.path) for clip in clips), encoding="utf-8")
         return run_graph([f"@{sources}", *holds, *pause], model=model, quiet=True)
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the check.
-
-    Returns:
-        The exit code: 2 if the clips cannot be played or a process failed.
-    """
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog="example: python -m fluxformer_ros.checks.clips clips.csv recordings/ --json result.json",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what this check can be told."""
     parser.add_argument("list", type=Path, help="CSV file with the columns path and label")
     parser.add_argument("data", type=Path, help="folder that the paths are relative to")
-    parser.add_argument("--model", metavar="FILE", help="another model than the one that is shipped")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every verdict there, too")
-    options = parser.parse_args(args)
-    try:
-        clips = read_list(options.list)
-        verdicts = judge(clips, play(clips, options.data, options.model))
-    except FluxformerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    for verdict in verdicts:
-        others = f"  also {', '.join(verdict.others)}" if verdict.others else ""
-        mark = "right" if verdict.right else "WRONG"
-        print(f"{mark}  {verdict.path:<32} {verdict.label:<18} {verdict.answer or '-':<18} {verdict.score:.2f}{others}")
-    right = sum(verdict.right for verdict in verdicts)
-    print(f"{right} of {len(verdicts)} clips named: {100 * right / len(verdicts):.1f} %")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result of every clip to this file")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Play the clips and print the result of each; always 0."""
+    clips = read_list(options.list)
+    results = judge(clips, play(clips, options.data, options.model))
+    for result in results:
+        others = f"  also {', '.join(result.others)}" if result.others else ""
+        mark = "right" if result.right else "WRONG"
+        print(f"{mark}  {result.path:<32} {result.label:<18} {result.answer or '-':<18} {result.score:.2f}{others}")
+    right = sum(result.right for result in results)
+    print(f"{right} of {len(results)} clips named: {100 * right / len(results):.1f} %")
     if options.json:
-        lines = [{**asdict(verdict), "right": verdict.right} for verdict in verdicts]
-        result = {"clips": len(verdicts), "right": right, "share": right / len(verdicts), "verdicts": lines}
-        options.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
+        lines = [{**asdict(result), "right": result.right} for result in results]
+        summary = {"clips": len(results), "right": right, "share": right / len(results), "results": lines}
+        options.json.write_text(json.dumps(summary, indent=1), encoding="utf-8")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

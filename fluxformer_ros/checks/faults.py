@@ -1,11 +1,10 @@
-"""Does to the recogniser what cameras, disks and nets do, and tells what came of it: the table in docs/faults.md."""
+"""Injects the faults of cameras, files and backends into a recogniser and shows how each is counted and survived."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import struct
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,33 +17,33 @@ from rclpy.logging import get_logger
 from sensor_msgs.msg import CompressedImage, Image
 
 from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.errors import FluxformerError
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND, Pixels, Update
 from fluxformer_ros.node.images import image_to_compressed, image_to_msg
 from fluxformer_ros.node.messages import time_to_msg
 from fluxformer_ros.node.worker import Worker
 
+EXAMPLE = "--json"
 _PERIOD = SECOND // 30
 _PATIENCE = 60.0  # s: for one image
 _SIZE = (48, 64)
 
 
 class Subject:
-    """A recogniser's worker that is given one message after the other."""
+    """A recogniser's worker that receives one message after the other."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.updates: list[Update] = []
         self.recognizer = Recognizer(bundle)
         logger = get_logger("fault_check")
-        logger.set_level(LoggingSeverity.FATAL)  # what is refused is what is asked for
+        logger.set_level(LoggingSeverity.FATAL)  # this check refuses images on purpose
         self.worker = Worker(self.recognizer, lambda update, _frame: self.updates.append(update), logger, 1)
         self.stamp = 1000 * SECOND
         self._count = 0
 
     @contextmanager
     def at_work(self) -> Iterator[Subject]:
-        """The worker's thread runs within."""
+        """Run the worker's thread within a `with`."""
         self.worker.start()
         try:
             yield self
@@ -52,10 +51,15 @@ class Subject:
             self.worker.stop()
 
     def give(self, message: Image | CompressedImage, *, after: int = _PERIOD, stamp: int | None = None) -> None:
-        """Leave a message in the mailbox, `after` ns by stamp behind the one before, and wait for its fate.
+        """Put a message into the mailbox and wait until it was recognised or refused, or failed.
+
+        Args:
+            message: gets its stamp here.
+            after: ns between the stamp of the message before and this one.
+            stamp: ns, in place of `after`.
 
         Raises:
-            TimeoutError: if it has none.
+            TimeoutError: if nothing happens to the message.
         """
         self.stamp = self.stamp + after if stamp is None else stamp
         message.header.stamp = time_to_msg(self.stamp)
@@ -67,7 +71,7 @@ class Subject:
             time.sleep(0.0005)
 
     def good(self, **changes: Any) -> Image:
-        """An image as it should be, but for the changes; no two are alike."""
+        """A valid image with these fields changed; no two images are alike."""
         self._count += 1
         pixels = np.random.default_rng(self._count).integers(0, 256, (*_SIZE, 3), np.uint8)
         message = image_to_msg(pixels, Pixels.RGB, 0, "eye")
@@ -77,11 +81,11 @@ class Subject:
 
     @property
     def done(self) -> int:
-        """Messages that have met their fate."""
+        """How many messages were recognised or refused, or failed."""
         return self.worker.pushed + self.worker.refused.total() + self.worker.failures
 
     def counts(self) -> dict[str, int]:
-        """Everything that is counted."""
+        """All counts, by name."""
         counters = self.recognizer.counters
         return {
             "recognised": counters.admitted,
@@ -95,8 +99,8 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Fault:
-    """Something that goes wrong, and the one count that must show it."""
+class InjectedFault:
+    """A fault, and the count that must grow with it."""
 
     name: str
     inject: Callable[[Subject], None]
@@ -104,13 +108,13 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FaultResult:
     """What a fault led to."""
 
     fault: str
     counts: dict[str, int]  # those that grew
-    said: str  # why an image was refused or failed, if one was
-    went_on: bool  # whether the images after it were recognised
+    said: str  # why an image was refused or failed; empty if none was
+    went_on: bool  # whether the images after the fault were recognised
     as_expected: bool
 
 
@@ -144,7 +148,7 @@ def _cut_jpeg(subject: Subject) -> None:
 
 
 def _bomb(subject: Subject) -> None:
-    """A PNG of a few bytes that says it is 60000 x 60000."""
+    """A PNG of a few bytes whose header claims 60000 x 60000 px."""
     header = (
         b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
     )
@@ -153,19 +157,19 @@ def _bomb(subject: Subject) -> None:
     subject.give(message)
 
 
-def _sick_model(answer: Callable[[Any], Any]) -> Callable[[Subject], None]:
-    """A model whose backend fails, or answers nonsense, while something moves; it is well again afterwards."""
+def _failing_model(answer: Callable[[Any], Any]) -> Callable[[Subject], None]:
+    """Replace the model by one whose answers pass through a function, until one forward pass has failed."""
 
     def inject(subject: Subject) -> None:
-        model: Any = subject.recognizer._model
+        model: Any = subject.recognizer.model.network
 
-        class Sick:
+        class Failing:
             engine = model.engine
 
             def __call__(self, *inputs: Any) -> Any:
                 return answer(model(*inputs))
 
-        subject.recognizer._model = Sick()  # type: ignore[assignment]
+        subject.recognizer.model.network = Failing()  # type: ignore[assignment]
         try:
             end = subject.worker.failures + 1
             for _ in range(200):
@@ -173,7 +177,7 @@ def _sick_model(answer: Callable[[Any], Any]) -> Callable[[Subject], None]:
                 if subject.worker.failures == end:
                     return
         finally:
-            subject.recognizer._model = model
+            subject.recognizer.model.network = model
 
     return inject
 
@@ -192,33 +196,33 @@ def _big(subject: Subject) -> None:
 
 
 FAULTS = (
-    Fault("data cut short", lambda s: s.give(s.good(data=b"\0" * 50)), "refused"),
-    Fault("row step too small", lambda s: s.give(s.good(step=3)), "refused"),
-    Fault("row step of 4 GB", lambda s: s.give(s.good(step=2**32 - 1)), "refused"),
-    Fault("no pixels", lambda s: s.give(s.good(width=0)), "refused"),
-    Fault("sides of 4 billion px", lambda s: s.give(s.good(height=2**32 - 1, width=2**32 - 1)), "refused"),
-    Fault("unknown encoding", lambda s: s.give(s.good(encoding="rgb7")), "refused"),
-    Fault("encoding of 100 000 characters", lambda s: s.give(s.good(encoding="x" * 100_000)), "refused"),
-    Fault("JPEG cut in half", _cut_jpeg, "refused"),
-    Fault("PNG of a few bytes that claims 60000 x 60000 px", _bomb, "refused"),
-    Fault("depth without any reading (NaN)", lambda s: _depth(s, float("nan")), "recognised"),
-    Fault("depth that is infinite", lambda s: _depth(s, float("inf")), "recognised"),
-    Fault("image of 1 x 1 px", lambda s: s.give(s.good(height=1, width=1, step=3, data=b"\0\0\0")), "recognised"),
-    Fault("image of 7680 x 4320 px", _big, "recognised"),
-    Fault("stamp zero", lambda s: s.give(s.good(), stamp=0), "refused"),
-    Fault("the same stamp again", _times(5, 0), "repeated"),
-    Fault("images out of order", _out_of_order, "late"),
-    Fault("time jumps back an hour", lambda s: s.give(s.good(), after=-3600 * SECOND), "reset by time_jump"),
-    Fault("time jumps on an hour", lambda s: s.give(s.good(), after=3600 * SECOND), "reset by gap"),
-    Fault("camera of 200 Hz", _times(60, SECOND // 200), "skipped"),
-    Fault("camera of 1 Hz", _times(3, SECOND), "reset by gap"),
-    Fault("size changes from image to image", _flicker, "reset by size_change"),
-    Fault("backend fails on a forward pass", _sick_model(_broken), "failed"),
-    Fault("backend answers with NaN", _sick_model(_nonsense), "failed"),
+    InjectedFault("data cut short", lambda s: s.give(s.good(data=b"\0" * 50)), "refused"),
+    InjectedFault("row step too small", lambda s: s.give(s.good(step=3)), "refused"),
+    InjectedFault("row step of 4 GB", lambda s: s.give(s.good(step=2**32 - 1)), "refused"),
+    InjectedFault("no pixels", lambda s: s.give(s.good(width=0)), "refused"),
+    InjectedFault("sides of 4 billion px", lambda s: s.give(s.good(height=2**32 - 1, width=2**32 - 1)), "refused"),
+    InjectedFault("unknown encoding", lambda s: s.give(s.good(encoding="rgb7")), "refused"),
+    InjectedFault("encoding of 100 000 characters", lambda s: s.give(s.good(encoding="x" * 100_000)), "refused"),
+    InjectedFault("JPEG cut in half", _cut_jpeg, "refused"),
+    InjectedFault("PNG of a few bytes that claims 60000 x 60000 px", _bomb, "refused"),
+    InjectedFault("depth without any reading (NaN)", lambda s: _depth(s, float("nan")), "recognised"),
+    InjectedFault("depth that is infinite", lambda s: _depth(s, float("inf")), "recognised"),
+    InjectedFault("image of 1 x 1 px", lambda s: s.give(s.good(height=1, width=1, step=3)), "recognised"),
+    InjectedFault("image of 7680 x 4320 px", _big, "recognised"),
+    InjectedFault("stamp zero", lambda s: s.give(s.good(), stamp=0), "refused"),
+    InjectedFault("the same stamp again", _times(5, 0), "repeated"),
+    InjectedFault("images out of order", _out_of_order, "late"),
+    InjectedFault("time jumps back an hour", lambda s: s.give(s.good(), after=-3600 * SECOND), "reset by time_jump"),
+    InjectedFault("time jumps on an hour", lambda s: s.give(s.good(), after=3600 * SECOND), "reset by gap"),
+    InjectedFault("camera of 200 Hz", _times(60, SECOND // 200), "skipped"),
+    InjectedFault("camera of 1 Hz", _times(3, SECOND), "reset by gap"),
+    InjectedFault("size changes from image to image", _flicker, "reset by size_change"),
+    InjectedFault("backend fails on a forward pass", _failing_model(_broken), "failed"),
+    InjectedFault("backend answers with NaN", _failing_model(_nonsense), "failed"),
 )
 
 
-def check(fault: Fault, subject: Subject) -> Outcome:
+def check(fault: InjectedFault, subject: Subject) -> FaultResult:
     """Inject a fault between good images.
 
     Raises:
@@ -229,45 +233,38 @@ def check(fault: Fault, subject: Subject) -> Outcome:
     subject.worker.last_refusal = ""
     fault.inject(subject)
     after = subject.counts()
-    subject.stamp = subject.stamp or stamp  # a stamp of zero is a fault's
+    subject.stamp = subject.stamp or stamp  # the fault may have set the stamp to zero
     for _ in range(4):
         subject.give(subject.good(), after=SECOND // 15)
     went_on = subject.counts()["recognised"] - after["recognised"] >= 3
     said = subject.worker.last_refusal or (subject.worker.last_failure[0] if after["failed"] > before["failed"] else "")
     grown = {name: after[name] - before[name] for name in after if after[name] > before[name]}
-    return Outcome(fault.name, grown, said, went_on, fault.counted in grown and went_on)
+    return FaultResult(fault.name, grown, said, went_on, fault.counted in grown and went_on)
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
-    """The outcomes for people, in Markdown."""
+def table(results: Sequence[FaultResult]) -> str:
+    """The results as a Markdown table."""
     lines = ["| what was done | what was counted | what was said | afterwards |", "| --- | --- | --- | --- |"]
-    for outcome in outcomes:
-        counts = ", ".join(f"{count} {name}" for name, count in outcome.counts.items())
-        said = outcome.said if len(outcome.said) <= 100 else f"{outcome.said[:97]}..."
-        afterwards = "goes on" if outcome.went_on else "STOPS"
-        lines.append(f"| {outcome.fault} | {counts or 'nothing'} | {said.replace('|', '/')} | {afterwards} |")
+    for result in results:
+        counts = ", ".join(f"{count} {name}" for name, count in result.counts.items())
+        said = result.said if len(result.said) <= 100 else f"{result.said[:97]}..."
+        afterwards = "goes on" if result.went_on else "STOPS"
+        lines.append(f"| {result.fault} | {counts or 'nothing'} | {said.replace('|', '/')} | {afterwards} |")
     return "\n".join(lines) + "\n"
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the check.
-
-    Returns:
-        The exit code: 1 if a fault was not counted as it should be or stopped the recogniser, 2 if it cannot be tried.
-    """
-    parser = argparse.ArgumentParser(description=__doc__, epilog="example: python -m fluxformer_ros.checks.faults")
-    parser.add_argument("--model", metavar="FILE", help="another model than the one that is shipped")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what this check can be told."""
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    options = parser.parse_args(args)
-    try:
-        with Subject(Bundle.load(options.model or default_bundle_path())).at_work() as subject:
-            outcomes = [check(fault, subject) for fault in FAULTS]
-    except (FluxformerError, TimeoutError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(json.dumps([asdict(outcome) for outcome in outcomes]) if options.json else table(outcomes), end="")
-    return int(not all(outcome.as_expected for outcome in outcomes))
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def run(options: argparse.Namespace) -> bool:
+    """Inject every fault; whether one was not counted as it should be, or stopped the recogniser.
+
+    Raises:
+        TimeoutError: if the recogniser got stuck.
+    """
+    with Subject(Bundle.load(options.model or default_bundle_path())).at_work() as subject:
+        results = [check(fault, subject) for fault in FAULTS]
+    print(json.dumps([asdict(result) for result in results]) if options.json else table(results), end="")
+    return not all(result.as_expected for result in results)

@@ -1,32 +1,26 @@
-"""Plays a bag to a running recogniser and checks that it says what the same recogniser says offline."""
+"""Plays a bag to a running recogniser and checks that the recogniser says what it says about the bag offline."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fluxformer_core.bundle import default_bundle_path
-from fluxformer_core.errors import FluxformerError, SourceError
+from fluxformer_core.errors import SourceError
 from fluxformer_core.evaluation.bags.agreement import Agreement, compare_runs, describe
 from fluxformer_core.evaluation.bags.finding import Job, find_bags, find_streams
 from fluxformer_core.evaluation.bags.outcome import Outcome
 from fluxformer_core.evaluation.bags.processes import watch_streams
 from fluxformer_core.evaluation.bags.recorded import read_results
 from fluxformer_core.evaluation.bags.watch import Watcher
-from fluxformer_ros.tools.graph import Graph, GraphError
+from fluxformer_ros.tools.graph import Graph
 from fluxformer_ros.tools.recorder_node import HEARS
 
-_POLL = 0.1  # s
 _START = 120.0  # s: for the recogniser to subscribe, on the slowest of machines
 _DRAIN = 2.0  # s: for the last images to be recognised
-_EXAMPLE = """examples:
-  python -m fluxformer_ros.checks.replay my_bag
-  python -m fluxformer_ros.checks.replay my_bag --topic /camera/color/image_raw --keep results
-then: fluxformer evaluate results --truth truth.csv"""
+EXAMPLE = "my_bag --topic /camera/color/image_raw --keep results"
 
 
 def record(job: Job, out: Path, *, model: Path | None = None, rate: float = 1.0) -> None:
@@ -42,9 +36,9 @@ def record(job: Job, out: Path, *, model: Path | None = None, rate: float = 1.0)
         GraphError: if a process fails.
     """
     clock = ["--ros-args", "-p", "use_sim_time:=true"]
-    # Every score, so that figures of frames are whole; no image is lost on the way, only replaced if it comes too late.
+    # Metrics of frames need all scores. A reliable subscription loses no image on the way.
     settings = ["-p", "top_k:=1000", "-p", "qos_overrides./image.subscription.reliability:=reliable"]
-    settings += ["-p", "camera_timeout:=60.0"]  # a busy machine is no camera that went away
+    settings += ["-p", "camera_timeout:=60.0"]  # a pause of a busy machine does not end the events
     named = ["-p", f"model:={model}"] if model else []
     played = [str(job.path), "--topic", job.topic, "--clock", "--reliable", "--rate", str(rate), "--wait", str(_START)]
     with Graph() as graph:
@@ -53,25 +47,13 @@ def record(job: Job, out: Path, *, model: Path | None = None, rate: float = 1.0)
         graph.start("recognizer", "fluxformer_ros.node.recognizer_node", *clock, *settings, *named)
         end = time.monotonic() + _START
         while f"{HEARS} /recognizer/recognition" not in graph.said("recorder") and time.monotonic() < end:
-            _watch(graph)
+            graph.wait("recognizer", "recorder")
         graph.start("player", "fluxformer_ros.tools.player_node", *played, quiet=True)
         while graph.running("player"):
-            _watch(graph)
+            graph.wait("recognizer", "recorder")
         time.sleep(_DRAIN)
         graph.stop("recognizer")
         graph.stop("recorder")
-
-
-def _watch(graph: Graph) -> None:
-    """Wait a moment.
-
-    Raises:
-        GraphError: if a process is gone by then.
-    """
-    for name in ("recognizer", "recorder"):
-        if not graph.running(name):
-            raise GraphError(f"{name} ended early:\n{graph.said(name)}")
-    time.sleep(_POLL)
 
 
 def check(job: Job, out: Path, *, model: Path | None = None, rate: float = 1.0) -> tuple[Agreement, Outcome]:
@@ -100,43 +82,31 @@ def check(job: Job, out: Path, *, model: Path | None = None, rate: float = 1.0) 
     return compare_runs(live, offline), live
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the check.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what this check can be told."""
+    add = parser.add_argument
+    add("bag", type=Path, metavar="BAG", help="a bag of images")
+    add("--topic", help="of the images; needed where the bag has several image topics")
+    add("--rate", type=float, default=1.0, help="speed of the playback (default: %(default)s)")
+    add("--keep", type=Path, metavar="BAG", help="keep the bag of results here, for `fluxformer evaluate`")
 
-    Returns:
-        The exit code: 1 if live and offline differ in too many windows, 2 if the bag cannot be played.
+
+def run(options: argparse.Namespace) -> bool:
+    """Play the bag; whether live and offline differ in too many windows.
+
+    Raises:
+        SourceError: if the bag cannot be used.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("bag", type=Path, metavar="BAG", help="a bag of images")
-    parser.add_argument("--topic", help="of the images; needed where it has several image topics")
-    parser.add_argument("--model", type=Path, metavar="FILE", help="another model than the one that is shipped")
-    parser.add_argument("--rate", type=float, default=1.0, help="speed of the playback (default: %(default)s)")
-    parser.add_argument("--keep", type=Path, metavar="BAG", help="keep the bag of results here")
-    options = parser.parse_args(args)
-    try:
-        jobs, faults = find_streams(
-            find_bags([options.bag]),
-            {name: frozenset([options.topic]) for name in find_bags([options.bag])} if options.topic else {},
-        )
-        if len(jobs) != 1 or jobs[0].results:
-            topics = ", ".join(job.topic for job in jobs)
-            reason = faults[0].text if faults else f"choose one of its images with --topic: {topics}"
-            raise SourceError(f"{options.bag}: {reason}")
-        with TemporaryDirectory(prefix="fluxformer_") as folder:
-            out = options.keep or Path(folder) / "results"
-            agreement, live = check(jobs[0], out, model=options.model, rate=options.rate)
-        print(describe(agreement, live.origin))
-        if dropped := sum(live.drops.values()):
-            print(f"{dropped} images came faster than they were recognised: quieten the machine, or lower --rate")
-    except FluxformerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0 if agreement.enough else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    bags = find_bags([options.bag])
+    jobs, faults = find_streams(bags, {name: frozenset([options.topic]) for name in bags} if options.topic else {})
+    if len(jobs) != 1 or jobs[0].results:
+        topics = ", ".join(job.topic for job in jobs)
+        reason = faults[0].text if faults else f"choose one of its images with --topic: {topics}"
+        raise SourceError(f"{options.bag}: {reason}")
+    with TemporaryDirectory(prefix="fluxformer_") as folder:
+        out = options.keep or Path(folder) / "results"
+        agreement, live = check(jobs[0], out, model=options.model, rate=options.rate)
+    print(describe(agreement, live.origin))
+    if dropped := sum(live.drops.values()):
+        print(f"{dropped} images came faster than they were recognised: quieten the machine, or lower --rate")
+    return not agreement.enough

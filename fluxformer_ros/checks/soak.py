@@ -6,46 +6,40 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fluxformer_core.errors import FluxformerError
-from fluxformer_ros.checks.rate import account
-from fluxformer_ros.tools.graph import Graph, GraphError, Run, read_log
-from fluxformer_ros.tools.transcript import read_transcript
+from fluxformer_ros.checks.rate import account, print_numbers
+from fluxformer_ros.node.process import resident_memory
+from fluxformer_ros.tools.graph import Graph, run_graph
 
-_MIB = 1024 * 1024
-_POLL = 1.0  # s
-_DRAIN = 2.0  # s: for the last images to be recognised and counted
-_START = 300.0  # s: for the recogniser to subscribe, on the slowest of machines
+EXAMPLE = "--minutes 30"
 MOST_GROWTH = 1.0  # per cent of memory after warm-up
+_PERIOD = 1.0  # s between two samples
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A look at a process."""
+class ProcessSample:
+    """What a process holds at one moment."""
 
     memory: float  # MiB, resident
     threads: int
     descriptors: int
 
 
-def look(pid: int) -> Sample:
+def look(pid: int) -> ProcessSample:
     """What a process holds now.
 
     Raises:
-        OSError: if it is gone, or the system has no /proc.
+        OSError: if the process has ended, or the system has no /proc.
     """
     folder = Path(f"/proc/{pid}")
-    pages = int((folder / "statm").read_text(encoding="ascii").split()[1])
-    memory = pages * os.sysconf("SC_PAGE_SIZE") / _MIB
-    return Sample(memory, len(os.listdir(folder / "task")), len(os.listdir(folder / "fd")))
+    return ProcessSample(resident_memory(pid), len(os.listdir(folder / "task")), len(os.listdir(folder / "fd")))
 
 
-def growth(samples: Sequence[Sample], warm_up: float) -> dict[str, float]:
+def growth(samples: Sequence[ProcessSample], warm_up: float) -> dict[str, float]:
     """What grew between the first and the last tenth of the samples after warm-up.
 
     Args:
@@ -71,35 +65,8 @@ def growth(samples: Sequence[Sample], warm_up: float) -> dict[str, float]:
     }
 
 
-def soak(seconds: float, model: str | None = None) -> tuple[list[Sample], Run]:
-    """Play the rendered actor to the recogniser over and over, and look at it once a second.
-
-    Raises:
-        GraphError: if a process fails.
-    """
-    samples = []
-    with Graph() as graph:
-        log, record = graph.folder / "played.jsonl", graph.folder / "heard.jsonl"
-        parameters = ["--ros-args", "-p", f"model:={model}"] if model else []
-        graph.start("recognizer", "fluxformer_ros.node.recognizer_node", *parameters)
-        graph.start("listener", "fluxformer_ros.tools.listener_node", "--record", str(record), quiet=True)
-        playing = ["actor", "--loop", "--duration", str(seconds), "--log", str(log), "--wait", str(_START)]
-        graph.start("player", "fluxformer_ros.tools.player_node", *playing, quiet=True)
-        while graph.running("player"):
-            if not graph.running("recognizer"):
-                raise GraphError(f"the recogniser ended early:\n{graph.said('recognizer')}")
-            if log.exists() and log.stat().st_size:  # images flow
-                samples.append(look(graph.pid("recognizer")))
-            time.sleep(_POLL)
-        time.sleep(_DRAIN)
-        graph.stop("recognizer")
-        time.sleep(_DRAIN)
-        graph.stop("listener")
-        return samples, Run(read_log(log), read_transcript(record))
-
-
-def faults(numbers: dict[str, float]) -> list[str]:
-    """What must not be."""
+def find_faults(numbers: dict[str, float]) -> list[str]:
+    """What is wrong with a run; empty if nothing is."""
     found = []
     if numbers["memory growth [%]"] > MOST_GROWTH:
         found.append(f"memory grew by more than {MOST_GROWTH:g} %")
@@ -109,40 +76,38 @@ def faults(numbers: dict[str, float]) -> list[str]:
     return found
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the soak.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what this check can be told."""
+    add = parser.add_argument
+    add("--minutes", type=float, default=30.0, help="how long (default: %(default)s; at least 0.2)")
+    add("--warm-up", type=float, default=0.1, metavar="SHARE", help="share of the time that does not count (0.1)")
+    add("--json", action="store_true", help="print one JSON object instead of a table")
 
-    Returns:
-        The exit code: 1 if something grows or an image is unaccounted for, 2 if the graph failed.
+
+def run(options: argparse.Namespace) -> bool:
+    """Play the rendered actor over and over; whether something grows or an image is unaccounted for.
+
+    Raises:
+        ValueError: if the time is too short.
     """
-    example = "example: python -m fluxformer_ros.checks.soak --minutes 30"
-    parser = argparse.ArgumentParser(description=__doc__, epilog=example)
-    parser.add_argument("--minutes", type=float, default=30.0, help="how long (default: %(default)s; at least 0.2)")
-    parser.add_argument(
-        "--warm-up", type=float, default=0.1, metavar="SHARE", help="share of it that does not count (default: 0.1)"
-    )
-    parser.add_argument("--model", metavar="FILE", help="another model than the one that is shipped")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    options = parser.parse_args(args)
     if options.minutes < 0.2 or not 0 <= options.warm_up <= 0.5:
-        parser.error("--minutes must be at least 0.2, and --warm-up within 0 .. 0.5")
-    try:
-        samples, run = soak(60 * options.minutes, options.model)
-        numbers = account(run) | growth(samples, options.warm_up)
-    except (FluxformerError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    wrong = faults(numbers)
+        raise ValueError("--minutes must be at least 0.2, and --warm-up within 0 .. 0.5")
+    samples: list[ProcessSample] = []
+    due = 0.0
+
+    def watch(graph: Graph) -> None:
+        nonlocal due
+        if graph.playing and time.monotonic() >= due:
+            due = time.monotonic() + _PERIOD
+            samples.append(look(graph.pid("recognizer")))
+
+    player = ["actor", "--loop", "--duration", str(60 * options.minutes)]
+    numbers = account(run_graph(player, model=options.model, quiet=True, watch=watch))
+    numbers |= growth(samples, options.warm_up)
+    faults = find_faults(numbers)
     if options.json:
-        print(json.dumps({**numbers, "faults": wrong}))
+        print(json.dumps({**numbers, "faults": faults}))
     else:
-        for name, number in numbers.items():
-            print(f"{name:<28}{number:>10.{0 if isinstance(number, int) else 1}f}")
-        print("; ".join(wrong) or "nothing grows, and every image is accounted for")
-    return int(bool(wrong))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        print_numbers(numbers)
+        print("; ".join(faults) or "nothing grows, and every image is accounted for")
+    return bool(faults)

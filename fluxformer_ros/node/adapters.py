@@ -1,4 +1,4 @@
-"""The same answers in other packages' words, for nodes that know those: active when the packages are installed."""
+"""Recognitions and events as messages of other packages, where these packages are installed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from std_msgs.msg import Header
 from fluxformer_core.types import EventKind, Recognition, State, Update
 from fluxformer_ros.node.messages import time_to_msg
 
-_MOST_BODIES = 16  # gesture topics at once
+_MOST_BODIES = 16  # gesture topics that exist at once
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 GESTURES = {"wave": "WAVING", "arm_cross": "ARMS_CROSSED"}
-"""Our labels that have a name among the gestures of REP-155."""
+"""Labels that have a name among the gestures of REP-155."""
 
 
 def installed(package: str) -> ModuleType | None:
-    """The messages of a package, if it is installed."""
+    """The message module of a package; None if the package is not installed."""
     try:
         return importlib.import_module(f"{package}.msg")
     except ImportError:
@@ -33,10 +33,10 @@ def installed(package: str) -> ModuleType | None:
 class Adapters:
     """Publishes recognitions as vision_msgs and events as hri_msgs.
 
-    `~/classification` (vision_msgs/Classification) has the scores of each recognition, classes being numbers as the
-    package wants them; `~/label_info` (vision_msgs/LabelInfo, transient local) says what the numbers mean. The start of
-    an action that REP-155 has a name for goes to `/humans/bodies/<person_id>/gesture` (hri_msgs/Gesture), if people are
-    told apart and their ids can stand in a topic's name.
+    `~/classification` (vision_msgs/Classification) carries the scores of each recognition. Its classes are numbers;
+    `~/label_info` (vision_msgs/LabelInfo, transient local) maps the numbers to labels. An action that starts, or gets
+    another label, and has a name in REP-155 goes to `/humans/bodies/<person_id>/gesture` (hri_msgs/Gesture), if people
+    are told apart and the person's id is valid in a topic's name.
 
     Args:
         node: owns the topics.
@@ -54,17 +54,23 @@ class Adapters:
 
     @property
     def publishers(self) -> list[LifecyclePublisher[Any]]:
-        """To be destroyed with the node's others."""
+        """The publishers, for the node to destroy."""
         return [] if self._vision is None else [self._scores, self._labels]
 
     def close(self) -> None:
-        """Take back the gesture topics."""
+        """Destroy the gesture topics."""
         for publisher in self._bodies.values():
             self._node.destroy_publisher(publisher)
         self._bodies.clear()
 
     def announce(self, labels: Sequence[str], threshold: float, stamp: int) -> None:
-        """Say what classes there are from now on; stamp in ns."""
+        """Publish the classes that are known from now on.
+
+        Args:
+            labels: of the classes, in the order of their numbers.
+            threshold: score from which an action is reported.
+            stamp: ns.
+        """
         self._ids = {label: str(number) for number, label in enumerate(labels)}
         if self._vision is None:
             return
@@ -75,18 +81,19 @@ class Adapters:
         self._labels.publish(message)
 
     def publish(self, update: Update, frame_id: str) -> None:
-        """Say what one image led to."""
-        if self._vision is not None and update.recognition is not None:
-            self._classify(update.recognition, frame_id)
+        """Publish what one image led to."""
+        if self._vision is not None:
+            for recognition in update.recognitions:
+                self._classify(recognition, frame_id)
         if self._hri is not None:
             for event in update.events:
-                if event.kind is not EventKind.ENDED and event.person_id and event.label in GESTURES:
+                if event.kind in (EventKind.STARTED, EventKind.UPDATED) and event.person_id and event.label in GESTURES:
                     self._gesture(event.person_id, event.label, event.stamp, frame_id)
 
     def _classify(self, recognition: Recognition, frame_id: str) -> None:
         assert self._vision is not None
         message = self._vision.Classification(header=Header(stamp=time_to_msg(recognition.stamp), frame_id=frame_id))
-        if recognition.state is State.ACTION:  # otherwise nothing that is known is done, which no scores say
+        if recognition.state is State.ACTION:  # an empty list says that no known action is going on
             message.results = [
                 self._vision.ObjectHypothesis(class_id=self._ids[entry.label], score=entry.score)
                 for entry in recognition.scores

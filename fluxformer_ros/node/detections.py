@@ -1,4 +1,4 @@
-"""Who is where, by a detector with a tracker: vision_msgs/Detection2DArray on `detections`, if that is installed."""
+"""People as a detector with a tracker reports them: vision_msgs/Detection2DArray on `detections`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from fluxformer_ros.node.messages import time_from_msg
 
 
 def detection_type() -> Any:
-    """The message's class.
+    """The class of the message.
 
     Raises:
-        ConfigError: if the package is not installed.
+        ConfigError: if vision_msgs is not installed.
     """
     try:
         return importlib.import_module("vision_msgs.msg").Detection2DArray
@@ -25,18 +25,18 @@ def detection_type() -> Any:
 
 
 class Detections:
-    """Keeps the newest detections until an image of about their time comes.
+    """Keeps the newest detections until an image of about the same time comes.
 
-    A detector needs time, so that its boxes belong to an image of some tenths of a second ago; they are taken for where
-    people are now, and only once.
+    A detector needs time, so its boxes belong to an image of some tenths of a second ago. The boxes serve as present
+    positions of the people, for one image only.
 
     Args:
-        class_id: of people, as the detector has it; empty: everything that has an id is a person.
-        expiry: s; detections that are older or newer than an image by more are not used for it.
+        class_id: the detector's class of people; empty: every detection with an id is a person.
+        expiry: s; the largest difference between the stamps of detections and of the image that they are used for.
 
     Attributes:
         received: messages.
-        outdated: messages that were too far from the image they were to be used for.
+        outdated: messages whose stamp was too far from that of the image.
         unusable: detections without an id, or without a box of finite numbers and some size.
     """
 
@@ -48,12 +48,12 @@ class Detections:
         self._newest: Any = None
 
     def put(self, message: Any) -> None:
-        """Keep a message in place of the one before."""
+        """Keep this message in place of the message before."""
         self.received += 1
         self._newest = message
 
     def people_at(self, stamp: int) -> list[Person] | None:
-        """Who is where at an image's stamp (ns); None if nobody has looked since the last call."""
+        """The people at an image's stamp (ns); None if no detections have arrived since the last call."""
         message, self._newest = self._newest, None
         if message is None:
             return None
@@ -69,7 +69,7 @@ class Detections:
 
     def _person(self, detection: Any) -> Person | None:
         box = detection.bbox
-        centre = getattr(box.center, "position", box.center)  # before Humble, the centre had x and y itself
+        centre = getattr(box.center, "position", box.center)  # before Humble, the centre itself had x and y
         numbers = (centre.x, centre.y, box.size_x, box.size_y)
         if not detection.id or not all(math.isfinite(number) for number in numbers) or min(numbers[2:]) <= 0:
             return None

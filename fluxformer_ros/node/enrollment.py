@@ -22,9 +22,9 @@ from rclpy.node import Node
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.enrolled import MOST_EXAMPLES, EnrolledAction
-from fluxformer_core.enrollment.capture import Sight, SpellCatcher
+from fluxformer_core.enrollment.enrolled_file import load_enrolled, save_enrolled
 from fluxformer_core.enrollment.examples import Example, describe
-from fluxformer_core.enrollment.file import load_enrolled, save_enrolled
+from fluxformer_core.enrollment.live_examples import CaptureStatus, ExampleCapture
 from fluxformer_core.enrollment.teaching import refuse_name, teach
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.recognizer import Recognizer
@@ -55,7 +55,7 @@ class _Session:
     goal: ServerGoalHandle[Any, Any, Any]
     wanted: int
     deadline: float  # by time.monotonic
-    sights: queue.SimpleQueue[Sight] = field(default_factory=queue.SimpleQueue)
+    sights: queue.SimpleQueue[CaptureStatus] = field(default_factory=queue.SimpleQueue)
     examples: list[Example] = field(default_factory=list)
     failure: str = ""  # why there cannot be a lesson
 
@@ -131,7 +131,7 @@ class Enrollment:
         """Why this goal cannot even be begun; empty if it can."""
         if self._model is None or not self._active:
             return "the recogniser is not active; activate it first"
-        if self._model.worker.people is not None:
+        if self._model.recognizer.tracks is not None:
             return "people are told apart, and which of them teaches is not known; set people to false to teach"
         if self._session is not None:
             return f"{self._session.goal.request.label} is being taught; wait for its end, or cancel it"
@@ -143,20 +143,20 @@ class Enrollment:
             KnownActions(self._model.bundle)
         except ConfigError as error:
             return str(error)
-        return refuse_name(request.label, self._model.bundle.labels, self._model.recognizer.enrolled)
+        return refuse_name(request.label, self._model.bundle.labels, self._model.recognizer.model.enrolled)
 
     def _collect(self, session: _Session) -> None:
         """Look at examples until there are enough; the thread's whole life."""
         model = self._model
         assert model is not None
-        catcher = SpellCatcher()
-        model.worker.observer = lambda recognizer: session.sights.put(catcher.look(recognizer))
+        catcher = ExampleCapture()
+        model.worker.observe(lambda recognizer: session.sights.put(catcher.update(recognizer)))
         try:
             self._watch(session, model.recognizer)
         except Exception as error:
             session.failure = f"an example could not be looked at: {error}"
         finally:
-            model.worker.observer = None
+            model.worker.observe(None)
         session.goal.execute(self._conclude)
 
     def _watch(self, session: _Session, recognizer: Recognizer) -> None:
@@ -168,10 +168,10 @@ class Enrollment:
                 sight = session.sights.get(timeout=0.1)
             except queue.Empty:
                 continue
-            if sight.footage is not None:
-                session.examples.append(describe(recognizer, sight.footage))
+            if sight.example is not None:
+                session.examples.append(describe(recognizer, sight.example))
                 hint = _NEXT
-            news = sight.footage is not None or bool(sight.hint) or sight.moving != moving
+            news = sight.example is not None or bool(sight.hint) or sight.moving != moving
             hint, moving = sight.hint or hint, sight.moving
             if news or time.monotonic() - told >= _FEEDBACK_PERIOD:
                 told = time.monotonic()
@@ -203,13 +203,13 @@ class Enrollment:
         return result
 
     def _learn(self, model: _Model, session: _Session) -> Any:
-        request, enrolled = session.goal.request, model.recognizer.enrolled
+        request, enrolled = session.goal.request, model.recognizer.model.enrolled
         known = KnownActions(model.bundle)
         lesson = teach(request.label, session.examples, known, enrolled, even_if_similar=request.even_if_similar)
         result = Enroll.Result(
             message=lesson.refusal,
             examples=len(session.examples),
-            consistency=lesson.agreement,
+            consistency=lesson.consistency,
             similar=[ActionScore(label=label, score=likeness) for label, likeness in lesson.similar],
         )
         if lesson.action is None:
@@ -241,10 +241,10 @@ class Enrollment:
             response.message = f"{label} is part of the model file; `fluxformer enroll --forget` removes it there"
         elif label in model.bundle.labels:
             response.message = f"{label} was learnt in training and cannot be forgotten"
-        elif label not in {action.label for action in model.recognizer.enrolled}:
+        elif label not in {action.label for action in model.recognizer.model.enrolled}:
             response.message = f"{label} is not enrolled"
         else:
-            left = [action for action in model.recognizer.enrolled if action.label != label]
+            left = [action for action in model.recognizer.model.enrolled if action.label != label]
             response.success = True
             response.message = f"{label} is forgotten" + self._adopt(model, left)
         return response

@@ -1,48 +1,61 @@
-"""Gathers, once a second, the numbers that the diagnosis looks at."""
+"""Gathers, once a second, the numbers of the diagnosis, and plots the newest durations on ~/debug/..."""
 
 from __future__ import annotations
 
 import math
 import threading
 import time
-from dataclasses import dataclass
+from collections import defaultdict, deque
+from collections.abc import Mapping
+
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from std_msgs.msg import Float32
 
 from fluxformer_core.bundle import Bundle
-from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.timings import RecentValues, cpu_of_thread
 from fluxformer_ros.node.detections import Detections
-from fluxformer_ros.node.diagnostics import PERCENTILES, Health
+from fluxformer_ros.node.diagnostics import PERCENTILES, Health, ImageTopic
 from fluxformer_ros.node.overlay_topic import OverlayTopic
 from fluxformer_ros.node.process import resident_memory
-from fluxformer_ros.node.rolling import Rate
 from fluxformer_ros.node.worker import Worker
 
-_BREAK = 2.0  # s: after a longer one the flow of images counts as new
+_BREAK = 2.0  # s: after a longer break in the images, `flowing_for` starts anew
+_PLOT_DEPTH = 100  # messages: one second of a plot, in case the plotter is busy
 
 
-@dataclass(frozen=True)
-class Camera:
-    """What is known of the image topic."""
+class Rate:
+    """How fast a counter grows, over the last few readings."""
 
-    topic: str
-    publishers: int
-    timeout: float  # s: without an image for longer, the camera is gone
-    sim_time: bool = False  # the node's time comes from /clock
-    clock_runs: bool = True  # the node's clock has a time
+    def __init__(self, readings: int = 3) -> None:
+        self._readings: deque[tuple[float, float]] = deque(maxlen=readings)
+
+    def read(self, now: float, count: float) -> float:
+        """Take a reading.
+
+        Args:
+            now: s, of a clock that never jumps.
+            count: the value of the counter.
+
+        Returns:
+            Growth per second since the oldest reading kept; nan at the first reading.
+        """
+        self._readings.append((now, count))
+        then, before = self._readings[0]
+        return (count - before) / (now - then) if now > then else math.nan
 
 
 class HealthMonitor:
-    """Remembers what only the node sees, and turns everything into a `Health`.
+    """Keeps what only the node sees, and makes a `Health` of everything.
 
     Attributes:
-        complaint: why the last transition failed; empty if it did not.
+        error: why the last transition failed; empty if the transition succeeded.
         incompatible_qos: the policies of a publisher that do not fit the subscription.
-        lost: images that the middleware says it lost on the way.
+        lost: images that the middleware reports as lost on the way.
         latency: ms from the stamp of an image to the publication of its recognition.
     """
 
     def __init__(self) -> None:
-        self.complaint = ""
+        self.error = ""
         self.incompatible_qos: set[str] = set()
         self.lost = 0
         self.latency = RecentValues()
@@ -55,10 +68,14 @@ class HealthMonitor:
         self._activation = time.monotonic()
         self._received_at = self._flowing_since = -math.inf
         self._stamp_age = math.nan
-        self._rates = {name: Rate() for name in ("input", "lost", "pushed", "refused", "stuck", "recognition")}
+        self._rates: defaultdict[str, Rate] = defaultdict(Rate)
 
     def image_received(self, stamp_age: float) -> None:
-        """An image has just arrived; its stamp lies this many seconds before the node's time (nan: it has none)."""
+        """Note that an image has just arrived.
+
+        Args:
+            stamp_age: s, the node's time less the image's stamp; nan if the image has no stamp.
+        """
         now = time.monotonic()
         if now - self._received_at > _BREAK:
             self._flowing_since = now
@@ -67,93 +84,108 @@ class HealthMonitor:
 
     def idle(self, state: str) -> Health:
         """The health of a node that is not active."""
-        return Health(state=state, complaint=self.complaint, cpu=self._cpu_load(), memory=resident_memory())
+        return Health(state, self.error, shown=self._usage())
 
     def active(
-        self,
-        bundle: Bundle,
-        recognizer: Recognizer,
-        worker: Worker,
-        camera: Camera,
-        overlay: OverlayTopic,
-        detections: Detections | None,
+        self, bundle: Bundle, worker: Worker, image: ImageTopic, overlay: OverlayTopic, detections: Detections | None
     ) -> Health:
-        """The health of an active node; to be called about once a second, for the rates."""
+        """The health of an active node; call about once a second, because the rates need regular readings."""
         now = time.monotonic()
-        counters, mailbox = worker.counters, worker.mailbox
+        recognizer, mailbox = worker.recognizer, worker.mailbox
+        counters, tracks, model = recognizer.counters, recognizer.tracks, recognizer.model
         counts = {
-            "input": mailbox.received,
-            "lost": self.lost,
-            "pushed": worker.pushed,
-            "refused": worker.refused.total(),
-            "stuck": counters.duplicates + counters.late,
-            "recognition": counters.recognitions,
+            "images received": mailbox.received,
+            "images lost in transport": self.lost,
+            "images replaced": mailbox.replaced,
+            "images discarded": mailbox.discarded,
+            "images refused": worker.refused.total(),
+            "images pushed": worker.pushed,
+            "images admitted": counters.admitted,
+            "images skipped": counters.skipped,
+            "images with a repeated stamp": counters.duplicates,
+            "images late": counters.late,
+            "recognitions": counters.recognitions,
+            "forward passes": counters.forwards,
+            "failures": worker.failures,
+            "overlay pictures": overlay.drawn,
+            "overlay pictures skipped": overlay.skipped,
+            **{f"refused: {cause}": count for cause, count in dict(worker.refused).items()},
+            **{f"resets: {cause.value}": count for cause, count in counters.resets.items()},
         }
-        rates = {f"{name}_rate": self._rates[name].read(now, count) for name, count in counts.items()}
+        if tracks is not None and detections is not None:
+            counts |= {
+                "people ignored": tracks.ignored,
+                "detection messages": detections.received,
+                "detection messages outdated": detections.outdated,
+                "detections unusable": detections.unusable,
+            }
         measured = (worker.timings, recognizer.timings)
-        durations = {
-            stage: tuple(timings.percentile(stage, q) for q in PERCENTILES)
-            for timings in measured
-            for stage in timings.stages
-        }
-        durations["stamp to publish"] = tuple(self.latency.percentile(q) for q in PERCENTILES)
-        durations["overlay"] = tuple(overlay.durations.percentile(q) for q in PERCENTILES)
+        recent = {stage: values for timings in measured for stage, values in timings.recent.items()}
+        recent |= {"stamp to publish": self.latency, "overlay": overlay.durations}
         failure, failed_at = worker.last_failure
         return Health(
             state="active",
-            complaint=self.complaint,
-            topic=camera.topic,
-            publishers=camera.publishers,
-            camera_timeout=camera.timeout,
-            incompatible_qos=", ".join(sorted(self.incompatible_qos)),
+            error=self.error,
+            image=image,
+            trained_rate=bundle.spec.rate,
             active_for=now - self._activation,
             flowing_for=now - self._flowing_since,
-            trained_rate=bundle.spec.rate,
-            received=mailbox.received,
-            replaced=mailbox.replaced,
-            discarded=mailbox.discarded,
-            lost=self.lost,
-            pushed=worker.pushed,
-            admitted=counters.admitted,
-            skipped=counters.skipped,
-            recognitions=counters.recognitions,
-            forwards=counters.forwards,
-            duplicates=counters.duplicates,
-            late=counters.late,
-            failures=worker.failures,
-            last_failure=failure,
-            failure_age=now - failed_at,
             input_age=now - self._received_at,
             stamp_age=self._stamp_age,
-            sim_time=camera.sim_time,
-            clock_runs=camera.clock_runs,
-            refused=dict(worker.refused),
-            refused_in_a_row=worker.refused_in_a_row,
+            last_failure=failure,
+            failure_age=now - failed_at,
             last_refusal=worker.last_refusal,
-            resets={cause.value: count for cause, count in counters.resets.items()},
-            durations=durations,
-            cpu_seconds=_shares_of_cpu({stage: cpu for timings in measured for stage, cpu in timings.cpu.items()}),
-            people=None if worker.people is None else worker.people.people,
-            detections=-1 if detections is None else detections.received,
-            detections_outdated=0 if detections is None else detections.outdated,
-            detections_unusable=0 if detections is None else detections.unusable,
-            people_ignored=0 if worker.people is None else worker.people.ignored,
-            overlays=overlay.drawn,
-            overlays_skipped=overlay.skipped,
-            device=recognizer.device,
-            backend=recognizer.backend,
-            model=f"{bundle.name} {bundle.digest}",
-            cpu=self._cpu_load(),
-            memory=resident_memory(),
-            **rates,
+            refused_in_a_row=worker.refused_in_a_row,
+            people=None if tracks is None else tuple(tracks.squares),
+            rates={key: self._rates[key].read(now, count) for key, count in counts.items()},
+            counts=counts,
+            durations={stage: tuple(values.percentile(q) for q in PERCENTILES) for stage, values in recent.items()},
+            hardware=model.device,
+            shown={
+                "model": f"{bundle.name} {bundle.digest}",
+                "backend": model.backend,
+                "device": model.device,
+                **_cpu_seconds({stage: cpu for timings in measured for stage, cpu in timings.cpu.items()}),
+                **self._usage(),
+            },
         )
 
-    def _cpu_load(self) -> float:
-        return 100 * self._cpu.read(time.monotonic(), time.process_time())
+    def _usage(self) -> dict[str, float]:
+        cpu = 100 * self._cpu.read(time.monotonic(), time.process_time())
+        return {"cpu [%]": cpu, "memory [MiB]": resident_memory()}
 
 
-def _shares_of_cpu(stages: dict[str, float]) -> dict[str, float]:
-    """Processor time of this process since its start, in seconds, by what it was for: the parts add up to "all"."""
+def _cpu_seconds(stages: Mapping[str, float]) -> dict[str, float]:
+    """Processor time of this process since its start, in seconds, by purpose; the parts add up to "all"."""
     spent, receiving = time.process_time(), cpu_of_thread(threading.main_thread())
-    rest = spent - receiving - sum(stages.values())
-    return {"receive": receiving, **stages, "other": rest, "all": spent}
+    other = spent - receiving - sum(stages.values())
+    parts = {"receive": receiving, **stages, "other": other, "all": spent}
+    return {f"cpu: {part} [s]": seconds for part, seconds in parts.items()}
+
+
+class DebugTopics:
+    """Publishes the newest value of each measurement as `~/debug/<name>_ms`, while somebody subscribes.
+
+    Args:
+        node: owns the topics.
+        measurements: ms, by name; spaces become underscores.
+    """
+
+    def __init__(self, node: LifecycleNode, measurements: Mapping[str, RecentValues]) -> None:
+        self._topics: list[tuple[RecentValues, LifecyclePublisher[Float32]]] = [
+            (values, node.create_lifecycle_publisher(Float32, f"~/debug/{name.replace(' ', '_')}_ms", _PLOT_DEPTH))
+            for name, values in measurements.items()
+        ]
+        self._sent = [values.count for values, _ in self._topics]
+
+    @property
+    def publishers(self) -> list[LifecyclePublisher[Float32]]:
+        """The publishers, for the node to destroy."""
+        return [publisher for _, publisher in self._topics]
+
+    def publish(self) -> None:
+        """Send what has been measured since the last call; a stage that did not run is not repeated."""
+        for index, (values, publisher) in enumerate(self._topics):
+            if values.count > self._sent[index] and publisher.get_subscription_count():
+                publisher.publish(Float32(data=values.newest))
+            self._sent[index] = values.count

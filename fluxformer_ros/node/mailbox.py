@@ -1,4 +1,4 @@
-"""Where messages wait: the subscription leaves the newest there, the worker takes the oldest when it is free."""
+"""A bounded queue between two threads: a new item replaces the oldest one when the queue is full."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ T = TypeVar("T")
 
 
 class Mailbox(Generic[T]):
-    """Holds the latest few items in their order, so that a slow reader is late by no more than those.
+    """Holds the latest few items in their order, so that a slow reader is late by these few items at most.
 
-    Every item is accounted for: `received == taken + replaced + discarded`, plus those that wait.
+    Every item is accounted for: `received == taken + replaced + discarded + waiting`.
 
     Attributes:
         received: items put so far.
         taken: items handed to the reader.
-        replaced: items that a newer one pushed out before the reader came.
-        discarded: items that were put after, or still waited at, `close`.
+        replaced: items that a newer item pushed out.
+        discarded: items that waited at `close`, or were put while the mailbox was closed.
     """
 
     def __init__(self, size: int = 1) -> None:
@@ -36,7 +36,7 @@ class Mailbox(Generic[T]):
         self.discarded = 0
 
     def put(self, item: T) -> None:
-        """Leave an item; never blocks."""
+        """Add an item; never blocks."""
         with self._changed:
             self.received += 1
             if self._closed:
@@ -48,7 +48,7 @@ class Mailbox(Generic[T]):
             self._changed.notify()
 
     def take(self) -> T | None:
-        """Wait for an item and remove it; None once the mailbox is closed."""
+        """Wait for the oldest item and remove it; None once the mailbox is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._items)
             if not self._items:
@@ -62,7 +62,7 @@ class Mailbox(Generic[T]):
             self._closed = False
 
     def close(self) -> None:
-        """Drop what waits and release the reader."""
+        """Discard the waiting items and release the reader."""
         with self._changed:
             self._closed = True
             self.discarded += len(self._items)

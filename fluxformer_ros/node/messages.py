@@ -1,4 +1,4 @@
-"""What the core says as ROS messages, and back."""
+"""Recognitions and events of the library as ROS messages, and back."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def recognition_to_msg(recognition: Recognition, frame_id: str) -> msg.Recogniti
     """A recognition with the header of the newest image.
 
     Args:
-        recognition: what the core says.
-        frame_id: of the image that was recognised.
+        recognition: of the library.
+        frame_id: of the newest image.
     """
     return msg.Recognition(
         header=Header(stamp=time_to_msg(recognition.stamp), frame_id=frame_id),
@@ -42,7 +42,7 @@ def recognition_to_msg(recognition: Recognition, frame_id: str) -> msg.Recogniti
 
 
 def recognition_from_msg(message: msg.Recognition) -> Recognition:
-    """The recognition in a message; floats come back with the precision of float32."""
+    """The recognition in a message, with floats of the precision of float32."""
     return Recognition(
         stamp=time_from_msg(message.header.stamp),
         window_start=time_from_msg(message.window_start),
@@ -62,7 +62,7 @@ def event_to_msg(event: ActionEvent, frame_id: str) -> msg.ActionEvent:
     """An event with the header of the image at which it was decided.
 
     Args:
-        event: what the core says.
+        event: of the library.
         frame_id: of that image.
     """
     return msg.ActionEvent(
@@ -78,7 +78,7 @@ def event_to_msg(event: ActionEvent, frame_id: str) -> msg.ActionEvent:
 
 
 def event_from_msg(message: msg.ActionEvent) -> ActionEvent:
-    """The event in a message; the score comes back with the precision of float32."""
+    """The event in a message, with a score of the precision of float32."""
     return ActionEvent(
         stamp=time_from_msg(message.header.stamp),
         kind=EventKind(message.kind),

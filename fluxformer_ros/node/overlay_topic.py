@@ -8,18 +8,18 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
 from fluxformer_core.render.overlay import draw_overlay, visible
-from fluxformer_core.stream.people import PeopleRecognizer, PersonView
-from fluxformer_core.stream.recognizer import Recognizer, Selection
+from fluxformer_core.stream.clip import FrameSelection
+from fluxformer_core.stream.recognizer import Recognizer, ViewState
 from fluxformer_core.stream.timings import RecentValues
-from fluxformer_core.types import SECOND, ActionEvent, Pixels, Recognition, State, Update
+from fluxformer_core.types import SECOND, ActionEvent, Pixels, Recognition, State
 from fluxformer_ros.node.images import image_to_compressed, image_to_msg
 from fluxformer_ros.node.mailbox import Mailbox
+from fluxformer_ros.node.worker import CameraFrame
 
 _LOG_PERIOD = 5.0  # s
 _NEWEST = QoSProfile(depth=1)  # reliable, as RViz and rqt ask for; whoever is slow gets the newest picture only
@@ -29,14 +29,11 @@ _NEWEST = QoSProfile(depth=1)  # reliable, as RViz and rqt ask for; whoever is s
 class _Scene:
     """What one picture shows."""
 
-    image: np.ndarray
-    pixels: Pixels
-    stamp: int
-    frame_id: str
+    frame: CameraFrame
     recognition: Recognition | None
     event: ActionEvent | None
-    selection: Selection | None
-    people: Sequence[PersonView] | None
+    selection: FrameSelection | None
+    people: Sequence[ViewState] | None
 
 
 class OverlayTopic:
@@ -67,8 +64,6 @@ class OverlayTopic:
             CompressedImage, "~/overlay/compressed", _NEWEST
         )
         self._mailbox: Mailbox[_Scene] = Mailbox()
-        self._recognition: Recognition | None = None
-        self._event: ActionEvent | None = None
         self._due = 0
         self._thread: threading.Thread | None = None
 
@@ -84,7 +79,6 @@ class OverlayTopic:
 
     def start(self) -> None:
         """Draw from now on."""
-        self._recognition = self._event = None
         self._due = 0
         self._mailbox.open()
         self._thread = threading.Thread(target=self._run, name="overlay")
@@ -98,45 +92,27 @@ class OverlayTopic:
         self._thread.join()
         self._thread = None
 
-    def update(self, update: Update) -> None:
-        """Remember what was said last."""
-        if update.events:
-            self._event = update.events[-1]
-        if update.recognition is not None:
-            self._recognition = update.recognition
+    def show(self, frame: CameraFrame) -> None:
+        """Draw this frame if somebody looks and a picture is due; called by the worker after each push.
 
-    def show(
-        self,
-        image: np.ndarray,
-        pixels: Pixels,
-        stamp: int,
-        frame_id: str,
-        people: PeopleRecognizer | None = None,
-    ) -> None:
-        """Draw this image if somebody looks and a picture is due; called by the worker after each push.
+        Of several people, the picture tells of the first one who does something.
 
         Args:
-            image: as `pixels` says; kept until it is drawn, so nobody may write to it.
-            pixels: how to read the image.
-            stamp: ns.
-            frame_id: of the camera.
-            people: who recognises people apart, if they are: beside the image is told of one who does something, if
-                anybody does.
+            frame: kept until it is drawn, so nobody may write to its image.
         """
         if not self._raw.get_subscription_count() and not self._jpeg.get_subscription_count():
             return
         period = round(SECOND / self.rate)
         early = period // 8  # cameras jitter, and 10 Hz of 30 are every third image
-        if early < self._due - stamp <= period:  # a stamp that jumped back is due
+        if early < self._due - frame.stamp <= period:  # a stamp that jumped back is due
             return
-        self._due = stamp + period
-        recognition, event, selection = self._recognition, self._event, self._recognizer.last_selection
-        views = None if people is None else people.views
-        if views is not None:
-            busy = [view for view in views if view.recognition and view.recognition.state is State.ACTION]
-            told = next(iter([*busy, *views]), None)
-            recognition, event, selection = (told.recognition, told.event, told.selection) if told else (None,) * 3
-        self._mailbox.put(_Scene(image, pixels, stamp, frame_id, recognition, event, selection, views))
+        self._due = frame.stamp + period
+        views = self._recognizer.views
+        busy = [view for view in views if view.recognition and view.recognition.state is State.ACTION]
+        told = next(iter([*busy, *views]), None)
+        recognition, event, clip = (told.recognition, told.event, told.clip) if told else (None, None, None)
+        people = None if self._recognizer.tracks is None else views
+        self._mailbox.put(_Scene(frame, recognition, event, clip, people))
 
     def _run(self) -> None:
         while (scene := self._mailbox.take()) is not None:
@@ -150,8 +126,9 @@ class OverlayTopic:
                 self._logger.error(f"no overlay:\n{traceback.format_exc()}", throttle_duration_sec=_LOG_PERIOD)
 
     def _draw(self, scene: _Scene) -> None:
+        frame = scene.frame
         picture = draw_overlay(
-            visible(scene.image, scene.pixels, self._recognizer.spec.depth_range),
+            visible(frame.image, frame.pixels, self._recognizer.model.spec.depth_range),
             recognition=scene.recognition,
             event=scene.event,
             selection=scene.selection,
@@ -159,6 +136,6 @@ class OverlayTopic:
             height=self.height,
         )
         if self._raw.get_subscription_count():
-            self._raw.publish(image_to_msg(picture, Pixels.RGB, scene.stamp, scene.frame_id))
+            self._raw.publish(image_to_msg(picture, Pixels.RGB, frame.stamp, frame.frame_id))
         if self._jpeg.get_subscription_count():
-            self._jpeg.publish(image_to_compressed(picture, Pixels.RGB, scene.stamp, scene.frame_id))
+            self._jpeg.publish(image_to_compressed(picture, Pixels.RGB, frame.stamp, frame.frame_id))

@@ -1,6 +1,6 @@
-"""The node's parameters: one table, from which declaration, validation, config/recognizer.yaml and the README follow.
+"""The node's parameters: the one table behind declaration, checks, config/recognizer.yaml and docs/usage/node.md.
 
-Defaults are not written here: they are those of the dataclasses that use them.
+Defaults, ranges and choices are not repeated in the table. The dataclass fields declare them.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import operator
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
+from pydantic import Field
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
-from fluxformer_core.backends.base import DTYPES
-from fluxformer_core.backends.registry import list_backends
+from fluxformer_core.declared import Limits, check, limits
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.stream.config import PeopleConfig, RecognizerConfig, replaced
-from fluxformer_core.stream.selection import SELECTORS
+from fluxformer_core.people.tracks import PeopleConfig
+from fluxformer_core.stream.config import RecognizerConfig, replaced
 
 Value: TypeAlias = bool | int | float | str
 Change: TypeAlias = Literal["live", "configure", "start"]
@@ -28,12 +28,9 @@ Change: TypeAlias = Literal["live", "configure", "start"]
 _CHANGES: dict[Change, str] = {"live": "at once", "configure": "at configure", "start": "at start only"}
 
 
-IMAGE_TRANSPORTS = ("raw", "compressed", "compressedDepth")
-
-
 @dataclass(frozen=True)
 class NodeConfig:
-    """The settings of the node itself; those of the recognition are `recognizer`'s.
+    """The settings of the node; `recognizer` and `tracking` hold those of the library.
 
     Raises:
         ConfigError: if a field is outside its range.
@@ -42,47 +39,45 @@ class NodeConfig:
     model: str = ""
     flow: str = ""
     enrolled_file: str = ""
-    image_transport: str = "raw"
-    queue_size: int = 3
+    image_transport: Literal["raw", "compressed", "compressedDepth"] = "raw"
+    queue_size: Annotated[int, Field(ge=1, le=100)] = 3
     autostart: bool = True
     build_only: bool = False
-    threads: int = 0
-    camera_timeout: float = 2.0  # s
+    threads: Annotated[int, Field(ge=0, le=256)] = 0
+    camera_timeout: Annotated[float, Field(ge=0.1, le=3600)] = 2.0  # s
     people: bool = False
     person_class: str = ""
-    most_people: int = PeopleConfig.most
-    person_expiry: float = PeopleConfig.expiry  # s
-    overlay_rate: float = 10.0  # Hz
-    overlay_height: int = 480  # px
+    tracking: PeopleConfig = field(default_factory=PeopleConfig)
+    overlay_rate: Annotated[float, Field(ge=0.1, le=60)] = 10.0  # Hz
+    overlay_height: Annotated[int, Field(ge=120, le=2160)] = 480  # px
     recognizer: RecognizerConfig = field(default_factory=RecognizerConfig)
 
     def __post_init__(self) -> None:
-        if self.image_transport not in IMAGE_TRANSPORTS:
-            raise ConfigError(
-                f"image_transport must be one of {', '.join(IMAGE_TRANSPORTS)}, not {self.image_transport!r}"
-            )
+        check(self)
+
+
+_DEFAULTS = NodeConfig()
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One row of the table; `field` is the dotted path of the value in `NodeConfig`."""
+    """One row of the table."""
 
-    field: str
+    path: str  # dotted, of the value in `NodeConfig`
     description: str
     unit: str = ""
-    range: tuple[float, float] | None = None
-    choices: tuple[str, ...] = ()
     change: Change = "live"
+    renamed: str = ""  # name of the ROS parameter where the name of the field does not stand alone
 
     @property
     def name(self) -> str:
         """The name of the ROS parameter."""
-        return self.field.rpartition(".")[2]
+        return self.renamed or self.path.rpartition(".")[2]
 
     @property
     def default(self) -> Value:
         """The value that `NodeConfig` starts with."""
-        value: Value = operator.attrgetter(self.field)(NodeConfig())
+        value: Value = operator.attrgetter(self.path)(_DEFAULTS)
         return value
 
     @property
@@ -91,15 +86,23 @@ class Setting:
         return {bool: "bool", int: "int", float: "double", str: "string"}[type(self.default)]
 
     @property
-    def limits(self) -> str:
-        """Range or choices, for people."""
-        if self.range is not None:
-            return "{:g} .. {:g}".format(*self.range)
-        return ", ".join(choice or '""' for choice in self.choices)
+    def limits(self) -> Limits:
+        """What the dataclass field declares."""
+        path, _, name = self.path.rpartition(".")
+        owner: type = type(operator.attrgetter(path)(_DEFAULTS) if path else _DEFAULTS)
+        return limits(owner, name)
+
+    @property
+    def allowed(self) -> str:
+        """Range or choices as text."""
+        low, high = self.limits.low, self.limits.high
+        if low is not None and high is not None:
+            return f"{low:g} .. {high:g}"
+        return ", ".join(choice or '""' for choice in self.limits.choices)
 
 
 SETTINGS = (
-    Setting("model", "model file (.safetensors); empty: the one that is shipped", change="configure"),
+    Setting("model", "model file (.safetensors); empty: the shipped one", change="configure"),
     Setting(
         "flow",
         "estimator of optical flow: dis, farneback, none, or gmflow:FILE with its weights; empty: the model's own",
@@ -107,113 +110,88 @@ SETTINGS = (
     ),
     Setting(
         "enrolled_file",
-        "where the actions taught to this node are kept; empty: fluxformer/enrolled.json in ROS_HOME or ~/.config",
+        "file of the actions taught to this node; empty: fluxformer/enrolled.json in ROS_HOME or ~/.config",
         change="configure",
     ),
     Setting(
         "image_transport",
         "raw: subscribe to `image`; otherwise to `image/<image_transport>` (sensor_msgs/CompressedImage)",
-        choices=IMAGE_TRANSPORTS,
         change="configure",
     ),
     Setting(
         "queue_size",
-        "images that may wait while the model is busy; more are replaced by the newest. 1: least delay of a slow model",
-        range=(1, 100),
+        "images that may wait while the model is busy; a new image replaces the oldest one. 1: shortest delay",
         change="configure",
     ),
-    Setting("autostart", "configure and activate without being asked", change="start"),
-    Setting("threads", "threads of one forward pass; 0: half of the cores, at most 4", range=(0, 256), change="start"),
+    Setting("autostart", "configure and activate the node at its start", change="start"),
+    Setting("threads", "threads of one forward pass; 0: half of the cores, at most 4", change="start"),
+    Setting("camera_timeout", "time without an image after which the camera counts as gone and open events end", "s"),
+    Setting("people", "recognise each person that a detector reports on `detections` separately", change="configure"),
+    Setting("person_class", "class of detections that are people; empty: all classes", change="configure"),
+    Setting("tracking.most", "people followed at once", change="configure", renamed="most_people"),
     Setting(
-        "camera_timeout",
-        "without an image for this long the camera counts as gone and open events are ended",
+        "tracking.expiry",
+        "time without a detection after which a person counts as gone",
         "s",
-        (0.1, 3600.0),
+        change="configure",
+        renamed="person_expiry",
     ),
-    Setting("people", "tell people apart by what a detector says on `detections`", change="configure"),
-    Setting("person_class", "class of detections that are people; empty: all", change="configure"),
-    Setting("most_people", "people followed at once", range=(1, 64), change="configure"),
-    Setting("person_expiry", "who is not detected for this long is gone", "s", (0.05, 3600.0), change="configure"),
-    Setting(
-        "overlay_rate", "pictures per second of the camera's time on ~/overlay, if somebody looks", "Hz", (0.1, 60.0)
-    ),
-    Setting("overlay_height", "height of these pictures, which are 16:9", "px", (120, 2160)),
+    Setting("overlay_rate", "pictures per second of the camera's time on ~/overlay, while somebody subscribes", "Hz"),
+    Setting("overlay_height", "height of the pictures on ~/overlay, which are 16:9", "px"),
     Setting(
         "recognizer.backend",
-        "what runs the model; auto: the fastest that works here; the first configure builds the engines that it needs",
-        choices=tuple(list_backends()),
+        "what runs the model; auto: the fastest that works here; the first configure builds the engines",
         change="configure",
     ),
-    Setting(
-        "recognizer.precision",
-        "of the model's arithmetic; in and out it is fp32",
-        choices=tuple(DTYPES),
-        change="configure",
-    ),
+    Setting("recognizer.precision", "of the model's arithmetic; inputs and outputs are fp32", change="configure"),
     Setting("build_only", "build the engine at configure and end, without waiting for images", change="start"),
     Setting(
-        "recognizer.recognition_rate",
-        "recognitions per second of the camera's time; each costs one forward pass",
-        "Hz",
-        (0.1, 120.0),
+        "recognizer.recognition_rate", "recognitions per second of the camera's time; each costs one forward pass", "Hz"
     ),
-    Setting("recognizer.top_k", "how many labels with scores a recognition lists", "", (1, 1000)),
-    Setting("recognizer.max_gap", "a longer gap between the stamps of two frames clears the window", "s", (0.05, 60.0)),
-    Setting(
-        "recognizer.selection",
-        "how a clip's frames are selected; empty: as in the model's training",
-        choices=("", *SELECTORS),
-    ),
+    Setting("recognizer.top_k", "number of labels with scores in a recognition"),
+    Setting("recognizer.max_gap", "a longer gap between the stamps of two frames empties the window", "s"),
+    Setting("recognizer.selection", "how a clip's frames are selected; empty: as in the model's training"),
     Setting(
         "recognizer.decision.start_score",
-        "belief from which an action is reported; higher: fewer false alarms, later answers",
-        range=(0.01, 1.0),
+        "smoothed score at which an action is reported; higher: fewer false alarms, later answers",
     ),
     Setting(
         "recognizer.decision.keep_score",
-        "below this a running action's name is no longer believed; at most start_score",
-        range=(0.01, 1.0),
+        "smoothed score below which another label may replace that of a running action; at most start_score",
     ),
     Setting(
         "recognizer.decision.sure_score",
-        "an action that ends, and was never believed so much, is taken back; 0: none is",
-        range=(0.0, 1.0),
+        "an action whose score never reached this is retracted when it ends; 0: no action is",
     ),
-    Setting("recognizer.decision.min_duration", "shorter spells of motion are no actions", "s", (0.0, 60.0)),
+    Setting("recognizer.decision.min_duration", "a shorter motion segment is no action", "s"),
     Setting(
         "recognizer.decision.smoothing",
-        "time in which belief in a name grows and fades; longer: fewer names are taken back, later answers; 0: none",
+        "time constant of the running mean of scores; longer: fewer retractions, later answers; 0: no mean",
         "s",
-        (0.0, 10.0),
     ),
     Setting(
         "recognizer.decision.motion.start_motion",
-        "speed of the fastest pixels at which motion begins",
+        "speed of the fastest pixels at which a motion segment begins",
         "frame heights/s",
-        (0.001, 10.0),
     ),
     Setting(
         "recognizer.decision.motion.stop_motion",
-        "below this speed the scene is still; at most start_motion",
+        "speed below which the scene is still; at most start_motion",
         "frame heights/s",
-        (0.001, 10.0),
     ),
     Setting(
         "recognizer.decision.motion.relative_threshold",
-        "so it is below this share of the fastest motion of the action; 0: whatever came before",
-        range=(0.0, 0.9),
+        "the scene is also still below this share of the motion segment's top speed; 0: only below stop_motion",
     ),
     Setting(
         "recognizer.decision.motion.still_time",
-        "stillness that ends an action when the person is back where it began",
+        "stillness that ends a motion segment when the image is as it was before the segment",
         "s",
-        (0.01, 60.0),
     ),
     Setting(
         "recognizer.decision.motion.max_still_time",
-        "stillness that ends an action in any case; at least rest",
+        "stillness that ends a motion segment whatever the image shows; at least still_time",
         "s",
-        (0.01, 60.0),
     ),
 )
 """Every parameter of the node but `use_sim_time` and the QoS overrides, which ROS itself declares."""
@@ -230,7 +208,7 @@ def declare(node: Node) -> None:
 
 
 def read(node: Node) -> NodeConfig:
-    """The configuration that the node's parameters describe now.
+    """The configuration that the node's present parameters describe.
 
     Raises:
         ConfigError: if the values contradict each other.
@@ -239,24 +217,22 @@ def read(node: Node) -> NodeConfig:
 
 
 def build(values: Mapping[str, Value]) -> NodeConfig:
-    """The configuration with these values, by parameter name; defaults for those that are not given.
+    """The configuration with these values, by parameter name; defaults for the others.
 
     Raises:
         ConfigError: if a value is outside its range or contradicts another.
     """
-    by_field = {setting.field: values[setting.name] for setting in SETTINGS if setting.name in values}
-    config: NodeConfig = replaced(NodeConfig(), by_field)
-    return config
+    return replaced(_DEFAULTS, {setting.path: values[setting.name] for setting in SETTINGS if setting.name in values})
 
 
 def refusal(node: Node, changes: Mapping[str, Value], configured: bool) -> str:
     """Why these changes cannot be made; empty if they can.
 
-    ROS has checked types and ranges by now; this checks what they cannot say.
+    ROS has already checked types and ranges. This function checks choices, and values that depend on each other.
 
     Args:
         node: with the present values.
-        changes: the new values, by parameter name; names that are not in the table are somebody else's.
+        changes: the new values, by parameter name; other names than those of the table are ignored.
         configured: whether the node holds a model.
     """
     fixed = [s.name for s in SETTINGS if s.change == "configure" and configured and s.name in changes]
@@ -274,11 +250,11 @@ def _descriptor(setting: Setting) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         name=setting.name,
         description=_sentence(setting),
-        additional_constraints=f"one of {setting.limits}" if setting.choices else "",
+        additional_constraints=f"one of {setting.allowed}" if setting.limits.choices else "",
         read_only=setting.change == "start",
     )
-    if setting.range is not None:
-        low, high = setting.range
+    low, high = setting.limits.low, setting.limits.high
+    if low is not None and high is not None:
         if setting.type == "int":
             descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=1)]
         else:
@@ -303,20 +279,20 @@ def as_yaml() -> str:
         "  ros__parameters:",
     ]
     for setting in SETTINGS:
-        limits = f" ({setting.limits})" if setting.limits else ""
-        lines += [f"    # {_sentence(setting)}{limits}", f"    {setting.name}: {_literal(setting.default)}"]
+        allowed = f" ({setting.allowed})" if setting.allowed else ""
+        lines += [f"    # {_sentence(setting)}{allowed}", f"    {setting.name}: {_literal(setting.default)}"]
     return "\n".join(lines) + "\n"
 
 
 def as_markdown() -> str:
-    """The table for the README."""
+    """The table in Markdown."""
     rows: list[Iterable[str]] = [("parameter", "type", "default", "range", "unit", "change counts", "meaning")]
     rows.append(["---"] * 7)
     for setting in SETTINGS:
         default = f"`{_literal(setting.default)}`"
         change = _CHANGES[setting.change]
         rows.append(
-            (f"`{setting.name}`", setting.type, default, setting.limits, setting.unit, change, setting.description)
+            (f"`{setting.name}`", setting.type, default, setting.allowed, setting.unit, change, setting.description)
         )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 

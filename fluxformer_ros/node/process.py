@@ -1,8 +1,9 @@
-"""What concerns the whole process: how memory is returned to the system, how threads are shared, how to stop."""
+"""What concerns the whole process: memory, threads, signals, the library's log, and installed files."""
 
 from __future__ import annotations
 
 import ctypes
+import logging
 import math
 import os
 import platform
@@ -13,16 +14,18 @@ from types import FrameType
 
 import cv2
 import torch
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.node import Node
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h of glibc
 _MIB = 1024 * 1024
-_POLL = 0.1  # s: a signal is noticed at least this often
+_POLL = 0.1  # s: the longest time until a signal is noticed
 
 
 def keep_image_memory() -> None:
-    """Stop glibc from mapping and unmapping memory for every image: halves what receiving one costs."""
+    """Stop glibc from mapping and unmapping memory for every image; receiving an image then takes half the time."""
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, 32 * _MIB)
@@ -34,32 +37,84 @@ def set_threads(threads: int) -> int:
     """Limit the threads of one forward pass and of optical flow.
 
     Args:
-        threads: how many; 0 for half of torch's own choice, the cores, but between 1 and 4.
+        threads: number of threads; 0 means half of torch's own choice, but at least 1 and at most 4.
 
     Returns:
-        How many it is now.
+        The number of threads that was set.
     """
-    # Torch's threads wait for each other by spinning: as soon as anything else needs one of their cores, a pass takes
-    # many times longer. On two busy cores 95 ms with one thread became 600 ms with two.
+    # Torch's threads wait for each other by spinning. When another process needs one of their cores, a forward pass
+    # takes many times longer: on two busy cores 95 ms with one thread became 600 ms with two.
     threads = threads or min(4, max(1, torch.get_num_threads() // 2))
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     return threads
 
 
-def resident_memory() -> float:
-    """Memory of this process that is in RAM now, in MiB; nan where the system does not say."""
+def resident_memory(pid: int | str = "self") -> float:
+    """Resident memory of a process in MiB; nan where the system does not report it."""
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     except OSError:
         return math.nan
     return pages * os.sysconf("SC_PAGE_SIZE") / _MIB
 
 
-class StopSignals:
-    """Turns Ctrl-C and SIGTERM into a flag, so that a node can say its last words while the middleware still runs.
+def resource(name: str) -> Path:
+    """Find a file of the source tree, or of the package's share folder when the code runs from an installation.
 
-    rclpy's own handlers shut the context down at once; pass `SignalHandlerOptions.NO` to `rclpy.init` with this.
+    Args:
+        name: relative path, e.g. "config/fastdds.xml".
+
+    Raises:
+        FileNotFoundError: if the file is in neither place.
+    """
+    path = Path(__file__).resolve().parents[2] / name
+    if path.is_file():
+        return path
+    try:
+        path = Path(get_package_share_directory("fluxformer")) / name
+    except (PackageNotFoundError, OSError) as error:  # ament raises OSError where no prefix is set
+        raise FileNotFoundError(f"{name} is not installed: {error}") from error
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: install the package again")
+    return path
+
+
+class _ToNode(logging.Handler):
+    def __init__(self, logger: RcutilsLogger) -> None:
+        super().__init__(logging.INFO)
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        # rclpy allows one severity for each line of code, so every severity has its own line.
+        if record.levelno >= logging.ERROR:
+            self._logger.error(text)
+        elif record.levelno >= logging.WARNING:
+            self._logger.warning(text)
+        else:
+            self._logger.info(text)
+
+
+def forward_logs(name: str, logger: RcutilsLogger) -> None:
+    """Send Python's log records from INFO on to a node's logger; a later call replaces the node.
+
+    Args:
+        name: of the Python loggers: this one and those below it.
+        logger: of the node; its messages reach the console and /rosout.
+    """
+    source = logging.getLogger(name)
+    for handler in [handler for handler in source.handlers if isinstance(handler, _ToNode)]:
+        source.removeHandler(handler)
+    source.addHandler(_ToNode(logger))
+    source.setLevel(logging.INFO)
+    source.propagate = False
+
+
+class StopSignals:
+    """Turns Ctrl-C and SIGTERM into a flag, so that a node can publish its last events before the middleware ends.
+
+    rclpy's own handlers shut the context down at once; pass `SignalHandlerOptions.NO` to `rclpy.init` with this class.
     """
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import rclpy
 import rclpy.logging
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticStatus
 from fluxformer.msg import ActionEvent, ActionLabels, Recognition
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock
@@ -31,26 +31,22 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.enrollment.file import default_enrolled_file
+from fluxformer_core.enrollment.enrolled_file import default_enrolled_file
 from fluxformer_core.errors import FluxformerError
-from fluxformer_core.stream.config import PeopleConfig
-from fluxformer_core.stream.people import PeopleRecognizer
-from fluxformer_core.stream.recognizer import Recognizer, ResetCause
+from fluxformer_core.stream.counters import ResetCause
+from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND, Update
 from fluxformer_ros.node import parameters
 from fluxformer_ros.node.adapters import Adapters, installed
-from fluxformer_ros.node.debug_topics import DebugTopics
 from fluxformer_ros.node.detections import Detections, detection_type
-from fluxformer_ros.node.diagnostics import no_image_reason, to_array, to_status
+from fluxformer_ros.node.diagnostics import ImageTopic, Updater, fill, no_image_reason
 from fluxformer_ros.node.enrollment import Enrollment
-from fluxformer_ros.node.health import Camera, HealthMonitor
-from fluxformer_ros.node.logs import forward_logs
+from fluxformer_ros.node.health import DebugTopics, HealthMonitor
 from fluxformer_ros.node.messages import event_to_msg, recognition_to_msg, time_from_msg
 from fluxformer_ros.node.overlay_topic import OverlayTopic
-from fluxformer_ros.node.process import StopSignals, keep_image_memory, set_threads, spin_until_stopped
+from fluxformer_ros.node.process import StopSignals, forward_logs, keep_image_memory, set_threads, spin_until_stopped
 from fluxformer_ros.node.worker import Worker
 
-_DIAGNOSTICS_PERIOD = 1.0  # s
 _WATCH_PERIOD = 0.25  # s
 _LAST_WORDS = Duration(seconds=1)  # how long the last events may take to reach their readers
 
@@ -96,11 +92,10 @@ class RecognizerNode(LifecycleNode):
         forward_logs("fluxformer_core", self.get_logger())
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        # Both look out for things that stop, so they must not run on a clock that may stop with them.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(_DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
-        self.create_timer(_WATCH_PERIOD, self._watch_camera, clock=steady)
+        self._diagnostics = Updater(self)
+        self._diagnostics.add("recognition", self._diagnose)
+        # This timer notices cameras that stop, so its clock must not stop with a bag.
+        self.create_timer(_WATCH_PERIOD, self._watch_camera, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     @property
     def build_only(self) -> bool:
@@ -123,44 +118,45 @@ class RecognizerNode(LifecycleNode):
             path = self._config.model or default_bundle_path()
             bundle = Bundle.load(path)
             detection = detection_type() if self._config.people else None
-            recognizer = Recognizer(bundle, self._config.recognizer, flow=self._config.flow)
+            people = self._config.tracking
+            recognizer = Recognizer(
+                bundle, self._config.recognizer, flow=self._config.flow, people=people if detection else None
+            )
         except FluxformerError as error:
-            self._health.complaint = str(error)
+            self._health.error = str(error)
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
-        self._health.complaint = ""
+        self._health.error = ""
+        if detection is not None:
+            self._detections = Detections(self._config.person_class, people.expiry)
+            self._detection_subscription = self.create_subscription(
+                detection, "detections", self._detections.put, qos_profile_sensor_data
+            )
+        overlay = OverlayTopic(self, recognizer, rate=self._config.overlay_rate, height=self._config.overlay_height)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._loaded = _Loaded(
             bundle,
             recognizer,
-            Worker(recognizer, self._publish, self.get_logger(), self._config.queue_size),
+            Worker(
+                recognizer,
+                self._publish,
+                self.get_logger(),
+                self._config.queue_size,
+                people_at=self._detections.people_at if self._detections else None,
+                on_frame=overlay.show,
+            ),
             self.create_lifecycle_publisher(Recognition, "~/recognition", 10),
             self.create_lifecycle_publisher(ActionEvent, "~/events", 50),
             self.create_lifecycle_publisher(ActionLabels, "~/labels", latched),
-            OverlayTopic(self, recognizer, rate=self._config.overlay_rate, height=self._config.overlay_height),
+            overlay,
             DebugTopics(self, {**recognizer.timings.recent, "stamp to publish": self._health.latency}),
             Adapters(self, installed("vision_msgs"), installed("hri_msgs")),
             self.create_service(Trigger, "~/reset", self._on_reset),
         )
-        if detection is not None:
-            self._tell_people_apart(self._loaded, detection)
-        self._loaded.worker.onlooker = self._loaded.overlay.show
-        self.get_logger().info(
-            f"model {bundle.name} with {len(bundle.labels)} actions from {path}, "
-            f"run by {recognizer.backend} on {recognizer.device}"
-        )
+        self.get_logger().info(f"model {recognizer.model.describe()}, from {path}")
         file = Path(self._config.enrolled_file) if self._config.enrolled_file else default_enrolled_file()
         self._enrollment.configure(bundle, recognizer, self._loaded.worker, file)
         return super().on_configure(state)
-
-    def _tell_people_apart(self, loaded: _Loaded, detection: Any) -> None:
-        config = PeopleConfig(most=self._config.most_people, expiry=self._config.person_expiry)
-        self._detections = Detections(self._config.person_class, config.expiry)
-        loaded.worker.people = PeopleRecognizer(loaded.recognizer, config)
-        loaded.worker.detected = self._detections.people_at
-        self._detection_subscription = self.create_subscription(
-            detection, "detections", self._detections.put, qos_profile_sensor_data
-        )
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Warm the model up, say what it knows, and subscribe."""
@@ -228,7 +224,7 @@ class RecognizerNode(LifecycleNode):
         self._loaded.overlay.stop()
         if self._subscription is None:
             return
-        self._publish_diagnostics()  # with the final counts
+        self._diagnostics.update()  # with the final counts
         self.destroy_subscription(self._subscription)
         self._subscription = None
         self._loaded.events.wait_for_all_acked(_LAST_WORDS)
@@ -281,20 +277,19 @@ class RecognizerNode(LifecycleNode):
     def _publish(self, update: Update, frame_id: str) -> None:
         if self._loaded is None:
             return
-        self._loaded.overlay.update(update)
         self._loaded.adapters.publish(update, frame_id)
         for event in update.events:
             self._loaded.events.publish(event_to_msg(event, frame_id))
-        if update.recognition is not None:
-            self._loaded.recognitions.publish(recognition_to_msg(update.recognition, frame_id))
-            delay = self.get_clock().now().nanoseconds - update.recognition.stamp
-            self._health.latency.add(delay / 1e6)
+        for recognition in update.recognitions:
+            self._loaded.recognitions.publish(recognition_to_msg(recognition, frame_id))
+            self._health.latency.add((self.get_clock().now().nanoseconds - recognition.stamp) / 1e6)
+        if update.recognitions:
             self._loaded.debug.publish()
 
     def _publish_labels(self) -> None:
         if self._loaded is None:
             return
-        labels, known = self._loaded.recognizer.labels, self._loaded.bundle.labels
+        labels, known = self._loaded.recognizer.model.labels, self._loaded.bundle.labels
         message = ActionLabels(
             model=self._loaded.bundle.name,
             version=self._loaded.bundle.digest,
@@ -307,23 +302,21 @@ class RecognizerNode(LifecycleNode):
         threshold = self._config.recognizer.decision.start_score
         self._loaded.adapters.announce(labels, threshold, self.get_clock().now().nanoseconds)
 
-    def _publish_diagnostics(self) -> None:
+    def _diagnose(self, status: DiagnosticStatus) -> None:
         if self._subscription is not None and self._loaded is not None:
-            camera = Camera(
+            image = ImageTopic(
                 self._topic(),
                 self.count_publishers(self._topic()),
                 self._config.camera_timeout,
+                ", ".join(sorted(self._health.incompatible_qos)),
                 sim_time=bool(self.get_parameter("use_sim_time").value),
                 clock_runs=self.get_clock().now().nanoseconds > 0,
             )
             loaded = self._loaded
-            health = self._health.active(
-                loaded.bundle, loaded.recognizer, loaded.worker, camera, loaded.overlay, self._detections
-            )
+            health = self._health.active(loaded.bundle, loaded.worker, image, loaded.overlay, self._detections)
         else:
             health = self._health.idle("unconfigured" if self._loaded is None else "inactive")
-        status = to_status(health, self.get_fully_qualified_name())
-        self._diagnostics.publish(to_array(status, self.get_clock().now().nanoseconds))
+        fill(status, health)
 
     def _watch_camera(self) -> None:
         """Say when images stop and come back, and end the events that no image will end."""

@@ -1,4 +1,4 @@
-"""The one thread that recognises: it takes an image, decodes it, pushes it and hands on what follows."""
+"""The one thread that recognises: it takes an image from the mailbox, decodes it, pushes it and publishes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from rclpy.impl.rcutils_logger import RcutilsLogger
@@ -18,10 +19,10 @@ from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import ImageError
 from fluxformer_core.people.square import Person
 from fluxformer_core.stream.config import RecognizerConfig
-from fluxformer_core.stream.people import PeopleRecognizer
-from fluxformer_core.stream.recognizer import Counters, Recognizer, ResetCause
+from fluxformer_core.stream.counters import ResetCause
+from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.timings import StageTimings
-from fluxformer_core.types import Pixels, Update
+from fluxformer_core.types import ActionEvent, Pixels, Update
 from fluxformer_ros.node.images import image_from_msg
 from fluxformer_ros.node.mailbox import Mailbox
 from fluxformer_ros.node.messages import time_from_msg
@@ -30,27 +31,33 @@ _MAX_CAUSES = 16  # a damaged camera must not grow the table of causes without e
 _LOG_PERIOD = 5.0  # s
 
 
+@dataclass(frozen=True)
+class CameraFrame:
+    """One decoded image of the camera."""
+
+    image: np.ndarray  # as `pixels` says
+    pixels: Pixels
+    stamp: int  # ns
+    frame_id: str
+
+
 class Worker:
     """Runs a recogniser on the images that are left in a mailbox.
 
-    Pushing and resetting exclude each other, and what they lead to is handed on before the next one begins, so that
-    events leave in the order in which they happened.
+    Pushing and resetting exclude each other. The results of one are published before the other begins, so that events
+    leave in the order in which they happened.
 
     Attributes:
         mailbox: where the subscription leaves messages.
+        recognizer: as given.
         pushed: images that were recognised, or skipped by the recogniser on purpose.
         refused: images that could not be used, by cause.
-        refused_in_a_row: how many of the newest images these were.
+        refused_in_a_row: refused images since the last usable one.
         last_refusal: why the newest of them could not be used.
         failures: unexpected exceptions.
-        last_failure: what the newest of them said, and when, by `time.monotonic`.
+        last_failure: what the newest exception said, and when, by `time.monotonic`.
         last_push: when the newest image was pushed, by `time.monotonic`.
-        timings: of what goes before and after the recogniser's own stages.
-        observer: called after every push, on the worker's thread, which must not wait.
-        people: who recognises people apart; None: the whole image is one scene.
-        detected: who is where at a stamp (ns), None if nobody has looked; for `people`.
-        onlooker: called like the observer, with the image, how to read it, its stamp (ns), its frame_id, and
-            `people`.
+        timings: of the stages before and after the recogniser's own.
     """
 
     def __init__(
@@ -59,16 +66,22 @@ class Worker:
         publish: Callable[[Update, str], None],
         logger: RcutilsLogger,
         queue_size: int,
+        *,
+        people_at: Callable[[int], Sequence[Person] | None] | None = None,
+        on_frame: Callable[[CameraFrame], None] | None = None,
     ) -> None:
         """Prepare; nothing runs before `start`.
 
         Args:
             recognizer: used from the worker's thread only, but for `reset` and `enroll`.
-            publish: called with what an image led to and the frame_id of the image; from any thread.
+            publish: called with what an image led to and the image's frame_id; from any thread.
             logger: for images that cannot be used and for failures.
-            queue_size: images that may wait; more are replaced by the newest.
+            queue_size: images that may wait; the newest image replaces the oldest one.
+            people_at: who is where at a stamp (ns), or None if no detector has looked; for a recogniser of people.
+            on_frame: called after every push, on the worker's thread; it must not wait.
         """
         self.mailbox: Mailbox[Image | CompressedImage] = Mailbox(queue_size)
+        self.recognizer = recognizer
         self.pushed = 0
         self.refused: Counter[str] = Counter()
         self.refused_in_a_row = 0
@@ -77,20 +90,18 @@ class Worker:
         self.last_failure = ("", -math.inf)
         self.last_push = time.monotonic()
         self.timings = StageTimings(("convert", "publish"))
-        self.observer: Callable[[Recognizer], None] | None = None
-        self.people: PeopleRecognizer | None = None
-        self.detected: Callable[[int], Sequence[Person] | None] = lambda _stamp: None
-        self.onlooker: Callable[[np.ndarray, Pixels, int, str, PeopleRecognizer | None], None] | None = None
-        self._recognizer = recognizer
         self._publish = publish
         self._logger = logger
+        self._people_at = people_at
+        self._on_frame = on_frame
+        self._observer: Callable[[Recognizer], None] | None = None
         self._frame_id = ""
         self._lock = threading.Lock()
         self._ready = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start the thread and wait until it is warm."""
+        """Start the thread and wait until the model is warm."""
         self.mailbox.open()
         self._ready.clear()
         self._thread = threading.Thread(target=self._run, name="recognition")
@@ -99,7 +110,7 @@ class Worker:
         self.last_push = time.monotonic()
 
     def stop(self) -> None:
-        """Let the thread finish the image it is at, join it, and end the open events."""
+        """Let the thread finish its image, join it, and end the open actions."""
         if self._thread is None:
             return
         self.mailbox.close()
@@ -108,38 +119,28 @@ class Worker:
         self.reset(ResetCause.REQUESTED)
 
     def reset(self, cause: ResetCause) -> None:
-        """Clear the window and end the open events; from any thread."""
+        """Clear the window and end the open actions; from any thread."""
         with self._lock:
-            if self.people is None:
-                self._hand_on(Update(events=self._recognizer.reset(cause)))
-            else:
-                self._hand_on(*self.people.reset(cause))
+            self._publish_events(self.recognizer.reset(cause))
 
     def enroll(self, actions: Sequence[EnrolledAction]) -> None:
-        """Recognise these taught actions from now on, and no others; ends the open events; from any thread."""
+        """Recognise these taught actions from now on, and no others; ends the open actions; from any thread."""
         with self._lock:
-            if self.people is None:
-                self._hand_on(Update(events=self._recognizer.enroll(actions)))
-            else:
-                self._hand_on(*self.people.enroll(actions))
+            self._publish_events(self.recognizer.enroll(actions))
 
     def configure(self, config: RecognizerConfig) -> None:
         """Change the settings of the recognition; from any thread."""
         with self._lock:
-            if self.people is None:
-                self._recognizer.config = config
-            else:
-                self.people.configure(config)
+            self.recognizer.config = config
 
-    @property
-    def counters(self) -> Counters:
-        """What became of the images that were pushed."""
-        return self._recognizer.counters if self.people is None else self.people.counters
+    def observe(self, observer: Callable[[Recognizer], None] | None) -> None:
+        """Call an observer after every push, on the worker's thread, from now on; None: call nobody."""
+        self._observer = observer
 
     def _run(self) -> None:
         try:
-            # Torch's thread pool belongs to the thread that calls it, so warming up anywhere else would be in vain.
-            self._recognizer.warm_up()
+            # Torch's thread pool belongs to the calling thread, so warming up on another thread would be in vain.
+            self.recognizer.model.warm_up()
         except Exception:
             self._fail()
         self._ready.set()
@@ -155,30 +156,26 @@ class Worker:
                 image, pixels = image_from_msg(message)
             with self._lock:
                 self._frame_id = message.header.frame_id
-                if self.people is None:
-                    updates = [self._recognizer.push(image, stamp, pixels)]
-                else:
-                    updates = self.people.push(image, stamp, pixels, self.detected(stamp))
+                people = None if self._people_at is None else self._people_at(stamp)
+                update = self.recognizer.push(image, stamp, pixels, people)
                 with self.timings.measure("publish"):
-                    for update in updates:
-                        self._publish(update, self._frame_id)
-                if (observer := self.observer) is not None:
-                    observer(self._recognizer)
-                if self.onlooker is not None:
-                    self.onlooker(image, pixels, stamp, self._frame_id, self.people)
+                    self._publish(update, self._frame_id)
+                if (observer := self._observer) is not None:
+                    observer(self.recognizer)
+                if self._on_frame is not None:
+                    self._on_frame(CameraFrame(image, pixels, stamp, self._frame_id))
             self.pushed += 1
             self.refused_in_a_row = 0
             self.last_push = time.monotonic()
         except ImageError as error:
             self._refuse(error)
         except Exception:
-            # Whatever went wrong with one image must not silence the robot; it is counted, logged and diagnosed.
+            # One image that goes wrong must not silence the robot: it is counted, logged and diagnosed.
             self._fail()
 
-    def _hand_on(self, *updates: Update) -> None:
-        for update in updates:
-            if update.events:
-                self._publish(update, self._frame_id)
+    def _publish_events(self, events: tuple[ActionEvent, ...]) -> None:
+        if events:
+            self._publish(Update(events=events), self._frame_id)
 
     def _refuse(self, error: ImageError) -> None:
         cause = re.split(r"[:;]", str(error), maxsplit=1)[0]

@@ -1,4 +1,4 @@
-"""Holds what was heard against what the rendered actor did."""
+"""Compares the events that were heard with the actions that the rendered actor performed."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from dataclasses import dataclass
 import numpy as np
 
 from fluxformer_core.actor import Performance
-from fluxformer_core.types import SECOND, ActionEvent, EventKind
+from fluxformer_core.types import SECOND, ActionEvent
 from fluxformer_ros.tools.graph import Run
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was said about one performance; errors in seconds, positive when the answer is late."""
+    """How one performance was recognised; errors in seconds, positive when the event is late."""
 
     performance: Performance
     named: bool
     start_error: float = 0.0
     end_error: float = 0.0
-    instead: tuple[str, ...] = ()  # other labels given in its time
+    instead: tuple[str, ...] = ()  # other labels reported during the performance
 
 
 def compare(script: Sequence[Performance], run: Run) -> tuple[list[Answer], list[ActionEvent]]:
     """Find an event for every performance.
 
     Args:
-        script: in seconds of the time line that the player followed.
+        script: in seconds of the player's time line.
         run: what was played and heard.
 
     Returns:
-        One answer for every performance, and the events that name something that nobody performed then.
+        One answer for every performance, and the events whose label was not performed at that time.
     """
     stamps, dues = (np.array([getattr(frame, name) for frame in run.frames]) for name in ("stamp", "due"))
 
     def seconds(stamp: int) -> float:
         return float(np.interp(stamp, stamps, dues)) / SECOND
 
-    events = [event for event in run.transcript.events if event.kind is EventKind.ENDED]
+    events = run.transcript.ended
     spans = {event.instance: (seconds(event.start), seconds(event.end)) for event in events}
     answers: list[Answer] = []
     right: set[int] = set()
@@ -56,7 +56,7 @@ def compare(script: Sequence[Performance], run: Run) -> tuple[list[Answer], list
 
 
 def table(answers: Sequence[Answer], wrong: Sequence[ActionEvent]) -> str:
-    """The comparison, for people."""
+    """The comparison as text."""
     lines = ["performed             from     to   named    start     end   also said"]
     for answer in answers:
         performance = answer.performance

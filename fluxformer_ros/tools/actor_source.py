@@ -21,12 +21,12 @@ _FAST = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
 class RenderedActor:
-    """The demonstration script as a sequence of frames.
+    """The frames of the demonstration script.
 
     Args:
         depth: millimetres (uint16) instead of colour.
         seed: of the performances.
-        seconds: how much of the script; all of it if None.
+        seconds: length of the part of the script that is used; the whole script if None.
         size: (height, width) of the images.
     """
 
@@ -40,7 +40,7 @@ class RenderedActor:
         self._drawn: list[np.ndarray] = []
 
     def draw_ahead(self) -> None:
-        """Draw every frame now and keep it without loss, so that showing it takes little from those who look at it."""
+        """Draw every frame now and keep it as a lossless PNG, so that playing costs little processor time."""
         self._drawn = [_packed(self._stage.frame(index)) for index in range(self._count)]
 
     def __iter__(self) -> Iterator[SourceFrame]:
@@ -53,7 +53,7 @@ class RenderedActor:
 def open_drawn_actor(
     *, depth: bool = False, seed: int = 0, seconds: float | None = None, size: tuple[int, int] = SIZE
 ) -> Iterator[RenderedActor]:
-    """An actor that was drawn ahead, at the first call for the later ones, too."""
+    """An actor whose frames are drawn ahead; a second call with the same arguments draws nothing."""
     yield _drawn_actor(depth, seed, seconds, size)
 
 
@@ -69,5 +69,5 @@ def _packed(image: np.ndarray) -> np.ndarray:
 
 
 def _unpacked(png: np.ndarray) -> np.ndarray:
-    # OpenCV takes the colours for BGR when it writes and when it reads, so they come back as they went.
+    # OpenCV swaps the colours both when it writes and when it reads a PNG, so RGB comes back as RGB.
     return np.asarray(cv2.imdecode(png, cv2.IMREAD_UNCHANGED))

@@ -1,4 +1,4 @@
-"""Everything at once: a camera, the recogniser and a listener as ROS processes, and a video of what was seen."""
+"""Runs a camera, the recogniser and a listener as ROS processes, and writes a video of what was recognised."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ _EXAMPLE = """examples:
 def report(run: Run) -> str:
     """Frames, rate and delay, in two lines."""
     values = run.transcript.last_values
-    seconds = (run.frames[-1].stamp - run.frames[0].stamp) / SECOND
     count = len(run.transcript.recognitions)
     return (
         f"{len(run.frames)} images published, {values['images received']} received, {values['images replaced']} "
         f"replaced by newer ones\n"
-        f"{count} recognitions in {seconds:.1f} s ({count / max(seconds, 1e-9):.1f} per second); "
+        f"{count} recognitions in {run.seconds:.1f} s ({count / max(run.seconds, 1e-9):.1f} per second); "
         f"from the image's stamp to publication p50 {float(values['stamp to publish p50 [ms]']):.0f} ms, "
         f"p99 {float(values['stamp to publish p99 [ms]']):.0f} ms"
     )
@@ -45,7 +44,7 @@ def main(args: Sequence[str] | None = None) -> int:
         description=__doc__, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("source", nargs="?", default="actor", help="video, folder, bag, camera index, or `actor`")
-    parser.add_argument("--model", metavar="FILE", help="another model than the one that is shipped")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="another model than the shipped one")
     parser.add_argument("--duration", type=float, metavar="S", help="stop after this time")
     parser.add_argument(
         "--overlay", type=Path, default=Path("demo.mp4"), metavar="FILE", help="video to write (default: %(default)s)"

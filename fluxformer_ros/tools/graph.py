@@ -10,25 +10,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from fluxformer_core.errors import FluxformerError
-from fluxformer_ros.node.resources import resource
+from fluxformer_core.types import SECOND
+from fluxformer_ros.node.process import resource
 from fluxformer_ros.tools.transcript import Transcript, read_transcript
 
 _POLL = 0.1  # s
-_START = 120.0  # s: for the recogniser to subscribe, on the slowest of machines
-_DRAIN = 1.0  # s: for the last images to be recognised
+_START = 300.0  # s: for the recogniser to subscribe, on the slowest of machines
+_DRAIN = 2.0  # s: for the last images to be recognised
 _PATIENCE = 15.0  # s: for a process to end after it was asked to
 _PR_SET_PDEATHSIG = 1  # prctl.h
 
 
 class GraphError(FluxformerError):
-    """A process of the graph failed; the message holds what it said."""
+    """A process of the graph failed; the message holds the error output of the process."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class PlayedFrame:
     """One line of the player's log."""
 
     stamp: int  # ns: as published
-    source: int
-    index: int
+    source: int  # number of the source
+    index: int  # of the frame in its source
     due: int  # ns since the playback began
 
 
@@ -48,6 +49,11 @@ class Run:
     frames: list[PlayedFrame]
     transcript: Transcript
 
+    @property
+    def seconds(self) -> float:
+        """Time between the stamps of the first and the last frame."""
+        return (self.frames[-1].stamp - self.frames[0].stamp) / SECOND
+
 
 def environment() -> dict[str, str]:
     """The environment of the processes: this machine only, and shared memory that holds images."""
@@ -56,8 +62,8 @@ def environment() -> dict[str, str]:
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "PYTHONUNBUFFERED": "1",
     }
-    # Without a domain of its own a second demo, or a robot on this machine, would talk into this one. The prefix is the
-    # ROS wheels', for those who have not activated anything.
+    # A domain of its own keeps out other demos and robots on this machine. The prefix finds the ROS wheels where no
+    # environment is activated.
     defaults = {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100), "AMENT_PREFIX_PATH": sys.prefix}
     return {**defaults, **os.environ, **local}
 
@@ -72,8 +78,18 @@ class Graph:
 
     @property
     def folder(self) -> Path:
-        """For files that are gone with the graph."""
+        """For files that are deleted with the graph."""
         return Path(self._folder.name)
+
+    @property
+    def log(self) -> Path:
+        """Where a player's `--log` is expected."""
+        return self.folder / "played.jsonl"
+
+    @property
+    def playing(self) -> bool:
+        """Whether the player has published an image."""
+        return self.log.exists() and self.log.stat().st_size > 0
 
     def __enter__(self) -> Graph:
         return self
@@ -89,14 +105,14 @@ class Graph:
         self._folder.cleanup()
 
     def start(self, name: str, module: str, *arguments: str, quiet: bool = False) -> None:
-        """Start `python -m module arguments` under a name; its standard output goes where ours goes unless quiet."""
+        """Start `python -m module arguments` under a name; quiet discards the standard output of the process."""
         with self._errors(name).open("wb") as errors, _uninterrupted():
             self._children[name] = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 env=self._environment,
                 stdout=subprocess.DEVNULL if quiet else None,
                 stderr=errors,
-                start_new_session=True,  # Ctrl-C reaches the children through us, once and in order
+                start_new_session=True,  # Ctrl-C reaches the children through this process, once and in order
                 preexec_fn=_prepare_child,  # noqa: PLW1509  # this process has no other threads
             )
 
@@ -104,12 +120,23 @@ class Graph:
         """Whether the process still runs.
 
         Raises:
-            GraphError: if it ended with an exit code other than 0.
+            GraphError: if the process ended with an exit code other than 0.
         """
         code = self._children[name].poll()
         if code:
             raise GraphError(f"{name} ended with exit code {code}:\n{self.said(name)}")
         return code is None
+
+    def wait(self, *names: str) -> None:
+        """Wait a moment.
+
+        Raises:
+            GraphError: if one of these processes has ended.
+        """
+        for name in names:
+            if not self.running(name):
+                raise GraphError(f"{name} ended early:\n{self.said(name)}")
+        time.sleep(_POLL)
 
     def pid(self, name: str) -> int:
         """The process's number."""
@@ -119,7 +146,7 @@ class Graph:
         """Interrupt a process and wait for its end.
 
         Raises:
-            GraphError: if it does not end, or not with exit code 0.
+            GraphError: if the process does not end, or ends with an exit code other than 0.
         """
         child = self._children[name]
         child.send_signal(signal.SIGINT)
@@ -136,7 +163,12 @@ class Graph:
 
 
 def run_graph(
-    player: Sequence[str], *, model: str | None = None, parameters: Sequence[str] = (), quiet: bool = False
+    player: Sequence[str],
+    *,
+    model: Path | None = None,
+    parameters: Sequence[str] = (),
+    quiet: bool = False,
+    watch: Callable[[Graph], None] = lambda _graph: None,
 ) -> Run:
     """Play sources to a recogniser until their end.
 
@@ -144,7 +176,8 @@ def run_graph(
         player: arguments of player_node.
         model: file of the model; the shipped one if None.
         parameters: of the recogniser, each as `name:=value`.
-        quiet: whether to keep back the events that the listener prints.
+        quiet: whether to suppress the events that the listener prints.
+        watch: called several times a second while the player runs.
 
     Raises:
         GraphError: if a process fails, or if nothing was recognised; with the reason.
@@ -152,35 +185,28 @@ def run_graph(
     with Graph() as graph:
         values = [*([f"model:={model}"] if model else []), *parameters]
         arguments = ["--ros-args", *(word for value in values for word in ("-p", value))] if values else []
-        log, record = graph.folder / "played.jsonl", graph.folder / "heard.jsonl"
+        record = graph.folder / "heard.jsonl"
         graph.start("recognizer", "fluxformer_ros.node.recognizer_node", *arguments)
         graph.start("listener", "fluxformer_ros.tools.listener_node", "--record", str(record), quiet=quiet)
-        graph.start(
-            "player", "fluxformer_ros.tools.player_node", "--log", str(log), "--wait", str(_START), *player, quiet=quiet
-        )
+        played = ["--log", str(graph.log), "--wait", str(_START), *player]
+        graph.start("player", "fluxformer_ros.tools.player_node", *played, quiet=quiet)
         while graph.running("player"):
-            for name in ("recognizer", "listener"):
-                if not graph.running(name):
-                    raise GraphError(f"{name} ended early:\n{graph.said(name)}")
-            time.sleep(_POLL)
+            graph.wait("recognizer", "listener")
+            watch(graph)
         time.sleep(_DRAIN)
         graph.stop("recognizer")
         time.sleep(_DRAIN)
         graph.stop("listener")
-        run = Run(read_log(log), read_transcript(record))
+        frames = [PlayedFrame(**json.loads(line)) for line in graph.log.read_text(encoding="utf-8").splitlines()]
+        run = Run(frames, read_transcript(record))
         if not run.transcript.recognitions:
             status = run.transcript.statuses[-1].message if run.transcript.statuses else "it published no diagnostics"
             raise GraphError(f"nothing was recognised; the recogniser says: {status}\n{graph.said('recognizer')}")
         return run
 
 
-def read_log(path: Path) -> list[PlayedFrame]:
-    """What a player wrote with `--log`."""
-    return [PlayedFrame(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def _end(child: subprocess.Popen[bytes]) -> bool:
-    """Wait for a child that was asked to end; whether it did so by itself."""
+    """Wait for a child that was asked to end; whether the child ended by itself."""
     try:
         child.wait(_PATIENCE)
     except subprocess.TimeoutExpired:
@@ -192,7 +218,7 @@ def _end(child: subprocess.Popen[bytes]) -> bool:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Put Ctrl-C off: between a child's birth and its registration it would leave an orphan."""
+    """Postpone Ctrl-C: between the start of a child and its registration Ctrl-C would leave an orphan."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -202,5 +228,5 @@ def _uninterrupted() -> Iterator[None]:
 
 def _prepare_child() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    # If this process is killed, nobody is left to end its children.
+    # The system ends the children if this process is killed.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Prints what a recogniser says, as it says it: the smallest example of a node that reacts to people."""
+"""Prints the events of a recogniser: the smallest example of a node that reacts to people."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from fluxformer_ros.node.messages import event_from_msg, recognition_from_msg
 from fluxformer_ros.node.process import StopSignals, spin_until_stopped
 from fluxformer_ros.tools.transcript import Status, TranscriptWriter
 
-_DEPTH = 100  # messages: none may be lost while the terminal is slow
+_DEPTH = 100  # messages that may wait while the terminal is slow
 
 
 class ListenerNode(Node):
-    """Prints events, and keeps everything that the recogniser says if there is somewhere to write.
+    """Prints events, and writes recognitions, events and diagnostics to a file if one is given.
 
     Args:
         recognizer: name of the node to listen to.
-        record: where to write; None: nowhere.
+        record: writes to the file; None: no file.
     """
 
     def __init__(self, recognizer: str, record: TranscriptWriter | None) -> None:
@@ -43,7 +43,7 @@ class ListenerNode(Node):
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, _DEPTH)
 
     def summary(self) -> str:
-        """What was heard, in one line."""
+        """The counts and delays of what was heard, in one line."""
         if not self._delays:
             return "no recognition was heard"
         p50, p99 = np.percentile(self._delays, [50, 99])
@@ -98,7 +98,7 @@ def main(args: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv if args is None else args)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--node", default="recognizer", help="the recogniser to listen to (default: %(default)s)")
-    parser.add_argument("--record", type=Path, metavar="FILE", help="write everything as JSON lines")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write everything to this file, as JSON lines")
     options = parser.parse_args(remove_ros_args(arguments)[1:])
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     signals = StopSignals()

@@ -1,4 +1,4 @@
-"""Draws what was heard onto the images that were played."""
+"""Draws recognitions and events onto the images that were played."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from fluxformer_core.types import ActionEvent, Recognition
 from fluxformer_ros.tools.actor_source import RenderedActor
 from fluxformer_ros.tools.graph import Run
 
-_EVERY = 2  # frames: drawing is slower than playing, and 15 Hz show everything
+_EVERY = 2  # frames: every second frame is drawn, because drawing is slow and 15 Hz show everything
 Stamped = TypeVar("Stamped", Recognition, ActionEvent)
 
 
 def newest(heard: Sequence[Stamped], stamp: int) -> Stamped | None:
-    """The last of what was said about images up to a stamp (ns); `heard` in the order of stamps."""
+    """The last item of `heard`, which is in the order of stamps, up to a stamp (ns)."""
     index = bisect_right(heard, stamp, key=attrgetter("stamp"))
     return heard[index - 1] if index else None
 
 
-def write_overlay(source: str, run: Run, path: Path, model: str | None = None) -> None:
-    """Play a recorded source once more, without ROS, and write a video of what the live recogniser said about it.
+def write_overlay(source: str, run: Run, path: Path, model: Path | None = None) -> None:
+    """Play a recorded source once more, without ROS, and write a video with the answers of the live recogniser.
 
-    States, scores and events are those that were heard. The selected frames were not sent over ROS; the recogniser is
-    deterministic, so pushing the same images again finds them.
+    States, scores and events are those that were heard. The selected frames were not sent over ROS: a second recogniser
+    finds the same frames again, because the recogniser is deterministic.
 
     Args:
         source: what the player played.
@@ -55,7 +55,7 @@ def write_overlay(source: str, run: Run, path: Path, model: str | None = None) -
                 visible(image.image, image.pixels, bundle.spec.depth_range),
                 recognition=newest(run.transcript.recognitions, frame.stamp),
                 event=newest(run.transcript.events, frame.stamp),
-                selection=recognizer.last_selection,
+                selection=recognizer.scene.last_clip,
             )
             video.write(picture, frame.stamp)
 

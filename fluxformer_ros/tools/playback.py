@@ -1,4 +1,4 @@
-"""What a player shows and when: the frames of its sources on one time line, prepared ahead of time."""
+"""The time line of a player: the frames of its sources, each with the time when it is due, read ahead."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ import numpy as np
 from fluxformer_core.io.sources import SourceFrame
 from fluxformer_core.types import SECOND, Pixels
 
-_AHEAD = 64  # frames that are ready before they are due
+_AHEAD = 64  # frames that are read before they are due
 _POLL = 0.02  # s
-_PATIENCE = 10.0  # s: for the item that is being prepared
-_USUAL_PERIOD = SECOND // 30  # of a source with a single frame
+_PATIENCE = 10.0  # s: for the thread to finish the frame that it reads
+_USUAL_PERIOD = SECOND // 30  # ns: the period of a source with a single frame
 
 Opener = Callable[[], AbstractContextManager[Iterable[SourceFrame]]]
 
 
 @dataclass(frozen=True)
-class Shot:
+class TimedFrame:
     """One frame on the time line."""
 
     due: int  # ns since the playback began
-    stamp: int  # ns: of the frame in its source, counted on through holds; never 0, which means no stamp in ROS
-    source: int  # which of the sources
+    stamp: int  # ns: of the frame in its source; grows during holds; never 0, which means no stamp in ROS
+    source: int  # number of the source
     index: int  # of the frame in its source
     image: np.ndarray  # (H, W) or (H, W, C)
     pixels: Pixels
@@ -39,17 +39,17 @@ class Arrangement:
     """How sources follow one another; times in seconds."""
 
     hold_before: float = 0.0  # the first frame stands still
-    hold_after: float = 0.0  # the last frame stands still, or the first one does so again
+    hold_after: float = 0.0  # the last frame (with return_to_first: the first frame) stands still
     return_to_first: bool = False
     pause: float = 0.0  # silence between two sources
     loop: bool = False
 
 
-def arrange(sources: list[Opener], arrangement: Arrangement) -> Iterator[Shot]:
+def arrange(sources: list[Opener], arrangement: Arrangement) -> Iterator[TimedFrame]:
     """Put the frames of all sources on one time line.
 
     Args:
-        sources: each is opened when its turn comes.
+        sources: each is opened when the one before has ended.
         arrangement: holds, pauses and repetition.
 
     Raises:
@@ -60,33 +60,33 @@ def arrange(sources: list[Opener], arrangement: Arrangement) -> Iterator[Shot]:
         for number, open_source in enumerate(sources):
             end = offset
             with open_source() as frames:
-                for shot in _with_holds(frames, arrangement):
-                    end = offset + shot.due
-                    yield replace(shot, due=end, source=number)
+                for timed in _with_holds(frames, arrangement):
+                    end = offset + timed.due
+                    yield replace(timed, due=end, source=number)
             offset = end + max(round(arrangement.pause * SECOND), _USUAL_PERIOD)
         if not arrangement.loop:
             return
 
 
-def _with_holds(frames: Iterable[SourceFrame], arrangement: Arrangement) -> Iterator[Shot]:
-    """One source from time 0 on: standing still, moving, standing still."""
+def _with_holds(frames: Iterable[SourceFrame], arrangement: Arrangement) -> Iterator[TimedFrame]:
+    """One source from time 0 on: a hold, the frames, a hold."""
     before, after = round(arrangement.hold_before * SECOND), round(arrangement.hold_after * SECOND)
     first: SourceFrame | None = None
-    last: Shot | None = None
+    last: TimedFrame | None = None
     base, period = 0, _USUAL_PERIOD
     for index, frame in enumerate(frames):
         if first is None:
             first = frame
-            # A video begins at 0, and what stands still before it would lie before all time.
+            # The first hold of a video, whose stamps begin at 0, would have negative stamps.
             base = max(frame.stamp - before, 1)
             if before:
-                yield from _still(Shot(0, base, 0, 0, frame.image, frame.pixels), before, period)
+                yield from _still(TimedFrame(0, base, 0, 0, frame.image, frame.pixels), before, period)
         due = before + frame.stamp - first.stamp
-        shot = Shot(due, base + due, 0, index, frame.image, frame.pixels)
-        if last is not None and shot.due > last.due:
-            period = shot.due - last.due
-        yield shot
-        last = shot
+        timed = TimedFrame(due, base + due, 0, index, frame.image, frame.pixels)
+        if last is not None and timed.due > last.due:
+            period = timed.due - last.due
+        yield timed
+        last = timed
     if first is not None and last is not None and after:
         still = replace(last, due=last.due + period, stamp=last.stamp + period)
         if arrangement.return_to_first:
@@ -94,22 +94,22 @@ def _with_holds(frames: Iterable[SourceFrame], arrangement: Arrangement) -> Iter
         yield from _still(still, after, period)
 
 
-def _still(shot: Shot, duration: int, period: int) -> Iterator[Shot]:
+def _still(timed: TimedFrame, duration: int, period: int) -> Iterator[TimedFrame]:
     for passed in range(0, duration, period):
-        yield replace(shot, due=shot.due + passed, stamp=shot.stamp + passed)
+        yield replace(timed, due=timed.due + passed, stamp=timed.stamp + passed)
 
 
 class Prefetched:
-    """Iterates something slow in a thread of its own, a few items ahead; what it raises is raised at the reader.
+    """Reads frames ahead in a thread of its own; an exception of the thread is raised at the reader.
 
-    A context manager: leaving it ends the thread at the next item, read to the end or not.
+    A context manager: leaving the context ends the thread at the next frame, even if frames are left.
     """
 
-    def __init__(self, shots: Iterable[Shot]) -> None:
-        self._shots = shots
-        self._queue: queue.Queue[Shot | BaseException | None] = queue.Queue(_AHEAD)
+    def __init__(self, timed_frames: Iterable[TimedFrame]) -> None:
+        self._timed_frames = timed_frames
+        self._queue: queue.Queue[TimedFrame | BaseException | None] = queue.Queue(_AHEAD)
         self._stop = threading.Event()
-        # A daemon, since a camera that hangs must not hold up the end of the process.
+        # A daemon, because a camera that hangs must not delay the end of the process.
         self._thread = threading.Thread(target=self._fill, name="prefetch", daemon=True)
 
     def __enter__(self) -> Prefetched:
@@ -117,16 +117,16 @@ class Prefetched:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The thread is waited for: ended by the interpreter in the middle of OpenCV's code it would abort the process.
+        # Without this wait the interpreter might end the thread inside OpenCV, which aborts the process.
         self._stop.set()
         deadline = time.monotonic() + _PATIENCE
         while self._thread.is_alive() and time.monotonic() < deadline:
             with suppress(queue.Empty):
                 while True:
-                    self._queue.get_nowait()  # it may be waiting for room
+                    self._queue.get_nowait()  # the thread may wait for room
             self._thread.join(_POLL)
 
-    def __iter__(self) -> Iterator[Shot]:
+    def __iter__(self) -> Iterator[TimedFrame]:
         while (item := self._queue.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
@@ -135,10 +135,10 @@ class Prefetched:
     def _fill(self) -> None:
         end: BaseException | None = None
         try:
-            for shot in self._shots:
+            for timed in self._timed_frames:
                 if self._stop.is_set():
                     return
-                self._queue.put(shot)
+                self._queue.put(timed)
         except Exception as error:
             end = error
         self._queue.put(end)

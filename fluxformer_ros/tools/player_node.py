@@ -29,23 +29,23 @@ from fluxformer_ros.node.images import image_to_compressed, image_to_msg
 from fluxformer_ros.node.messages import time_to_msg
 from fluxformer_ros.node.process import keep_image_memory
 from fluxformer_ros.tools.actor_source import SIZE, open_drawn_actor
-from fluxformer_ros.tools.playback import Arrangement, Opener, Prefetched, Shot, arrange
+from fluxformer_ros.tools.playback import Arrangement, Opener, Prefetched, TimedFrame, arrange
 
 _POLL = 0.05  # s
 _ARRIVAL = 30.0  # s: for the last images to reach reliable subscribers
-_SETTLE = 0.5  # s: who listens to the subscriber must have found it, too
+_SETTLE = 0.5  # s: for the nodes that listen to the subscriber to find it
 _EXAMPLE = """example:
   python -m fluxformer_ros.tools.player_node actor --loop
   python -m fluxformer_ros.tools.player_node clip.mp4 --hold-before 1 --ros-args -r image:=/camera/image_raw"""
 
 
 class PlayerNode(Node):
-    """Publishes shots as `image`, when they are due.
+    """Publishes frames as `image`, when they are due.
 
     Args:
         compressed: publish sensor_msgs/CompressedImage on `image/compressed` instead.
-        reliable: resend what a subscriber missed, instead of what cameras usually do.
-        clock: publish the source's time as /clock and stamp images with it, instead of with the present time.
+        reliable: resend what a subscriber missed; cameras usually do not.
+        clock: publish the source's time as /clock and stamp images with that time instead of the present time.
         frame_id: of the images.
     """
 
@@ -60,44 +60,44 @@ class PlayerNode(Node):
 
     @property
     def subscribers(self) -> int:
-        """How many subscriptions are matched."""
+        """The number of matched subscriptions."""
         return int(self._images.get_subscription_count())
 
     @property
     def topic(self) -> str:
-        """Where the images go."""
+        """The topic of the images."""
         return str(self._images.topic_name)
 
-    def publish(self, shot: Shot) -> int:
-        """Publish one shot now and return its stamp in ns.
+    def publish(self, timed: TimedFrame) -> int:
+        """Publish one frame now and return its stamp in ns.
 
         Raises:
-            ImageError: if the image has no message of the kind that was asked for.
+            ImageError: if a message of the chosen kind cannot hold the image.
         """
-        stamp = shot.stamp if self._time_topic else self.get_clock().now().nanoseconds
+        stamp = timed.stamp if self._time_topic else self.get_clock().now().nanoseconds
         if self._time_topic:
             self._time_topic.publish(Clock(clock=time_to_msg(stamp)))
-        self._images.publish(self._to_msg(shot.image, shot.pixels, stamp, self._frame_id))
+        self._images.publish(self._to_msg(timed.image, timed.pixels, stamp, self._frame_id))
         return stamp
 
     def wait_for_arrival(self, seconds: float) -> bool:
-        """Wait until reliable subscribers have all images: what is under way when a publisher goes is lost.
+        """Wait until reliable subscribers have all images; images on the way are lost when a publisher ends.
 
         Args:
-            seconds: at most.
+            seconds: the longest wait.
 
         Returns:
-            Whether they have.
+            Whether all images have arrived.
         """
         end = time.monotonic() + seconds
-        while not self._images.wait_for_all_acked(Duration(seconds=_POLL)):  # in short waits: Ctrl-C is heard between
+        while not self._images.wait_for_all_acked(Duration(seconds=_POLL)):  # short waits let Ctrl-C through
             if time.monotonic() >= end:
                 return False
         return True
 
 
 def play(node: PlayerNode, options: argparse.Namespace) -> int:
-    """Publish every shot when it is due and return how many were published.
+    """Publish every frame when it is due and return the number of published frames.
 
     Raises:
         SourceError: if a source cannot be opened or read.
@@ -108,24 +108,24 @@ def play(node: PlayerNode, options: argparse.Namespace) -> int:
     )
     count = 0
     with ExitStack() as stack:
-        shots = stack.enter_context(
+        timed_frames = stack.enter_context(
             Prefetched(arrange([_opener(spec, options) for spec in options.sources], arrangement))
         )
         log = stack.enter_context(options.log.open("w", encoding="utf-8")) if options.log else None
         start = 0.0
-        for shot in shots:
+        for timed in timed_frames:
             if count == 0:
                 _wait_for_subscriber(node, options.wait)
                 start = time.monotonic()
-            due = shot.due / SECOND / options.rate
+            due = timed.due / SECOND / options.rate
             if options.duration is not None and due >= options.duration:
                 break
             time.sleep(max(0.0, start + due - time.monotonic()))
-            stamp = node.publish(shot)
+            stamp = node.publish(timed)
             count += 1
             if log is not None:
                 log.write(
-                    json.dumps({"stamp": stamp, "source": shot.source, "index": shot.index, "due": shot.due}) + "\n"
+                    json.dumps({"stamp": stamp, "source": timed.source, "index": timed.index, "due": timed.due}) + "\n"
                 )
     return count
 

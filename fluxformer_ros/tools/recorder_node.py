@@ -1,4 +1,4 @@
-"""Records what a recogniser says to a bag, which `fluxformer evaluate` scores like a bag of images."""
+"""Records the topics of a recogniser to a bag, which `fluxformer evaluate` scores like a bag of images."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ from rosbags.typesys.store import Typestore
 
 from fluxformer_core.errors import ConfigError, FluxformerError
 from fluxformer_core.io.sources.bag import ORIGIN_NOTE, SOURCE_NOTE, TOPIC_NOTE, BagSource
-from fluxformer_ros.node.process import StopSignals, spin_until_stopped
-from fluxformer_ros.node.resources import resource
+from fluxformer_ros.node.process import StopSignals, resource, spin_until_stopped
 
 HEARS = "somebody publishes"
-"""Said in the log with the topic, so that nobody needs to play before the recorder listens."""
+"""Logged with the topic, so that a player can wait until the recorder listens."""
 
 _DEPTH = 100  # messages
-_LINGER = 1.0  # s: who stops the recogniser and the recorder at once wants the last events, too
+_LINGER = 1.0  # s: for the last events, when recogniser and recorder are stopped at once
 _OURS = ("ActionScore", "Recognition", "ActionEvent", "ActionLabels")
 _DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
 
@@ -43,10 +42,10 @@ class ResultsBag:
 
     Args:
         path: folder that is made for it.
-        notes: written beside the messages.
+        notes: text by name, stored in the bag's metadata.
 
     Raises:
-        ConfigError: if it is there already or cannot be written.
+        ConfigError: if the folder exists already or cannot be written.
     """
 
     def __init__(self, path: Path, notes: dict[str, str]) -> None:
@@ -67,7 +66,13 @@ class ResultsBag:
         self._connections[topic] = self._writer.add_connection(topic, kind, typestore=self._types)
 
     def write(self, topic: str, data: bytes, received: int) -> None:
-        """Append a message; one from before the clock began (0) waits until it is known."""
+        """Append a message.
+
+        Args:
+            topic: of the message.
+            data: the serialised message.
+            received: ns; 0 while the clock has not begun: the message waits for the first time of the clock.
+        """
         if not received:
             self._early.append((topic, data))
             return
@@ -76,7 +81,7 @@ class ResultsBag:
         self.count += 1
 
     def close(self) -> None:
-        """Write what is held back, and the description of the bag."""
+        """Write the waiting messages, and the description of the bag."""
         self._flush(1)
         self._writer.close()
 
@@ -88,15 +93,15 @@ class ResultsBag:
 
 
 class RecorderNode(Node):
-    """Writes messages as they arrive, without reading them, at the time of the node's clock.
+    """Writes serialised messages as they arrive, with the time of the node's clock.
 
     Args:
         recognizer: name of the node to record.
-        bag: where to.
-        signals: told to stop when the bag cannot be written any more, as on a full disk.
+        bag: to write to.
+        signals: set to stop when the bag cannot be written any more, as on a full disk.
 
     Attributes:
-        failure: why it cannot; empty: it can.
+        failure: why the bag cannot be written; empty: the bag can be written.
     """
 
     def __init__(self, recognizer: str, bag: ResultsBag, signals: StopSignals) -> None:
@@ -131,7 +136,7 @@ class RecorderNode(Node):
 
 
 def notes_on(bag: Path, topic: str | None) -> dict[str, str]:
-    """What a bag of results says about the bag that is played: its name, the topic and when that begins.
+    """What a bag of results notes about the bag that is played: name, image topic and first stamp.
 
     Raises:
         SourceError: if the bag cannot be read.
@@ -150,17 +155,17 @@ def _types() -> Typestore:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Record until Ctrl-C, and a second longer.
+    """Record until one second after Ctrl-C.
 
     Returns:
-        The exit code: 2 if the bag cannot be written, or the one that is played cannot be read.
+        The exit code: 2 if the bag cannot be written, or the played bag cannot be read.
     """
     arguments = list(sys.argv if args is None else args)
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path, metavar="BAG", help="folder to make")
+    parser.add_argument("out", type=Path, metavar="BAG", help="folder to make for the bag")
     parser.add_argument("--node", default="recognizer", help="the recogniser to record (default: %(default)s)")
-    parser.add_argument("--played", type=Path, metavar="BAG", help="what is played, noted for `fluxformer evaluate`")
-    parser.add_argument("--topic", help="of the images in it; needed where it has several image topics")
+    parser.add_argument("--played", type=Path, metavar="BAG", help="the played bag, noted for `fluxformer evaluate`")
+    parser.add_argument("--topic", help="of the images in the played bag; needed where that has several image topics")
     options = parser.parse_args(remove_ros_args(arguments)[1:])
     try:
         bag = ResultsBag(options.out, notes_on(options.played, options.topic) if options.played else {})

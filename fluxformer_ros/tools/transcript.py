@@ -1,4 +1,4 @@
-"""What a recogniser said over ROS, kept in a file of JSON lines for those who look at it afterwards."""
+"""What a recogniser said over ROS, as a file of JSON lines."""
 
 from __future__ import annotations
 
@@ -22,12 +22,17 @@ class Status:
 
 @dataclass
 class Transcript:
-    """Everything that was heard, in the order of its arrival; `arrivals` are ns of the listener's clock."""
+    """Everything that was heard, in the order of arrival."""
 
     recognitions: list[Recognition] = field(default_factory=list)
     events: list[ActionEvent] = field(default_factory=list)
     statuses: list[Status] = field(default_factory=list)
-    arrivals: list[int] = field(default_factory=list)  # of the recognitions
+    arrivals: list[int] = field(default_factory=list)  # ns of the listener's clock: of the recognitions
+
+    @property
+    def ended(self) -> list[ActionEvent]:
+        """The events of actions that are over and were not retracted."""
+        return [event for event in self.events if event.kind is EventKind.ENDED]
 
     @property
     def last_values(self) -> dict[str, str]:
@@ -37,7 +42,7 @@ class Transcript:
 
 
 class TranscriptWriter:
-    """Writes as it hears, so that nothing is lost when the process is stopped."""
+    """Writes every item at once, so that nothing is lost when the process is stopped."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", encoding="utf-8", buffering=1)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fluxformer_core.backends.base import Order
-from fluxformer_core.backends.opening import open_engine
+from fluxformer_core.backends.base import BuildRequest
+from fluxformer_core.backends.opening import open_net
 from fluxformer_core.backends.openvino import OpenVinoBackend
 from fluxformer_core.models.gmflow.gmflow import GMFlow, GMFlowConfig
 from fluxformer_core.models.registry import create_model, model_config
@@ -24,10 +24,10 @@ def _openvino() -> None:
 
 
 def built(name: str, net: nn.Module, inputs: tuple[Tensor, ...]) -> float:
-    """The deviation that a build is held to; it raises where that is too large."""
+    """The difference that the parity check finds; a difference above the tolerance raises an error."""
     said: list[str] = []
-    order = Order(name, "", lambda: net, tuple(tuple(x.shape) for x in inputs), lambda: [inputs])
-    open_engine(order, "openvino", progress=said.append)
+    request = BuildRequest(name, "", lambda: net, tuple(tuple(x.shape) for x in inputs), lambda: [inputs])
+    open_net(request, "openvino", progress=said.append)
     return float(said[-1].split()[-4])
 
 

@@ -18,17 +18,17 @@ from helpers import small_bundle, small_config, small_model
 from torch import Tensor, nn
 
 from fluxformer_core.backends import opening
-from fluxformer_core.backends.base import Backend, Engine, Order
+from fluxformer_core.backends.base import Backend, BuildRequest, LoadedNet, list_backends
 from fluxformer_core.backends.cache import EngineCache, key_of
-from fluxformer_core.backends.opening import open_engine
+from fluxformer_core.backends.opening import create_backend, open_net
 from fluxformer_core.backends.openvino import OpenVinoBackend
-from fluxformer_core.backends.parity import deviation
-from fluxformer_core.backends.registry import create_backend, list_backends
+from fluxformer_core.backends.parity import measure_parity
 from fluxformer_core.backends.tensorrt import TensorRtBackend, typed
 from fluxformer_core.backends.torch import CudaBackend, TorchBackend
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.errors import BackendError, ConfigError
-from fluxformer_core.stream.inference import open_model, trial_clips
+from fluxformer_core.stream.load import open_model
+from fluxformer_core.stream.trial_clips import trial_clips
 
 CLIP = (1, 3, 4, 32, 32)
 
@@ -39,9 +39,10 @@ def clips(batch: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     return rgb, flow.clamp(-1, 1)
 
 
-def order(**changes: object) -> Order:
+def small_request(**changes: object) -> BuildRequest:
     net = lambda: small_model(small_config())  # noqa: E731
-    return replace(Order("small", "0123456789ab", net, (CLIP, CLIP), lambda: [clips(1), clips(1, seed=1)]), **changes)
+    request = BuildRequest("small", "0123456789ab", net, (CLIP, CLIP), lambda: [clips(1), clips(1, seed=1)])
+    return replace(request, **changes)
 
 
 def openvino() -> None:
@@ -64,19 +65,19 @@ class Toy(Backend):
     def identity(self) -> dict[str, str]:
         return {"toy": self.version}
 
-    def build(self, order: Order, folder: Path) -> None:
+    def build(self, request: BuildRequest, folder: Path) -> None:
         self.builds += 1
         (folder / "engine.txt").write_text(str(self.factor))
 
-    def load(self, order: Order, folder: Path) -> Engine:
+    def load(self, request: BuildRequest, folder: Path) -> LoadedNet:
         self.loads += 1
-        return ToyEngine(order, float((folder / "engine.txt").read_text()))
+        return ToyEngine(request, float((folder / "engine.txt").read_text()))
 
 
-class ToyEngine(Engine):
-    def __init__(self, order: Order, factor: float) -> None:
-        super().__init__("toy", order, "cpu", order.batch)
-        self.net, self.factor = order.net(), factor
+class ToyEngine(LoadedNet):
+    def __init__(self, request: BuildRequest, factor: float) -> None:
+        super().__init__("toy", request, "cpu", request.batch)
+        self.net, self.factor = request.net(), factor
 
     def _run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return tuple(self.factor * x for x in self.net(*inputs))
@@ -90,7 +91,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
 
 
 def test_torch_computes_exactly_what_the_net_computes():
-    engine = open_engine(order(), "torch")
+    engine = open_net(small_request(), "torch")
     rgb, flow = clips(1)
     logits, embedding = engine(rgb, flow)
     with torch.inference_mode():
@@ -103,7 +104,7 @@ def test_torch_computes_exactly_what_the_net_computes():
 @pytest.mark.parametrize("batch", [1, 3], ids=["static", "dynamic"])
 def test_openvino_computes_what_the_net_computes_in_batches_of_any_size(batch, tmp_path):
     openvino()
-    engine = open_engine(order(batch=batch), "openvino", cache=tmp_path)
+    engine = open_net(small_request(batch=batch), "openvino", cache=tmp_path)
     net = small_model(small_config())
     for count in (1, 2, 5):
         given = clips(count, seed=count)
@@ -118,10 +119,10 @@ def test_openvino_computes_the_shipped_model_in_half_precision_where_the_process
     if reason := OpenVinoBackend().probe(precision):
         pytest.skip(reason)
     bundle = Bundle.load(default_bundle_path())
-    engine = open_model(bundle, "openvino", precision, cache=tmp_path).engine  # or the guard refuses it
-    found = deviation(engine, bundle.build_model(), trial_clips(bundle.spec, flow=True))
-    assert found.largest > 1e-6, "it computed in full"
-    assert found.agreement == 1.0
+    engine = open_model(bundle, "openvino", precision, cache=tmp_path).engine  # or the parity check fails
+    found = measure_parity(engine, bundle.build_model(), trial_clips(bundle.spec, flow=True))
+    assert found.max_relative_difference > 1e-6, "it computed in full"
+    assert found.same_label == 1.0
 
 
 AFTERWARDS = """
@@ -129,9 +130,9 @@ import faulthandler, os, signal, sys, threading
 
 faulthandler.enable()  # gives the thread a stack for signals, which OpenVINO replaces
 sys.path[:0] = sys.argv[1:]
-from test_backends import open_engine, order
+from test_backends import open_net, small_request
 
-engines = [open_engine(order(digest=""), "openvino")]
+engines = [open_net(small_request(digest=""), "openvino")]
 thread = threading.Thread(target=engines.clear)
 thread.start()
 thread.join()
@@ -149,7 +150,7 @@ def test_a_process_survives_signals_after_another_thread_let_go_of_the_last_engi
 
 def test_openvino_answers_several_threads_and_keeps_what_it_said():
     openvino()
-    engine = open_engine(order(digest=""), "openvino")
+    engine = open_net(small_request(digest=""), "openvino")
     given = [clips(1, seed=seed) for seed in range(4)]
     alone = [engine(*each)[0] for each in given]
     assert not torch.equal(alone[0], alone[1])
@@ -169,12 +170,12 @@ def test_openvino_answers_several_threads_and_keeps_what_it_said():
 
 
 def test_half_precision_on_the_processor_is_near_and_float32_outside():
-    engine = open_engine(order(precision="bf16"), "torch")
+    engine = open_net(small_request(precision="bf16"), "torch")
     logits, embedding = engine(*clips(1))
     assert logits.dtype == embedding.dtype == torch.float32
-    away = deviation(engine, small_model(small_config()), [clips(1)])
-    assert 0 < away.largest < 0.05
-    assert away.agreement == 1.0
+    away = measure_parity(engine, small_model(small_config()), [clips(1)])
+    assert 0 < away.max_relative_difference < 0.05
+    assert away.same_label == 1.0
 
 
 class Spy(torch.nn.Module):
@@ -194,7 +195,7 @@ def test_full_precision_means_it_and_leaves_the_setting_as_it_was():
     assert before, "PyTorch's default changed: the backend's own setting may go"
     for precision, allowed in (("fp32", False), ("bf16", True)):
         spy = Spy()
-        open_engine(order(net=lambda spy=spy: spy, precision=precision), "torch", tolerance=1.0)(*clips(1))
+        open_net(small_request(net=lambda spy=spy: spy, precision=precision), "torch", tolerance=1.0)(*clips(1))
         assert spy.seen[-1] is allowed
         assert torch.backends.cudnn.allow_tf32 == before
 
@@ -203,10 +204,10 @@ def test_what_does_not_work_here_says_why():
     if not torch.cuda.is_available():
         assert "CUDA" in CudaBackend().probe("fp32")
         with pytest.raises(BackendError, match=r"backend cuda cannot be used in fp32: .*CUDA"):
-            open_engine(order(), "cuda")
+            open_net(small_request(), "cuda")
     if TensorRtBackend().probe("fp32"):
         with pytest.raises(BackendError, match="backend tensorrt cannot be used in fp16: "):
-            open_engine(order(precision="fp16"), "tensorrt")
+            open_net(small_request(precision="fp16"), "tensorrt")
     assert TorchBackend().probe("fp32") is None
 
 
@@ -214,33 +215,34 @@ def test_names_and_numbers_that_are_none():
     assert list_backends() == ["auto", "torch", "cuda", "openvino", "tensorrt"]
     with pytest.raises(ConfigError, match="there is no backend 'onnx'; known are torch, cuda, openvino, tensorrt"):
         create_backend("onnx")
-    with pytest.raises(ConfigError, match="precision must be one of fp32, fp16, bf16, not 'int8'"):
-        order(precision="int8")
-    with pytest.raises(ConfigError, match=r"batch must be within 1 \.\. 64, not 0"):
-        order(batch=0)
+    with pytest.raises(ConfigError, match=r"precision must be .fp32., .fp16. or .bf16., not 'int8'"):
+        small_request(precision="int8")
+    with pytest.raises(ConfigError, match=r"batch must be greater than or equal to 1, not 0"):
+        small_request(batch=0)
 
 
 def test_an_engine_that_computes_something_else_is_refused(toy, tmp_path):
     toy.factor = 1.01
-    with pytest.raises(BackendError, match=r"toy in fp32 is \d+\.\d\d% away from small itself, 0\.10% are allowed"):
-        open_engine(order(), "toy", cache=tmp_path)
+    with pytest.raises(BackendError, match=r"toy in fp32 differs from small by \d+\.\d\d%, 0\.10% are allowed"):
+        open_net(small_request(), "toy", cache=tmp_path)
     assert list(tmp_path.glob("small*/key.json")) == []
-    open_engine(order(), "toy", cache=tmp_path, tolerance=0.5)
-    with pytest.raises(BackendError, match="away from small"):  # what was built for the lenient is kept from the strict
-        open_engine(order(), "toy", cache=tmp_path)
+    open_net(small_request(), "toy", cache=tmp_path, tolerance=0.5)
+    # The cached engine was built with a larger tolerance and fails the smaller one.
+    with pytest.raises(BackendError, match="differs from small"):
+        open_net(small_request(), "toy", cache=tmp_path)
 
 
 def test_not_a_number_is_as_far_away_as_can_be(toy, tmp_path):
     toy.factor = float("nan")
-    with pytest.raises(BackendError, match="inf% away"):
-        open_engine(order(), "toy", cache=tmp_path, tolerance=1e9)
+    with pytest.raises(BackendError, match="differs from small by inf%"):
+        open_net(small_request(), "toy", cache=tmp_path, tolerance=1e9)
 
 
 def test_an_engine_is_built_once(toy, tmp_path):
-    first, second = (open_engine(order(), "toy", cache=tmp_path) for _ in range(2))
+    first, second = (open_net(small_request(), "toy", cache=tmp_path) for _ in range(2))
     assert (toy.builds, toy.loads) == (1, 2)
     assert torch.equal(first(*clips(1))[0], second(*clips(1))[0])
-    open_engine(order(), "toy", cache=tmp_path, rebuild=True)
+    open_net(small_request(), "toy", cache=tmp_path, rebuild=True)
     assert toy.builds == 2
 
 
@@ -255,14 +257,14 @@ def test_an_engine_is_built_once(toy, tmp_path):
     ids=lambda change: next(iter(change)),
 )
 def test_every_condition_is_part_of_the_key(toy, change):
-    assert key_of(toy, order()).folder == key_of(toy, order()).folder
-    assert key_of(toy, order()).folder != key_of(toy, order(**change)).folder
+    assert key_of(toy, small_request()).folder == key_of(toy, small_request()).folder
+    assert key_of(toy, small_request()).folder != key_of(toy, small_request(**change)).folder
 
 
 def test_another_version_of_a_library_has_an_engine_of_its_own(toy, tmp_path):
-    open_engine(order(), "toy", cache=tmp_path)
+    open_net(small_request(), "toy", cache=tmp_path)
     toy.version = "2"
-    open_engine(order(), "toy", cache=tmp_path)
+    open_net(small_request(), "toy", cache=tmp_path)
     assert toy.builds == 2
     assert len(list(tmp_path.glob("small*/key.json"))) == 2
 
@@ -287,63 +289,63 @@ def make_foreign(place: Path) -> None:
 
 @pytest.mark.parametrize("harm", [damage_engine, damage_record, lose_record, make_foreign], ids=lambda f: f.__name__)
 def test_a_damaged_or_foreign_engine_is_built_anew_with_a_warning(harm, toy, tmp_path, caplog):
-    open_engine(order(), "toy", cache=tmp_path)
+    open_net(small_request(), "toy", cache=tmp_path)
     (place,) = [path for path in tmp_path.iterdir() if path.is_dir()]
     harm(place)
-    engine = open_engine(order(), "toy", cache=tmp_path)
+    engine = open_net(small_request(), "toy", cache=tmp_path)
     assert toy.builds == 2
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "is built anew" in caplog.text
+    assert "is rebuilt" in caplog.text
     assert engine.factor == 1.0
-    assert EngineCache(tmp_path).find(place, key_of(toy, order())) is not None
+    assert EngineCache(tmp_path).find(place, key_of(toy, small_request())) is not None
 
 
 def test_a_cache_that_cannot_be_written_is_said_and_done_without(toy, tmp_path, caplog):
     (tmp_path / "file").touch()
     for _ in range(2):
-        engine = open_engine(order(), "toy", cache=tmp_path / "file" / "below")
+        engine = open_net(small_request(), "toy", cache=tmp_path / "file" / "below")
         assert engine(*clips(1))[0].isfinite().all()
     assert toy.builds == 2
     assert "cannot be kept" in caplog.text
 
 
 def test_a_build_that_fails_leaves_nothing(toy, tmp_path, monkeypatch):
-    def fail(order: Order, folder: Path) -> None:
+    def fail(request: BuildRequest, folder: Path) -> None:
         (folder / "half").touch()
         raise BackendError("no")
 
     monkeypatch.setattr(toy, "build", fail)
     with pytest.raises(BackendError, match="no"):
-        open_engine(order(), "toy", cache=tmp_path)
+        open_net(small_request(), "toy", cache=tmp_path)
     assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_auto_takes_the_fastest_and_says_why(monkeypatch, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(opening, "candidates", lambda: (TorchBackend(), Toy()))
-    monkeypatch.setattr(opening, "_race", lambda engines, order: {"torch": 0.02, "toy": 0.01})
-    assert open_engine(order(), "auto", cache=tmp_path).backend == "toy"
+    monkeypatch.setattr(opening, "_race", lambda engines, request: {"torch": 0.02, "toy": 0.01})
+    assert open_net(small_request(), "auto", cache=tmp_path).backend == "toy"
     assert "auto: small runs on toy, the fastest here: toy 10.0 ms, torch 20.0 ms" in caplog.text
 
 
 def test_auto_does_without_what_does_not_work(monkeypatch, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(opening, "candidates", lambda: (TorchBackend(), Toy(factor=2.0)))
-    assert open_engine(order(), "auto", cache=tmp_path).backend == "torch"
-    assert "nothing else works: toy in fp32 is" in caplog.text
+    assert open_net(small_request(), "auto", cache=tmp_path).backend == "torch"
+    assert "nothing else works: toy in fp32 differs from small" in caplog.text
 
 
 def test_auto_measures_what_works(monkeypatch, tmp_path):
     raced: list[dict[str, float]] = []
     race = opening._race
 
-    def watch(engines: Sequence[Engine], order: Order) -> dict[str, float]:
-        raced.append(race(list(engines), order))
+    def watch(engines: Sequence[LoadedNet], request: BuildRequest) -> dict[str, float]:
+        raced.append(race(list(engines), request))
         return raced[-1]
 
     monkeypatch.setattr(opening, "candidates", lambda: (TorchBackend(), Toy()))
     monkeypatch.setattr(opening, "_race", watch)
-    engine = open_engine(order(), "auto", cache=tmp_path)
+    engine = open_net(small_request(), "auto", cache=tmp_path)
     assert engine.backend == min(raced[0], key=raced[0].__getitem__)
     assert all(seconds > 0 for seconds in raced[0].values())
 

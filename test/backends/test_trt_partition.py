@@ -24,7 +24,7 @@ def reports(case: str, precision: str) -> list[dict[str, Any]]:
     """What the check prints, from an interpreter and a process of its own: the stand-in for TensorRT stays there."""
     python = os.environ.get(INTERPRETER)
     if not python:
-        pytest.skip(f"{INTERPRETER} names no Python with torch_tensorrt (docs/models.md tells how to make one)")
+        pytest.skip(f"{INTERPRETER} names no Python with torch_tensorrt (see docs/measurements/parity.md)")
     probe = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch_tensorrt') is None)"
     if subprocess.run([python, "-c", probe], check=False).returncode:
         pytest.skip(f"{python}, named by {INTERPRETER}, has no torch_tensorrt")

@@ -155,7 +155,7 @@ def test_what_was_found_before_the_damage_is_told(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "error"),
     [
         (["recognize", "nowhere.mp4"], "nowhere.mp4 does not exist"),
         (["recognize", "{video}", "--model", "nowhere.safetensors"], "cannot read nowhere.safetensors"),
@@ -170,12 +170,12 @@ def test_what_was_found_before_the_damage_is_told(
     ],
 )
 def test_bad_input_is_refused_in_one_line(
-    arguments: list[str], complaint: str, bundle: Path, video: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], error: str, bundle: Path, video: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = video.read_bytes()
     assert main([argument.format(bundle=bundle, video=video) for argument in arguments]) == BAD_INPUT
     shown = capsys.readouterr()
-    assert complaint in shown.err
+    assert error in shown.err
     assert (shown.err.count("\n"), shown.err[:12], shown.out) == (1, "fluxformer: ", "")
     assert video.read_bytes() == before
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
-from importlib import import_module
-from types import ModuleType
 
 import pytest
+import references
 import torch
 from public_layouts import CLASSES, FRAMES, SIZE, slowfast_state, torchvision_state
-from torch import Tensor, nn
+from torch import Tensor
 
 from fluxformer_core.convert.checkpoints import Checkpoint, initialise_from, read_checkpoint
 from fluxformer_core.errors import BundleError
@@ -171,61 +169,19 @@ def test_anything_else_is_refused_with_what_is_wrong(state, case):
         read_checkpoint(content)
 
 
-@pytest.fixture(scope="module")
-def mvit() -> Iterator[ModuleType]:
-    """torchvision's independent implementation, where this interpreter finds one (see docs/models.md)."""
-    operators = torch.library.Library("torchvision", "FRAGMENT")
-    try:
-        import torchvision.extension  # noqa: F401
-    except ImportError:
-        pytest.skip("needs torchvision")
-    except RuntimeError:
-        # Its compiled operators are of another build of torch; detection needs them, video does not.
-        for name in ("nms", "qnms"):
-            operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    yield import_module("torchvision.models.video.mvit")  # noqa: PT022  definitions vanish with their library
-
-
-def torchvision_net(mvit: ModuleType, variant: str, frames: int, size: int) -> nn.Module:
-    """MViTv2-S, or -B by the same rules; random weights, none of them at a value that would hide it."""
-    config = config_of({"S": "mvit_s", "B": "mvit_b"}[variant], FluxformerConfig).trunk
-    blocks, channels, stride = [], 96, 8
-    for stage, depth in enumerate(config.depths):
-        for index in range(depth):
-            transition = stage > 0 and index == 0
-            out, stride = (2 * channels, stride // 2) if transition else (channels, stride)
-            pool = [1, 2, 2] if transition else [1, 1, 1]
-            blocks.append(mvit.MSBlockConfig(out // 96, channels, out, [3, 3, 3], [3, 3, 3], pool, [1, stride, stride]))
-            channels = out
-    torch.manual_seed(0)
-    net: nn.Module = mvit.MViT(
-        (size, size), frames, blocks, residual_pool=True, residual_with_cls_embed=False, rel_pos_embed=True,
-        proj_after_attn=True, num_classes=CLASSES,
-    ).eval()  # fmt: skip
-    with torch.no_grad():
-        for parameter in net.parameters():
-            parameter.add_(0.02 * torch.randn(parameter.shape))
-    return net
-
-
 @pytest.mark.parametrize(
     ("variant", "frames", "size"),
-    [
-        ("S", 4, 64),
-        ("B", 6, 32),
-        pytest.param("S", 16, 224, marks=pytest.mark.slow),
-        pytest.param("B", 16, 224, marks=pytest.mark.slow),
-    ],
+    [pytest.param(*case, marks=[pytest.mark.slow] * (case[2] == 224)) for case in references.MVITS],
 )
 @torch.no_grad()
-def test_the_net_is_the_one_that_torchvision_computes(mvit, variant, frames, size):
-    theirs = torchvision_net(mvit, variant, frames, size)
+def test_the_net_is_the_one_that_torchvision_computes(variant, frames, size):
+    """Weights are drawn such that none has a value that would hide it."""
     ours = model(f"mvit_{variant.lower()}", frames=frames, size=size)
-    transfer = initialise_from(ours, read_checkpoint(theirs.state_dict()))
+    transfer = initialise_from(ours, read_checkpoint(slowfast_state(variant, frames=frames, size=size)))
     assert (transfer.resampled, transfer.untouched) == ((), ())
-    rgb = clip(frames=frames, size=size)
-    expected, logits = theirs(rgb), ours(rgb).logits
-    print(f"MViTv2-{variant}, {frames} x {size}²: greatest difference {(logits - expected).abs().max():.1e} "
-          f"of {expected.abs().max():.2f}")  # fmt: skip
-    assert expected.std() > 0.1
-    torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
+    logits = ours(references.clip(frames, size)).logits
+    for theirs in map(torch.from_numpy, references.outputs(references.mvit_logits, variant, frames, size)):
+        print(f"MViTv2-{variant}, {frames} x {size}²: greatest difference {(logits - theirs).abs().max():.1e} "
+              f"of {theirs.abs().max():.2f}")  # fmt: skip
+        assert theirs.std() > 0.1
+        torch.testing.assert_close(logits, theirs, rtol=1e-5, atol=1e-5)

@@ -361,5 +361,5 @@ def test_a_converted_kinetics_net_recognises_a_stream_as_it_is(tmp_path):
     assert recognition.state in (State.UNKNOWN, State.ACTION)
     assert len(recognition.scores) == 5
     assert {score.label for score in recognition.scores} <= set(bundle.labels)
-    assert recognizer.last_selection is not None
-    assert recognizer.last_selection.frames.shape == (16, 224, 224, 3)
+    assert recognizer.scene.last_clip is not None
+    assert recognizer.scene.last_clip.frames.shape == (16, 224, 224, 3)

@@ -43,7 +43,7 @@ def model(clips: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained model whose first label lies just where it sees the second video."""
     bare = small_bundle(window=64)
     recognizer = Recognizer(bare)
-    seen = describe(recognizer, read_example(clips[1], bare.spec, recognizer.flow)).embeddings.mean(0)
+    seen = describe(recognizer, read_example(clips[1], bare.spec, recognizer.model.flow)).embeddings.mean(0)
     rng = np.random.default_rng(0)
     means = np.stack([seen, *rng.standard_normal((len(LABELS) - 1, len(seen)))]).astype(np.float32)
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
@@ -59,8 +59,8 @@ def test_clips_become_an_action_that_inspect_shows_and_that_can_be_forgotten(mod
     taught, again = tmp_path / "taught.safetensors", tmp_path / "again.safetensors"
     assert enroll(model, taught, "--even-if-similar", "--label", "hail", *clips[:2]) == 0
     printed = capsys.readouterr().out
-    assert "2 examples, likeness to each other" in printed
-    assert f"most like {LABELS[0]}" in printed
+    assert "2 examples, consistency" in printed
+    assert f"most similar: {LABELS[0]}" in printed
     assert "hail is accepted" in printed
     assert main(["inspect", str(taught), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
@@ -76,7 +76,7 @@ def test_clips_become_an_action_that_inspect_shows_and_that_can_be_forgotten(mod
 def test_what_looks_like_a_known_action_is_refused_and_nothing_is_written(model, clips, tmp_path, capsys) -> None:
     assert enroll(model, tmp_path / "out.safetensors", "--label", "hail", clips[1]) == BAD_INPUT
     shown = capsys.readouterr()
-    assert f"most like {LABELS[0]} (1.00)" in shown.out
+    assert f"most similar: {LABELS[0]} (1.00)" in shown.out
     assert f"hail is refused: the examples look like {LABELS[0]}" in shown.err
     assert list(tmp_path.iterdir()) == []
 

@@ -16,16 +16,17 @@ from hypothesis import strategies as st
 from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.enrolled import EnrolledAction, Statistics
-from fluxformer_core.enrollment.capture import SHORTEST, SpellCatcher
-from fluxformer_core.enrollment.examples import VIEWS, Example, View, describe, look, read_example
-from fluxformer_core.enrollment.file import default_enrolled_file, load_enrolled, save_enrolled
-from fluxformer_core.enrollment.teaching import SAME, refuse_name, teach
+from fluxformer_core.enrollment.enrolled_file import default_enrolled_file, load_enrolled, save_enrolled
+from fluxformer_core.enrollment.examples import VARIATIONS, Example, Variation, describe, read_example, vary
+from fluxformer_core.enrollment.live_examples import MIN_MOTION, ExampleCapture
+from fluxformer_core.enrollment.teaching import MAX_SIMILARITY, refuse_name, teach
 from fluxformer_core.errors import BundleError, ConfigError, SourceError
 from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.stream.buffer import Window
 from fluxformer_core.stream.config import DecisionConfig, MotionConfig, RecognizerConfig
-from fluxformer_core.stream.recognizer import LEAD, Recognizer
+from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.selection import SELECTORS
+from fluxformer_core.stream.stream import LEAD
 from fluxformer_core.stream.taught import KnownActions, TaughtActions, unit
 from fluxformer_core.types import SECOND, EventKind, State
 
@@ -72,7 +73,7 @@ def five(known: KnownActions, direction: np.ndarray, error: float = 0.3) -> list
 
 
 def action(label: str = "hail", direction: int = 5, **changes: object) -> EnrolledAction:
-    values = {"threshold": 0.5, "examples": 3, "agreement": 0.75}
+    values = {"threshold": 0.5, "examples": 3, "consistency": 0.75}
     return EnrolledAction(label, axis(direction), **(values | changes))
 
 
@@ -93,7 +94,7 @@ def test_examples_that_agree_become_an_action(known: KnownActions) -> None:
 def test_one_example_is_enough(known: KnownActions) -> None:
     lesson = teach("hail", [example(known, axis(7))], known)
     assert lesson.action is not None
-    assert lesson.agreement == 1.0
+    assert lesson.consistency == 1.0
 
 
 @pytest.mark.parametrize("count", [0, 11])
@@ -117,7 +118,7 @@ def test_what_looks_like_a_known_action_is_refused_unless_that_is_wanted(known: 
     assert lesson.action is None
     assert f"look like {LABELS[1]}" in lesson.refusal
     assert lesson.similar[0][0] == LABELS[1]
-    assert lesson.similar[0][1] > SAME
+    assert lesson.similar[0][1] > MAX_SIMILARITY
     assert teach("hail", shown, known, even_if_similar=True).action is not None
 
 
@@ -199,7 +200,7 @@ def test_what_is_taught_is_saved_and_comes_back(tmp_path: Path) -> None:
     loaded = Bundle.load(tmp_path / "taught.safetensors")
     assert loaded.digest == saved.digest
     assert loaded.labels == LABELS
-    assert [(a.label, a.threshold, a.examples, a.agreement) for a in loaded.enrolled] == [
+    assert [(a.label, a.threshold, a.examples, a.consistency) for a in loaded.enrolled] == [
         ("hail", 0.5, 3, 0.75),
         ("greet", 0.25, 3, 0.75),
     ]
@@ -250,7 +251,7 @@ def test_a_users_file_keeps_the_actions_of_every_model_apart(tmp_path: Path) -> 
     save_enrolled(path, one, [action()])
     save_enrolled(path, two, [action("greet", 6)])
     (hail,), (greet,) = load_enrolled(path, one), load_enrolled(path, two)
-    assert (hail.label, hail.threshold, hail.examples, hail.agreement) == ("hail", 0.5, 3, 0.75)
+    assert (hail.label, hail.threshold, hail.examples, hail.consistency) == ("hail", 0.5, 3, 0.75)
     np.testing.assert_array_equal(greet.prototype, axis(6))
     save_enrolled(path, one, [])
     assert load_enrolled(path, one) == ()
@@ -268,7 +269,7 @@ def test_a_damaged_users_file_is_named_and_left_as_it_is(tmp_path: Path, text: s
     path.write_text(text, encoding="latin-1")
     before = path.read_bytes()
     for attempt in (lambda: load_enrolled(path, known_bundle()), lambda: save_enrolled(path, known_bundle(), [])):
-        with pytest.raises(ConfigError, match=r"enrolled\.json.*mend the file") as caught:
+        with pytest.raises(ConfigError, match=r"enrolled\.json.*repair the file") as caught:
             attempt()
         assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
@@ -313,25 +314,25 @@ def footage(count: int = 30) -> Window:
 
 def test_the_first_view_is_the_clip_that_the_stream_would_show() -> None:
     seen = footage()
-    frames, flow = look(seen, VIEWS[0], 4, SELECTORS["flow_guided"])
+    frames, flow = vary(seen, VARIATIONS[0], 4, SELECTORS["flow_guided"])
     chosen = SELECTORS["flow_guided"](seen, 4).indices
     np.testing.assert_array_equal(frames, seen.frames[chosen])
     np.testing.assert_array_equal(flow, seen.flow[chosen])
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", VARIATIONS)
 @pytest.mark.parametrize("count", [1, 4, 5, 30])
-def test_every_view_gives_a_whole_clip_of_any_footage(view: View, count: int) -> None:
-    frames, flow = look(footage(count), view, 4, SELECTORS["flow_guided"])
+def test_every_view_gives_a_whole_clip_of_any_footage(view: Variation, count: int) -> None:
+    frames, flow = vary(footage(count), view, 4, SELECTORS["flow_guided"])
     assert (frames.shape, frames.dtype, flow.shape) == ((4, 32, 32, 3), np.uint8, (4, 32, 32, 2))
 
 
 def test_a_view_from_elsewhere_moves_picture_and_flow_alike() -> None:
     seen = footage()
-    plain, _ = look(seen, View(), 4, SELECTORS["uniform"])
-    shifted, _ = look(seen, View(shift=(0.25, 0.0)), 4, SELECTORS["uniform"])
+    plain, _ = vary(seen, Variation(), 4, SELECTORS["uniform"])
+    shifted, _ = vary(seen, Variation(shift=(0.25, 0.0)), 4, SELECTORS["uniform"])
     np.testing.assert_array_equal(shifted[:, :, 8:], plain[:, :, :-8])
-    _, nearer = look(seen, View(scale=1.5, tempo=2.0), 4, SELECTORS["uniform"])
+    _, nearer = vary(seen, Variation(scale=1.5, tempo=2.0), 4, SELECTORS["uniform"])
     np.testing.assert_allclose(nearer[:, 16, 16], 3.0, rtol=1e-5)
 
 
@@ -352,29 +353,29 @@ def video(path: Path, images: list[np.ndarray]) -> Path:
 def test_a_file_is_an_example_and_one_without_motion_is_none(tmp_path: Path, bundle: Bundle) -> None:
     recognizer = Recognizer(bundle)
     images = acting((0.5, 1.5))
-    window = read_example(str(video(tmp_path / "wave.mp4", images)), bundle.spec, recognizer.flow)
+    window = read_example(str(video(tmp_path / "wave.mp4", images)), bundle.spec, recognizer.model.flow)
     assert len(window) == len(images)
     with pytest.raises(SourceError, match=r"still\.mp4 shows no motion"):
-        read_example(str(video(tmp_path / "still.mp4", [images[0]] * 40)), bundle.spec, recognizer.flow)
+        read_example(str(video(tmp_path / "still.mp4", [images[0]] * 40)), bundle.spec, recognizer.model.flow)
 
 
-def sights(recognizer: Recognizer, images: list[np.ndarray], catcher: SpellCatcher, start: int = 0) -> list:
+def sights(recognizer: Recognizer, images: list[np.ndarray], catcher: ExampleCapture, start: int = 0) -> list:
     seen = []
     for i, image in enumerate(images):
         recognizer.push(image, start + i * SECOND // 20)
-        seen.append(catcher.look(recognizer))
+        seen.append(catcher.update(recognizer))
     return seen
 
 
 def test_each_spell_of_motion_is_caught_once_with_what_surrounds_it(bundle: Bundle) -> None:
     recognizer = Recognizer(bundle)
-    seen = sights(recognizer, acting((1.0, 2.0), (3.5, 4.5)), SpellCatcher())
-    caught = [sight.footage for sight in seen if sight.footage is not None]
+    seen = sights(recognizer, acting((1.0, 2.0), (3.5, 4.5)), ExampleCapture())
+    caught = [sight.example for sight in seen if sight.example is not None]
     assert len(caught) == 2
     for window, start in zip(caught, (1.0, 3.5), strict=True):
         assert window.stamps[0] / SECOND == pytest.approx(start - LEAD, abs=0.2)
         assert window.stamps[-1] / SECOND == pytest.approx(start + 1.0 + LEAD, abs=0.25)
-        assert not np.shares_memory(window.frames, recognizer.window.frames)
+        assert not np.shares_memory(window.frames, recognizer.scene.window.frames)
     moving = [i / 20 for i, sight in enumerate(seen) if sight.moving]
     assert min(moving) == pytest.approx(1.0, abs=0.5)
     assert all(sight.motion >= 0 and not sight.hint for sight in seen)
@@ -382,24 +383,24 @@ def test_each_spell_of_motion_is_caught_once_with_what_surrounds_it(bundle: Bund
 
 def test_motion_that_was_under_way_is_no_example(bundle: Bundle) -> None:
     recognizer, images = Recognizer(bundle), acting((1.0, 2.0))
-    sights(recognizer, images[:30], SpellCatcher())
-    assert recognizer.segment is not None
-    rest = sights(recognizer, images[30:], SpellCatcher(), start=30 * SECOND // 20)
-    assert not any(sight.footage is not None or sight.moving for sight in rest)
+    sights(recognizer, images[:30], ExampleCapture())
+    assert recognizer.scene.segment is not None
+    rest = sights(recognizer, images[30:], ExampleCapture(), start=30 * SECOND // 20)
+    assert not any(sight.example is not None or sight.moving for sight in rest)
 
 
 def test_motion_that_is_too_short_or_too_long_is_no_example_and_says_so(bundle: Bundle) -> None:
     calm = RecognizerConfig(decision=DecisionConfig(motion=MotionConfig(still_time=0.2)))
     narrow = Recognizer(known_bundle(window=24), calm)
-    hints = [s.hint for s in sights(narrow, acting((1.0, 3.0)), SpellCatcher()) if s.hint]
+    hints = [s.hint for s in sights(narrow, acting((1.0, 3.0)), ExampleCapture()) if s.hint]
     assert len(hints) == 1
     assert "more than the model sees at once" in hints[0]
     images = acting((1.0, 2.0))
     blink = images[:20] + images[26:29] + [images[19]] * 50
-    hints = [s.hint for s in sights(Recognizer(bundle, calm), blink, SpellCatcher()) if s.hint]
+    hints = [s.hint for s in sights(Recognizer(bundle, calm), blink, ExampleCapture()) if s.hint]
     assert len(hints) == 1
     assert "too short" in hints[0]
-    assert SHORTEST > 3 / 20
+    assert MIN_MOTION > 3 / 20
 
 
 EAGER = RecognizerConfig(decision=DecisionConfig(start_score=0.01, keep_score=0.01))
@@ -408,13 +409,13 @@ EAGER = RecognizerConfig(decision=DecisionConfig(start_score=0.01, keep_score=0.
 def test_a_recogniser_names_what_it_was_taught_and_forgets_it(bundle: Bundle) -> None:
     recognizer = Recognizer(bundle, EAGER)
     images = acting((1.0, 1.8))
-    assert recognizer.labels == LABELS
+    assert recognizer.model.labels == LABELS
     # Whatever the untrained model makes of the movement, this is its direction, and the known actions lie elsewhere.
-    shown = [s.footage for s in sights(recognizer, images, SpellCatcher()) if s.footage is not None]
+    shown = [s.example for s in sights(recognizer, images, ExampleCapture()) if s.example is not None]
     lesson = teach("hail", [describe(recognizer, window) for window in shown], KnownActions(bundle))
     assert lesson.action is not None
     recognizer.enroll([lesson.action])
-    assert (recognizer.labels, recognizer.enrolled) == ((*LABELS, "hail"), (lesson.action,))
+    assert (recognizer.model.labels, recognizer.model.enrolled) == ((*LABELS, "hail"), (lesson.action,))
     updates = [recognizer.push(image, 100 * SECOND + i * SECOND // 20) for i, image in enumerate(images)]
     events = [event for update in updates for event in update.events]
     named = [update.recognition for update in updates if update.recognition and update.recognition.scores]
@@ -422,7 +423,7 @@ def test_a_recogniser_names_what_it_was_taught_and_forgets_it(bundle: Bundle) ->
     assert "hail" in {event.label for event in events if event.kind is EventKind.STARTED}
     recognizer.enroll([])
     updates = [recognizer.push(image, 200 * SECOND + i * SECOND // 20) for i, image in enumerate(images)]
-    assert recognizer.labels == LABELS
+    assert recognizer.model.labels == LABELS
     labels = {score.label for u in updates if u.recognition for score in u.recognition.scores}
     assert labels == set(LABELS)
 
@@ -431,15 +432,15 @@ def test_learning_ends_the_action_that_is_under_way(bundle: Bundle) -> None:
     recognizer = Recognizer(bundle, EAGER)
     for i, image in enumerate(acting((0.5, 4.0))[:60]):
         recognizer.push(image, i * SECOND // 20)
-    assert recognizer.open_event is not None
+    assert recognizer.scene.open_event is not None
     (event,) = recognizer.enroll([action()])
     assert event.kind is EventKind.ENDED
-    assert recognizer.open_event is None
+    assert recognizer.scene.open_event is None
 
 
 def test_a_bundle_brings_its_taught_actions_along(bundle: Bundle) -> None:
     recognizer = Recognizer(replace(bundle, enrolled=(action(),)))
-    assert recognizer.labels == (*LABELS, "hail")
+    assert recognizer.model.labels == (*LABELS, "hail")
     updates = [recognizer.push(image, i * SECOND // 20) for i, image in enumerate(acting((0.5, 1.5)))]
     spoken = [u.recognition for u in updates if u.recognition and u.recognition.state >= State.UNKNOWN]
     assert all(len(recognition.scores) == 4 for recognition in spoken)

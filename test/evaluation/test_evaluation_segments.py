@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-
-import numpy as np
 import pytest
+import references
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,9 +15,6 @@ from fluxformer_core.evaluation.metrics.segments import (
     edit_score,
     segments,
 )
-
-REFERENCE = "FLUXFORMER_MS_TCN"
-"""Environment variable that names a checkout of github.com/yabufarha/ms-tcn, whose eval.py defines the figures."""
 
 runs = st.lists(st.tuples(st.sampled_from(["", "a", "b", "c"]), st.integers(1, 6)), min_size=1, max_size=12)
 names = runs.map(lambda runs: [name for name, length in runs for _ in range(length)])
@@ -76,35 +68,15 @@ def test_figures_stay_in_their_bounds(predicted: list[str], truth: list[str]) ->
     assert counts[0].right >= counts[1].right >= counts[2].right
 
 
-@pytest.fixture(scope="module")
-def reference() -> dict[str, Any]:
-    checkout = os.environ.get(REFERENCE)
-    if checkout is None:
-        pytest.skip(f"{REFERENCE} names no checkout of github.com/yabufarha/ms-tcn")
-    # Its functions are valid in any Python, its main program is Python 2; np.float is gone from numpy.
-    functions = (Path(checkout) / "eval.py").read_text().partition("def main")[0].replace("import numpy as np", "")
-    space: dict[str, Any] = {"np": SimpleNamespace(**{**vars(np), "float": float})}
-    exec(functions, space)
-    return space
+def test_edit_scores_are_those_of_the_reference() -> None:
+    ours = [100 * edit_score(predicted, truth) for predicted, truth in references.label_sequences()]
+    assert len(ours) > 400
+    for theirs in references.outputs(references.edit_scores):
+        assert ours == pytest.approx(theirs)
 
 
-def test_edit_score_and_counts_are_those_of_the_reference(reference: dict[str, Any]) -> None:
-    rng = np.random.default_rng(0)
-    compared = 0
-    for _ in range(500):
-        predicted, truth = (
-            [name for name in rng.choice(["", "a", "b", "c"], rng.integers(1, 12)) for _ in range(rng.integers(1, 7))]
-            for _ in range(2)
-        )
-        length = min(len(predicted), len(truth))
-        predicted, truth = predicted[:length], truth[:length]
-        if not segments(truth):
-            continue  # the reference divides by zero
-        compared += 1
-        theirs = reference["edit_score"](predicted, truth, bg_class=[""])
-        assert edit_score(predicted, truth) == pytest.approx(theirs / 100)
-        for least in THRESHOLDS:
-            counts = count_segments(predicted, truth, least)
-            expected = reference["f_score"](predicted, truth, least, bg_class=[""])
-            assert (counts.right, counts.false, counts.missed) == expected
-    assert compared > 400
+@pytest.mark.parametrize("overlap", THRESHOLDS)
+def test_segment_counts_are_those_of_the_reference(overlap: float) -> None:
+    counts = [count_segments(predicted, truth, overlap) for predicted, truth in references.label_sequences()]
+    for theirs in references.outputs(references.segment_counts, overlap):
+        assert [[count.right, count.false, count.missed] for count in counts] == theirs.tolist()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from importlib import import_module
 
 import numpy as np
 import pytest
-import torch
+import references
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,17 +76,8 @@ def test_unknown_flow_is_black_and_shape_is_kept() -> None:
 
 def test_colours_are_those_of_an_independent_implementation():
     """torchvision divides by the longest flow in the picture: with that as the radius, both show the same."""
-    operators = torch.library.Library("torchvision", "FRAGMENT")
-    try:
-        import torchvision.extension  # noqa: F401
-    except ImportError:
-        pytest.skip("needs torchvision")
-    except RuntimeError:
-        # Its compiled operators are of another build of torch; detection needs them, colours do not.
-        for name in ("nms", "qnms"):
-            operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    flow_to_image = import_module("torchvision.utils").flow_to_image
-    flow = np.random.default_rng(0).normal(0, 3, (40, 50, 2)).astype(np.float32)
+    flow = references.some_flow()
     longest = float(np.hypot(flow[..., 0], flow[..., 1]).max())
-    theirs = flow_to_image(torch.from_numpy(flow).permute(2, 0, 1)).permute(1, 2, 0).numpy()
-    np.testing.assert_allclose(flow_colours(flow, longest).astype(int), theirs.astype(int), atol=1)
+    ours = flow_colours(flow, longest).astype(int)
+    for theirs in references.outputs(references.flow_picture):
+        np.testing.assert_allclose(ours, theirs.astype(int), atol=1)

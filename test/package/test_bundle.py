@@ -97,6 +97,13 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
 
 
+def test_a_file_of_the_first_version_with_the_released_selection_still_loads(path, tmp_path):
+    metadata = document()
+    metadata["spec"]["selection"] = "upstream"
+    write(tmp_path / "old.safetensors", load_file(path), metadata)
+    assert Bundle.load(tmp_path / "old.safetensors").spec == Bundle.load(path).spec
+
+
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     assert "No such file" in refusal(tmp_path / "nothing")
     assert "directory" in refusal(tmp_path)

@@ -94,7 +94,7 @@ def test_an_executable_runs_its_node_with_the_python_of_its_prefix(tmp_path: Pat
 @pytest.fixture
 def prefix(monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where fluxformer is installed: where a sourced ROS finds it, or else this virtual environment."""
-    pytest.importorskip("fluxformer.msg", reason="the messages are not built: see docs/building.md")
+    pytest.importorskip("fluxformer.msg", reason="the messages are not built: see docs/usage/install.md")
     from ament_index_python.packages import get_package_prefix
 
     if "AMENT_PREFIX_PATH" not in os.environ:

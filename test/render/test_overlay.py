@@ -13,8 +13,8 @@ from fluxformer_core.io.sources import open_source
 from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.render.canvas import Page
 from fluxformer_core.render.overlay import draw_overlay, readable, visible
-from fluxformer_core.stream.people import PersonView
-from fluxformer_core.stream.recognizer import Selection
+from fluxformer_core.stream.clip import FrameSelection
+from fluxformer_core.stream.recognizer import ViewState
 from fluxformer_core.stream.selection import Choice
 from fluxformer_core.types import SECOND, ActionEvent, ActionScore, EventKind, Pixels, Recognition, State
 
@@ -26,7 +26,7 @@ EVENT = ActionEvent(NOW, EventKind.STARTED, "wave", 3, NOW - SECOND, 0, 0.8)
 CAMERA = np.full((240, 320, 3), (200, 30, 120), np.uint8)
 
 
-def selection(count: int = 16, window: int = 48, fastest: float = 2.0) -> Selection:
+def selection(count: int = 16, window: int = 48, fastest: float = 2.0) -> FrameSelection:
     """A clip of blue frames in which everything moves to the right, faster and faster."""
     stamps = NOW - np.arange(window - 1, -1, -1) * SECOND // 15
     chosen = np.linspace(0, window - 1, count).astype(np.intp)
@@ -35,7 +35,7 @@ def selection(count: int = 16, window: int = 48, fastest: float = 2.0) -> Select
     flow[..., 0] = 5.0
     motion = np.linspace(0, fastest, window, dtype=np.float32)
     choice = Choice(chosen, np.searchsorted(chosen, np.arange(window)), np.empty(0, np.intp))
-    return Selection(stamps[chosen], frames, flow, stamps, motion, choice, int(stamps[0]), (0.12, 0.07))
+    return FrameSelection(stamps[chosen], frames, flow, stamps, motion, choice, int(stamps[0]), (0.12, 0.07))
 
 
 def area(picture: np.ndarray, colour: tuple[int, int, int], tolerance: int = 2) -> int:
@@ -127,9 +127,9 @@ def test_a_still_scene_has_a_flat_curve() -> None:
 def test_people_who_are_followed_are_framed_in_their_states_colour() -> None:
     idle = dataclasses.replace(ACTION, state=State.IDLE, label="")
     people = [
-        PersonView("ann", (0, 0, 120, 120), ACTION, None, None),
-        PersonView("bob", (160, 0, 220, 60), idle, None, None),
-        PersonView("new", (160, 120, 220, 180), None, None, None),
+        ViewState("ann", (0, 0, 120, 120), ACTION, None, None),
+        ViewState("bob", (160, 0, 220, 60), idle, None, None),
+        ViewState("new", (160, 120, 220, 180), None, None, None),
     ]
     without, picture = (
         draw_overlay(CAMERA, recognition=None, event=None, people=some, height=960) for some in ((), people)

@@ -28,6 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.ros)
 
 
+def domain() -> int:
+    """A DDS domain (1..100) of this process, so that test processes that run side by side do not hear each other."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    session = os.getppid() if worker else os.getpid()
+    return 1 + (session + worker) % 100
+
+
 @pytest.fixture(scope="session")
 def ros(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """ROS in this process, and an environment in which processes started by tests find each other and nobody else."""
@@ -36,7 +43,7 @@ def ros(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
     from fluxformer_ros.tools.graph import environment
 
-    os.environ.pop("ROS_DOMAIN_ID", None)
+    os.environ["ROS_DOMAIN_ID"] = str(domain())
     home = {"ROS_HOME": str(tmp_path_factory.mktemp("home")), "ROS_LOG_DIR": str(tmp_path_factory.mktemp("log"))}
     os.environ.update(environment(), **home)
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)

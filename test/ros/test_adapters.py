@@ -16,8 +16,9 @@ from ros_bench import LABELS, PATIENCE, untrained_bundle
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.stream.people import PeopleRecognizer
-from fluxformer_core.stream.recognizer import Recognizer, ResetCause
+from fluxformer_core.people.tracks import PeopleConfig
+from fluxformer_core.stream.counters import ResetCause
+from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND, ActionEvent, ActionScore, EventKind, Pixels, Recognition, State, Update
 from fluxformer_ros.node import detections as module
 from fluxformer_ros.node.adapters import Adapters
@@ -118,8 +119,8 @@ def test_recognitions_are_classifications_whose_numbers_are_explained() -> None:
     (info,) = topics.heard["~/label_info"]
     assert [(entry.class_id, entry.class_name) for entry in info.class_map] == [(0, "wave"), (1, "clap")]
     assert info.threshold == 0.5
-    adapters.publish(Update(ACTION), "eye")
-    adapters.publish(Update(Recognition(SECOND, 0, SECOND, State.UNKNOWN, scores=SCORES)), "eye")
+    adapters.publish(Update((ACTION,)), "eye")
+    adapters.publish(Update((Recognition(SECOND, 0, SECOND, State.UNKNOWN, scores=SCORES),)), "eye")
     action, unknown = topics.heard["~/classification"]
     assert [(result.class_id, result.score) for result in action.results] == [("1", 0.7), ("0", 0.2)]
     assert action.header.frame_id == "eye"
@@ -136,6 +137,7 @@ def test_gestures_go_to_the_body_that_makes_them() -> None:
     adapters = Adapters(topics, None, HRI)
     for update in (started("wave", "b7"), started("wave", "b7", EventKind.ENDED), started("squat", "b7")):
         adapters.publish(update, "eye")
+    adapters.publish(started("wave", "b8", EventKind.RETRACTED), "eye")
     adapters.publish(started("wave", ""), "eye")
     adapters.publish(started("wave", "../x"), "eye")
     assert {topic: [m.gesture for m in messages] for topic, messages in topics.heard.items()} == {
@@ -151,24 +153,23 @@ def test_without_the_packages_nothing_is_published() -> None:
     topics = Topics()
     adapters = Adapters(topics, None, None)
     adapters.announce(LABELS, 0.5, SECOND)
-    adapters.publish(Update(ACTION, started("wave", "b7").events), "eye")
+    adapters.publish(Update((ACTION,), started("wave", "b7").events), "eye")
     assert (dict(topics.heard), adapters.publishers) == ({}, [])
 
 
 @pytest.fixture
-def worker(tmp_path: Any) -> Iterator[tuple[Worker, list[Update]]]:
-    recognizer, updates = Recognizer(Bundle.load(untrained_bundle(tmp_path / "untrained.safetensors"))), []
-    worker = Worker(recognizer, lambda update, _frame: updates.append(update), get_logger("people_test"), 1)
-    worker.people = PeopleRecognizer(recognizer)
+def worker(tmp_path: Any) -> Iterator[tuple[Worker, Detections, list[Update]]]:
+    bundle = Bundle.load(untrained_bundle(tmp_path / "untrained.safetensors"))
+    recognizer, updates, newest = Recognizer(bundle, people=PeopleConfig()), [], Detections("", 1.0)
+    logger = get_logger("people_test")
+    worker = Worker(recognizer, lambda update, _: updates.append(update), logger, 1, people_at=newest.people_at)
     worker.start()
-    yield worker, updates
+    yield worker, newest, updates
     worker.stop()
 
 
-def test_a_worker_recognises_whoever_is_detected(worker: tuple[Worker, list[Update]]) -> None:
-    worker, updates = worker
-    newest = Detections("", 1.0)
-    worker.detected = newest.people_at
+def test_a_worker_recognises_whoever_is_detected(worker: tuple[Worker, Detections, list[Update]]) -> None:
+    worker, newest, updates = worker
     for index in range(5):
         stamp = 10 * SECOND + index * SECOND // 20
         newest.put(detections(detection("ann", 20.0), detection("bob", 70.0), stamp=stamp))
@@ -177,8 +178,8 @@ def test_a_worker_recognises_whoever_is_detected(worker: tuple[Worker, list[Upda
         while worker.pushed <= index:
             assert time.monotonic() < end
             time.sleep(0.001)
-    said = {update.recognition.person_id for update in updates if update.recognition}
+    said = {recognition.person_id for update in updates for recognition in update.recognitions}
     assert said == {"ann", "bob"}
-    assert (worker.counters.frames, worker.counters.admitted) == (5, 5)
+    assert (worker.recognizer.counters.frames, worker.recognizer.counters.admitted) == (5, 5)
     worker.reset(ResetCause.REQUESTED)
-    assert worker.people.people == ()
+    assert worker.recognizer.tracks.squares == {}

@@ -18,7 +18,7 @@ from ros_bench import LABELS, untrained_bundle
 from fluxformer_core.actor import perform
 from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.types import SECOND
-from fluxformer_ros.checks import clips as clip_check
+from fluxformer_ros.checks.__main__ import main as check_main
 from fluxformer_ros.checks.rate import account
 from fluxformer_ros.tools import demo
 from fluxformer_ros.tools.graph import Run, run_graph
@@ -62,18 +62,18 @@ def test_the_demo_shows_the_actor_and_writes_a_video(
     assert {recognition.stamp for recognition in runs[0].transcript.recognitions} <= {f.stamp for f in runs[0].frames}
 
 
-def test_the_clip_check_gives_every_clip_a_verdict(model: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_the_clip_check_judges_every_clip(model: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     for name in ("wave", "squat"):
         with VideoRecorder(tmp_path / f"{name}.mp4") as video:
             for index, image in enumerate(perform(name, 1, mode="colour", size=(96, 128))):
                 video.write(np.ascontiguousarray(image), index * SECOND // 20)
     (tmp_path / "clips.csv").write_text("path,label,subject\nwave.mp4,wave,s01\nsquat.mp4,squat,s01\n")
     arguments = [str(tmp_path / "clips.csv"), str(tmp_path), "--json", str(tmp_path / "result.json"), "--model", model]
-    assert clip_check.main(arguments) == 0
+    assert check_main(["clips", *arguments]) == 0
     result = json.loads((tmp_path / "result.json").read_text())
-    assert [verdict["label"] for verdict in result["verdicts"]] == ["wave", "squat"]
-    assert {verdict["answer"] for verdict in result["verdicts"]} <= {*LABELS, ""}
-    assert not result["verdicts"][1]["right"]  # the model has never heard of squats
+    assert [clip["label"] for clip in result["results"]] == ["wave", "squat"]
+    assert {clip["answer"] for clip in result["results"]} <= {*LABELS, ""}
+    assert not result["results"][1]["right"]  # the model does not know squats
     assert f"{result['right']} of 2 clips named" in capsys.readouterr().out
 
 

@@ -1,39 +1,50 @@
-"""The diagnosis: for every trouble the right level and a sentence that tells what to do."""
+"""The diagnosis: every trouble has its level and a sentence that tells what to do."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from diagnostic_msgs.msg import DiagnosticStatus
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from fluxformer_core.stream.timings import RecentValues
-from fluxformer_ros.node.diagnostics import Health, diagnose, to_array, to_status
-from fluxformer_ros.node.rolling import Rate
+from fluxformer_ros.node.diagnostics import Health, ImageTopic, Updater, diagnose, fill
+from fluxformer_ros.node.health import Rate
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+TOPIC = ImageTopic("/camera/image", publishers=1)
+COUNTS = {"images received": 1500, "images pushed": 1500}
+NAMES = {
+    "input": "images received",
+    "pushed": "images pushed",
+    "refused": "images refused",
+    "lost": "images lost in transport",
+    "stuck": "images with a repeated stamp",
+    "late": "images late",
+    "recognition": "recognitions",
+}
+RATES = {"input": 30.0, "pushed": 30.0, "refused": 0.0, "lost": 0.0, "stuck": 0.0, "late": 0.0, "recognition": 7.5}
 WELL = Health(
     state="active",
-    topic="/camera/image",
-    publishers=1,
+    image=TOPIC,
     active_for=60.0,
     flowing_for=50.0,
     trained_rate=15.0,
-    received=1500,
-    pushed=1500,
     input_age=0.03,
-    input_rate=30.0,
-    pushed_rate=30.0,
-    refused_rate=0.0,
-    lost_rate=0.0,
-    stuck_rate=0.0,
-    recognition_rate=7.5,
+    counts=COUNTS,
+    rates={NAMES[name]: rate for name, rate in RATES.items()},
 )
 
 
-def ill(**changes: object) -> Health:
-    return replace(WELL, **changes)
+def ill(image: dict[str, object] | None = None, counts: dict[str, int] | None = None, **changes: Any) -> Health:
+    """A healthy node but for the changes; names that end in `_rate` change rates."""
+    rates = {NAMES[name[:-5]]: changes.pop(name) for name in [*changes] if name.endswith("_rate")}
+    health = replace(WELL, image=replace(TOPIC, **(image or {})), **changes)
+    return replace(health, counts={**COUNTS, **(counts or {})}, rates={**WELL.rates, **rates})
 
 
 @pytest.mark.parametrize(
@@ -41,15 +52,15 @@ def ill(**changes: object) -> Health:
     [
         (WELL, OK, "recognising"),
         (Health(state="inactive"), OK, "activate"),
-        (Health(state="unconfigured", complaint="no such model file"), ERROR, "no such model file"),
-        (ill(received=0, publishers=0, input_age=math.inf), WARN, "remap `image`"),
-        (ill(received=0, input_age=math.inf), WARN, "FASTDDS_DEFAULT_PROFILES_FILE=/"),
+        (Health("unconfigured", "no such model file"), ERROR, "no such model file"),
+        (ill({"publishers": 0}, {"images received": 0}, input_age=math.inf), WARN, "remap `image`"),
+        (ill(counts={"images received": 0}, input_age=math.inf), WARN, "FASTDDS_DEFAULT_PROFILES_FILE=/"),
         (ill(lost_rate=27.0, input_rate=1.0), WARN, "reliability to reliable"),
         (ill(lost_rate=27.0, input_rate=0.0, input_age=4.0), WARN, "27.0 images per second are lost"),
         (ill(lost_rate=1.0), OK, "recognising"),
-        (ill(received=0, publishers=0, input_age=math.inf, active_for=1.0), OK, "recognising"),
+        (ill({"publishers": 0}, {"images received": 0}, input_age=math.inf, active_for=1.0), OK, "recognising"),
         (ill(input_age=2.5), WARN, "no image on /camera/image for 2.5 s"),
-        (ill(incompatible_qos="RELIABILITY"), WARN, "qos_overrides./camera/image.subscription"),
+        (ill({"incompatible_qos": "RELIABILITY"}), WARN, "qos_overrides./camera/image.subscription"),
         (ill(input_rate=5.0, pushed_rate=5.0), WARN, "raise it to the model's 15 Hz"),
         (ill(input_rate=5.0, pushed_rate=5.0, flowing_for=1.0), OK, "recognising"),
         (ill(input_rate=5.0, pushed_rate=5.0, input_age=1.0), OK, "recognising"),
@@ -57,16 +68,16 @@ def ill(**changes: object) -> Health:
         (ill(stuck_rate=29.0), WARN, "stamps of the images do not advance"),
         (ill(refused_rate=30.0, refused_in_a_row=10, last_refusal="bad encoding"), ERROR, "can be used: bad encoding"),
         (ill(refused_rate=10.0, refused_in_a_row=1, last_refusal="cut short"), WARN, "cannot be used: cut short"),
-        (ill(failures=1, last_failure="KeyError: 3", failure_age=2.0), ERROR, "KeyError: 3"),
-        (ill(failures=1, last_failure="KeyError: 3", failure_age=60.0), OK, "recognising"),
+        (ill(last_failure="KeyError: 3", failure_age=2.0), ERROR, "KeyError: 3"),
+        (ill(last_failure="KeyError: 3", failure_age=60.0), OK, "recognising"),
         (ill(stamp_age=-90.0), WARN, "90 s ahead of this node's clock: for a bag set use_sim_time"),
         (ill(stamp_age=1e9), WARN, "1000000000 s behind"),
-        (ill(stamp_age=90.0, sim_time=True), WARN, "publish /clock with the images"),
+        (ill({"sim_time": True}, stamp_age=90.0), WARN, "publish /clock with the images"),
         (ill(stamp_age=0.2), OK, "recognising"),
-        (ill(sim_time=True, clock_runs=False), WARN, "nothing publishes /clock"),
+        (ill({"sim_time": True, "clock_runs": False}), WARN, "nothing publishes /clock"),
         (ill(durations={"stamp to publish": (90.0, 700.0, 900.0)}), WARN, "comes 700 ms or more after its image"),
         (ill(durations={"stamp to publish": (90.0, 120.0, 900.0)}), OK, "recognising"),
-        (ill(input_age=9.0, failures=1, last_failure="KeyError: 3", failure_age=2.0), ERROR, "KeyError: 3"),
+        (ill(input_age=9.0, last_failure="KeyError: 3", failure_age=2.0), ERROR, "KeyError: 3"),
     ],
 )
 def test_every_trouble_has_its_level_and_its_cure(health: Health, level: bytes, words: str) -> None:
@@ -76,34 +87,52 @@ def test_every_trouble_has_its_level_and_its_cure(health: Health, level: bytes, 
 
 
 def test_two_troubles_of_one_level_are_both_named() -> None:
-    _, message = diagnose(ill(incompatible_qos="DURABILITY", input_age=5.0))
+    _, message = diagnose(ill({"incompatible_qos": "DURABILITY"}, input_age=5.0))
     assert "DURABILITY" in message
     assert "still running" in message
 
 
 def test_the_status_carries_every_count_and_duration() -> None:
     health = ill(
-        refused={"damaged rgb8 image": 3},
-        resets={"gap": 2, "time_jump": 1},
+        counts={"refused: damaged rgb8 image": 3, "resets: gap": 2, "images replaced": 7},
         durations={"forward": (20.0, 25.0, 40.123)},
-        replaced=7,
-        device="cpu",
+        people=("ann", "bob"),
+        hardware="cpu",
+        shown={"device": "cpu", "cpu [%]": math.nan, "cpu: all [s]": 1.23456},
     )
-    status = to_status(health, "/robot/recognizer")
+    status = DiagnosticStatus()
+    fill(status, health)
     values = {entry.key: entry.value for entry in status.values}
-    assert status.name == "robot/recognizer: recognition"
-    assert values["refused: damaged rgb8 image"] == "3"
-    assert values["images refused"] == "3"
-    assert (values["resets: gap"], values["resets: time_jump"]) == ("2", "1")
+    assert (status.level, status.message, status.hardware_id) == (*diagnose(health), "cpu")
+    assert (values["refused: damaged rgb8 image"], values["resets: gap"]) == ("3", "2")
     assert (values["forward p50 [ms]"], values["forward p99 [ms]"]) == ("20.00", "40.12")
-    assert (values["images replaced"], values["device"]) == ("7", "cpu")
-    assert values["cpu [%]"] == ""
+    assert (values["images replaced"], values["device"], values["people"]) == ("7", "cpu", "ann, bob")
+    assert (values["cpu [%]"], values["cpu: all [s]"], values["input rate [Hz]"]) == ("", "1.2346", "30.00")
     assert len(values) == len(status.values)
 
 
-def test_the_array_has_the_stamp_of_the_nodes_clock() -> None:
-    array = to_array(to_status(WELL, "/recognizer"), 3_000_000_002)
+def test_an_idle_node_shows_its_state() -> None:
+    status = DiagnosticStatus()
+    fill(status, Health("inactive", shown={"memory [MiB]": 300.0}))
+    assert {entry.key: entry.value for entry in status.values} == {"state": "inactive", "memory [MiB]": "300.00"}
+
+
+def test_the_updater_publishes_every_task_with_the_nodes_name_and_clock() -> None:
+    sent: list[DiagnosticArray] = []
+    node: Any = SimpleNamespace(
+        create_publisher=lambda _kind, topic, _qos: SimpleNamespace(publish=sent.append) if topic[0] == "/" else None,
+        create_timer=lambda period, update, clock: None,
+        get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(to_msg=lambda: Time(sec=3, nanosec=2))),
+        get_fully_qualified_name=lambda: "/robot/recognizer",
+    )
+    updater = Updater(node)
+    updater.add("recognition", lambda status: fill(status, WELL))
+    updater.add("other", lambda status: None)
+    updater.update()
+    (array,) = sent
     assert (array.header.stamp.sec, array.header.stamp.nanosec) == (3, 2)
+    assert [status.name for status in array.status] == ["robot/recognizer: recognition", "robot/recognizer: other"]
+    assert array.status[0].message == "recognising"
 
 
 def test_a_rate_is_growth_per_second_over_the_last_readings() -> None:

@@ -16,9 +16,9 @@ from sensor_msgs.msg import Image
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_ros.checks import faults as fault_check
-from fluxformer_ros.checks import soak
-from fluxformer_ros.checks.faults import FAULTS, Subject, check, table
-from fluxformer_ros.checks.soak import Sample, faults, growth, look
+from fluxformer_ros.checks.__main__ import main as check_main
+from fluxformer_ros.checks.faults import FAULTS, InjectedFault, Subject, check, table
+from fluxformer_ros.checks.soak import ProcessSample, find_faults, growth, look
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def subject(model: Path) -> Iterator[Subject]:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_fault_is_counted_and_the_next_images_are_recognised(subject: Subject, fault: fault_check.Fault) -> None:
+def test_a_fault_is_counted_and_the_next_images_are_recognised(subject: Subject, fault: InjectedFault) -> None:
     outcome = check(fault, subject)
     assert outcome.as_expected, outcome
     if fault.counted in ("refused", "failed"):
@@ -41,10 +41,10 @@ def test_a_fault_is_counted_and_the_next_images_are_recognised(subject: Subject,
     assert fault.name in table([outcome])
 
 
-def test_answers_that_are_no_numbers_are_never_published(subject: Subject) -> None:
+def test_answers_that_are_not_finite_are_never_published(subject: Subject) -> None:
     (fault,) = (fault for fault in FAULTS if "NaN" in fault.name and fault.counted == "failed")
     subject.updates.clear()
-    assert "values that are no numbers" in check(fault, subject).said
+    assert "values that are not finite" in check(fault, subject).said
     scores = [entry.score for update in subject.updates if update.recognition for entry in update.recognition.scores]
     assert all(0 <= score <= 1 for score in scores)
 
@@ -53,30 +53,35 @@ def test_the_check_prints_its_table(
     model: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fault_check, "FAULTS", FAULTS[:2])
-    assert fault_check.main(["--model", str(model)]) == 0
+    assert check_main(["faults", "--model", str(model)]) == 0
     assert "| data cut short | 1 refused |" in capsys.readouterr().out
-    assert fault_check.main(["--model", "/no/such/file"]) == 2
-    monkeypatch.setattr(fault_check, "FAULTS", [fault_check.Fault("nothing", lambda _subject: None, "refused")])
-    assert fault_check.main(["--model", str(model)]) == 1
+    assert check_main(["faults", "--model", "/no/such/file"]) == 2
+    monkeypatch.setattr(fault_check, "FAULTS", [InjectedFault("nothing", lambda _subject: None, "refused")])
+    assert check_main(["faults", "--model", str(model)]) == 1
 
 
-def samples(memory: list[float], threads: int = 9) -> list[Sample]:
-    return [Sample(value, threads, 30) for value in memory]
+def samples(memory: list[float], threads: int = 9) -> list[ProcessSample]:
+    return [ProcessSample(value, threads, 30) for value in memory]
 
 
 def test_growth_is_told_from_warm_up() -> None:
     steady = growth(samples([100.0, 300.0, *[400.0] * 18]), warm_up=0.2)
     assert steady["memory growth [%]"] == 0
-    assert not faults({**steady, "frames unaccounted": 0})
+    assert not find_faults({**steady, "frames unaccounted": 0})
     leak = growth(samples([400.0 + minute for minute in range(20)]), warm_up=0.0)
-    assert faults({**leak, "frames unaccounted": 3}) == [
+    assert find_faults({**leak, "frames unaccounted": 3}) == [
         "memory grew by more than 1 %",
         "not every image is accounted for",
     ]
     threads = growth([*samples([400.0] * 10), *samples([400.0] * 10, threads=10)], warm_up=0.0)
-    assert faults({**threads, "frames unaccounted": 0}) == ["thread growth is not 0"]
+    assert find_faults({**threads, "frames unaccounted": 0}) == ["thread growth is not 0"]
     with pytest.raises(ValueError, match="too few"):
         growth(samples([1.0] * 4), warm_up=0.5)
+
+
+def test_a_soak_that_is_too_short_to_tell_is_refused(capsys: pytest.CaptureFixture) -> None:
+    assert check_main(["soak", "--minutes", "0.1"]) == 2
+    assert "--minutes must be at least 0.2" in capsys.readouterr().err
 
 
 def test_a_look_at_a_process_sees_what_it_holds(tmp_path: Path) -> None:
@@ -91,7 +96,7 @@ def test_a_look_at_a_process_sees_what_it_holds(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_short_soak_accounts_for_every_image(ros: None, model: Path, capsys: pytest.CaptureFixture) -> None:
-    soak.main(["--minutes", "0.2", "--model", str(model), "--json"])
+    check_main(["soak", "--minutes", "0.2", "--model", str(model), "--json"])
     numbers = json.loads(capsys.readouterr().out)
     assert numbers["frames unaccounted"] == 0
     assert (numbers["thread growth"], numbers["file descriptor growth"]) == (0, 0)

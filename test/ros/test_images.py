@@ -1,7 +1,19 @@
-"""Image messages become arrays and back; the encodings themselves are held by test_encodings.py."""
+"""Image messages become arrays and back, with cv_bridge and without; test/io tests the encodings themselves.
+
+cv_bridge has no wheel. Its part is tested with the real package where ROS 2 installed it, and always with a stand-in.
+"""
 
 from __future__ import annotations
 
+import importlib
+import sys
+from array import array
+from collections.abc import Iterator
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+import cv_bridge_stand_in
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +23,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from fluxformer_core.errors import ImageError
 from fluxformer_core.io.image_encodings import ENCODINGS
 from fluxformer_core.types import SECOND, Pixels
+from fluxformer_ros.node import images
 from fluxformer_ros.node.images import image_from_msg, image_to_compressed, image_to_msg
 from fluxformer_ros.node.messages import time_from_msg
 
@@ -32,6 +45,26 @@ IMAGES = {
     "16UC1": (NOISE.integers(0, 9000, (6, 10), np.uint16), Pixels.DEPTH),
     "32FC1": (NOISE.random((6, 10), np.float32), Pixels.DEPTH),
 }
+
+
+@pytest.fixture(autouse=True)
+def without_cv_bridge(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    use(monkeypatch, None)
+    yield
+    images._bridge.cache_clear()
+
+
+def use(monkeypatch: pytest.MonkeyPatch, cv_bridge: ModuleType | None) -> Any:
+    """Make a module, or none, what `import cv_bridge` finds; returns the converter that `images` uses now."""
+    monkeypatch.setitem(sys.modules, "cv_bridge", cv_bridge)
+    images._bridge.cache_clear()
+    return images._bridge()
+
+
+@pytest.fixture(params=["cv_bridge_stand_in", *(["cv_bridge"] if find_spec("cv_bridge") else [])])
+def cv_bridge(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.undo()
+    return importlib.import_module(request.param)
 
 
 @pytest.mark.parametrize("encoding", IMAGES)
@@ -99,10 +132,56 @@ SIDES = st.one_of(st.integers(0, 40), st.integers(0, 2**32 - 1))
     )
 )
 def test_any_message_is_an_image_or_an_image_error(message: Image | CompressedImage) -> None:
-    said = ""
-    try:
-        image, _ = image_from_msg(message)
-    except ImageError as error:
-        said = str(error)
-    assert said or min(image.shape[:2]) >= 1
-    assert "\n" not in said
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        answers = []
+        for module in (None, cv_bridge_stand_in):
+            use(monkeypatch, module)
+            try:
+                image, pixels = image_from_msg(message)
+                assert min(image.shape[:2]) >= 1
+                answers.append((image.tolist(), pixels))
+            except ImageError as error:
+                answers.append(str(error))
+            assert "\n" not in str(answers[-1])
+    assert str(answers[0]) == str(answers[1])  # as text, in which nan equals nan
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("padding", [0, 1, 12])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_cv_bridge_and_the_projects_own_decoder_read_the_same_image(
+    cv_bridge: ModuleType, monkeypatch: pytest.MonkeyPatch, encoding: str, padding: int, big: bool
+) -> None:
+    size = {"rgb16": 6, "bgr16": 6, "32FC1": 4}.get(encoding, images._BRIDGED.get(encoding, ("", None, 2))[2])
+    message = Image(height=6, width=8, encoding=encoding, is_bigendian=int(big), step=8 * size + padding)
+    message.data = array("B", NOISE.integers(0, 256, 9 * message.step, np.uint8).tobytes())
+    use(monkeypatch, None)
+    own, own_pixels = image_from_msg(message)
+    bridge = use(monkeypatch, cv_bridge)
+    image, pixels = image_from_msg(message)
+    np.testing.assert_array_equal(image, own)
+    assert (pixels, image.dtype) == (own_pixels, own.dtype)
+    if isinstance(bridge, cv_bridge_stand_in.CvBridge):
+        assert bridge.conversions == (encoding in images._BRIDGED and not padding)
+
+
+@pytest.mark.parametrize("encoding", IMAGES)
+def test_cv_bridge_writes_the_same_message(
+    cv_bridge: ModuleType, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    image, pixels = IMAGES[encoding]
+    use(monkeypatch, None)
+    own = image_to_msg(image[1:5, 2:9], pixels, STAMP, "eye")
+    assert use(monkeypatch, cv_bridge) is not None
+    assert image_to_msg(image[1:5, 2:9], pixels, STAMP, "eye") == own
+
+
+def test_a_cv_bridge_whose_compiled_half_does_not_load_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(cv_bridge_stand_in.CvBridge):
+        def encoding_to_cvtype2(self, encoding: str) -> Any:
+            raise ImportError("numpy.core.multiarray failed to import")
+
+    module = ModuleType("cv_bridge")
+    module.CvBridge = Broken
+    assert use(monkeypatch, module) is None
+    assert use(monkeypatch, cv_bridge_stand_in) is not None

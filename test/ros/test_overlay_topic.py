@@ -15,10 +15,10 @@ from ros_bench import PATIENCE, untrained_bundle
 from sensor_msgs.msg import CompressedImage, Image
 
 from fluxformer_core.bundle import Bundle
-from fluxformer_core.stream.people import PersonView
-from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.types import SECOND, Pixels, Recognition, State, Update
+from fluxformer_core.stream.recognizer import Recognizer, ViewState
+from fluxformer_core.types import SECOND, Pixels, Recognition, State
 from fluxformer_ros.node.overlay_topic import OverlayTopic
+from fluxformer_ros.node.worker import CameraFrame
 
 PICTURE = np.full((48, 64, 3), (200, 30, 120), np.uint8)
 
@@ -52,7 +52,7 @@ class Bench:
 
     def show(self, *stamps: int) -> None:
         for stamp in stamps:
-            self.overlay.show(PICTURE, Pixels.RGB, stamp, "eye")
+            self.overlay.show(CameraFrame(PICTURE, Pixels.RGB, stamp, "eye"))
 
     def wait(self, until: Callable[[], Any]) -> None:
         end = time.monotonic() + PATIENCE
@@ -80,9 +80,11 @@ def test_nothing_is_drawn_while_nobody_looks(bench: Bench) -> None:
     assert not bench.raw.seen + bench.jpeg.seen
 
 
-def test_a_picture_has_the_images_header_and_tells_the_state(bench: Bench) -> None:
+def test_a_picture_has_the_images_header_and_tells_the_state(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.raw.lookers = 1
-    bench.overlay.update(Update(Recognition(SECOND, 0, SECOND, State.IDLE)))
+    view = ViewState("", None, Recognition(SECOND, 0, SECOND, State.IDLE), None, None)
+    model = bench.overlay._recognizer.model
+    monkeypatch.setattr(bench.overlay, "_recognizer", SimpleNamespace(views=(view,), tracks=None, model=model))
     bench.show(SECOND)
     bench.wait(lambda: bench.raw.seen)
     (message,) = bench.raw.seen
@@ -143,7 +145,7 @@ def test_a_picture_that_fails_is_told_and_the_next_one_is_drawn(
     bench: Bench, capfd: pytest.CaptureFixture[str]
 ) -> None:
     bench.raw.lookers = 1
-    bench.overlay.show(np.zeros((0, 0, 3), np.uint8), Pixels.RGB, SECOND, "eye")
+    bench.overlay.show(CameraFrame(np.zeros((0, 0, 3), np.uint8), Pixels.RGB, SECOND, "eye"))
     bench.wait(lambda: bench.overlay._mailbox.taken == 1)
     bench.show(2 * SECOND)
     bench.wait(lambda: bench.raw.seen)
@@ -151,15 +153,15 @@ def test_a_picture_that_fails_is_told_and_the_next_one_is_drawn(
     assert bench.overlay.drawn == len(bench.raw.seen)
 
 
-def test_with_people_apart_one_who_acts_is_told_of(bench: Bench) -> None:
+def test_with_people_apart_one_who_acts_is_told_of(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     ann, bob = (
-        PersonView(name, (0, 0, 20, 20), Recognition(SECOND, 0, SECOND, state, label), None, None)
+        ViewState(name, (0, 0, 20, 20), Recognition(SECOND, 0, SECOND, state, label), None, None)
         for name, state, label in (("ann", State.IDLE, ""), ("bob", State.ACTION, "wave"))
     )
-    people: Any = SimpleNamespace(views=(ann, bob))
+    model = bench.overlay._recognizer.model
+    monkeypatch.setattr(bench.overlay, "_recognizer", SimpleNamespace(views=(ann, bob), tracks=object(), model=model))
     bench.raw.lookers = 1
-    bench.overlay.update(Update(ann.recognition))
-    bench.overlay.show(PICTURE, Pixels.RGB, SECOND, "eye", people)
+    bench.show(SECOND)
     bench.wait(lambda: bench.raw.seen)
     picture = np.frombuffer(bench.raw.seen[0].data, np.uint8).reshape(120, 214, 3)
     assert (picture == (52, 211, 153)).all(axis=-1).sum() > 50  # the green of an action

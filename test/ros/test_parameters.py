@@ -1,4 +1,4 @@
-"""The parameter table: one source for the node, the parameter file and the README."""
+"""The parameter table: one source for the node, the parameter file and the documentation."""
 
 from __future__ import annotations
 
@@ -39,17 +39,21 @@ def test_the_parameter_file_is_the_table() -> None:
     assert yaml.safe_load(text) == {"/**": {"ros__parameters": {s.name: s.default for s in SETTINGS}}}
 
 
-def test_the_readme_shows_the_table() -> None:
-    assert as_markdown() in (ROOT / "README.md").read_text(), "run: python -m fluxformer_ros.node.parameters --markdown"
+def test_the_page_of_the_node_shows_the_table() -> None:
+    page = (ROOT / "docs" / "usage" / "node.md").read_text()
+    assert as_markdown() in page, "run: python -m fluxformer_ros.node.parameters --markdown"
 
 
 def test_every_row_is_complete() -> None:
     assert len({setting.name for setting in SETTINGS}) == len(SETTINGS)
     for setting in SETTINGS:
         assert setting.description
-        assert (setting.range is not None) == (setting.type in ("int", "double")), setting.name
-        if setting.range:
-            assert setting.range[0] <= setting.default <= setting.range[1]
+        low, high = setting.limits.low, setting.limits.high
+        assert (low is not None and high is not None) == (setting.type in ("int", "double")), setting.name
+        assert not setting.limits.low_excluded  # ROS knows inclusive ranges only
+        assert not setting.limits.high_excluded
+        if low is not None and high is not None:
+            assert low <= setting.default <= high
 
 
 def test_defaults_are_those_of_the_dataclasses() -> None:
@@ -59,20 +63,20 @@ def test_defaults_are_those_of_the_dataclasses() -> None:
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
 def test_every_parameter_reaches_its_field_and_no_other(setting) -> None:
     other = {"bool": not setting.default, "string": "compressed"}.get(setting.type)
-    if setting.choices:
-        other = setting.choices[-1]
-    if setting.range:
-        # Pairs like keep_score <= start_score stay in order when the first falls and the second rises.
+    if setting.limits.choices:
+        other = next(choice for choice in setting.limits.choices if choice != setting.default)
+    if setting.limits.high is not None:
+        # keep_score must stay below start_score: of two dependent values the lower falls and the higher rises.
         step = 1 if setting.type == "int" else 0.01
-        rises = setting.name in ("start_score", "sure_score", "start_motion", "hold", "threads")
+        rises = setting.name in ("start_score", "sure_score", "start_motion", "max_still_time", "threads")
         other = setting.default + (step if rises else -step)
     changed = build({setting.name: other})
-    assert operator.attrgetter(setting.field)(changed) == other
-    assert [name for name, value in leaves(changed).items() if value != leaves(NodeConfig())[name]] == [setting.field]
+    assert operator.attrgetter(setting.path)(changed) == other
+    assert [name for name, value in leaves(changed).items() if value != leaves(NodeConfig())[name]] == [setting.path]
 
 
 def test_the_command_line_calls_the_numbers_of_the_recogniser_as_the_node_does() -> None:
-    names = {s.name for s in SETTINGS if s.field.startswith("recognizer.") and s.type in ("int", "double")}
+    names = {s.name for s in SETTINGS if s.path.startswith("recognizer.") and s.type in ("int", "double")}
     assert names <= settings_of(RecognizerConfig()).keys()
 
 
@@ -91,7 +95,8 @@ def test_a_node_declares_what_the_table_says(node: Node) -> None:
         assert setting.description in descriptor.description
         assert descriptor.read_only == (setting.change == "start")
         ranges = [*descriptor.integer_range, *descriptor.floating_point_range]
-        assert [(r.from_value, r.to_value) for r in ranges] == ([setting.range] if setting.range else [])
+        limits = (setting.limits.low, setting.limits.high)
+        assert [(r.from_value, r.to_value) for r in ranges] == ([limits] if None not in limits else [])
 
 
 @pytest.mark.parametrize(
@@ -103,8 +108,8 @@ def test_a_node_declares_what_the_table_says(node: Node) -> None:
         ({"recognition_rate": float("nan")}, "range"),
         ({"threads": 2}, "read-only"),
         ({"model": "other.safetensors"}, "clean up"),
-        ({"keep_score": 0.9}, "keep_score <= start_score"),
-        ({"start_score": 0.2, "top_k": 3}, "keep_score <= start_score"),
+        ({"keep_score": 0.9}, "keep_score (0.9) must be at most start_score"),
+        ({"start_score": 0.2, "top_k": 3}, "keep_score (0.3) must be at most start_score"),
         ({"image_transport": "theora", "camera_timeout": 1.0}, "image_transport"),
     ],
 )
@@ -123,5 +128,5 @@ def test_changes_that_belong_together_are_accepted_together(node: Node) -> None:
 
 
 def test_values_that_contradict_each_other_are_refused_at_once() -> None:
-    with pytest.raises(ConfigError, match="image_transport must be one of raw, compressed, compressedDepth"):
+    with pytest.raises(ConfigError, match="must be 'raw', 'compressed' or 'compressedDepth', not 'theora'"):
         build({"image_transport": "theora"})

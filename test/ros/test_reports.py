@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from fluxformer_core.actor import Performance
 from fluxformer_core.errors import SourceError
 from fluxformer_core.types import SECOND, ActionEvent, ActionScore, EventKind, Recognition, State
-from fluxformer_ros.checks.clips import Clip, judge, read_list
+from fluxformer_ros.checks.clips import ListedClip, judge, read_list
 from fluxformer_ros.checks.rate import account, cpu_table
 from fluxformer_ros.tools.actor_report import compare, table
 from fluxformer_ros.tools.graph import PlayedFrame, Run
@@ -34,7 +35,7 @@ def run(played: list[PlayedFrame], *events: ActionEvent) -> Run:
 
 
 def test_the_main_action_of_a_clip_is_the_longest_weighted_by_its_score() -> None:
-    clips = [Clip("a.mp4", "wave"), Clip("b.mp4", "clap"), Clip("c.mp4", "knock")]
+    clips = [ListedClip("a.mp4", "wave"), ListedClip("b.mp4", "clap"), ListedClip("c.mp4", "knock")]
     played = [*frames(4, 0, 0), *frames(4, 1, 5), *frames(4, 2, 10)]
     events = [
         ended("clap", 0.5, 1.5, score=0.9),
@@ -42,22 +43,25 @@ def test_the_main_action_of_a_clip_is_the_longest_weighted_by_its_score() -> Non
         ended("wave", 6.0, 6.5, score=0.9),
         ended("clap", 7.0, 8.0, score=0.9),
     ]
-    verdicts = judge(clips, run(played, *events))
-    assert [verdict.answer for verdict in verdicts] == ["wave", "clap", ""]
-    assert [verdict.right for verdict in verdicts] == [True, True, False]
-    assert [verdict.others for verdict in verdicts] == [("clap",), ("wave",), ()]
+    results = judge(clips, run(played, *events))
+    assert [result.answer for result in results] == ["wave", "clap", ""]
+    assert [result.right for result in results] == [True, True, False]
+    assert [result.others for result in results] == [("clap",), ("wave",), ()]
 
 
 def test_only_the_part_of_an_event_within_the_clip_counts() -> None:
-    clips = [Clip("a.mp4", "wave"), Clip("b.mp4", "clap")]
+    clips = [ListedClip("a.mp4", "wave"), ListedClip("b.mp4", "clap")]
     played = [*frames(4, 0, 0), *frames(4, 1, 4)]
-    verdicts = judge(clips, run(played, ended("wave", 1.0, 4.2), ended("clap", 5.0, 6.0)))
-    assert [verdict.answer for verdict in verdicts] == ["wave", "clap"]
+    results = judge(clips, run(played, ended("wave", 1.0, 4.2), ended("clap", 5.0, 6.0)))
+    assert [result.answer for result in results] == ["wave", "clap"]
 
 
-def test_events_that_have_not_ended_do_not_count() -> None:
-    started = ActionEvent(EPOCH + SECOND, EventKind.STARTED, "wave", 1, EPOCH, 0, 0.9)
-    assert judge([Clip("a.mp4", "wave")], run(frames(4), started))[0].answer == ""
+@pytest.mark.parametrize("kind", [EventKind.STARTED, EventKind.UPDATED, EventKind.RETRACTED])
+def test_events_that_have_not_ended_do_not_count(kind: EventKind) -> None:
+    event = replace(ended("wave", 1.0, 2.0), kind=kind)
+    assert judge([ListedClip("a.mp4", "wave")], run(frames(4), event))[0].answer == ""
+    answers, wrong = compare([Performance("wave", 1.0, 2.0)], run(frames(4), event))
+    assert (answers[0].named, wrong) == (False, [])
 
 
 def test_performances_are_compared_on_the_scripts_time_line() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,10 +22,10 @@ BUG = 13
 
 
 class FragileRecognizer(Recognizer):
-    def push(self, image: np.ndarray, stamp: int, pixels: Pixels = Pixels.RGB) -> Update:
+    def push(self, image: np.ndarray, stamp: int, pixels: Pixels = Pixels.RGB, people: Any = None) -> Update:
         if image[0, 0, 0] == BUG:
             raise KeyError("nobody thought of this")
-        return super().push(image, stamp, pixels)
+        return super().push(image, stamp, pixels, people)
 
 
 class Bench:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from helpers import small_bundle, texture
 
 from fluxformer_core.errors import ConfigError, ImageError
 from fluxformer_core.people.square import Person, Square
-from fluxformer_core.stream.config import DecisionConfig, PeopleConfig, RecognizerConfig
-from fluxformer_core.stream.people import PeopleRecognizer
-from fluxformer_core.stream.recognizer import Recognizer, ResetCause
+from fluxformer_core.people.tracks import PeopleConfig
+from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
+from fluxformer_core.stream.counters import ResetCause
+from fluxformer_core.stream.inference import ClipModel
+from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND, EventKind, Pixels, State, Update
 
 PERIOD = SECOND // 20
@@ -30,20 +31,16 @@ def scene(index: int, *moving: Person) -> np.ndarray:
     return image
 
 
-def crowd(**changes: object) -> PeopleRecognizer:
-    return PeopleRecognizer(Recognizer(small_bundle(), EAGER), PeopleConfig(**changes))
+def crowd(**changes: object) -> Recognizer:
+    return Recognizer(small_bundle(), EAGER, people=PeopleConfig(**changes))
 
 
-def show(people: PeopleRecognizer, frames: range, *moving: Person, seen: tuple[Person, ...]) -> list[Update]:
-    return [
-        update
-        for index in frames
-        for update in people.push(scene(index, *moving), SECOND + index * PERIOD, Pixels.RGB, seen)
-    ]
+def show(people: Recognizer, frames: range, *moving: Person, seen: tuple[Person, ...]) -> list[Update]:
+    return [people.push(scene(index, *moving), SECOND + index * PERIOD, Pixels.RGB, seen) for index in frames]
 
 
 def recognitions(updates: list[Update], person: str) -> list:
-    return [u.recognition for u in updates if u.recognition is not None and u.recognition.person_id == person]
+    return [r for update in updates for r in update.recognitions if r.person_id == person]
 
 
 def events(updates: list[Update], person: str) -> list:
@@ -55,7 +52,7 @@ def test_views_tell_where_everybody_is_and_what_was_said_of_them() -> None:
     assert people.views == ()
     updates = show(people, range(40), LEFT, seen=(LEFT, RIGHT))
     ann, bob = people.views
-    assert (ann.id, bob.id) == ("ann", "bob")
+    assert (ann.person_id, bob.person_id) == ("ann", "bob")
     for view, person in ((ann, LEFT), (bob, RIGHT)):
         assert view.recognition == recognitions(updates, person.id)[-1]
         left, top, right, bottom = view.box
@@ -64,8 +61,8 @@ def test_views_tell_where_everybody_is_and_what_was_said_of_them() -> None:
         assert right - left == bottom - top
         assert left <= (person.box[0] + person.box[2]) / 2 <= right
     assert (ann.event, bob.event) == (events(updates, "ann")[-1], None)
-    assert ann.selection is not None
-    assert bob.selection is None
+    assert ann.clip is not None
+    assert bob.clip is None
     people.reset()
     assert people.views == ()
 
@@ -73,12 +70,12 @@ def test_views_tell_where_everybody_is_and_what_was_said_of_them() -> None:
 def test_only_who_moves_acts() -> None:
     people = crowd()
     updates = show(people, range(40), LEFT, seen=(LEFT, RIGHT))
-    assert people.people == ("ann", "bob")
+    assert tuple(people.tracks.squares) == ("ann", "bob")
     assert State.ACTION in {recognition.state for recognition in recognitions(updates, "ann")}
     assert {recognition.state for recognition in recognitions(updates, "bob")} <= {State.WARMING_UP, State.IDLE}
     assert events(updates, "ann")[0].kind is EventKind.STARTED
     assert not events(updates, "bob")
-    assert {update.recognition.person_id for update in updates if update.recognition} == {"ann", "bob"}
+    assert {r.person_id for update in updates for r in update.recognitions} == {"ann", "bob"}
 
 
 def test_a_persons_stream_is_what_it_would_be_alone() -> None:
@@ -93,13 +90,11 @@ def test_a_persons_stream_is_what_it_would_be_alone() -> None:
 
 def test_one_forward_pass_serves_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
     people, batches = crowd(), []
-    model = people._recognizer._model
-    monkeypatch.setattr(
-        people._recognizer, "_model", lambda rgb, motion: batches.append(len(rgb)) or model(rgb, motion)
-    )
+    network = people.model.network
+    monkeypatch.setattr(people.model, "network", lambda rgb, flow: batches.append(len(rgb)) or network(rgb, flow))
     updates = show(people, range(40), LEFT, RIGHT, seen=(LEFT, RIGHT))
     assert set(batches) == {2}
-    named = [u.recognition for u in updates if u.recognition and u.recognition.scores]
+    named = [r for update in updates for r in update.recognitions if r.scores]
     assert len(named) == 2 * len(batches) == 2 * people.counters.forwards
 
 
@@ -114,7 +109,7 @@ def test_who_is_not_detected_any_more_is_forgotten_and_their_action_ends() -> No
     show(people, range(20), LEFT, seen=(LEFT, RIGHT))
     updates = show(people, range(20, 40), LEFT, seen=(RIGHT,))
     assert events(updates, "ann")[-1].kind is EventKind.ENDED
-    assert (people.people, people.forgotten) == (("bob",), 1)
+    assert (tuple(people.tracks.squares), people.tracks.forgotten) == (("bob",), 1)
     again = show(people, range(40, 60), LEFT, seen=(LEFT, RIGHT))
     assert events(again, "ann")[0].instance > events(updates, "ann")[-1].instance
 
@@ -123,14 +118,14 @@ def test_while_no_detector_has_looked_everybody_stays() -> None:
     people = crowd()
     show(people, range(3), seen=(LEFT, RIGHT))
     people.push(scene(3), SECOND + 3 * PERIOD, Pixels.RGB, None)
-    assert people.people == ("ann", "bob")
+    assert tuple(people.tracks.squares) == ("ann", "bob")
 
 
 def test_the_tallest_are_followed_and_the_others_counted() -> None:
     people = crowd(most=2)
     crowded = [Person(str(height), (10.0, 10.0, 30.0, 10.0 + height)) for height in (20, 60, 40)]
     people.push(scene(0), SECOND, Pixels.RGB, crowded)
-    assert (set(people.people), people.ignored) == ({"60", "40"}, 1)
+    assert (set(people.tracks.squares), people.tracks.ignored) == ({"60", "40"}, 1)
 
 
 def test_every_image_is_counted_once_and_gaps_forget_everybody() -> None:
@@ -142,23 +137,24 @@ def test_every_image_is_counted_once_and_gaps_forget_everybody() -> None:
     assert (counters.frames, counters.duplicates) == (7, 1)
     assert counters.admitted + counters.skipped + counters.duplicates + counters.late == 7
     people.push(scene(0), 100 * SECOND, Pixels.RGB, ())
-    assert (people.people, counters.resets[ResetCause.GAP]) == ((), 1)
+    assert (tuple(people.tracks.squares), counters.resets[ResetCause.GAP]) == ((), 1)
 
 
 def test_another_size_of_images_starts_anew() -> None:
     people = crowd()
     show(people, range(20), LEFT, seen=(LEFT,))
     updates = people.push(scene(20)[::2, ::2], SECOND + 20 * PERIOD, Pixels.RGB, (LEFT,))
-    assert events(updates, "ann")[-1].kind is EventKind.ENDED
+    assert events([updates], "ann")[-1].kind is EventKind.ENDED
     assert people.counters.resets[ResetCause.SIZE_CHANGE] == 1
 
 
 def test_settings_and_teaching_reach_everybody() -> None:
     people = crowd()
     show(people, range(3), seen=(LEFT, RIGHT))
-    people.configure(RecognizerConfig(top_k=1))
-    assert {track.stream.config.top_k for track in people._tracks.values()} == {1}
-    assert all(not update.events for update in people.enroll([]))
+    people.config = RecognizerConfig(top_k=1)
+    updates = show(people, range(3, 40), LEFT, seen=(LEFT, RIGHT))
+    assert {len(r.scores) for r in recognitions(updates, "ann") if r.scores} == {1}
+    assert [event.kind for event in people.enroll([])] == [EventKind.ENDED]
 
 
 def test_an_image_that_is_none_harms_nobody() -> None:
@@ -204,11 +200,15 @@ def test_settings_that_make_no_sense_are_refused(changes: dict) -> None:
         PeopleConfig(**changes)
 
 
-def test_forks_share_the_model_and_nothing_else() -> None:
-    recognizer = Recognizer(small_bundle(), EAGER)
-    other = recognizer.fork()
+def test_streams_share_the_model_and_nothing_else() -> None:
+    model = ClipModel(small_bundle())
+    one, other = Recognizer(model, EAGER), Recognizer(model, EAGER)
     other.push(scene(0), SECOND)
-    assert other._model is recognizer._model
-    assert (recognizer.counters.frames, other.counters.frames) == (0, 1)
-    assert len(recognizer.window) == 0
-    assert torch.is_inference_mode_enabled() is False
+    assert one.model is other.model
+    assert (one.counters.frames, other.counters.frames) == (0, 1)
+    assert (len(one.scene.window), len(other.scene.window)) == (0, 1)
+
+
+def test_who_watches_the_scene_takes_no_people() -> None:
+    with pytest.raises(ConfigError, match="people"):
+        Recognizer(small_bundle(), EAGER).push(scene(0), SECOND, Pixels.RGB, (LEFT,))

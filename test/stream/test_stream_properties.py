@@ -17,7 +17,7 @@ from fluxformer_core.stream.admission import Admission, AdmissionResult
 from fluxformer_core.stream.buffer import RollingBuffer
 from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.stream.selection import SELECTORS, select
+from fluxformer_core.stream.selection import SELECTORS, choose
 from fluxformer_core.types import SECOND
 
 EAGER = DecisionConfig(start_score=0.01, keep_score=0.01, smoothing=0.0, min_duration=0.0)
@@ -54,14 +54,14 @@ def test_whatever_the_stamps_only_ordered_frames_since_the_last_reset_are_seen(b
     for serial, step in enumerate([0, *steps]):
         stamp += step
         update = recognizer.push(numbered(serial), stamp)
-        window, counters = recognizer.window, recognizer.counters
+        window, counters = recognizer.scene.window, recognizer.counters
         if sum(counters.resets.values()) > resets:
             resets, oldest = sum(counters.resets.values()), serial
         assert 1 <= len(window) <= bundle.spec.window
         assert (np.diff(window.stamps) > 0).all()
         assert (np.diff(serials(window.frames)) > 0).all()
         assert serials(window.frames)[0] >= oldest
-        seen = recognizer.last_selection
+        seen = recognizer.scene.last_clip
         if seen is not None:
             assert len(seen.stamps) == bundle.spec.frames
             assert (np.diff(seen.stamps) >= 0).all()
@@ -106,30 +106,29 @@ class NoFlow:
         return np.zeros((*current.shape, 2), np.float32)
 
 
-@pytest.mark.slow
-def test_memory_is_constant_over_a_hundred_thousand_frames():
+def test_memory_is_constant_over_twenty_thousand_frames():
     spec = small_spec(size=16, window=64)
     buffer, admission = RollingBuffer(spec, NoFlow()), Admission(spec, 0.5)
     random = np.random.default_rng(0)
     pictures = random.integers(0, 255, (50, 16, 16, 3), np.uint8)
-    steps = random.integers(40 * MILLISECOND, 60 * MILLISECOND, 100_000)
-    steps[random.integers(0, len(steps), 300)] = SECOND  # gaps
+    steps = random.integers(40 * MILLISECOND, 60 * MILLISECOND, 20_000)
+    steps[random.integers(0, len(steps), 60)] = SECOND  # gaps
     home, held, stamp = None, [], 0
     for i, step in enumerate(steps):
-        if i == 80_000:
-            tracemalloc.start()  # takes as long as all the rest
+        if i == 16_000:
+            tracemalloc.start()  # slows each frame down several times
         stamp += int(step)
         result = admission.judge(stamp)
         if result is AdmissionResult.GAP:
             buffer.clear()
         if result in (AdmissionResult.ADMIT, AdmissionResult.GAP):
             buffer.push(pictures[i % 50], stamp)
-        if i % 1000 == 999:
+        if i % 200 == 199:
             window = buffer.window()
             home = window.frames.base if home is None else home
             assert window.frames.base is home, "a window is a view of what was allocated once"
-            assert len(select(window.motion, window.change, window.descriptors, spec.frames)) == spec.frames
-            held += [tracemalloc.get_traced_memory()[0]] if i >= 80_000 else []
+            assert len(choose(window.motion, window.change, window.descriptors, spec.frames).indices) == spec.frames
+            held += [tracemalloc.get_traced_memory()[0]] if i >= 16_000 else []
     tracemalloc.stop()
-    assert max(held[1:]) - held[1] < 20_000  # a frame and its flow alone are 2.8 kB; 19 000 were pushed since
-    assert buffer.flows > 90_000
+    assert max(held[1:]) - held[1] < 20_000  # a frame and its flow alone are 2.8 kB; 3800 were pushed since
+    assert buffer.flows > 18_000

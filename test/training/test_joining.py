@@ -17,7 +17,7 @@ from fluxformer_core.backends.openvino import OpenVinoBackend
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.cli import BAD_INPUT, main
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.stream.inference import open_model
+from fluxformer_core.stream.load import open_model
 from fluxformer_core.training.joining import ensemble_of, mean_of, start_from
 
 

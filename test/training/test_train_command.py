@@ -71,7 +71,7 @@ def test_labels_of_the_model_may_be_kept(clips, tmp_path):
         (["--epochs", "0"], "epochs must be greater than or equal to 1, not 0"),
         (["--splits", "spring"], "no recording is left"),
         (["--model", "resnet"], "no model 'resnet'"),
-        (["--flow", "guess"], "flow must be one of"),
+        (["--flow", "guess"], "flow must be"),
         (["--augment", "colourised"], "--augment takes NAME=VALUE"),
         (["--augment", "scale=0.6"], "--augment takes NAME=LOW:HIGH"),
         (["--augment", "scale=1.2:0.6"], "--augment takes NAME=LOW:HIGH"),

@@ -74,7 +74,7 @@ class LabelFigures:
 
 @dataclass(frozen=True)
 class Figures:
-    """Everything that is measured on some streams together; docs/evaluation.md and docs/bags.md define each figure."""
+    """Everything that is measured on some streams together; docs/usage/evaluation.md defines each figure."""
 
     report: StreamReport
     named: Named

@@ -23,8 +23,9 @@ from fluxformer_core.evaluation.metrics.stream_output import predicted_events
 from fluxformer_core.io.sources import bag as bag_source
 from fluxformer_core.io.sources.bag import BagSource
 from fluxformer_core.stream.config import RecognizerConfig
+from fluxformer_core.stream.counters import ResetCause
 from fluxformer_core.stream.motion import MotionSegment
-from fluxformer_core.stream.recognizer import Recognizer, ResetCause
+from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import OTHER, SECOND, ActionEvent
 
 _BEAT = 64  # frames between two signs of life
@@ -70,7 +71,7 @@ class _Watch:
         config = replace(config, top_k=len(bundle.labels) + len(bundle.enrolled))  # every score counts for the figures
         self._job = job
         self._recognizer = Recognizer(bundle, config, flow=flow)
-        self._labels = tuple(label for label in self._recognizer.labels if label != OTHER)
+        self._labels = tuple(label for label in self._recognizer.model.labels if label != OTHER)
         self._builder = TrackBuilder(self._labels)
         self._events: list[ActionEvent] = []
         self._tracks: list[Track] = []
@@ -84,7 +85,7 @@ class _Watch:
         self.frames = 0
 
     def follow(self, source: BagSource, beat: Callable[[int], object]) -> None:
-        self._recognizer.warm_up()
+        self._recognizer.model.warm_up()
         for frame in source:
             self.frames += 1
             if self.frames % _BEAT == 0:
@@ -107,7 +108,7 @@ class _Watch:
                 self._push.append(taken * 1e3)
             if said is not None:
                 self._builder.add(said)
-            spell = self._recognizer.segment
+            spell = self._recognizer.scene.segment
             if spell is not None and not (self._spells and self._spells[-1] is spell):
                 self._spells.append(spell)
             self._newest = frame.stamp

@@ -29,7 +29,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class StreamReport:
-    """The figures of all streams together; docs/evaluation.md defines each."""
+    """The figures of all streams together; docs/usage/evaluation.md defines each."""
 
     events: EventReport
     mean_ap: float

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from fluxformer_core.backends.base import Engine, Precision
-from fluxformer_core.backends.parity import Deviation, deviation
+from fluxformer_core.backends.base import InferencePrecision, LoadedNet
+from fluxformer_core.backends.parity import measure_parity
 from fluxformer_core.bundle import Bundle, Metadata
 from fluxformer_core.errors import BackendError, ConfigError
 from fluxformer_core.evaluation.speed.limits import Limits, Spread, product_seconds
 from fluxformer_core.models.cost import count_multiply_adds
 from fluxformer_core.models.registry import clip_spec, create_model, model_config
-from fluxformer_core.stream.inference import open_model, trial_clips
+from fluxformer_core.stream.load import open_model
+from fluxformer_core.stream.trial_clips import trial_clips
 
 LABELS = 400
 """Of models with random weights, as many as Kinetics has."""
@@ -27,14 +28,14 @@ class Forward:
 
     model: str
     backend: str
-    precision: Precision
+    precision: InferencePrecision
     device: str = ""
     reason: str = ""  # why there are no figures
     multiply_adds: int = 0
     seconds: Spread | None = None
     products: float = 0.0  # best forward over PyTorch's best product of SIDE² in float32, measured in turns
     share: float | None = None  # of the rate of the processor's fastest product in its precision; None: on a GPU
-    away: float = 0.0  # of the eager float32 model: see guard.Deviation
+    away: float = 0.0  # of the eager float32 model: see `measure_parity`
     agreement: float = 0.0
 
 
@@ -71,7 +72,7 @@ def multiply_adds(bundle: Bundle) -> int:
 def time_forwards(
     bundle: Bundle,
     backends: Sequence[str],
-    precisions: Sequence[Precision],
+    precisions: Sequence[InferencePrecision],
     limits: Limits,
     *,
     rounds: int,
@@ -85,7 +86,7 @@ def time_forwards(
         precisions: of the arithmetic.
         limits: of the processor, to hold forwards on it against.
         rounds: forward passes, each after a product.
-        tolerance: how far an engine may be from the model and still be measured; its deviation is told in any case.
+        tolerance: of the parity check; the difference is reported in any case.
     """
     spec, takes_flow = bundle.spec, bundle.metadata.config.takes_flow
     needed = multiply_adds(bundle)
@@ -100,7 +101,7 @@ def time_forwards(
                 continue
             seconds, product = _in_turns(engine, clips[0], rounds)
             share = needed / seconds.best / limits.fastest[precision] if engine.device == "cpu" else None
-            found: Deviation = deviation(engine, exact, clips)
+            found = measure_parity(engine, exact, clips)
             yield Forward(
                 bundle.name,
                 engine.backend,
@@ -111,12 +112,12 @@ def time_forwards(
                 seconds,
                 seconds.best / product.best,
                 share,
-                found.largest,
-                found.agreement,
+                found.max_relative_difference,
+                found.same_label,
             )
 
 
-def _in_turns(engine: Engine, clip: tuple[torch.Tensor, ...], rounds: int) -> tuple[Spread, Spread]:
+def _in_turns(engine: LoadedNet, clip: tuple[torch.Tensor, ...], rounds: int) -> tuple[Spread, Spread]:
     """Seconds of a forward and of a product."""
     measure = product_seconds()
     measure()

@@ -9,7 +9,7 @@ from statistics import median
 
 import torch
 
-from fluxformer_core.backends.base import DTYPES, Precision
+from fluxformer_core.backends.base import DTYPES, InferencePrecision
 
 SIDE = 2048
 """Of the square matrices whose product is the measure of speed: 8.6 G multiply-adds."""
@@ -22,13 +22,15 @@ _PATIENCE = 20.0  # s: where a precision is emulated, one small product has to d
 class Limits:
     """Best of several runs: whatever else the machine does only ever makes it slower."""
 
-    product: dict[Precision, float]  # multiply-adds per second of a square matrix product, as PyTorch computes it
-    fastest: dict[Precision, float]  # of as precise ones by the fastest way there is: what to hold a net against
+    product: dict[InferencePrecision, float]  # multiply-adds per second of PyTorch's square matrix product
+    fastest: dict[InferencePrecision, float]  # the same of the fastest library there is
     bandwidth: float  # bytes read and written per second by a copy of large memory
     threads: int
 
 
-def product_seconds(precision: Precision = "fp32", side: int = SIDE, *, onednn: bool = False) -> Callable[[], float]:
+def product_seconds(
+    precision: InferencePrecision = "fp32", side: int = SIDE, *, onednn: bool = False
+) -> Callable[[], float]:
     """A clock for one product of two square matrices, in PyTorch on the CPU: called again, it measures again.
 
     Args:
@@ -77,7 +79,7 @@ def measure_limits(rounds: int = 5) -> Limits:
     return Limits(products, fastest, 2 * 4 * _COPIED / min(taken), torch.get_num_threads())
 
 
-def _product_rate(precision: Precision, rounds: int, *, onednn: bool = False) -> float:
+def _product_rate(precision: InferencePrecision, rounds: int, *, onednn: bool = False) -> float:
     """Multiply-adds per second of a product, best of several runs; of smaller matrices where it is emulated."""
     trial = product_seconds(precision, SIDE // 4, onednn=onednn)
     side = SIDE if min(trial(), trial()) * 64 * rounds < _PATIENCE else SIDE // 4

@@ -1,4 +1,4 @@
-"""Where images come from without ROS: video files, cameras, folders of images and bags, all behind one call."""
+"""Sources of images without ROS: video files, cameras, folders of images and bags, opened by one function."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _BAG_FILES = (".mcap", ".db3")
 
 
 def open_source(spec: str, *, topic: str | None = None, rate: float | None = None) -> Source:
-    """Open whatever `spec` names; each kind's library is imported only when it is needed.
+    """Open a source of images. The library for a kind of source is imported when it is needed.
 
     Args:
         spec: a video file; a bag (its folder, or one .mcap or .db3 file); a folder of images; a camera's
             index ("0") or device ("/dev/video0").
-        topic: which images of a bag to read; may be left out where the bag has one image topic only.
-        rate: frames per second in Hz at which a folder's images were taken.
+        topic: image topic of a bag; needed if the bag has several image topics.
+        rate: frames per second in Hz at which the images of a folder were taken.
 
     Raises:
-        SourceError: if there is nothing to read there, with the reason.
-        ConfigError: if `topic` or `rate` is given for a source that has none.
+        SourceError: if the source cannot be opened, with the reason.
+        ConfigError: if `topic` is given for a source that is no bag, or `rate` for a source that is no folder.
     """
     path = Path(spec).expanduser()
     camera = spec.isdecimal() or spec.startswith("/dev/video")
@@ -34,7 +34,7 @@ def open_source(spec: str, *, topic: str | None = None, rate: float | None = Non
     if topic is not None and not bag:
         raise ConfigError(f"{spec} is not a bag, so it has no topic {topic!r}")
     if rate is not None and (bag or not folder):
-        raise ConfigError(f"{spec} has stamps of its own; a rate is for folders of images only")
+        raise ConfigError(f"{spec} has its own stamps; a rate is for folders of images only")
 
     if camera:
         from fluxformer_core.io.sources.camera import CameraSource

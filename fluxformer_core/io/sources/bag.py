@@ -1,4 +1,4 @@
-"""A ROS 2 bag's images as a source, mcap or sqlite3, read without ROS."""
+"""The images of a ROS 2 bag (mcap or sqlite3) as a source, read without ROS."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _RAW, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-_MOST_CAUSES = 16  # a damaged bag must not grow the table of causes without end
+_MAX_CAUSES = 16  # different causes that are counted; further ones count as "other causes"
 
 SOURCE_NOTE, TOPIC_NOTE, ORIGIN_NOTE = "fluxformer_bag", "fluxformer_topic", "fluxformer_origin"
 """Names of the notes in a bag of results: the bag that was played, its image topic, the stamp of its first image."""
@@ -36,22 +36,22 @@ SOURCE_NOTE, TOPIC_NOTE, ORIGIN_NOTE = "fluxformer_bag", "fluxformer_topic", "fl
 
 @dataclass(frozen=True)
 class BagContents:
-    """What a bag says that it holds."""
+    """The contents of a bag according to its metadata."""
 
-    images: dict[str, int]  # messages of each image topic
-    compressed: frozenset[str]  # image topics whose images are compressed
+    images: dict[str, int]  # number of messages of each image topic
+    compressed: frozenset[str]  # image topics with compressed images
     others: dict[str, str]  # type of each other topic
-    notes: dict[str, str]  # what whoever recorded it wrote beside it
+    notes: dict[str, str]  # custom metadata that the recorder wrote
 
 
 def bag_contents(path: Path) -> BagContents:
-    """Look into a bag without reading its messages.
+    """Read the metadata of a bag.
 
     Args:
         path: the bag's folder, or its only file.
 
     Raises:
-        SourceError: if it cannot be read.
+        SourceError: if the bag cannot be read.
     """
     with bag_damage(str(path)), Reader(path) as reader:
         images: Counter[str] = Counter()
@@ -65,22 +65,22 @@ def bag_contents(path: Path) -> BagContents:
 
 
 class BagSource(Source):
-    """The images of one topic; messages that cannot be read are skipped, counted and logged.
+    """The images of one topic. Messages that cannot be read are skipped, counted and logged.
 
-    Stamps are those of the message headers, or the bag's own where a header has none.
+    The stamp of a frame is the stamp of the message header; if the header has none, it is the bag's receive time.
 
     Args:
         path: the bag's folder, or its only file.
-        topic: which images to read; may be None if there is one image topic only.
+        topic: the image topic; may be None if the bag has only one.
 
     Attributes:
-        topic: of the images.
-        skipped: unreadable messages since the last iteration began.
-        causes: these, by cause.
-        missing: messages that the bag announces and does not hold, known after an iteration.
+        topic: the image topic.
+        skipped: number of unreadable messages since the last iteration began.
+        causes: number of unreadable messages by cause.
+        missing: number of messages in the metadata that the bag does not hold; known after an iteration.
 
     Raises:
-        SourceError: if the bag cannot be read, or the topic is not there or not clear; names the image topics.
+        SourceError: if the bag cannot be read, or the topic is missing or ambiguous; the message names the topics.
     """
 
     def __init__(self, path: Path, topic: str | None = None) -> None:
@@ -92,13 +92,18 @@ class BagSource(Source):
         self.topic = self._connections[0].topic
         super().__init__(str(path), length=sum(c.msgcount for c in self._connections) or None)
         self._reader = reader
-        # Image messages have never changed, so a bag's own definitions, absent from older ones, are not needed.
+        # Image messages are the same in all ROS 2 releases, so the definitions in the bag are not needed.
         self._types = get_typestore(Stores.LATEST)
         self.skipped, self.missing = 0, 0
         self.causes: Counter[str] = Counter()
 
     def pick(self, wanted: Callable[[int], bool]) -> Iterator[SourceFrame]:
-        """Decode only the images whose stamps (ns) are wanted; far faster than reading all, and silent about damage.
+        """Decode only the images whose stamps are wanted, which is far faster than decoding all images.
+
+        Messages that cannot be read are skipped silently.
+
+        Args:
+            wanted: tells whether the image with a stamp (ns) is wanted.
 
         Raises:
             SourceError: if the bag is damaged or cut short.
@@ -116,11 +121,11 @@ class BagSource(Source):
         for connection, received, raw in self._messages():
             try:
                 frame = self._decode(connection, received, raw)
-            # A TypeError: damaged databases hand over text for bytes.
+            # A damaged database may return text instead of bytes, which is a TypeError.
             except (SerdeError, ImageError, TypeError) as error:
                 self.skipped += 1
                 cause = re.split(r"[:;\n]", str(error), maxsplit=1)[0]
-                self.causes[cause if cause in self.causes or len(self.causes) < _MOST_CAUSES else "other causes"] += 1
+                self.causes[cause if cause in self.causes or len(self.causes) < _MAX_CAUSES else "other causes"] += 1
                 _LOG.warning("%s: message at %d ns on %s skipped: %s", self.name, received, connection.topic, error)
                 continue
             yield frame
@@ -148,10 +153,10 @@ class BagSource(Source):
 
 @contextmanager
 def bag_damage(name: str) -> Iterator[None]:
-    """Turn whatever the reader stumbles on into one clear line."""
+    """Turn any error of the bag reader into a SourceError of one line."""
     try:
         yield
-    # A damaged bag sends its parsers anywhere: the reader's, the database's and Python's errors have no common base.
+    # A damaged bag causes errors of the reader, of the database and of Python, which have no common base class.
     except Exception as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise SourceError(
@@ -175,8 +180,8 @@ def _choose(connections: list[Connection], topic: str | None, name: str) -> list
 
 
 def _stamp(raw: bytes, received: int) -> int:
-    """The stamp of a serialised message that begins with a header, without reading the rest."""
-    order = "<" if raw[1] & 1 else ">"  # CDR says in its second byte which end comes first
+    """The stamp of a serialised message that begins with a header, without decoding the rest."""
+    order = "<" if raw[1] & 1 else ">"  # the second byte of CDR states the byte order
     seconds, nanoseconds = struct.unpack_from(f"{order}iI", raw, 4)
     return int(seconds * SECOND + nanoseconds) or received
 

@@ -1,4 +1,4 @@
-"""What every source of images gives, whatever it reads from."""
+"""The interface of all sources of images."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SourceFrame:
-    """One image and when it was taken."""
+    """One image and its stamp."""
 
-    stamp: int  # ns of the source's own clock: a recording's time line, or the camera's
+    stamp: int  # ns on the source's own clock
     image: np.ndarray  # (H, W) or (H, W, C)
     pixels: Pixels
 
 
 class Source(ABC):
-    """A sequence of stamped images; a context manager that holds what it reads from open.
+    """A sequence of stamped images; a context manager that keeps its files or devices open.
 
-    Iterating a recording starts at its beginning every time; iterating a live source gives the newest image each time.
+    Each iteration of a recording starts at the first frame. Each step of an iteration of a live source gives the newest
+    image.
 
     Attributes:
-        name: what the user called it.
-        rate: nominal frames per second in Hz, or None where the frames come as they come.
-        length: number of frames, or None if unknown or endless.
-        live: whether frames that are not taken in time are gone.
+        name: name that the user gave.
+        rate: nominal frames per second in Hz; None if the rate varies or is unknown.
+        length: number of frames; None if unknown or endless.
+        live: whether frames that are not read in time are lost.
     """
 
     live = False
@@ -49,7 +50,7 @@ class Source(ABC):
         """Yield the frames in order.
 
         Raises:
-            SourceError: if there is no frame at all, or the recording is damaged or cut short.
+            SourceError: if the source holds no frame, or the recording is damaged or cut short.
         """
         empty = True
         for frame in self._frames():
@@ -69,5 +70,5 @@ class Source(ABC):
     @abstractmethod
     def _frames(self) -> Iterator[SourceFrame]: ...
 
-    def close(self) -> None:  # noqa: B027  # files are open only while somebody iterates: most have nothing to do
-        """Let go of files and devices; a closed source gives no more frames."""
+    def close(self) -> None:  # noqa: B027  # most sources open files only during an iteration
+        """Close files and devices; a closed source gives no more frames."""

@@ -1,4 +1,4 @@
-"""A camera as a source: the newest image each time, stamped when it arrived."""
+"""A camera as a source: each step gives the newest image, stamped on arrival."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from fluxformer_core.types import Pixels
 
 
 class CameraSource(Source):
-    """A camera read by a thread of its own, so that a slow reader gets a fresh image rather than a queued one.
+    """A camera that a separate thread reads, so that a slow user gets the newest image, not a queued one.
 
-    Stamps are nanoseconds since 1970 that only ever grow: the wall clock is read once, at the start.
+    Stamps are nanoseconds since 1970. The wall clock is read once, at the start, so that stamps always increase.
 
     Args:
         device: the camera's index, or its device file.
 
     Raises:
-        SourceError: if there is no such camera or it cannot be opened.
+        SourceError: if there is no such camera, or it cannot be opened.
     """
 
     live = True

@@ -1,4 +1,4 @@
-"""A folder of images as a source: sorted as people number them, a fixed time apart."""
+"""A folder of images as a source: sorted by the numbers in the names, a fixed time apart."""
 
 from __future__ import annotations
 

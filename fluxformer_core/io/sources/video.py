@@ -1,4 +1,4 @@
-"""A video file as a source, with the true time of every frame: phones and screen recorders vary their rate."""
+"""A video file as a source. Each frame has its time from the file: phones and screen recorders vary their rate."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from fluxformer_core.errors import SourceError
 from fluxformer_core.io.sources.base import Source, SourceFrame
 from fluxformer_core.types import SECOND, Pixels
 
-_MISSING_END = 1.0  # s: less than this may be missing at a video's end before it counts as cut short
+_MISSING_END = 1.0  # s: a video counts as cut short if more than this is missing at its end
 
 
 class VideoSource(Source):
-    """The frames of a video file as it is meant to be shown, turned upright; 16-bit grey is depth in millimetres.
+    """The frames of a video file, turned upright; 16-bit grey is depth in millimetres.
 
-    Stamps are nanoseconds on the file's own time line.
+    Stamps are nanoseconds on the time line of the file.
 
     Raises:
         SourceError: if the file is not a video.
@@ -57,7 +57,7 @@ class VideoSource(Source):
             if packet.pts is not None:
                 end = max(end or 0, packet.pts + (packet.duration or 0))
             yield from packet.decode()
-        # Some cuts fall between two frames: then only the promised duration tells.
+        # If a file is cut between two frames, only the duration in its header reveals the cut.
         if end is not None and stream.duration is not None and stream.time_base is not None:
             missing = float(((stream.start_time or 0) + stream.duration - end) * stream.time_base)
             if missing > _MISSING_END:
@@ -65,12 +65,12 @@ class VideoSource(Source):
 
 
 def _open(path: Path) -> InputContainer:
-    # Titles in another alphabet's encoding are no reason to refuse the pictures.
+    # A title in an unknown text encoding must not prevent reading.
     return av.open(str(path), metadata_errors="replace")
 
 
 def _video_stream(container: InputContainer, name: str) -> av.VideoStream:
-    # FFmpeg draws text files as pictures, too.
+    # FFmpeg opens text files as videos of the format "tty".
     if not container.streams.video or container.format.name == "tty":
         raise SourceError(f"{name} holds no video, or is cut short")
     return container.streams.video[0]
@@ -79,7 +79,7 @@ def _video_stream(container: InputContainer, name: str) -> av.VideoStream:
 def _stamp(frame: av.VideoFrame, count: int, rate: Fraction | None) -> int:
     if frame.pts is not None and frame.time_base is not None:
         return round(frame.pts * frame.time_base * SECOND)
-    return round(count * SECOND / (rate or 30))  # bare streams (.h264) carry a rate but no times
+    return round(count * SECOND / (rate or 30))  # raw streams (.h264) carry a rate but no times
 
 
 def _pixels(frame: av.VideoFrame) -> tuple[np.ndarray, Pixels]:

@@ -1,7 +1,7 @@
 """Whether Torch-TensorRT would take a model whole: its own lowering, converter check and partitioner, without a GPU.
 
-It says nothing of kernels, precision or speed. It needs an interpreter with torch_tensorrt 2.13 (docs/models.md says
-how to make one) and prints a line of JSON per case.
+It says nothing of kernels, precision or speed. It needs an interpreter with torch_tensorrt 2.13 (see
+docs/measurements/parity.md) and prints a line of JSON per case.
 
 Example:
     PYTHONPATH=. python test/backends/trt/partition.py fluxformer_nano max_pool_ceil --precision fp16
@@ -20,7 +20,7 @@ from standin import import_torch_tensorrt, pretended_gpu
 from torch import Tensor, nn
 
 from fluxformer_core.backends import tensorrt
-from fluxformer_core.backends.base import DTYPES, Precision, tensors_of
+from fluxformer_core.backends.base import DTYPES, InferencePrecision, tensors_of
 from fluxformer_core.models.gmflow.gmflow import GMFlow
 from fluxformer_core.models.registry import clip_spec, create_model, list_models, model_config
 
@@ -65,7 +65,7 @@ def negative_controls() -> dict[str, Callable[[], nn.Module]]:
     }
 
 
-def example(case: str, precision: Precision) -> tuple[nn.Module, tuple[Tensor, ...]]:
+def example(case: str, precision: InferencePrecision) -> tuple[nn.Module, tuple[Tensor, ...]]:
     """A case's net with random weights, typed as engines are, and inputs for it, batch 2."""
     net, inputs = _wide_example(case)
     return tensorrt.typed(net, precision), tuple(x.to(DTYPES[precision]) for x in inputs)
@@ -88,7 +88,7 @@ def _wide_example(case: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
 
 
 @torch.no_grad()
-def check(case: str, precision: Precision, *, dynamic: bool) -> Report:
+def check(case: str, precision: InferencePrecision, *, dynamic: bool) -> Report:
     """Export, lower and partition a case's net; in fp32 run what comes out beside eager, batch 1."""
     from torch_tensorrt.dynamo import CompilationSettings, partitioning
     from torch_tensorrt.dynamo import compile as compile_engine

@@ -1,0 +1,68 @@
+"""Recognition of a whole source as a function of the library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers import small_bundle
+
+from fluxformer_core import EventKind, SourceError, Update, recognize
+from fluxformer_core.actor import Performance, Stage
+from fluxformer_core.bundle import Bundle
+from fluxformer_core.io.video_writer import VideoRecorder
+from fluxformer_core.recognition import RecognitionResult
+from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
+from fluxformer_core.types import SECOND
+
+EAGER = RecognizerConfig(decision=DecisionConfig(start_score=0.01, keep_score=0.01, sure_score=0.0))
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("video") / "wave.mp4"
+    with VideoRecorder(path) as recorder:
+        for i, (_, image) in enumerate(Stage([Performance("wave", 1.0, 2.4)], rate=20.0, size=(96, 96), duration=4.0)):
+            recorder.write(image, i * SECOND // 20)
+    return path
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return small_bundle()
+
+
+def test_the_result_has_events_and_counts_and_recognitions_on_demand(video: Path, bundle: Bundle) -> None:
+    result = recognize(video, bundle, config=EAGER)
+    assert [event.kind for event in result.events][:1] == [EventKind.STARTED]
+    assert result.events[-1].kind in (EventKind.ENDED, EventKind.RETRACTED)
+    assert result.counters.frames == 80
+    assert (result.recognitions, result.pictures, result.start) == ([], 0, 0)
+    full = recognize(str(video), bundle, config=EAGER, keep_recognitions=True)
+    assert full.events == result.events
+    assert len(full.recognitions) == full.counters.recognitions > 0
+
+
+def test_each_frame_is_reported_and_the_end_closes_open_events(video: Path, bundle: Bundle) -> None:
+    seen: list[Update] = []
+    starts: set[int] = set()
+
+    def on_update(update: Update, result: RecognitionResult) -> None:
+        seen.append(update)
+        starts.add(result.start)
+        if len(seen) == 40:  # two seconds: the action is under way
+            raise KeyboardInterrupt
+
+    result = recognize(video, bundle, config=EAGER, on_update=on_update)
+    assert (len(seen), starts) == (41, {0})
+    assert [event for update in seen for event in update.events] == result.events
+    assert result.events[-1].kind is EventKind.ENDED
+    assert seen[-1].events == (result.events[-1],)
+
+
+def test_an_error_comes_after_the_result_so_far(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "0.png").write_bytes(b"\x89PNG cut")
+    results: list[RecognitionResult] = []
+    with pytest.raises(SourceError, match="cannot be read"):
+        recognize(tmp_path, bundle, on_update=lambda update, result: results.append(result))
+    assert [result.counters.frames for result in results] == [0]
