@@ -24,7 +24,7 @@ from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.data.clip_store import FLOW_STEP, ClipStore
 from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import Recording, chosen
-from fluxformer_core.enrollment.examples import VARIATIONS, Example, Variation, describe
+from fluxformer_core.enrollment.examples import THINNINGS, Example, Thinning, describe
 from fluxformer_core.enrollment.teaching import EnrollmentResult, teach
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.taught import KnownActions, TaughtActions
@@ -46,11 +46,11 @@ class EnrollmentRound:
     disagreeing: int  # actions refused because their examples differ too much
 
 
-def describe_store(store: ClipStore, recognizer: Recognizer, variations: Sequence[Variation]) -> list[Example]:
+def describe_store(store: ClipStore, recognizer: Recognizer, thinnings: Sequence[Thinning]) -> list[Example]:
     """Logits and embeddings of every clip."""
     samples = (store[i] for i in tqdm(range(len(store)), unit="clip", disable=None, leave=False))
     floating = (replace(sample, flow=sample.flow * np.float32(FLOW_STEP)) for sample in samples)
-    return [describe(recognizer, sample, variations) for sample in floating]
+    return [describe(recognizer, sample, thinnings) for sample in floating]
 
 
 def without(bundle: Bundle, labels: Sequence[str]) -> Bundle:
@@ -97,8 +97,8 @@ def main() -> None:
         bundle = replace(bundle, statistics=known_statistics(bundle.build_model(), [teachers], bundle.spec))
     recognizer, known = Recognizer(bundle), KnownActions(bundle)
     shown, tested = store(options.teachers, new), store(options.subjects, (*bundle.labels, *new))
-    examples = describe_store(shown, recognizer, VARIATIONS)
-    clips = describe_store(tested, recognizer, VARIATIONS[:1])
+    examples = describe_store(shown, recognizer, THINNINGS)
+    clips = describe_store(tested, recognizer, THINNINGS[:1])
     rounds = [
         enroll_once(bundle, known, shown, examples, tested, clips, shots, np.random.default_rng(draw))
         for shots in options.shots

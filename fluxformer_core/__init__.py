@@ -19,9 +19,11 @@ if TYPE_CHECKING:
         ImageError,
         SourceError,
     )
+    from fluxformer_core.evaluation.clips import evaluate_clips
     from fluxformer_core.recognition import recognize
     from fluxformer_core.stream.inference import ClipModel
     from fluxformer_core.stream.recognizer import Recognizer
+    from fluxformer_core.training.train_bundle import train_bundle
     from fluxformer_core.types import ActionEvent, EventKind, Pixels, Recognition, State, Update
 
 __version__ = "0.2.0"
@@ -43,17 +45,21 @@ __all__ = [
     "State",
     "Update",
     "enroll",
+    "evaluate_clips",
     "load_bundle",
     "recognize",
+    "train_bundle",
 ]
 
 _MODULES = {
     "bundle": ("Bundle", "load_bundle"),
     "enrollment.enroll": ("enroll",),
     "errors": ("BackendError", "BundleError", "ConfigError", "FluxformerError", "ImageError", "SourceError"),
+    "evaluation.clips": ("evaluate_clips",),
     "recognition": ("recognize",),
     "stream.inference": ("ClipModel",),
     "stream.recognizer": ("Recognizer",),
+    "training.train_bundle": ("train_bundle",),
     "types": ("ActionEvent", "EventKind", "Pixels", "Recognition", "State", "Update"),
 }
 

@@ -20,20 +20,20 @@ from fluxformer_core.types import ClipSpec
 
 
 class LoadedModel(nn.Module):
-    """An engine that is called like the model it was built from.
+    """A loaded net with the inputs and outputs of the model.
 
     Args:
-        engine: of a model.
-        takes_flow: whether it was built with a second input.
+        net: the model on its backend.
+        takes_flow: whether the net was built with flow as a second input.
     """
 
-    def __init__(self, engine: LoadedNet, *, takes_flow: bool) -> None:
+    def __init__(self, net: LoadedNet, *, takes_flow: bool) -> None:
         super().__init__()
-        self.engine, self.takes_flow = engine, takes_flow
+        self.net, self.takes_flow = net, takes_flow
 
     def forward(self, rgb: Tensor, flow: Tensor | None = None) -> Prediction:
-        """Float32 tensors on the CPU, (B, 3, T, S, S) each, to such tensors."""
-        logits, embedding = self.engine(rgb, flow) if self.takes_flow and flow is not None else self.engine(rgb)
+        """Run clips, (B, 3, T, S, S) each; inputs and outputs are float32 on the CPU."""
+        logits, embedding = self.net(rgb, flow) if self.takes_flow and flow is not None else self.net(rgb)
         return Prediction(logits, embedding)
 
 
@@ -80,8 +80,8 @@ def open_model(
         precision,
         batch,
     )
-    engine = open_net(request, backend, cache=cache, tolerance=tolerance, rebuild=rebuild, progress=progress)
-    return LoadedModel(engine, takes_flow=takes_flow)
+    net = open_net(request, backend, cache=cache, tolerance=tolerance, rebuild=rebuild, progress=progress)
+    return LoadedModel(net, takes_flow=takes_flow)
 
 
 def open_flow(

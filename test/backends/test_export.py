@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -18,11 +19,28 @@ def dynamic_shapes(inputs: tuple[torch.Tensor, ...]) -> tuple[dict[int, torch.ex
     return tuple({0: BATCH} for _ in inputs)
 
 
+def shallow(config: Any, deepest: int) -> Any:
+    """The same configuration with few blocks in each stage: the first block may change the grid, all others are alike."""
+    if hasattr(config, "trunk"):
+        return replace(config, trunk=shallow(config.trunk, deepest))
+    return replace(config, depths=tuple(min(depth, deepest) for depth in config.depths))
+
+
 @pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic batch"])
 @pytest.mark.parametrize("name", list_models())
 def test_every_model_exports_at_its_own_clip(name, dynamic):
+    exported(name, dynamic, shallow(model_config(name), 2 if dynamic else 1))
+
+
+@pytest.mark.parametrize("name", ["emim_s", "mvit_s", "video_focalnet_t"])
+def test_every_family_exports_at_full_depth(name):
+    exported(name, True, model_config(name))
+
+
+def exported(name: str, dynamic: bool, config: Any) -> None:
+    """Export a model and look at what the graph says of its batch and outputs."""
     with torch.device("meta"):  # shapes are all that an export looks at
-        model, spec = create_model(name, 27).eval(), clip_spec(name)
+        model, spec = create_model(name, 27, config=config).eval(), clip_spec(name)
         clip = torch.empty(2, 3, spec.frames, spec.size, spec.size)
     inputs = (clip, clip) if model.config.takes_flow else (clip,)
     shapes = dynamic_shapes(inputs) if dynamic else None

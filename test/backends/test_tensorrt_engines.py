@@ -33,7 +33,7 @@ bundle, cache, precision, batch = Bundle.load(sys.argv[1]), Path(sys.argv[2]), s
 said = []
 model = open_model(bundle, "tensorrt", precision, batch=batch, cache=cache, progress=said.append)
 clip = trial_clips(bundle.spec, flow=bundle.metadata.config.takes_flow)[0]
-print(json.dumps({"said": said, "logits": model.engine(*clip)[0][0].tolist()}))
+print(json.dumps({"said": said, "logits": model.net(*clip)[0][0].tolist()}))
 """
 
 
@@ -49,7 +49,7 @@ def test_an_engine_is_built_compared_saved_loaded_and_timed(name, precision, bat
     model = open_model(bundle, "tensorrt", precision, batch=batch, cache=tmp_path, progress=said.append)  # compares
     assert any(text.startswith("building") for text in said)
     clip = trial_clips(bundle.spec, flow=bundle.metadata.config.takes_flow)[0]
-    here = model.engine(*clip)[0][0]
+    here = model.net(*clip)[0][0]
     command = [sys.executable, "-c", FRESH, path, tmp_path, precision, str(batch)]
     there = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
     assert there["said"] == []  # nothing was built
@@ -58,9 +58,9 @@ def test_an_engine_is_built_compared_saved_loaded_and_timed(name, precision, bat
     taken = []
     for _ in range(20):
         begin = time.perf_counter()
-        model.engine(*clip)
+        model.net(*clip)
         taken.append(time.perf_counter() - begin)
-    print(f"{name} {precision} batch {batch}: {1e3 * min(taken):.2f} ms on {model.engine.device}")
+    print(f"{name} {precision} batch {batch}: {1e3 * min(taken):.2f} ms on {model.net.device}")
 
 
 def test_another_gpu_or_version_is_another_key(tmp_path: Path):

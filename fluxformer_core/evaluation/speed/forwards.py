@@ -93,7 +93,7 @@ def time_forwards(
     for backend in backends:
         for precision in precisions:
             try:
-                engine = open_model(bundle, backend, precision, tolerance=tolerance).engine
+                engine = open_model(bundle, backend, precision, tolerance=tolerance).net
             except BackendError as error:
                 yield ForwardTime(bundle.name, backend, precision, reason=str(error))
                 continue
