@@ -1,6 +1,7 @@
 # make demo [SOURCE=video, bag, camera number]    the recogniser at work; without SOURCE on footage that it draws itself
 # make test                                       everything that must hold: lint and all tests, on all cores
 # make lint                                       ruff and mypy only
+# make images                                     draws the pictures of docs/images anew; needs Chromium
 # make clean                                      removes what builds and tools left behind, except .venv
 #
 # The first run makes .venv (delete it to start afresh). It needs Python 3.10 or newer, a C++ compiler and make. Another
@@ -19,7 +20,7 @@ ifdef ROS_DISTRO
 unexport ROS_DISTRO CMAKE_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH
 endif
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint images clean
 
 demo: $(ready)
 	@$(python) -m fluxformer_ros.tools.demo $(if $(SOURCE),'$(SOURCE)')
@@ -34,6 +35,9 @@ lint: $(ready)
 	$(python) -m ruff check
 	$(python) -m mypy
 	.venv/bin/lint-imports
+
+images: $(ready)
+	PYTHONPATH=. $(python) docs/make_images.py
 
 clean:
 	rm -rf build messages/build *.egg-info messages/*.egg-info

@@ -1,6 +1,6 @@
-"""How fast bags are evaluated, and how much memory that takes: three bags made from recordings.
+"""Speed and memory of an evaluation of three bags that are made of recordings.
 
-python benchmarks/bags.py bags/ --colour ut_interaction/index.csv --depth utd_mhad_depth/index.csv --media clips_crop
+python -m benchmarks.bags bags/ --colour ut_interaction/index.csv --depth utd_mhad_depth/index.csv --media clips_crop
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import Recording
 from fluxformer_core.evaluation.bags.evaluation import evaluate_bags
 from fluxformer_core.evaluation.bags.processes import usable_cores
-from fluxformer_core.evaluation.bags.watch import Watcher, peak_memory
-from fluxformer_core.evaluation.report.bag_document import speed
-from fluxformer_core.evaluation.report.bag_text import table
+from fluxformer_core.evaluation.bags.watch import peak_memory
+from fluxformer_core.evaluation.report.json_document import speed
+from fluxformer_core.evaluation.report.text import bag_table
 from fluxformer_core.io.sources import open_source
 from fluxformer_core.stream.config import RecognizerConfig
 from fluxformer_core.stream.prepare import FAR_GREY, NEAR_GREY, to_rgb
 from fluxformer_core.types import SECOND, Pixels
 
-NEAR, FAR = 0.5, 4.5  # m: what the ends of the brightness of depth recordings stand for
+NEAR, FAR = 0.5, 4.5  # m: depth of the brightest and the darkest grey of depth recordings
 TOPIC = "/camera/image_raw"
 START = 1_700_000_000 * SECOND
 
@@ -48,9 +48,9 @@ class Shot:
 
 
 def main() -> None:
-    """Write the bags, evaluate them all at once, and print what it took."""
+    """Write the bags, evaluate them together, and print time and memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="for the bags; those that are there already are used again")
+    parser.add_argument("folder", type=Path, help="for the bags; existing bags are used again")
     parser.add_argument("--colour", type=Path, required=True, help="recordings in colour, as `fluxformer train` takes")
     parser.add_argument("--depth", type=Path, required=True, help="recordings that show depth as brightness")
     parser.add_argument("--media", help="folder of the depth recordings, beside their list")
@@ -82,16 +82,16 @@ def main() -> None:
             print(f"{name}: {sum(f.stat().st_size for f in bag.iterdir()) / 1e6:.0f} MB", flush=True)
     if lines:
         if len({line[0] for line in lines}) < len(kinds):
-            raise SystemExit(f"{options.folder} holds some of the bags already: remove it")
+            raise SystemExit(f"{options.folder} holds some of the bags already: remove the folder")
         with truth.open("w", newline="") as file:
             csv.writer(file).writerows([("bag", "topic", "start", "end", "label"), *lines])
     bags = [options.folder / name for name in kinds]
-    watcher = Watcher(options.model, config=RecognizerConfig(backend=options.backend, precision=options.precision))
-    evaluation = evaluate_bags(bags, [truth], watcher, workers=options.workers)
-    print(table(evaluation))
+    config = RecognizerConfig(backend=options.backend, precision=options.precision)
+    evaluation = evaluate_bags(bags, [truth], options.model, config=config, workers=options.workers)
+    print(bag_table(evaluation))
     found = speed(evaluation)
     largest = max(peak_memory(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
-    watched = sum(stream.outcome.seconds for stream in evaluation.streams)
+    watched = sum(stream.result.seconds for stream in evaluation.streams)
     print(
         f"\n{watched / 60:.1f} minutes in {found['seconds']:.0f} s: {found['times_real_time']:.2f} times real time, "
         f"{found['processes']} processes; the largest process had {largest:.0f} MiB in memory"
@@ -99,7 +99,7 @@ def main() -> None:
 
 
 def _shots(recordings: Sequence[Recording], size: tuple[int, int], rate: float, seconds: float) -> Iterator[Shot]:
-    """Recordings one after the other, again and again."""
+    """The recordings in order, repeated without end."""
     left = round(seconds * rate)
     for number, recording in enumerate(cycle(recordings)):
         with open_source(recording.path, topic=recording.topic or None) as source:
@@ -132,7 +132,7 @@ def _write(bag: Path, shots: Iterator[Shot], compressed: bool, rate: float) -> l
 
 
 def _fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The image as high as wanted, with black at its sides or without what is too wide."""
+    """The image scaled to the height, with black sides or cut at the sides."""
     width, height = size
     scaled = cv2.resize(image, (max(1, round(image.shape[1] * height / image.shape[0])), height))
     spare = width - scaled.shape[1]
@@ -143,7 +143,7 @@ def _fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _metres(grey: np.ndarray) -> np.ndarray:
-    """Millimetres that are shown as this brightness, 0 for black."""
+    """Depth in millimetres of a grey level, 0 for black."""
     share = (grey.astype(np.float32) - FAR_GREY) / (NEAR_GREY - FAR_GREY)
     millimetres = 1000 * (FAR - np.clip(share, 0, 1) * (FAR - NEAR))
     return np.where(grey >= FAR_GREY / 2, millimetres, 0).astype(np.uint16)

@@ -1,10 +1,10 @@
-"""How well actions are known that were taught by a few examples, and what that costs those learnt in training.
+"""Accuracy on actions that are enrolled with a few examples, and its cost for the actions of the training.
 
-The model must not have been trained on the actions that are taught; of one that was, the part of its head that knows
-them is left out, which flatters the result and is said. Examples come from some people, the test from others.
+The model should not have been trained on the enrolled actions. Otherwise their part of the head is removed, and the
+program says that the figures are too good. The examples show other people than the test.
 
 Example:
-    python benchmarks/enrollment.py utd_mhad_depth/index.csv --media clips_crop --depth --model known.safetensors \
+    python -m benchmarks.enrollment utd_mhad_depth/index.csv --media clips_crop --depth --model known.safetensors \
         --teachers s01 s03 s05 s07 --subjects s02 s04 s06 s08
 """
 
@@ -24,37 +24,37 @@ from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.data.clip_store import FLOW_STEP, ClipStore
 from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import Recording, chosen
-from fluxformer_core.enrollment.examples import VARIATIONS, Example, Variation, describe
+from fluxformer_core.enrollment.examples import THINNINGS, Example, Thinning, describe
 from fluxformer_core.enrollment.teaching import EnrollmentResult, teach
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.taught import KnownActions, TaughtActions
 from fluxformer_core.training.calibration import known_statistics
 
 UNKNOWN = ("bowling", "draw_x", "knock", "squat", "tennis_swing")
-"""The actions that are taught; the same that benchmarks/streams.py leaves unknown."""
+"""The enrolled actions; benchmarks/streams.py has the same ones as unknown actions."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """Teaching all new actions once, each by so many examples. Shares are 0..1."""
+class EnrollmentRound:
+    """One enrolment of all new actions. Shares are 0..1."""
 
-    shots: int
-    new: dict[str, float]  # share of the test's clips of each taught action that are named right
-    before: float  # likewise of all clips of the other actions, before the teaching
-    after: float
-    refused: tuple[str, ...]  # taught all the same, but would be refused as looking like known ones
-    disagreeing: int  # whose examples were found not to show the same action
+    shots: int  # examples of each action
+    new: dict[str, float]  # accuracy on the test clips of each enrolled action
+    before: float  # accuracy on the test clips of the other actions, before the enrolment
+    after: float  # the same after the enrolment
+    refused: tuple[str, ...]  # actions that are refused as similar to known ones unless --even-if-similar is given
+    disagreeing: int  # actions refused because their examples differ too much
 
 
-def describe_store(store: ClipStore, recognizer: Recognizer, variations: Sequence[Variation]) -> list[Example]:
-    """What the model makes of every clip."""
+def describe_store(store: ClipStore, recognizer: Recognizer, thinnings: Sequence[Thinning]) -> list[Example]:
+    """Logits and embeddings of every clip."""
     samples = (store[i] for i in tqdm(range(len(store)), unit="clip", disable=None, leave=False))
     floating = (replace(sample, flow=sample.flow * np.float32(FLOW_STEP)) for sample in samples)
-    return [describe(recognizer, sample, variations) for sample in floating]
+    return [describe(recognizer, sample, thinnings) for sample in floating]
 
 
 def without(bundle: Bundle, labels: Sequence[str]) -> Bundle:
-    """The model without the part of its head that knows some labels."""
+    """The model without some labels in its head."""
     kept = [i for i, label in enumerate(bundle.labels) if label not in labels]
     weights = bundle.weights | {name: bundle.weights[name][kept] for name in ("head.weight", "head.bias")}
     metadata = replace(bundle.metadata, labels=tuple(bundle.labels[i] for i in kept))
@@ -68,11 +68,11 @@ def main() -> None:
     parser.add_argument("--media")
     parser.add_argument("--depth", action="store_true")
     parser.add_argument("--model", type=Path, default=default_bundle_path())
-    parser.add_argument("--teachers", nargs="+", required=True, help="subjects who show the examples")
-    parser.add_argument("--subjects", nargs="+", required=True, help="subjects who are tested")
-    parser.add_argument("--new", nargs="+", default=list(UNKNOWN), metavar="LABEL", help="what is taught")
+    parser.add_argument("--teachers", nargs="+", required=True, help="subjects of the examples")
+    parser.add_argument("--subjects", nargs="+", required=True, help="subjects of the test")
+    parser.add_argument("--new", nargs="+", default=list(UNKNOWN), metavar="LABEL", help="labels to enrol")
     parser.add_argument("--shots", type=int, nargs="+", default=[1, 3, 5])
-    parser.add_argument("--draws", type=int, default=20, help="choices of examples")
+    parser.add_argument("--draws", type=int, default=20, help="random choices of examples")
     parser.add_argument("--cache", type=Path, default=Path(".cache/clips"))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -82,7 +82,7 @@ def main() -> None:
     new = options.new
     seen = sorted(set(new) & set(bundle.labels))
     if seen:
-        print(f"{options.model.name} was trained on {', '.join(seen)}: the figures flatter it")
+        print(f"{options.model.name} was trained on {', '.join(seen)}: the figures are too good")
         bundle = without(bundle, new)
     recordings = read_data(options.data, media=options.media)
 
@@ -92,24 +92,24 @@ def main() -> None:
 
     known_labels = [label for label in bundle.labels if label not in new]
     if bundle.statistics is None:
-        print(f"{options.model.name} has no statistics: they are taken from the teachers' clips of what it knows")
+        print(f"{options.model.name} has no statistics: the teachers' clips of known actions give them")
         teachers = store(options.teachers, known_labels)
         bundle = replace(bundle, statistics=known_statistics(bundle.build_model(), [teachers], bundle.spec))
     recognizer, known = Recognizer(bundle), KnownActions(bundle)
     shown, tested = store(options.teachers, new), store(options.subjects, (*bundle.labels, *new))
-    examples = describe_store(shown, recognizer, VARIATIONS)
-    clips = describe_store(tested, recognizer, VARIATIONS[:1])
-    outcomes = [
-        lesson(bundle, known, shown, examples, tested, clips, shots, np.random.default_rng(draw))
+    examples = describe_store(shown, recognizer, THINNINGS)
+    clips = describe_store(tested, recognizer, THINNINGS[:1])
+    rounds = [
+        enroll_once(bundle, known, shown, examples, tested, clips, shots, np.random.default_rng(draw))
         for shots in options.shots
         for draw in range(options.draws)
     ]
-    report(outcomes)
+    report(rounds)
     if options.json:
-        options.json.write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n")
+        options.json.write_text(json.dumps([asdict(one) for one in rounds], indent=1) + "\n")
 
 
-def lesson(
+def enroll_once(
     bundle: Bundle,
     known: KnownActions,
     shown: ClipStore,
@@ -118,24 +118,24 @@ def lesson(
     clips: Sequence[Example],
     shots: int,
     rng: np.random.Generator,
-) -> Outcome:
-    """Teach all new actions by examples that are drawn at random, and look at the tested clips."""
-    lessons: list[EnrollmentResult] = []
+) -> EnrollmentRound:
+    """Enrol all new actions with random examples, and measure the accuracy on the test clips."""
+    results: list[EnrollmentResult] = []
     refused, disagreeing = [], 0
     for number, label in enumerate(shown.labels):
         drawn = [examples[i] for i in rng.choice(np.flatnonzero(shown.classes == number), shots, replace=False)]
         strict, lenient = (teach(label, drawn, known, even_if_similar=even) for even in (False, True))
-        lessons.append(lenient)
+        results.append(lenient)
         disagreeing += lenient.action is None
         if strict.action is None and lenient.action is not None:
             refused.append(label)
-    taught = TaughtActions([lesson.action for lesson in lessons if lesson.action is not None], known)
+    taught = TaughtActions([result.action for result in results if result.action is not None], known)
     logits = np.concatenate([clip.logits for clip in clips])
     everything = taught.extend(logits, np.concatenate([clip.embeddings for clip in clips]))
     names = np.array([*bundle.labels, *(action.label for action in taught.actions)])
     truth = np.array(tested.labels)[tested.classes]
     right, own = names[everything.argmax(1)] == truth, np.isin(truth, bundle.labels)
-    return Outcome(
+    return EnrollmentRound(
         shots,
         {label: float(right[truth == label].mean()) for label in shown.labels},
         float((names[logits.argmax(1)] == truth)[own].mean()),
@@ -145,12 +145,12 @@ def lesson(
     )
 
 
-def report(outcomes: Sequence[Outcome]) -> None:
+def report(rounds: Sequence[EnrollmentRound]) -> None:
     """Print a line for each number of examples."""
     print(f"{'shots':>5}  {'new labels':>14}  {'old labels: before, after, points lost':>40}  each new label")
-    for shots in dict.fromkeys(outcome.shots for outcome in outcomes):
-        these = [outcome for outcome in outcomes if outcome.shots == shots]
-        new = 100 * np.array([list(outcome.new.values()) for outcome in these])
+    for shots in dict.fromkeys(one.shots for one in rounds):
+        these = [one for one in rounds if one.shots == shots]
+        new = 100 * np.array([list(one.new.values()) for one in these])
         before, after = (100 * np.array([getattr(o, name) for o in these]) for name in ("before", "after"))
         each = ", ".join(f"{label} {share:.0f}" for label, share in zip(these[0].new, new.mean(0), strict=True))
         lost = f"{before.mean():.1f}  {after.mean():.1f}  {(before - after).mean():.1f} ± {(before - after).std():.1f}"

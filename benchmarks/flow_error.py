@@ -1,12 +1,12 @@
-"""End-point error of the flow estimators on rendered motion whose truth is known, by speed.
+"""End-point error of the flow estimators on rendered motion with a known truth, by speed.
 
-Textured planes are moved, turned and zoomed; the actor's truth follows from the capsules that it is drawn from. The
-error is the length of the difference between estimated and true displacement. `zero` is the error of saying that
-nothing moves: an estimator is of use where it is well below.
+Textured planes move, turn and zoom; the true flow of the rendered actor follows from its capsules. The error is the
+length of the difference between estimated and true displacement. `zero` is the error of a flow of zero everywhere: an
+estimator is useful where its error is well below.
 
 Example:
-    python benchmarks/flow_error.py
-    python benchmarks/flow_error.py --gmflow gmflow_things-e9887eda.pth --size 128
+    python -m benchmarks.flow_error
+    python -m benchmarks.flow_error --gmflow gmflow_things-e9887eda.pth --size 128
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from fluxformer_core.flow.classical import FlowEstimator
 from fluxformer_core.flow.registry import create_flow
 
 EDGES = (0.0, 0.05, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-"""Pixels per frame: borders between the rows."""
+"""Limits of the rows in pixels per frame."""
 
 SPEEDS = (0.25, 0.75, 1.5, 3.0, 6.0, 12.0)
-"""Pixels per frame at which planes move; turning and zooming planes do so at their corners."""
+"""Pixels per frame of the planes; of turning and zooming planes, at their corners."""
 
 ACTIONS = ("wave", "clap", "boxing", "squat", "walk", "tennis_serve")
 
@@ -60,7 +60,7 @@ def plane(size: int, turn: float, zoom: float, shift: tuple[float, float], seed:
 
 
 def planes(motion: str, size: int) -> Iterator[Case]:
-    """Planes in one kind of motion, at every speed, several times."""
+    """Planes in one kind of motion, at every speed, each with four textures."""
     corner = np.hypot(size / 2, size / 2)
     for speed in SPEEDS:
         for seed in range(4):
@@ -97,9 +97,9 @@ def compare(cases: Iterator[Case], estimators: dict[str, FlowEstimator | None], 
     """A row for each range of speed: pixels, then each estimator's mean error in pixels.
 
     Args:
-        cases: what to estimate.
+        cases: pairs of images with their truth.
         estimators: by name.
-        margin: pixels along the border that do not count: what they show may have left the image.
+        margin: pixels along the border that do not count, because their content may leave the image.
     """
     speeds, errors = [], {name: [] for name in estimators}
     inside = np.s_[margin:-margin, margin:-margin] if margin else np.s_[:, :]

@@ -1,11 +1,12 @@
-"""Frame selection as the authors' released scripts do it, step by step, to compare ours with (SPEC 1.1, 2-7).
+"""Frame selection of Fluxformer (RA-L 2023) as in the authors' released scripts, for a comparison.
 
-It works on whole videos and on pictures of flow: each field's colours are scaled by its own fastest pixel, so a picture
-tells where the frame moves most, not how fast. The two pictures with the smallest colour sum pass for scene cuts. What
-lies after or between them is clustered, and the first frame of each cluster is kept. Short videos are lost on the way.
+The scripts work on whole videos and on colour images of the flow. The colours of each flow field are scaled by its
+fastest pixel, so an image tells where the frame moves most, not how fast. The two images with the smallest colour sum
+count as scene cuts. The frames after or between the cuts are clustered; the first frame of each cluster is selected.
+Videos with too few frames are lost.
 
-What differs from the scripts, which leave this to scikit-learn: the principal components are exact, a cluster that runs
-empty is not moved elsewhere, and the random starts are NumPy's of the same seed, so that clusters may differ in detail.
+The scripts leave the clustering to scikit-learn. Here, the principal components are exact, empty clusters stay empty,
+and the random starts are NumPy's of the same seed, so clusters may differ in detail.
 """
 
 from __future__ import annotations
@@ -20,21 +21,21 @@ from fluxformer_core.flow.colours import flow_colours
 from fluxformer_core.stream.selection import Choice, FrameSequence, evenly, uniform
 
 CLOSE = 64
-"""With fewer flow fields than this between the two cuts, everything after the first one is kept."""
+"""With fewer flow fields than this between the two cuts, all frames after the first cut are kept."""
 
 SIDE = 64  # px: of the grey images that are clustered
 SEED = 25
-STARTS, ROUNDS = 10, 300  # of the clustering, as scikit-learn has them when it is not told
+STARTS, ROUNDS = 10, 300  # of the clustering: scikit-learn's defaults
 
 
 @dataclass(frozen=True)
 class Released:
-    """What the released scripts leave of a video."""
+    """The frames that the released scripts select."""
 
-    indices: NDArray[np.intp]  # (at most T,) ascending; none when the video was lost
+    indices: NDArray[np.intp]  # (at most T,) ascending; empty if the video is lost
     scene: slice  # the frames that were clustered
-    groups: NDArray[np.intp]  # cluster of each of them
-    cuts: tuple[int, ...]  # first frame after each of the two supposed cuts
+    groups: NDArray[np.intp]  # cluster of each clustered frame
+    cuts: tuple[int, ...]  # first frame after each cut
 
 
 def released_selection(
@@ -44,7 +45,7 @@ def released_selection(
 
     Args:
         frames: (n, H, W, 3) RGB.
-        flow: (n, H, W, 2) of each frame against the one before it, in any unit; the first is not used.
+        flow: (n, H, W, 2) from the frame before to each frame, in any unit; the first field is not used.
         count: T, 16 in the scripts.
     """
     n = len(frames)
@@ -60,14 +61,14 @@ def released_selection(
 
 
 def colour_sums(flow: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.int64]:
-    """Sum over all pixels and channels of each field's colours; large where most of the frame hardly moves."""
+    """Sum of the colours of each field over pixels and channels; large where most of the frame hardly moves."""
     tiny = float(np.finfo(np.float64).eps)
     radii = (max(float(np.hypot(field[..., 0], field[..., 1]).max()), tiny) for field in flow)
     return np.array([flow_colours(f, r).sum(dtype=np.int64) for f, r in zip(flow, radii, strict=True)])
 
 
 def _scene(sums: NDArray[np.int64]) -> tuple[slice, tuple[int, ...]]:
-    # Equal sums have one place in the scripts, the first: then both cuts are the same, as with two frames' only sum.
+    # The scripts look up both sums by value, so equal sums, as well as a single sum, give the same cut twice.
     smallest, second = np.sort(sums)[[0, min(1, len(sums) - 1)]]
     places = [int(np.flatnonzero(sums == value)[0]) for value in (smallest, second)]
     first, last = min(places), max(places)
@@ -95,7 +96,7 @@ def _cluster(x: NDArray[np.float64], count: int) -> NDArray[np.intp]:
 
 
 def _lloyd(x: NDArray[np.float64], centres: NDArray[np.float64]) -> tuple[float, NDArray[np.intp]]:
-    """Sum of squared distances, up to a constant, and the cluster of each row; a cluster that empties stays empty."""
+    """Sum of squared distances, up to a constant, and the cluster of each row; empty clusters stay empty."""
     cost, groups = np.inf, np.full(len(x), -1)
     for _ in range(ROUNDS):
         distances = (centres * centres).sum(axis=1) - 2 * x @ centres.T
@@ -111,23 +112,23 @@ def _lloyd(x: NDArray[np.float64], centres: NDArray[np.float64]) -> tuple[float,
 
 
 def representatives(groups: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    """The first frame of each cluster; the largest cluster's next frames stand in for empty ones."""
+    """The first frame of each cluster; further frames of the largest cluster replace those of empty clusters."""
     present, firsts = np.unique(groups, return_index=True)
     largest = present[np.argmax(np.bincount(groups)[present])]
     spare = np.flatnonzero(groups == largest)[1 : 1 + count - len(present)]
     return np.sort(np.concatenate([firsts, spare]))
 
 
-def released(footage: FrameSequence, count: int) -> Choice:
-    """The released selection as a selector, to run beside ours.
+def released(sequence: FrameSequence, count: int) -> Choice:
+    """The released selection with the interface of our selections.
 
-    The scripts lose short videos and leave too few frames of others, which a comparison has to count separately. Here
-    frames then repeat, spread evenly over those that were left, or are spread over the whole footage if none was.
+    The scripts lose short videos and select too few frames of others. Here the selected frames repeat evenly, or are
+    spread evenly over all frames of a lost video.
     """
-    found = released_selection(footage.frames, footage.flow, count)
+    found = released_selection(sequence.frames, sequence.flow, count)
     if not len(found.indices):
-        return evenly(footage, count)
-    groups = np.full(len(footage.frames), -1)
+        return evenly(sequence, count)
+    groups = np.full(len(sequence.frames), -1)
     groups[found.scene] = found.groups
     chosen = found.indices[uniform(len(found.indices), count)]
     return Choice(chosen, groups, np.array(found.cuts, np.intp))

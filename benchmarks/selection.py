@@ -1,7 +1,7 @@
-"""Where the ways of selecting frames look, on sequences whose truth is known, and what each selection costs.
+"""Share of the selected frames that lie inside the action, and time of a selection, on sequences with a known truth.
 
 Example:
-    python benchmarks/selection.py --seeds 5
+    python -m benchmarks.selection --seeds 5
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ ACTIONS = ("wave", "swipe_left", "throw", "clap", "draw_circle_cw", "squat")
 
 @dataclass(frozen=True)
 class Sequence:
-    """Frames at the model's rate, the largest window that a model holds, and the truth about them."""
+    """A window of frames at the model's rate, and its truth."""
 
     window: Window
-    inside: slice  # the frames in which something happens
+    inside: slice  # the frames of the action
     cut: int = 0  # the first frame of the last scene
 
 
@@ -59,23 +59,23 @@ ACT = slice(round(BEGIN * SPEC.rate), round(END * SPEC.rate) + 1)
 
 
 def still_act_still(seed: int) -> Sequence:
-    """A person stands, acts and stands, before a camera with ordinary noise."""
+    """A person stands, acts and stands, with the usual camera noise."""
     return _sequence(_images(seed), ACT)
 
 
 def noise(seed: int) -> Sequence:
-    """The same before a camera with three times the noise."""
+    """The same with three times the noise."""
     return _sequence(_images(seed, 3.0), ACT)
 
 
 def flicker(seed: int) -> Sequence:
-    """The same in light that flickers by a tenth from frame to frame."""
+    """The same in light that flickers by 10 % from frame to frame."""
     light = 1 - 0.1 * (np.arange(round(SECONDS * SPEC.rate)) % 2)
     return _sequence([(i * b).astype(np.uint8) for i, b in zip(_images(seed), light, strict=True)], ACT)
 
 
 def pan(seed: int) -> Sequence:
-    """The camera rests, turns and rests; nobody acts."""
+    """The camera stands, turns and stands; nobody acts."""
     room = cv2.resize(_images(seed, 0.0)[0], (256, 256), interpolation=cv2.INTER_CUBIC)
     turned = np.clip((np.arange(round(SECONDS * SPEC.rate)) - ACT.start) / (ACT.stop - ACT.start), 0, 1)
     random = np.random.default_rng(seed)
@@ -88,7 +88,7 @@ def pan(seed: int) -> Sequence:
 
 
 def cut(seed: int) -> Sequence:
-    """Somebody acts; the film is cut, and somebody else elsewhere stands, acts and stands."""
+    """A person acts; after a cut, another person elsewhere stands, acts and stands."""
     first = _images(seed + 1)[20:50]
     second = [255 - image[:, ::-1] for image in _images(seed)]  # as different as a picture can be
     inside = slice(len(first) + ACT.start, len(first) + ACT.stop)
@@ -105,17 +105,17 @@ SEQUENCES: dict[str, Callable[[int], Sequence]] = {
 
 
 def share_inside(sequence: Sequence, chosen: np.ndarray) -> float:
-    """Share of the chosen frames in which something happens; one frame before and after counts, for flow takes two."""
+    """Share of the selected frames inside the action, or one frame beside it, since flow takes two frames."""
     return float(((chosen >= sequence.inside.start - 1) & (chosen <= sequence.inside.stop)).mean())
 
 
 def share_before_cut(sequence: Sequence, chosen: np.ndarray) -> float:
-    """Share of the chosen frames that are of an earlier scene than the one that goes on."""
+    """Share of the selected frames before the cut."""
     return float((chosen < sequence.cut).mean())
 
 
 def measure(name: str, seeds: int) -> Iterator[tuple[str, float, float, int]]:
-    """For each way: its name, mean share inside, mean share before the cut, videos that the scripts would have lost."""
+    """For each selection: name, mean share inside, mean share before the cut, videos that the scripts would lose."""
     sequences = [SEQUENCES[name](seed) for seed in range(seeds)]
     for way, selector in SELECTORS.items():
         chosen = [selector(sequence.window, SPEC.frames).indices for sequence in sequences]

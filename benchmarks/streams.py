@@ -1,11 +1,11 @@
-r"""How soon and how surely events come, on long streams put together from recordings of single actions.
+r"""Detections, false events and delays on long streams composed of recordings of single actions.
 
-The model must not have seen the subjects, nor any action that is unknown. The layers of the decision are added one
-after the other, on the same evidence. With --idle-minutes, scenes in which nobody does anything are watched besides:
-every event there is false.
+The model must not have been trained on the subjects, nor on the actions that count as unknown. The layers of the
+decision are added one after the other, on the same model outputs. --idle-minutes adds scenes without any action, in
+which every event is false.
 
 Example:
-    python benchmarks/streams.py utd_mhad_depth/index.csv --media clips_crop --subjects s02 s04 s06 s08 \
+    python -m benchmarks.streams utd_mhad_depth/index.csv --media clips_crop --subjects s02 s04 s06 s08 \
         --minutes 20 --idle-minutes 10 --model known.safetensors
 """
 
@@ -23,14 +23,14 @@ from unittest.mock import patch
 
 import cv2
 import numpy as np
-import operating_points
 import torch
-import unknown_scores
 
+from benchmarks import unknown_scores
 from benchmarks.synthetic.footage import RATE
 from benchmarks.synthetic.stillness import stillness
-from benchmarks.synthetic.stream_bed import IDLE, Performer, Programme, compose, programme
+from benchmarks.synthetic.stream_bed import IDLE, Performer, Scenario, compose, scenario
 from benchmarks.synthetic.watching import (
+    Decided,
     Moment,
     as_stream,
     decide,
@@ -44,47 +44,48 @@ from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.data.clip_store import actor_clips
 from fluxformer_core.data.decoding import ActorClip
 from fluxformer_core.data.read_data import read_data
+from fluxformer_core.evaluation.metrics.events import EventReport, score_events
 from fluxformer_core.evaluation.metrics.intervals import Interval
 from fluxformer_core.evaluation.metrics.streams import StreamReport, score_streams
 from fluxformer_core.stream import decision
 from fluxformer_core.stream.config import DecisionConfig
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.types import OTHER, EventKind
+from fluxformer_core.types import OTHER, SECOND, EventKind
 
 UNKNOWN = ("bowling", "draw_x", "knock", "squat", "tennis_swing")
-"""Actions that the model has never seen: of the whole body and of one hand, some much like known ones."""
+"""Actions that the model has not been trained on: of the whole body and of one hand, some similar to known ones."""
 
 
 UNSEEN = 2_000_000
-"""Seeds of the actor's performances from here on are nobody's training, nor check of one."""
+"""Seeds of the actor from here on are used by no training."""
 
 WAIT = 1.0
-"""Seconds of an action that are watched where nothing is decided early."""
+"""Seconds of motion before a decision where early decisions are off."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A way to decide."""
+    """Settings of the decision."""
 
     name: str
     config: DecisionConfig
     calibrated: bool = True
-    unknown: bool = True  # whether the model may say that it is none of its actions
-    takes_back: bool = True  # whether it may say so after it gave a name, too
+    unknown: bool = True  # whether an action may be unknown
+    retracts: bool = True  # whether a started action may be retracted
 
 
 def layers() -> list[Layer]:
-    """From scores taken as they come to the decision as it is, one layer more each time; then all but one."""
+    """From raw scores to the full decision, one layer more each time; then the full decision without one layer."""
     full = DecisionConfig()
     late = replace(full, min_duration=WAIT)
     rough = replace(late, smoothing=0.0)
     return [
         Layer("scores as they come", rough, calibrated=False, unknown=False),
         Layer("+ calibration", rough, unknown=False),
-        Layer("+ unknown", rough, takes_back=False),
-        Layer("+ smoothing", late, takes_back=False),
-        Layer("+ early decision", full, takes_back=False),
-        Layer("+ taking back: all", full),
+        Layer("+ unknown", rough, retracts=False),
+        Layer("+ smoothing", late, retracts=False),
+        Layer("+ early decision", full, retracts=False),
+        Layer("+ retraction: all", full),
         Layer("all but calibration", full, calibrated=False),
         Layer("all but unknown", full, unknown=False),
         Layer("all but smoothing", replace(full, smoothing=0.0)),
@@ -96,21 +97,21 @@ def layers() -> list[Layer]:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a layer is worth."""
+    """Figures of a layer."""
 
     report: StreamReport
-    started: tuple[float, float]  # s: median and 90th percentile of the delay of STARTED, under whatever name
+    started: tuple[float, float]  # s: median and 90th percentile of the delay of STARTED, whatever the label
     unknown_actions: float  # AUROC
     unknown_moments: float
 
 
 def measure(moments: Sequence[Moment], truth: Sequence[Interval], bundle: Bundle, layer: Layer) -> Figures:
-    """The figures of a layer."""
+    """Measure a layer."""
     labels = tuple(label for label in bundle.labels if label != OTHER)
     if not layer.unknown and OTHER in bundle.labels:
         moments = [_without(moment, bundle.labels.index(OTHER)) for moment in moments]
     temperature = bundle.metadata.temperature if layer.calibrated else 1.0
-    with patch.object(decision, "MAJORITY", decision.MAJORITY if layer.takes_back else math.inf):
+    with patch.object(decision, "MAJORITY", decision.MAJORITY if layer.retracts else math.inf):
         decided = decide(moments, bundle.labels, layer.config, temperature)
     report = score_streams([as_stream(moments, decided, truth, bundle.labels)], labels)
     started = score_streams([as_stream(moments, decided, truth, bundle.labels, started=True)], labels).events
@@ -137,7 +138,7 @@ HEADER = (
 
 
 def row(name: str, figures: Figures) -> str:
-    """One line of the table."""
+    """A row of the table."""
     report, events = figures.report, figures.report.events
     f1 = ", ".join(f"{value:.2f}" for value in report.f1.values())
     return (
@@ -149,8 +150,44 @@ def row(name: str, figures: Figures) -> str:
     )
 
 
-def sound(stream: Programme, unknown: Sequence[str]) -> str:
-    """What a stream is made of."""
+def operating_points(moments: Sequence[Moment], truth: Sequence[Interval], bundle: Bundle) -> str:
+    """For each limit of false events per minute, the `sure_score` with the most detected actions.
+
+    The threshold is chosen on the stream that the table describes, as on any curve of detections against false alarms.
+    """
+    reports = {}
+    for sure in (i / 100 for i in range(50, 99)):  # a smoothed score of 0.5 starts an action, so 0.5 asks for nothing
+        decided = decide(
+            moments, bundle.labels, replace(DecisionConfig(), sure_score=sure), bundle.metadata.temperature
+        )
+        reports[sure] = [_events(moments, decided, truth, bundle, started=started) for started in (False, True)]
+    lines = [
+        "| false/min at most | detected | false/min | withdrawn/min | delay of STARTED p50, p90 | sure_score |",
+        "| --- " * 6 + "|",
+    ]
+    for limit in (2.0, 1.5, 1.0, 0.5):
+        within = [sure for sure, (events, _) in reports.items() if events.false_per_minute <= limit]
+        if not within:
+            lines.append(f"| {limit:g} | never |  |  |  |  |")
+            continue
+        best = max(within, key=lambda sure: (reports[sure][0].detected, -reports[sure][0].false))
+        events, started = reports[best]
+        lines.append(
+            f"| {limit:g} | {events.detection_rate:.1%} | {events.false_per_minute:.2f} "
+            f"| {events.withdrawn_per_minute:.2f} | {started.delay(50):.2f}, {started.delay(90):.2f} s | {best:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def _events(
+    moments: Sequence[Moment], decided: Decided, truth: Sequence[Interval], bundle: Bundle, *, started: bool
+) -> EventReport:
+    stream = as_stream(moments, decided, truth, bundle.labels, started=started)
+    return score_events(stream.truth, stream.events, float(stream.stamps[-1] - stream.stamps[0]) / SECOND)
+
+
+def sound(stream: Scenario, unknown: Sequence[str]) -> str:
+    """Duration, actions and idle share of a stream, in words."""
     minutes = sum(scene.frames for scene in stream.scenes) / RATE / 60
     performed = Counter(action.label for action in stream.truth)
     strange = {label: performed[label] for label in unknown if performed[label]}
@@ -164,21 +201,21 @@ def sound(stream: Programme, unknown: Sequence[str]) -> str:
 
 
 def main() -> None:
-    """Watch, and print everything."""
+    """Run the recogniser and print every table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, nargs="?", help="list of recordings with subjects, of depth before nothing")
-    parser.add_argument("--media", help="take the files from this folder beside the list")
+    parser.add_argument("data", type=Path, nargs="?", help="list of depth recordings without background")
+    parser.add_argument("--media", help="read the files from this folder beside the list")
     parser.add_argument("--subjects", nargs="+", default=[], help="who performs")
     parser.add_argument(
-        "--actor", type=int, default=0, metavar="N", help="let the rendered actor perform N of each, too"
+        "--actor", type=int, default=0, metavar="N", help="add N performances of each action by the rendered actor"
     )
-    parser.add_argument("--unknown", nargs="+", default=list(UNKNOWN), metavar="LABEL", help="that the model lacks")
-    parser.add_argument("--leave-out", nargs="+", default=[], metavar="LABEL", help="that nobody performs")
+    parser.add_argument("--unknown", nargs="+", default=list(UNKNOWN), metavar="LABEL", help="not in the model")
+    parser.add_argument("--leave-out", nargs="+", default=[], metavar="LABEL", help="labels to leave out of the stream")
     parser.add_argument("--minutes", type=float, default=20.0, help="of the stream (default: %(default)g)")
-    parser.add_argument("--idle-minutes", type=float, default=0.0, help="of stillness besides (default: none)")
+    parser.add_argument("--idle-minutes", type=float, default=0.0, help="of scenes without any action (default: none)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", type=Path, default=default_bundle_path(), help="(default: the shipped one)")
-    parser.add_argument("--json", type=Path, help="write the figures here, too")
+    parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
@@ -206,7 +243,7 @@ def main() -> None:
     decided = decide(watched.moments, bundle.labels, DecisionConfig(), bundle.metadata.temperature)
     joined = run_together(decided, stream.truth)
     print(f"\n{joined:.0%} of the actions were not told apart from the motion before them", flush=True)
-    print(f"\n{operating_points.table(watched.moments, stream.truth, bundle)}", flush=True)
+    print(f"\n{operating_points(watched.moments, stream.truth, bundle)}", flush=True)
     print(f"\n{unknown_scores.table(watched.moments, stream.truth, bundle)}", flush=True)
     compute = np.array([moment.compute for moment in watched.moments]) / 1e6
     print(
@@ -220,11 +257,11 @@ def main() -> None:
 
 
 def rest(bundle: Bundle, minutes: float, seed: int) -> dict[str, int]:
-    """Events where nobody does anything, by scene."""
+    """Events in scenes without any action, by scene."""
     counts = {}
     for scene in stillness(60 * minutes, seed):
         recognizer = Recognizer(bundle)
-        watched = watch(recognizer, programme([scene]).play())
+        watched = watch(recognizer, scenario([scene]).play())
         events = [event for event in watched.events if event.kind is EventKind.STARTED]
         counts[scene.kind] = len(events)
         asked = recognizer.counters.forwards / max(1, recognizer.counters.recognitions)
@@ -234,7 +271,7 @@ def rest(bundle: Bundle, minutes: float, seed: int) -> dict[str, int]:
 
 
 def _acted(count: int, seed: int) -> list[ActorClip]:
-    """Performances in depth, as many of each label, before nothing: every fourth would show the wall behind."""
+    """Performances in depth, `count` of each label, without those in front of a wall."""
     clips: dict[str, list[ActorClip]] = {label: [] for label in ACTIONS}
     for clip in actor_clips(sorted(ACTIONS), 8 * count, seed=UNSEEN + seed):
         alone = ActorStyle.sample_recording(clip.seed).depth_background == "none"

@@ -1,8 +1,8 @@
-"""A contact sheet of training clips as a model gets them, and what one costs: frames, flow in colours, labels.
+"""Draw a contact sheet of training clips (frames, flow in colours, labels), and measure the time of a clip.
 
 Example:
-    python benchmarks/training_clips.py index.csv --depth --media clips_crop --splits train --out sheet.png
-    python benchmarks/training_clips.py --labels wave clap walk --other 1 --out nothing.png
+    python -m benchmarks.training_clips index.csv --depth --media clips_crop --splits train --out sheet.png
+    python -m benchmarks.training_clips --labels wave clap walk --other 1 --out nothing.png
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from fluxformer_core.types import OTHER, ClipSpec
 
 Clip = tuple[NDArray[np.float32], NDArray[np.float32], str]
 EVERY = 2
-"""Of the frames of a clip, which are shown."""
+"""Every second frame is shown."""
 
 
 def clips(
     stores: list[ClipStore], spec: ClipSpec, config: AugmentConfig, rng: np.random.Generator
 ) -> Iterator[tuple[Clip, float]]:
-    """Random clips, and the ms of processor time that each took."""
+    """Random clips, and the processor time of each in ms."""
     others = OtherClips(stores)
     labels = stores[0].labels
     mirror_of, pair_flow = read_label_table().mirrors(labels)[0], PairFlow(spec.flow)
@@ -54,7 +54,7 @@ def clips(
 
 
 def strip(clip: Clip, scale: float) -> NDArray[np.uint8]:
-    """A clip's frames side by side, over its flow."""
+    """The frames of a clip side by side, above their flow."""
     frames, flow, name = clip
     seen = np.hstack([(np.clip(frame, 0, 1) * 255).astype(np.uint8) for frame in frames[::EVERY]])
     moved = np.hstack([flow_colours(field, scale) for field in flow[::EVERY]])
@@ -64,7 +64,7 @@ def strip(clip: Clip, scale: float) -> NDArray[np.uint8]:
 
 
 def main() -> None:
-    """Draw the sheet, print what a clip costs."""
+    """Draw the sheet and print the time of a clip."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="*", type=Path, help="as for `fluxformer train`; the actor alone without")
     parser.add_argument("--media", nargs="+", default=[])
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--subjects", nargs="+", default=[])
     parser.add_argument("--labels", nargs="+", default=list(ACTIONS), help="of the actor, without data")
     parser.add_argument("--actor", type=int, default=2, help="rendered clips per label (default: %(default)s)")
-    parser.add_argument("--other", type=float, default=0.2, help="share of clips of nothing (default: %(default)s)")
+    parser.add_argument("--other", type=float, default=0.2, help="share of clips without action (default: %(default)s)")
     parser.add_argument("--colourised", type=float, help="share of depth clips shown in colour")
     parser.add_argument("--backgrounds", nargs="+", default=[])
     parser.add_argument("--clips", type=int, default=32)
@@ -92,7 +92,7 @@ def main() -> None:
     if arguments.colourised is not None:
         config = replace(config, colourised=arguments.colourised)
     drawn = clips(stores, spec, config, np.random.default_rng(arguments.seed))
-    next(drawn)  # paints the backgrounds, which is done once
+    next(drawn)  # the first clip also renders the backgrounds
     strips, costs = [], []
     for _ in range(arguments.clips):
         clip, cost = next(drawn)

@@ -1,4 +1,4 @@
-"""Ways to tell from one window that none of the known actions is seen, compared on the same stream."""
+"""Compare unknown scores on the same stream."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 
 from benchmarks.synthetic.watching import Moment
 from fluxformer_core.bundle import Bundle
+from fluxformer_core.evaluation.metrics.frames import unknown_auroc
 from fluxformer_core.evaluation.metrics.intervals import Interval
-from fluxformer_core.evaluation.metrics.unknown import unknown_auroc
 from fluxformer_core.stream.belief import FLATTENED, softmax
 from fluxformer_core.types import OTHER
 
 Score = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
-"""Of logits (labels,) and embedding (D,): the higher, the more speaks against every known action."""
+"""A function of logits (labels,) and embedding (D,); higher values speak against every known action."""
 
 SHRUNK = 0.1
-"""How far the covariance of the embedding is drawn towards a sphere, for it comes from few clips."""
+"""Shrinkage of the covariance of the embeddings towards a sphere; the covariance comes from few clips."""
 
 
 def scores(bundle: Bundle) -> dict[str, Score]:
-    """All that are compared, by name."""
+    """The compared scores by name."""
     known = np.array([label != OTHER for label in bundle.labels])
     temperature = np.float32(bundle.metadata.temperature)
 
@@ -73,7 +73,7 @@ def scores(bundle: Bundle) -> dict[str, Score]:
 
 
 def table(moments: Sequence[Moment], truth: Sequence[Interval], bundle: Bundle) -> str:
-    """AUROC of each over the actions performed: of its mean over an action, and of its last value."""
+    """AUROC of each score over the performed actions, by its mean over an action and by its last value."""
     asked = [m for m in moments if m.logits is not None and m.embedding is not None]
     stamps = np.array([m.stamp for m in asked], np.int64)
     inside = [np.flatnonzero((stamps >= action.start) & (stamps < action.end)) for action in truth]

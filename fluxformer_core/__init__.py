@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fluxformer_core.recognition import recognize
     from fluxformer_core.stream.inference import ClipModel
     from fluxformer_core.stream.recognizer import Recognizer
+    from fluxformer_core.training.train_bundle import train_bundle
     from fluxformer_core.types import ActionEvent, EventKind, Pixels, Recognition, State, Update
 
 __version__ = "0.2.0"
@@ -45,6 +46,7 @@ __all__ = [
     "enroll",
     "load_bundle",
     "recognize",
+    "train_bundle",
 ]
 
 _MODULES = {
@@ -54,6 +56,7 @@ _MODULES = {
     "recognition": ("recognize",),
     "stream.inference": ("ClipModel",),
     "stream.recognizer": ("Recognizer",),
+    "training.train_bundle": ("train_bundle",),
     "types": ("ActionEvent", "EventKind", "Pixels", "Recognition", "State", "Update"),
 }
 

@@ -1,4 +1,4 @@
-"""The errors a user of this library may want to catch; each message says what is wrong and what to do."""
+"""The errors of this library. Each message says what is wrong and what to do."""
 
 
 class FluxformerError(Exception):
@@ -22,4 +22,9 @@ class ConfigError(FluxformerError):
 
 
 class BackendError(FluxformerError):
-    """A backend cannot be used here, or what it computes is too far from the model."""
+    """A backend cannot be used on this machine, or its results differ too much from the model."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message; the name of its type if there is no message."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

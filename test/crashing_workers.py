@@ -21,20 +21,20 @@ def crashing_worker(item: str, beat: Callable[[], None]) -> str:
 class CrashingWatcher:
     """Stands for a Watcher that is killed in the middle of the bag named crash."""
 
-    def watch(self, job: Any, beat: Callable[[int], object]) -> Any:
-        from fluxformer_core.evaluation.bags.outcome import Outcome
+    def watch(self, stream: Any, beat: Callable[[int], object]) -> Any:
+        from fluxformer_core.evaluation.bags.stream_result import StreamResult
 
         beat(1)
-        if job.bag == "crash":
+        if stream.bag == "crash":
             os.abort()
-        return Outcome(job, frames=job.length)
+        return StreamResult(stream, frames=stream.length)
 
 
 class EndlessWatcher:
     """Never comes to the end of a bag; writes its process's number where the bag is said to be."""
 
-    def watch(self, job: Any, beat: Callable[[int], object]) -> Any:
-        job.path.write_text(str(os.getpid()))
+    def watch(self, stream: Any, beat: Callable[[int], object]) -> Any:
+        stream.path.write_text(str(os.getpid()))
         while True:
             beat(1)
             time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Images into a ROS 2 bag without ROS: for tests, benchmarks and whoever has recordings but no robot."""
+"""Write images to a ROS 2 bag without ROS, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 Storage = Literal["mcap", "sqlite3"]
 _RAW, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-_VERSION: Literal[8] = 8  # of the format: read by ROS 2 Iron and later
+_VERSION: Literal[8] = 8  # of the bag format; ROS 2 Iron and later read the format
 _TO_BGR = {Pixels.RGB: cv2.COLOR_RGB2BGR, Pixels.RGBA: cv2.COLOR_RGBA2BGR, Pixels.BGRA: cv2.COLOR_BGRA2BGR}
 _QUALITY = 90  # of JPEG, 0..100
 
 
 class ImageBag:
-    """A bag that images are written to; a context manager.
+    """A bag to write images to; a context manager.
 
     Args:
-        path: folder that is made for it; there must be nothing yet.
-        storage: form of the bag's file.
+        path: folder of the bag; must not exist.
+        storage: file format.
         zstd: compress every message, or the file as a whole when it is closed (sqlite3 only).
         compressed: write JPEG, of depth in millimetres PNG, as sensor_msgs/CompressedImage.
-        notes: written beside it, for whoever opens it.
+        notes: custom data in the bag's metadata.
 
     Raises:
-        ConfigError: if the folder is there already or cannot be made.
+        ConfigError: if the folder exists or cannot be made.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The true optical flow of a film: where on the next image each point of the actor's surface lies."""
+"""The true optical flow of the rendered actor."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from fluxformer_core.actor.film import Film
 from fluxformer_core.actor.pose import Array
 from fluxformer_core.actor.render import FAR, ZBuffer, nearest
 
-_SHORTEST = 1.0  # px: an axis that looks shorter, as of a head or of a limb that points at the camera, does not turn
+_SHORTEST = 1.0  # px: shorter projected axes (a head, a limb that points at the camera) count as not turning
 
 
 def true_flow(film: Film, index: int) -> npt.NDArray[np.float32]:
     """Displacement of each pixel between an image and the next, (H, W, 2): pixels to the right and down.
 
-    The surface moves with the capsules of the body, which do not roll about their axes; the background rests.
-    Points count also where the next image hides them.
+    The surface moves with the capsules of the body, which do not roll about their axes; the background does not move.
+    Points that are hidden in the next image have a displacement, too.
 
     Raises:
         IndexError: if there are no two such images.

@@ -1,4 +1,4 @@
-"""Recordings of single actions as building material for streams: their pictures, and when in them something is done."""
+"""Recordings of single actions as parts of synthetic scenes: their frames, and the extent of the action."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SIDE = 128
 """px: streams are made of square pictures of this size."""
 
 RATE = 20.0
-"""Hz of the streams, and of the actor's clips; recordings are taken as they are."""
+"""Hz of the streams and of the actor's clips; recordings are not resampled."""
 
-_MEASURED = 64  # px: pictures are shrunk to this before motion is looked for
-_FASTEST = 82  # pixels of them whose mean speed is a picture's
+_MEASURED = 64  # px: size of the pictures in which motion is measured
+_FASTEST = 82  # pixels whose mean speed counts as the speed of a picture
 _MOVING_SHARE, _MOVING_OVER_REST = 0.2, 2.0
 _QUIET_RUN, _MOVING_RUN = 8, 3  # frames
 
@@ -44,7 +44,7 @@ class Footage:
 
 
 def load(clip: Recording | ActorClip) -> Footage:
-    """Decode a recording, or have the actor perform.
+    """Decode a recording, or render the actor.
 
     Raises:
         SourceError: if the recording cannot be read, or has fewer than four images.
@@ -57,16 +57,16 @@ def load(clip: Recording | ActorClip) -> Footage:
         film = rehearse(clip.label, clip.seed, rate=RATE, size=(SIDE, SIDE))
         frames = tuple(prepare(image, Pixels.DEPTH, spec) for _, image in film)
     if len(frames) < 4:
-        raise SourceError(f"{clip} has only {len(frames)} images: nothing can be seen to happen")
+        raise SourceError(f"{clip} has only {len(frames)} images, too few to show an action")
     return Footage(frames, clip.label, *extent(frames))
 
 
 def extent(frames: Sequence[Picture]) -> tuple[int, int]:
-    """First and last frame of what is done between two rests: the truth of recordings that do not tell it.
+    """First and last frame of the action in a recording without such a truth.
 
     A frame belongs to the action if the fastest pixels between its neighbours are faster than a fifth of the
-    recording's fastest motion (its 95th percentile) and than twice what its quietest stretch measures, in a run of
-    three frames. It looks at both sides of a frame, and at the whole recording: no recogniser of streams can.
+    recording's fastest motion (its 95th percentile) and than twice the speed of its stillest part, in a run of three
+    frames. The measure uses frames after the frame and the whole recording, which a recogniser of streams cannot.
     """
     grey = [_shrunk(frame) for frame in frames]
     between = [_speed(before, after) for before, after in zip(grey, grey[2:], strict=False)]
@@ -82,7 +82,7 @@ def extent(frames: Sequence[Picture]) -> tuple[int, int]:
 
 
 def nanoseconds(frames: int) -> int:
-    """How long so many frames of a stream last."""
+    """Duration of a number of frames."""
     return round(frames * SECOND / RATE)
 
 

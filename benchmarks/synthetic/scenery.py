@@ -1,4 +1,4 @@
-"""What a camera shows between actions: people at rest, on their way in and out, passing close by, and nobody."""
+"""Pictures between actions: a person at rest, walking in and out, passing close by, and an empty scene."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from fluxformer_core.augment.augment_clip import LIT
 from fluxformer_core.flow.classical import DisFlow
 
 EDGE_JITTER = 0.5
-"""px: how far a depth camera's outlines tremble, standard deviation."""
+"""px: standard deviation of the noise of a depth camera's outlines."""
 
 GRAIN = 1.5
-"""Grey levels of noise where something is seen, standard deviation."""
+"""Grey levels: standard deviation of the noise of surfaces."""
 
 SETTLING = 6
-"""Frames in which somebody who has arrived becomes still, or who leaves begins to walk."""
+"""Frames between walking and standing still."""
 
-_SCALES = 0.75, 1.33  # of recordings, so that people stay as tall as they are
-_CELLS = 24  # patches across the picture that tremble together
+_SCALES = 0.75, 1.33  # limits of the scaling that gives all recordings of a person the same height
+_CELLS = 24  # cells across the picture in which outlines move together
 
 
 def noisy(picture: Picture, rng: np.random.Generator, strength: float = 1.0) -> Picture:
-    """The picture as a sensor sees it anew: outlines tremble, surfaces have grain, and nothing stays nothing."""
+    """The picture with new sensor noise: outlines move, surfaces get grain, the empty background stays empty."""
     shift = rng.normal(0, strength * EDGE_JITTER, (_CELLS, _CELLS, 2)).astype(np.float32)
     offset = cv2.resize(shift, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
     row, column = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
@@ -36,7 +36,7 @@ def noisy(picture: Picture, rng: np.random.Generator, strength: float = 1.0) -> 
 
 
 def placement(opening: Picture, now: Picture) -> NDArray[np.float64]:
-    """The view (2, 3) in which whoever is in `opening` stands where, and as tall as, somebody stands now."""
+    """The affine view (2, 3) that gives the person in `opening` the place and height of the person in `now`."""
     (x, y, tall), (to_x, to_y, as_tall) = _stance(opening), _stance(now)
     scale = float(np.clip(as_tall / tall, *_SCALES))
     return np.array([[scale, 0, to_x - scale * x], [0, scale, to_y - scale * y]])
@@ -48,7 +48,7 @@ def placed(picture: Picture, view: NDArray[np.float64]) -> Picture:
 
 
 def _stance(picture: Picture) -> tuple[float, float, float]:
-    """Middle of somebody's outline, and how far it reaches up and down from there, in px."""
+    """Middle of the person's outline (x, y), and height of the outline, in px."""
     rows, columns = np.nonzero(picture.max(axis=2) > LIT)
     if len(rows) < SIDE:
         return SIDE / 2, SIDE / 2, SIDE / 2
@@ -57,13 +57,13 @@ def _stance(picture: Picture) -> tuple[float, float, float]:
 
 
 def still(picture: Picture, count: int, rng: np.random.Generator) -> Iterator[Picture]:
-    """Somebody, or nobody, for `count` frames."""
+    """The same picture with new noise for `count` frames."""
     for _ in range(count):
         yield noisy(picture, rng)
 
 
 def change_over(before: Picture, after: Picture, count: int, rng: np.random.Generator) -> Iterator[Picture]:
-    """`count` frames in which one pose becomes another much like it, as when somebody shifts their weight."""
+    """`count` frames between two similar poses, as when a person shifts their weight."""
     estimate = DisFlow()
     one, two = (np.asarray(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY), dtype=np.uint8) for p in (before, after))
     there, back = estimate(one, two), estimate(two, one)
@@ -81,14 +81,14 @@ def change_over(before: Picture, after: Picture, count: int, rng: np.random.Gene
 def walk_in(
     gait: Sequence[Picture], arrived: Picture, side: int, rng: np.random.Generator, *, leaving: bool = False
 ) -> list[Picture]:
-    """Somebody comes from a side (-1: left, 1: right), or leaves to it, at a walking pace, and becomes still.
+    """A person walks in from a side (-1: left, 1: right) and stands still, or walks out.
 
     Args:
-        gait: pictures of them walking.
-        arrived: how they stand.
-        side: where they come from.
+        gait: pictures of the walking person.
+        arrived: picture of the standing person.
+        side: where the person comes from.
         rng: source of randomness.
-        leaving: play it the other way.
+        leaving: reverse the order of the pictures.
     """
     pace = rng.uniform(0.5, 0.8) / RATE  # picture heights a frame: 1 to 1.5 m/s
     steps = int(1.0 / pace)
@@ -105,7 +105,7 @@ def walk_in(
 def pass_by(
     gait: Sequence[Picture], behind: Picture, rng: np.random.Generator, *, least: float = 1.5, most: float = 2.6
 ) -> Iterator[Picture]:
-    """Somebody walks past between the camera and a picture that stays as it is."""
+    """A person walks past close to the camera; the picture behind stays the same."""
     size, side = rng.uniform(least, most), int(rng.choice((-1, 1)))
     pace = rng.uniform(0.5, 0.8) * size / RATE
     reach = 0.5 + 0.4 * size

@@ -1,4 +1,4 @@
-"""Scenes in which nobody does anything, each as long as wanted: every event there is false."""
+"""Scenes without any action; every event in them is false."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Draw = Callable[[int, np.random.Generator], Iterator[Picture]]
 
 
 def standing(count: int, rng: np.random.Generator, noise: float = 1.0) -> Iterator[Picture]:
-    """Somebody stands before a colour camera, sways and looks about."""
+    """A person stands before a colour camera, sways and looks around."""
     style = replace(ActorStyle.sample(int(rng.integers(2**31))), noise=noise)
     film = Stage((), seed=int(rng.integers(2**31)), rate=RATE, size=(SIDE, SIDE), style=style, duration=count / RATE)
     for _, image in film:
@@ -31,7 +31,7 @@ def standing(count: int, rng: np.random.Generator, noise: float = 1.0) -> Iterat
 
 
 def seen_in_depth(count: int, rng: np.random.Generator) -> Iterator[Picture]:
-    """Somebody stands before a depth camera, whose outlines tremble."""
+    """A person stands before a depth camera with noisy outlines."""
     shape: Picture = np.zeros((SIDE, SIDE, 3), np.uint8)
     middle, grey = SIDE // 2 + int(rng.integers(-10, 10)), int(rng.integers(120, 200))
     cv2.rectangle(shape, (middle - 14, 40), (middle + 14, 120), (grey,) * 3, -1)
@@ -40,19 +40,19 @@ def seen_in_depth(count: int, rng: np.random.Generator) -> Iterator[Picture]:
 
 
 def empty_room(count: int, rng: np.random.Generator, grain: float = _GRAIN) -> Iterator[Picture]:
-    """A room without anybody."""
+    """An empty room."""
     room = _room(rng)[:SIDE, :SIDE]
     for _ in range(count):
         yield _grainy(room, grain, rng)
 
 
 def camera_noise(count: int, rng: np.random.Generator) -> Iterator[Picture]:
-    """Somebody stands in the dusk: four times the noise."""
+    """A person stands in dim light: four times the noise."""
     return standing(count, rng, noise=4.0)
 
 
 def light_change(count: int, rng: np.random.Generator) -> Iterator[Picture]:
-    """Somebody stands while clouds pass, and now and then a lamp is switched."""
+    """A person stands while clouds pass, and sometimes a lamp is switched."""
     lamp, cloud = 1.0, rng.uniform(0, 6.3)
     for i, picture in enumerate(standing(count, rng)):
         if rng.random() < 1 / (12 * RATE):
@@ -62,7 +62,7 @@ def light_change(count: int, rng: np.random.Generator) -> Iterator[Picture]:
 
 
 def slow_pan(count: int, rng: np.random.Generator) -> Iterator[Picture]:
-    """The camera turns slowly to and fro in a room without anybody."""
+    """The camera turns slowly left and right in an empty room."""
     room = _room(rng).astype(np.float32)
     span = len(room) - SIDE
     for i in range(count):
@@ -84,7 +84,7 @@ STILL: dict[str, Draw] = {
 
 
 def stillness(seconds: float, seed: int = 0) -> list[Scene]:
-    """One scene of each kind, all equally long, with gaps between them."""
+    """One scene of each kind, all of equal length, with gaps between them."""
     count = max(1, round(seconds * RATE / len(STILL)))
     return [
         Scene(name, count, _drawing(draw, count, seed + 1000 * i), gap=True)

@@ -1,9 +1,9 @@
-"""Long streams whose truth is known, put together from recordings of single actions; drawn frame by frame.
+"""Synthetic scenes: long streams with a known truth, composed of recordings of single actions, frame by frame.
 
-People come and go, which is walking: truth for as long as half of them or more is in the picture. Whoever is there
-performs one recording after another, each put where they stand and beginning much as the one before it ended, and rests
-in between; meanwhile others pass by too close to the camera for anybody to say what they do. Cuts that no camera would
-show are declared gaps. Everything follows from the seed.
+People walk in and out; the truth says "walk" while at least half of the person is in the picture. A person in the
+picture performs one recording after another. Each recording starts at the person's place, in a similar pose.
+Between recordings the person rests, and sometimes another person passes by close to the camera. Jumps that no camera
+would show become gaps in the stamps. The seed determines everything.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from fluxformer_core.evaluation.metrics.intervals import Interval
 from fluxformer_core.types import SECOND
 
 ALIKE = 7.0
-"""Mean grey levels by which the beginning of a recording may differ from what is shown, or there is a gap between."""
+"""Largest mean difference, in grey levels, of a recording's first frame to the picture before it without a gap."""
 
 GAP = 2.0
-"""Seconds of a declared gap."""
+"""Duration of a gap in seconds."""
 
-_VISIT = (8, 16)  # recordings that somebody performs before leaving
-_REST = (1.0, 7.0)  # s: at least and at most at once
-_PASSING = 0.25  # share of the rests in which somebody passes by
-_SHIFT = (6, 12)  # frames from one recording's end to the next one's beginning
+_VISIT = (8, 16)  # recordings that a person performs before leaving
+_REST = (1.0, 7.0)  # s: shortest and longest rest
+_PASSING = 0.25  # share of the rests in which another person passes by
+_SHIFT = (6, 12)  # frames between two recordings
 
 
 @dataclass(frozen=True)
 class Performer:
-    """Somebody with recordings."""
+    """A person and the person's recordings."""
 
     name: str
     clips: tuple[Recording | ActorClip, ...]
@@ -47,20 +47,20 @@ class Performer:
 
 @dataclass(frozen=True)
 class Scene:
-    """A stretch of the stream."""
+    """A part of the stream."""
 
     kind: str  # "action", "rest", "passing", "empty", "walking" or "shift"
     frames: int
     draw: Callable[[], Iterator[Picture]]
-    label: str = ""  # of an action,
-    first: int = 0  # which begins with this frame of the scene
-    last: int = 0  # and ends with this one
-    gap: bool = False  # the camera was away before it
+    label: str = ""  # of an action
+    first: int = 0  # first frame of the action within the scene
+    last: int = 0  # last frame of the action within the scene
+    gap: bool = False  # whether a gap in the stamps precedes the scene
 
 
 @dataclass(frozen=True)
-class Programme:
-    """A stream, and the truth about it."""
+class Scenario:
+    """A stream and its truth."""
 
     scenes: tuple[Scene, ...]
     begins: tuple[int, ...]  # ns: of each scene
@@ -68,7 +68,7 @@ class Programme:
 
     @property
     def truth(self) -> tuple[Interval, ...]:
-        """Every action performed, known or not."""
+        """Every performed action, whether a model knows its label or not."""
         return tuple(
             Interval(begin + nanoseconds(scene.first), begin + nanoseconds(scene.last + 1), scene.label)
             for scene, begin in zip(self.scenes, self.begins, strict=True)
@@ -76,52 +76,52 @@ class Programme:
         )
 
     def share(self, *kinds: str) -> float:
-        """Share of the frames that belong to scenes of these kinds."""
+        """Share of the frames in scenes of these kinds."""
         total = sum(scene.frames for scene in self.scenes)
         return sum(scene.frames for scene in self.scenes if scene.kind in kinds) / total
 
     def play(self) -> Iterator[tuple[int, Picture]]:
-        """Stamps in nanoseconds and pictures (SIDE, SIDE, 3), one after the other."""
+        """Stamps in ns and pictures (SIDE, SIDE, 3)."""
         for scene, begin in zip(self.scenes, self.begins, strict=True):
             for i, picture in enumerate(scene.draw()):
                 yield begin + nanoseconds(i), picture
 
 
 IDLE = ("rest", "passing", "empty")
-"""Scenes in which nobody does anything; the rests within recordings are not counted."""
+"""Kinds of scenes without any action; rests within recordings do not count."""
 
 
-def programme(scenes: Sequence[Scene], start: int = 1_700_000_000 * SECOND) -> Programme:
-    """Put scenes one after the other."""
+def scenario(scenes: Sequence[Scene], start: int = 1_700_000_000 * SECOND) -> Scenario:
+    """Join scenes to a stream."""
     begins, now = [], start
     for scene in scenes:
         now += round(GAP * SECOND) if scene.gap else 0
         begins.append(now)
         now += nanoseconds(scene.frames)
-    return Programme(tuple(scenes), tuple(begins), now)
+    return Scenario(tuple(scenes), tuple(begins), now)
 
 
-def compose(performers: Sequence[Performer], seconds: float, seed: int = 0, *, idle: float = 0.3) -> Programme:
-    """Compose a stream from recordings; each is shown once at most.
+def compose(performers: Sequence[Performer], seconds: float, seed: int = 0, *, idle: float = 0.3) -> Scenario:
+    """Compose a stream of recordings; each recording is shown at most once.
 
     Args:
-        performers: with recordings before nothing, as depth cameras make them.
-        seconds: how long the stream is to last; it is shorter if the recordings run out.
+        performers: with recordings without a background, as depth cameras make them.
+        seconds: duration; the stream is shorter if there are too few recordings.
         seed: of every choice.
-        idle: share of the time in which nobody does anything.
+        idle: share of the time without any action.
 
     Raises:
-        ConfigError: if there is no recording, or one shows more than people before nothing.
+        ConfigError: if there is no recording, or a recording has a background.
         SourceError: if a recording cannot be read.
     """
     if not any(performer.clips for performer in performers):
-        raise ConfigError("there is no recording to make a stream from")
-    return programme(_Composition(performers, seconds, seed, idle).scenes)
+        raise ConfigError("a stream needs at least one recording")
+    return scenario(_Composition(performers, seconds, seed, idle).scenes)
 
 
 @dataclass(frozen=True)
-class _Entry:
-    """A recording that is still to be shown: what has to be known of it to choose it."""
+class _Candidate:
+    """What decides when a recording is shown."""
 
     clip: Recording | ActorClip
     opening: Picture
@@ -148,8 +148,8 @@ class _Composition:
             last = str(self._rng.choice(others or names))
             self._visit(waiting[last], gaits[last])
 
-    def _visit(self, waiting: list[_Entry], gaits: list[_Entry]) -> None:
-        """Somebody comes, performs some recordings and leaves; what was shown is taken out of `waiting`."""
+    def _visit(self, waiting: list[_Candidate], gaits: list[_Candidate]) -> None:
+        """A person comes, performs some recordings and leaves; shown recordings are removed from `waiting`."""
         rng = self._rng
         gait = load(gaits[int(rng.integers(len(gaits)))].clip) if gaits else None
         steps = _walking(gait) if gait is not None else []
@@ -207,7 +207,7 @@ class _Composition:
         side = int(self._rng.choice((-1, 1)))
         draw = self._drawing(scenery.walk_in, steps, now, side, leaving=leaving)
         count = sum(1 for _ in draw())
-        # Who is in the picture by half or more can be seen to walk, and does.
+        # The truth says that a person walks while at least half of the person is in the picture.
         half = (count - scenery.SETTLING) // 2
         first, last = (scenery.SETTLING, scenery.SETTLING + half) if leaving else (half, count - scenery.SETTLING - 1)
         self._add(Scene("walking", count, draw, way, first, last))
@@ -219,7 +219,7 @@ class _Composition:
     def _drawing(
         self, draw: Callable[..., Iterable[Picture]], *what: object, **how: object
     ) -> Callable[[], Iterator[Picture]]:
-        """A scene that looks the same each time it is drawn."""
+        """A scene with a fixed seed, which looks the same at each drawing."""
         seed = int(self._rng.integers(2**62))
         return lambda: iter(draw(*what, rng=np.random.default_rng(seed), **how))
 
@@ -229,14 +229,14 @@ class _Composition:
         self._rested += scene.frames if scene.kind in IDLE else 0
 
 
-def _entries(clips: Sequence[Recording | ActorClip]) -> list[_Entry]:
+def _entries(clips: Sequence[Recording | ActorClip]) -> list[_Candidate]:
     entries = []
     for clip in clips:
         footage = load(clip)
         opening, closing = footage.frames[0], footage.frames[-1]
         if opening[:4, :4].max() > 60 and opening[:4, -4:].max() > 60:
-            raise ConfigError(f"{clip} shows more than people before nothing: streams are made of depth recordings")
-        entries.append(_Entry(clip, opening, closing, len(footage.frames), footage.first, footage.last))
+            raise ConfigError(f"{clip} has a background: streams are composed of depth recordings without one")
+        entries.append(_Candidate(clip, opening, closing, len(footage.frames), footage.first, footage.last))
     return entries
 
 
@@ -244,8 +244,8 @@ def _frames_of(clip: Recording | ActorClip, view: NDArray[np.float64]) -> Iterat
     return (scenery.placed(frame, view) for frame in load(clip).frames)
 
 
-def _walkers(entries: Sequence[_Entry]) -> list[_Entry]:
-    """Recordings of somebody walking, or at least jogging."""
+def _walkers(entries: Sequence[_Candidate]) -> list[_Candidate]:
+    """Recordings of walking or, without any, of other gaits."""
     table = read_label_table()
     gaits = [entry for entry in entries if table[entry.clip.label].gait]
     return [entry for entry in gaits if entry.clip.label == "walk"] or gaits
@@ -255,20 +255,20 @@ def _walking(footage: Footage) -> list[Picture]:
     return list(footage.frames[footage.first : footage.last + 1])
 
 
-def _most_alike(waiting: Sequence[_Entry], now: Picture) -> list[_Entry]:
-    """The third that may best follow what is shown now."""
+def _most_alike(waiting: Sequence[_Candidate], now: Picture) -> list[_Candidate]:
+    """The third of the recordings whose first frames are most like the picture now."""
     unlike = {entry.clip: _unlike(entry.opening, now) for entry in waiting}
     nearest = sorted(waiting, key=lambda entry: unlike[entry.clip])[: max(3, len(waiting) // 3)]
     return [entry for entry in nearest if unlike[entry.clip] < ALIKE]
 
 
 def _unlike(opening: Picture, now: Picture) -> float:
-    """Mean grey levels between what is shown now and a picture that is put in its place."""
+    """Mean difference in grey levels between the picture now and a first frame moved to the person's place."""
     there = scenery.placed(opening, scenery.placement(opening, now))
     return float(cv2.norm(there, now, cv2.NORM_L1)) / now.size
 
 
-def stamps_of(stream: Programme) -> NDArray[np.int64]:
+def stamps_of(stream: Scenario) -> NDArray[np.int64]:
     """Stamps of all frames, (n,), without drawing them."""
     times = [
         begin + nanoseconds(i)

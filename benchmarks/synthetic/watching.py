@@ -1,4 +1,4 @@
-"""What a recogniser sees of a stream, kept so that other ways to decide can be tried on the same evidence."""
+"""Record the model outputs of a stream, so that other settings of the decision can be tried on the same outputs."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from fluxformer_core.evaluation.metrics.frames import unknown_auroc
 from fluxformer_core.evaluation.metrics.intervals import Interval
 from fluxformer_core.evaluation.metrics.stream_output import predicted_events
-from fluxformer_core.evaluation.metrics.streams import Stream
-from fluxformer_core.evaluation.metrics.unknown import unknown_auroc
+from fluxformer_core.evaluation.metrics.streams import StreamRecord
 from fluxformer_core.stream.belief import softmax
 from fluxformer_core.stream.buffer import THUMBNAIL
 from fluxformer_core.stream.config import DecisionConfig
-from fluxformer_core.stream.counters import ResetCause
 from fluxformer_core.stream.decision import Decider
+from fluxformer_core.stream.measurements import ResetCause
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import OTHER, SECOND, ActionEvent, EventKind
 
 EARLIEST = 0.4
-"""Seconds by which the beginning of a motion may be found too soon and still be that of the action."""
+"""Largest time, in seconds, by which a motion segment may start before its action."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """One admitted frame, and what the model said of the window that ends with it."""
+    """One admitted frame, and the model output for the window that ends with the frame."""
 
     stamp: int  # ns
     compute: int  # ns that the push of the frame took
-    fresh: bool  # nothing before it is remembered
+    fresh: bool  # whether the recogniser was reset before this frame
     energy: float
     appearance: NDArray[np.float32]
     window_start: int = 0  # ns
-    logits: NDArray[np.float32] | None = None  # (labels,); None where the model was not asked
+    logits: NDArray[np.float32] | None = None  # (labels,); None where the model did not run
     embedding: NDArray[np.float32] | None = None  # (D,)
 
 
 @dataclass(frozen=True)
 class Watched:
-    """Moments of a stream and what was decided live."""
+    """Moments of a stream, and the events of the live decision."""
 
     moments: tuple[Moment, ...]
     events: tuple[ActionEvent, ...]
@@ -49,17 +49,17 @@ class Watched:
 
 @dataclass(frozen=True)
 class Decided:
-    """What some way to decide makes of the moments of a stream."""
+    """The decisions of some settings on the moments of a stream."""
 
     events: tuple[ActionEvent, ...]
-    stamps: NDArray[np.int64]  # (m,) ns: of the moments that were decided on
+    stamps: NDArray[np.int64]  # (m,) ns: of the moments with a decision
     unknown: NDArray[np.float64]  # (m,) unknown score at each
     scores: NDArray[np.float64]  # (m, labels) probabilities at each
-    spells: NDArray[np.int64]  # (m,) ns: beginning of the motion that each was part of
+    segment_starts: NDArray[np.int64]  # (m,) ns: start of the motion segment of each
 
 
 def watch(recognizer: Recognizer, stream: Iterable[tuple[int, NDArray[np.uint8]]]) -> Watched:
-    """Push a stream through a recogniser as fast as it goes, and note everything."""
+    """Push a stream through a recogniser as fast as possible, and record everything."""
     moments: list[Moment] = []
     events: list[ActionEvent] = []
     resets = sum(recognizer.counters.resets.values())
@@ -94,32 +94,32 @@ def watch(recognizer: Recognizer, stream: Iterable[tuple[int, NDArray[np.uint8]]
 def decide(
     moments: Sequence[Moment], labels: tuple[str, ...], config: DecisionConfig, temperature: float = 1.0
 ) -> Decided:
-    """Decide anew on the same evidence; spells of motion must not begin sooner than they did when it was taken."""
+    """Decide again on the same outputs; motion segments must not start earlier than in the recording."""
     decider = Decider(labels, config)
     events: list[ActionEvent] = []
-    stamps, unknown, scores, spells = [], [], [], []
+    stamps, unknown, scores, starts = [], [], [], []
     newest = 0
     for moment in moments:
         if moment.fresh:
             events += decider.reset(newest)
         newest = moment.stamp
         events += decider.observe(moment.stamp, moment.energy, moment.appearance)
-        spell = decider.due()
-        if moment.logits is None or spell is None:
+        segment = decider.due()
+        if moment.logits is None or segment is None:
             continue
-        verdict, more = decider.decide(moment.stamp, softmax(moment.logits / temperature), moment.window_start)
+        decision, more = decider.decide(moment.stamp, softmax(moment.logits / temperature), moment.window_start)
         events += more
         stamps.append(moment.stamp)
-        unknown.append(verdict.unknown_score)
-        scores.append(verdict.probabilities)
-        spells.append(spell.start)
+        unknown.append(decision.unknown_score)
+        scores.append(decision.probabilities)
+        starts.append(segment.start)
     events += decider.reset(newest)
     return Decided(
         tuple(events),
         np.array(stamps, np.int64),
         np.array(unknown),
         np.array(scores, np.float64).reshape(-1, len(labels)),
-        np.array(spells, np.int64),
+        np.array(starts, np.int64),
     )
 
 
@@ -130,17 +130,17 @@ def as_stream(
     labels: Sequence[str],
     *,
     started: bool = False,
-) -> Stream:
-    """For `score_streams`: actions outside the labels are no truth, and the time of each push counts as delay.
+) -> StreamRecord:
+    """The input of `score_streams`; only actions with a known label are truth, and computing time counts as delay.
 
-    Scores hold until the next recognition is due, and are 0 while the scene is at rest.
+    Scores hold until the next recognition is due, and are 0 while nothing moves.
 
     Args:
         moments: of the stream.
-        decided: what was made of them.
+        decided: the decisions on the moments.
         truth: everything performed.
         labels: of the model.
-        started: events count as published when they STARTED, whatever name they had then.
+        started: count events from STARTED on, whatever label they had then.
     """
     known = [label for label in labels if label != OTHER]
     compute = {moment.stamp: moment.compute for moment in moments}
@@ -156,31 +156,31 @@ def as_stream(
         named = {event.instance: event.label for event in told}
         told = tuple(replace(e, label=named[e.instance]) for e in told if e.kind is not EventKind.UPDATED)
     events = predicted_events(told, lambda event: compute[event.stamp])
-    return Stream(stamps, tuple(a for a in truth if a.label in known), tuple(events), scores)
+    return StreamRecord(stamps, tuple(a for a in truth if a.label in known), tuple(events), scores)
 
 
 def unknown_by_action(decided: Decided, truth: Sequence[Interval], labels: Sequence[str]) -> float:
-    """Unknown AUROC of whole actions: of each the unknown score with which it ends."""
+    """Unknown AUROC of whole actions, each by its last unknown score."""
     seen = _last_decisions(decided, truth)
     values = np.array([decided.unknown[last] for _, last in seen])
     return unknown_auroc(values, np.array([action.label not in labels for action, _ in seen], dtype=np.bool_))
 
 
 def run_together(decided: Decided, truth: Sequence[Interval]) -> float:
-    """Share of the actions that were taken for the rest of a motion that began before them."""
-    leads = [action.start - decided.spells[last] for action, last in _last_decisions(decided, truth)]
+    """Share of the actions whose motion segment started too early, during the motion before the action."""
+    leads = [action.start - decided.segment_starts[last] for action, last in _last_decisions(decided, truth)]
     return float(np.mean([lead > EARLIEST * SECOND for lead in leads])) if leads else 0.0
 
 
 def _last_decisions(decided: Decided, truth: Sequence[Interval]) -> list[tuple[Interval, int]]:
-    """Actions during which something was decided, and the number of the last decision."""
+    """Actions with at least one decision, and the index of the last decision."""
     first = np.searchsorted(decided.stamps, [action.start for action in truth])
     after = np.searchsorted(decided.stamps, [action.end for action in truth])
     return [(action, int(j) - 1) for action, i, j in zip(truth, first, after, strict=True) if j > i]
 
 
 def unknown_by_moment(decided: Decided, truth: Sequence[Interval], labels: Sequence[str]) -> float:
-    """Unknown AUROC of single recognitions while actions are performed."""
+    """Unknown AUROC of single recognitions during actions."""
     inside = [(decided.stamps >= a.start) & (decided.stamps < a.end) for a in truth]
     values = np.concatenate([decided.unknown[i] for i in inside])
     unknown = np.concatenate([np.full(int(i.sum()), a.label not in labels) for i, a in zip(inside, truth, strict=True)])

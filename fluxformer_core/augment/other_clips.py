@@ -17,7 +17,7 @@ from fluxformer_core.augment.training_clip import MOVING, crossing
 from fluxformer_core.data.clip_store import FLOW_STEP, ClipStore, Sample
 from fluxformer_core.data.label_table import LabelTable, LabelTraits, read_label_table
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.stream.selection import select, uniform
+from fluxformer_core.stream.selection import choose, uniform
 from fluxformer_core.types import OTHER, SECOND
 
 CLOSE = 1.5, 2.8
@@ -218,7 +218,7 @@ class OtherClips:
     def _augmented(
         self, sample: Sample, order: Order, count: int, config: AugmentConfig, rng: np.random.Generator
     ) -> Clip:
-        chosen = select(sample.motion[order], sample.change[order], sample.descriptors[order], count)
+        chosen = choose(sample.motion[order], sample.change[order], sample.descriptors[order], count).indices
         return augment_clip(self.reordered(sample, order, chosen), config, rng, flip=rng.random() < config.flip)
 
     def reordered(self, sample: Sample, order: Order, chosen: Order) -> RawClip:

@@ -56,24 +56,12 @@ class Key:
 
 def key_of(backend: Backend, request: BuildRequest) -> Key:
     """The key of the engine that this backend would build now on this machine."""
-    return Key(
-        request.name,
-        request.digest,
-        backend.name,
-        request.precision,
-        request.batch,
-        request.shapes,
-        __version__,
-        backend.identity(),
-    )
+    built = request.name, request.digest, backend.name, request.precision, request.batch, request.shapes
+    return Key(*built, __version__, backend.identity())
 
 
 class EngineCache:
-    """A folder of engines.
-
-    Args:
-        folder: is made when the first engine is stored.
-    """
+    """A folder of engines, which is made when the first engine is stored."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -116,12 +104,9 @@ class EngineCache:
         return None
 
     def store(self, place: Path, key: Key, build: Callable[[Path], Mapping[str, Any]]) -> None:
-        """Build an engine in a temporary folder and move the finished folder to its place.
+        """Build an engine in a temporary folder and move the finished folder to the place that `locked` gave.
 
-        Args:
-            place: as `locked` gave it.
-            key: of the engine.
-            build: fills an empty folder and returns the notes on the engine.
+        `build` fills an empty folder and returns the notes on the engine.
         """
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=".building-") as aside:

@@ -9,15 +9,11 @@ from torch import nn
 from torch.export import Dim, ExportedProgram
 
 from fluxformer_core.backends.base import BuildRequest
-from fluxformer_core.errors import BackendError
+from fluxformer_core.errors import BackendError, first_line
 
 
 def export(net: nn.Module, request: BuildRequest) -> ExportedProgram:
-    """Export a net for batch 1, or for any batch up to `request.batch`.
-
-    Args:
-        net: in the precision and on the device that the graph shall have.
-        request: what the graph is for.
+    """Export a net, in its precision and on its device, for batch 1 or for any batch up to `request.batch`.
 
     Raises:
         BackendError: if the net cannot be exported.
@@ -33,4 +29,4 @@ def export(net: nn.Module, request: BuildRequest) -> ExportedProgram:
         with torch.no_grad():
             return torch.export.export(net, inputs, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # the exporter raises errors of many types
-        raise BackendError(f"{request.name} cannot be exported: {str(error).partition(chr(10))[0]}") from error
+        raise BackendError(f"{request.name} cannot be exported: {first_line(error)}") from error

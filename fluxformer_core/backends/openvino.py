@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fluxformer_core.backends.base import Backend, BuildRequest, InferencePrecision, LoadedNet
 from fluxformer_core.backends.export import export
-from fluxformer_core.errors import BackendError
+from fluxformer_core.errors import BackendError, first_line
 
 _GRAPH = "engine.xml"  # OpenVINO writes the weights to engine.bin beside this file
 _DEVICE = "CPU"
@@ -46,22 +46,16 @@ class OpenVinoBackend(Backend):
                 return "OpenVINO adds wrongly here"
             able = core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
         except RuntimeError as error:
-            return str(error).strip().partition("\n")[0]
+            return first_line(error)
         wanted = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}[precision]
         return None if wanted in able else f"OpenVINO does not compute in {precision} on this processor"
 
     def identity(self) -> dict[str, str]:
-        """Versions of OpenVINO and of the exporter, and the name of the processor."""
         import openvino
 
         return {"openvino": openvino.get_version(), "torch": torch.__version__, "device": _processor()}
 
     def build(self, request: BuildRequest, folder: Path) -> None:
-        """Export the net and write it in OpenVINO's format.
-
-        Raises:
-            BackendError: if it cannot be exported or converted.
-        """
         import openvino
 
         program = export(request.net().eval(), request)
@@ -73,15 +67,9 @@ class OpenVinoBackend(Backend):
                 model.reshape({port: list(shape) for port, shape in zip(model.inputs, request.shapes, strict=True)})
             openvino.save_model(model, folder / _GRAPH, compress_to_fp16=False)
         except Exception as error:  # the converter raises errors of many types
-            reason = str(error).strip().partition("\n")[0]
-            raise BackendError(f"OpenVINO cannot convert {request.name}: {reason}") from error
+            raise BackendError(f"OpenVINO cannot convert {request.name}: {first_line(error)}") from error
 
     def load(self, request: BuildRequest, folder: Path) -> LoadedNet:
-        """Compile the graph for this processor.
-
-        Raises:
-            BackendError: if OpenVINO cannot read the graph.
-        """
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
@@ -93,8 +81,7 @@ class OpenVinoBackend(Backend):
         try:
             compiled = _core().compile_model(folder / _GRAPH, _DEVICE, settings)
         except RuntimeError as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise BackendError(f"OpenVINO cannot load the engine: {reason}") from error
+            raise BackendError(f"OpenVINO cannot load the engine: {first_line(error)}") from error
         return _OpenVinoNet(self.name, request, compiled)
 
 

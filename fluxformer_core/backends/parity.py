@@ -25,13 +25,7 @@ class Parity:
 
 
 def measure_parity(loaded: LoadedNet, net: nn.Module, examples: Sequence[tuple[Tensor, ...]]) -> Parity:
-    """Run a loaded net and the model on the same inputs.
-
-    Args:
-        loaded: the net on its backend.
-        net: the model, on the CPU in float32.
-        examples: inputs of batch 1.
-    """
+    """Compare a loaded net with the model, which is on the CPU in float32, on inputs of batch 1."""
     largest, same = 0.0, 0
     with torch.inference_mode():
         for inputs in examples:
@@ -47,13 +41,7 @@ def measure_parity(loaded: LoadedNet, net: nn.Module, examples: Sequence[tuple[T
 def check_parity(
     loaded: LoadedNet, request: BuildRequest, max_relative_difference: float, tolerance: float | None = None
 ) -> None:
-    """Refuse a net that differs too much from the model.
-
-    Args:
-        loaded: the net on its backend.
-        request: what the net was built for.
-        max_relative_difference: as `measure_parity` returns it.
-        tolerance: largest accepted difference; None: the one in `TOLERANCE` for the precision.
+    """Refuse a net that differs too much from the model; without a tolerance, the one of the precision applies.
 
     Raises:
         BackendError: if the difference exceeds the tolerance.

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from fluxformer_core.backends.base import DTYPES, Backend, BuildRequest, InferencePrecision, LoadedNet, tensors_of
 from fluxformer_core.backends.export import export
-from fluxformer_core.errors import BackendError
+from fluxformer_core.errors import BackendError, first_line
 
 _ENGINE = "engine.pt2"
 
@@ -52,7 +52,7 @@ class TensorRtBackend(Backend):
         try:
             tensorrt.Builder(tensorrt.Logger(tensorrt.Logger.ERROR))
         except Exception as error:  # TensorRT raises errors of many types
-            return f"TensorRT does not start: {str(error).partition(chr(10))[0]}"
+            return f"TensorRT does not start: {first_line(error)}"
         return None
 
     def identity(self) -> dict[str, str]:
@@ -70,11 +70,7 @@ class TensorRtBackend(Backend):
         }
 
     def build(self, request: BuildRequest, folder: Path) -> None:
-        """Compile the net into one engine and save the engine, which takes minutes.
-
-        Raises:
-            BackendError: if TensorRT cannot compile the whole net.
-        """
+        """Compile the whole net into one engine, which takes minutes."""
         import torch_tensorrt
 
         net = typed(request.net().eval(), request.precision).cuda()
@@ -86,22 +82,15 @@ class TensorRtBackend(Backend):
                 compiled, str(folder / _ENGINE), output_format="exported_program", arg_inputs=list(examples)
             )
         except Exception as error:  # the compiler raises errors of many types
-            reason = str(error).strip().partition("\n")[0]
-            raise BackendError(f"TensorRT cannot compile {request.name}: {reason}") from error
+            raise BackendError(f"TensorRT cannot compile {request.name}: {first_line(error)}") from error
 
     def load(self, request: BuildRequest, folder: Path) -> LoadedNet:
-        """Load the engine.
-
-        Raises:
-            BackendError: if the engine cannot be loaded.
-        """
         import torch_tensorrt
 
         try:
             program = torch_tensorrt.load(str(folder / _ENGINE))
         except Exception as error:  # loading a foreign engine raises errors of many types
-            reason = str(error).strip().partition("\n")[0]
-            raise BackendError(f"TensorRT cannot load the engine: {reason}") from error
+            raise BackendError(f"TensorRT cannot load the engine: {first_line(error)}") from error
         return _TensorRtNet(self.name, request, program.module())
 
     def _inputs(self, request: BuildRequest) -> list[Any]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fluxformer_core.backends.base import DTYPES, Backend, BuildRequest, InferencePrecision, LoadedNet, tensors_of
+from fluxformer_core.errors import first_line
 
 _WARM_UP = 3  # passes before a graph is captured, in which PyTorch selects kernels and reserves memory
 
@@ -29,18 +30,16 @@ class TorchBackend(Backend):
             x = torch.ones(16, 16, dtype=DTYPES[precision], device=self.device)
             wrong = bool((x @ x != 16).any())
         except RuntimeError as error:
-            return str(error).partition("\n")[0]
+            return first_line(error)
         return f"{self.device} multiplies wrongly in {precision}" if wrong else None
 
     def identity(self) -> dict[str, str]:
-        """Version of PyTorch, and the device."""
         return {"torch": torch.__version__, "device": self._device_name()}
 
     def build(self, request: BuildRequest, folder: Path) -> None:
         """Do nothing: this backend compiles nothing."""
 
     def load(self, request: BuildRequest, folder: Path) -> LoadedNet:
-        """Make the net and move it to the device and the precision."""
         return _TorchNet(self.name, request, self.device, self._device_name())
 
     def _device_name(self) -> str:

@@ -1,7 +1,7 @@
-"""The command `fluxformer`: one module for each of its sub-commands. Nothing here needs ROS.
+"""The command `fluxformer`: one module for each sub-command. No sub-command needs ROS.
 
-A sub-command's module has `SUMMARY` and `EXAMPLES` for its help, `add_arguments` and `run`. What is slow to import is
-imported by `run`, so that help comes at once.
+The module of a sub-command has `SUMMARY` and `EXAMPLES` for the help text, `add_arguments` and `run`. Libraries that
+are slow to import are imported in `run`, so that the help text appears at once.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from fluxformer_core.cli import compile as compile_
 from fluxformer_core.errors import FluxformerError
 
 BAD_INPUT = 2
-"""Exit code when the user's input is at fault, as argparse has it for the arguments themselves."""
+"""Exit code for wrong input; argparse uses the same code for wrong arguments."""
 
 
 class Command(Protocol):
-    """What the module of a sub-command offers."""
+    """The interface of a sub-command's module."""
 
     SUMMARY: str
     EXAMPLES: str
@@ -31,36 +31,38 @@ class Command(Protocol):
     def add_arguments(self, parser: ArgumentParser) -> None: ...
 
     def run(self, arguments: Namespace) -> int | None:
-        """Do it; returns the exit code, nothing for 0.
+        """Run the command and return its exit code; None means 0.
 
         Raises:
-            FluxformerError: on bad input, in one line that the user can act on.
+            FluxformerError: on wrong input; the message is one line that says what to do.
         """
 
 
-COMMANDS: dict[str, Command] = {
-    "recognize": recognize,
-    "convert": convert,
-    "train": train,
-    "evaluate": evaluate,
-    "label": label,
-    "enroll": enroll,
-    "compile": compile_,
-    "bench": bench,
-    "inspect": inspect,
-    "models": models,
+GROUPS: dict[str, dict[str, Command]] = {
+    "recognition": {"recognize": recognize, "enroll": enroll},
+    "training and evaluation": {"train": train, "convert": convert, "evaluate": evaluate, "label": label},
+    "models and speed": {"models": models, "inspect": inspect, "compile": compile_, "bench": bench},
 }
+COMMANDS: dict[str, Command] = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 
 def build_parser() -> ArgumentParser:
     """The parser of the whole command line."""
-    parser = ArgumentParser(prog="fluxformer", description="Recognise what people do in a stream of camera images.")
+    lists = [
+        "\n".join([f"{title}:", *(f"    {name:11}{command.SUMMARY}" for name, command in group.items())])
+        for title, group in GROUPS.items()
+    ]
+    parser = ArgumentParser(
+        prog="fluxformer",
+        description="Recognise human actions in a stream of camera images.",
+        epilog="\n\n".join([*lists, "`fluxformer COMMAND --help` explains a command and gives examples."]),
+        formatter_class=RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"fluxformer {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, help="one of the commands below")
     for name, command in COMMANDS.items():
         subparser = commands.add_parser(
             name,
-            help=command.SUMMARY,
             description=command.SUMMARY,
             epilog=f"examples:\n{command.EXAMPLES}",
             formatter_class=RawDescriptionHelpFormatter,
@@ -71,7 +73,7 @@ def build_parser() -> ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 2 on bad input, 130 when interrupted, or the command's own."""
+    """Run one command and return the exit code: 0, 2 on wrong input, 130 on Ctrl-C, or the command's own code."""
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
@@ -81,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"fluxformer: {error}\n")
         return BAD_INPUT
     except BrokenPipeError:
-        # The reader (head, less) has seen enough; Python must not complain again when it flushes at its own end.
+        # The reader of the pipe (head, less) has closed it. Without this line, Python would fail again at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return 130

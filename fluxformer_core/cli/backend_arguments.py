@@ -1,4 +1,4 @@
-"""The arguments by which several commands choose what runs the model."""
+"""The arguments --backend and --precision of several commands."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ PRECISIONS = ("fp32", "fp16", "bf16")
 
 
 def add_backend_arguments(parser: ArgumentParser) -> None:
-    """Declare --backend and --precision; names are written out here, so that help comes without PyTorch."""
+    """Declare --backend and --precision. The names are repeated here, so that the help text needs no PyTorch."""
     parser.add_argument(
-        "--backend", choices=BACKENDS, default="torch", help="what runs the model (default: %(default)s)"
+        "--backend", choices=BACKENDS, default="torch", help="library that runs the model (default: %(default)s)"
     )
     parser.add_argument(
-        "--precision", choices=PRECISIONS, default="fp32", help="of the model's arithmetic (default: %(default)s)"
+        "--precision", choices=PRECISIONS, default="fp32", help="precision of the arithmetic (default: %(default)s)"
     )

@@ -1,4 +1,4 @@
-"""fluxformer bench: how fast this machine runs models and streams, beside what it can do at best."""
+"""fluxformer bench: how fast this machine runs models and the live path, beside the limits of the machine."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from fluxformer_core.cli.backend_arguments import BACKENDS, PRECISIONS
 
 if TYPE_CHECKING:
     from fluxformer_core.bundle import Bundle
-    from fluxformer_core.evaluation.speed.forwards import Forward
-    from fluxformer_core.evaluation.speed.limits import Limits
-    from fluxformer_core.evaluation.speed.stages import Stage
+    from fluxformer_core.evaluation.speed.forwards import ForwardTime
+    from fluxformer_core.evaluation.speed.machine import MachineLimits
+    from fluxformer_core.evaluation.speed.stages import StageTime
 
-SUMMARY = "Measure how fast this machine runs models, and what it can do at best."
+SUMMARY = "Measure how fast this machine runs models, beside the limits of the machine."
 EXAMPLES = """\
   fluxformer bench
   fluxformer bench --models fluxformer_nano fluxformer_s mine.safetensors --backends torch openvino --json speed.json
@@ -32,18 +32,18 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="MODEL",
-        help="files, or names of `fluxformer models`, whose weights are then random (default: the shipped one)",
+        help="bundle files, or names that `fluxformer models` lists, with random weights (default: the shipped model)",
     )
     known = [name for name in BACKENDS if name != "auto"]
-    parser.add_argument("--backends", nargs="+", choices=known, default=known, help="(default: all that work)")
+    parser.add_argument("--backends", nargs="+", choices=known, default=known, help="(default: all that work here)")
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=["fp32"], help="(default: fp32)")
     parser.add_argument("--rounds", type=int, default=10, metavar="N", help="measurements of each (default: 10)")
-    parser.add_argument("--threads", type=int, metavar="N", help="of one pass (default: PyTorch's choice)")
+    parser.add_argument("--threads", type=int, metavar="N", help="processor threads (default: PyTorch's choice)")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write every figure here")
 
 
 def run(arguments: Namespace) -> None:
-    """Measure and print; each line as soon as it is known.
+    """Measure, and print each line as soon as it is known.
 
     Raises:
         FluxformerError: if a model or an argument cannot be used.
@@ -54,8 +54,7 @@ def run(arguments: Namespace) -> None:
     from fluxformer_core.cli.output import check_writable, write_text
     from fluxformer_core.errors import ConfigError
     from fluxformer_core.evaluation.speed.forwards import time_forwards
-    from fluxformer_core.evaluation.speed.limits import measure_limits
-    from fluxformer_core.evaluation.speed.machine import this_machine
+    from fluxformer_core.evaluation.speed.machine import measure_limits, this_machine
     from fluxformer_core.evaluation.speed.stages import time_stages
 
     if arguments.rounds < 1 or (arguments.threads is not None and arguments.threads < 1):
@@ -91,7 +90,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _bundle(model: str) -> Bundle:
-    """A bundle from a file, or one with random weights by a model's name; the shipped one if neither is said."""
+    """The bundle of a file, or random weights for the name of a model; the shipped bundle for an empty text."""
     from fluxformer_core.bundle import Bundle, default_bundle_path
     from fluxformer_core.evaluation.speed.forwards import random_bundle
     from fluxformer_core.models.registry import list_models
@@ -101,19 +100,19 @@ def _bundle(model: str) -> Bundle:
     return Bundle.load(model or default_bundle_path())
 
 
-def _print_limits(limits: Limits) -> None:
+def _print_limits(limits: MachineLimits) -> None:
     for precision, rate in limits.product.items():
         print(f"matrix product in {precision}: {rate / 1e9:.1f} G multiply-adds/s, "
               f"{limits.fastest[precision] / 1e9:.1f} at the fastest, {limits.threads} threads")  # fmt: skip
     print(f"copy of memory: {limits.bandwidth / 1e9:.1f} GB/s read and written")
 
 
-def _print_stage(stage: Stage) -> None:
+def _print_stage(stage: StageTime) -> None:
     best, middle = 1e3 * stage.seconds.best, 1e3 * stage.seconds.middle
     print(f"{stage.stage:14}{stage.what:50}{best:>9.3f}{middle:>9.3f}")
 
 
-def _print_forward(forward: Forward) -> None:
+def _print_forward(forward: ForwardTime) -> None:
     start = f"{forward.model:18}{forward.backend:10}{forward.precision:6}"
     if forward.seconds is None:
         print(f"{start}  {forward.reason}")

@@ -1,4 +1,4 @@
-"""fluxformer compile: build a model's engine now, so that nothing has to wait for it later."""
+"""fluxformer compile: build a model's engine in advance, so that the first start needs no time for that."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from fluxformer_core.cli.backend_arguments import add_backend_arguments
 
-SUMMARY = "Build a model's engine for a backend, compare it to the model and keep it."
+SUMMARY = "Build a model's engine for a backend, check it against the model, and keep it."
 EXAMPLES = """\
   fluxformer compile mine.safetensors --backend openvino
   fluxformer compile mine.safetensors --backend tensorrt --precision fp16 --batch 1..4
-  fluxformer compile mine.safetensors --backend openvino --clips wave.mp4 push.mp4     compared on these
-The recogniser looks for engines of batch 1 in the same cache: FLUXFORMER_CACHE, or ~/.cache/fluxformer."""
+  fluxformer compile mine.safetensors --backend openvino --clips wave.mp4 push.mp4     clips for the parity check
+The recogniser takes engines of batch 1 from the same cache: FLUXFORMER_CACHE, or ~/.cache/fluxformer."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -25,26 +25,26 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_backend_arguments(parser)
     parser.set_defaults(backend="auto")
     parser.add_argument(
-        "--batch", default="1", metavar="1..N", help="clips at once: 1, or any number up to N (default: %(default)s)"
+        "--batch", default="1", metavar="1..N", help="clips per pass: 1, or any number up to N (default: %(default)s)"
     )
-    parser.add_argument("--flow", metavar="NAME", default="", help="also build the net of gmflow:FILE; none: no flow")
+    parser.add_argument("--flow", metavar="NAME", default="", help="gmflow:FILE: also build its net; none: no flow")
     parser.add_argument(
-        "--clips", nargs="+", default=[], metavar="SOURCE", help="recordings to compare on (default: the drawn actor)"
+        "--clips", nargs="+", default=[], metavar="SOURCE", help="recordings for the parity check (default: rendered)"
     )
-    parser.add_argument("--tolerance", type=float, metavar="SHARE", help="how far outputs may be from the model's")
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="keep engines here")
-    parser.add_argument("--rebuild", action="store_true", help="build even if there is an engine already")
+    parser.add_argument("--tolerance", type=float, metavar="SHARE", help="largest relative difference to the model")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="folder of the engines")
+    parser.add_argument("--rebuild", action="store_true", help="build even if the cache has an engine")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: Namespace) -> None:
-    """Build, compare, keep, and say how fast it is.
+    """Build an engine, check and keep it, and print what was built.
 
     Raises:
         FluxformerError: if the model, the backend or a recording cannot be used.
     """
     from fluxformer_core.backends.cache import default_cache
-    from fluxformer_core.bundle import Bundle, default_bundle_path
+    from fluxformer_core.bundle import load_bundle
     from fluxformer_core.enrollment.examples import recorded_trials
     from fluxformer_core.errors import ConfigError
     from fluxformer_core.stream.load import build_flow, open_model
@@ -52,7 +52,7 @@ def run(arguments: Namespace) -> None:
     if arguments.tolerance is not None and not arguments.tolerance > 0:
         raise ConfigError(f"--tolerance must be positive, not {arguments.tolerance}")
     batch = _batch(arguments.batch)
-    bundle = Bundle.load(arguments.model or default_bundle_path())
+    bundle = load_bundle(arguments.model)
     begin = time.monotonic()
 
     def progress(text: str) -> None:
@@ -74,14 +74,14 @@ def run(arguments: Namespace) -> None:
     )
     if flow.startswith("gmflow:"):
         build_flow(flow, bundle.spec, arguments.backend, arguments.precision, cache=arguments.cache, progress=progress)
-    engine = model.engine
+    net = model.net
     report = {
         "model": bundle.name,
         "digest": bundle.digest,
-        "backend": engine.backend,
-        "precision": engine.precision,
-        "device": engine.device,
-        "batch": engine.max_batch,
+        "backend": net.backend,
+        "precision": net.precision,
+        "device": net.device,
+        "batch": net.max_batch,
         "cache": str(arguments.cache or default_cache()),
     }
     if arguments.json:

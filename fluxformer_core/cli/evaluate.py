@@ -1,4 +1,4 @@
-"""fluxformer evaluate: models on recordings of single actions, or on bags with a truth about them."""
+"""fluxformer evaluate: evaluate models on recordings of single actions, or on bags with a truth."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from fluxformer_core.cli import evaluate_bags, evaluate_clips
 from fluxformer_core.cli.backend_arguments import add_backend_arguments
 
-SUMMARY = "Measure models on labelled recordings, or on bags."
+SUMMARY = "Evaluate models on labelled recordings, or on bags."
 EXAMPLES = """\
   fluxformer evaluate clips/index.csv --splits test --report report.html
   fluxformer evaluate index.csv --media clips_crop --depth --subjects s2 s4 --model mine.safetensors --json report.json
@@ -26,19 +26,19 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="DATA",
         type=Path,
         nargs="+",
-        help="folder of class folders, or list of clips; with --truth bags, or folders of bags",
+        help="folder of class folders, or list of clips; with --truth: bags or folders of bags",
     )
     parser.add_argument(
         "--model", metavar="BUNDLE", type=Path, nargs="+", default=[], help="model files (default: the shipped one)"
     )
-    parser.add_argument("--labels", metavar="FILE", type=Path, help="CSV name,label: rename, fold, or drop labels")
+    parser.add_argument("--labels", metavar="FILE", type=Path, help="CSV name,label: rename, merge or drop labels")
     parser.add_argument("--flow", metavar="NAME", default="", help="optical flow (default: as in the model's training)")
     add_backend_arguments(parser)
     parser.add_argument("--json", metavar="FILE", type=Path, help="write every figure here")
     parser.add_argument("--report", metavar="FILE.html", type=Path, help="write a page with charts here")
-    parser.add_argument("--threads", type=int, metavar="N", help="processor threads for the model (of bags: 1)")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of the model (default for bags: 1)")
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes that decode, or watch bags (default of bags: the cores)"
+        "--workers", type=int, metavar="N", help="processes that decode or read bags (default for bags: the cores)"
     )
     clips = evaluate_clips.add_options(parser.add_argument_group("recordings of single actions"))
     bags = evaluate_bags.add_options(parser.add_argument_group("bags"))
@@ -46,7 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Measure whichever of the two is asked for; returns the exit code.
+    """Evaluate on clips or on bags; returns the exit code.
 
     Raises:
         FluxformerError: if the data, a model or an argument cannot be used.
@@ -57,7 +57,7 @@ def run(arguments: Namespace) -> int:
 
     bags = arguments.truth is not None
     if not bags and (bag := next((path for path in arguments.data if is_bag(path)), None)):
-        raise ConfigError(f"{bag} is a bag: say with --truth what is performed in it (`fluxformer label` helps to)")
+        raise ConfigError(f"{bag} is a bag: name a truth file with --truth (`fluxformer label` proposes one)")
     foreign = arguments.only_clips if bags else arguments.only_bags
     if given := [action.option_strings[0] for action in foreign if getattr(arguments, action.dest) != action.default]:
         kind = "bags" if bags else "recordings of single actions"

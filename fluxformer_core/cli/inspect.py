@@ -1,4 +1,4 @@
-"""fluxformer inspect: what is in a model file."""
+"""fluxformer inspect: show the contents of a model file."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-SUMMARY = "Show what a model file holds: model, clip, labels and where its weights come from."
+SUMMARY = "Show what a model file holds: model, clip, labels and the origin of its weights."
 EXAMPLES = "  fluxformer inspect\n  fluxformer inspect my_model.safetensors --json"
 
-_JOINED = {"mean_of", "ensemble_of"}
-"""Entries of a provenance that name several models which one was made of."""
+_PARENTS = {"mean_of", "ensemble_of"}
+"""Entries of a provenance that list the models from which one was made."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("bundle", nargs="?", metavar="BUNDLE", help="the model file (default: the shipped one)")
+    parser.add_argument("bundle", nargs="?", metavar="BUNDLE", help="model file (default: the shipped one)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: Namespace) -> None:
-    """Print the bundle's content.
+    """Print the contents of a bundle.
 
     Raises:
-        BundleError: if the file cannot be read or is no bundle.
+        BundleError: if the file cannot be read, or is no bundle.
     """
     from fluxformer_core.bundle import Bundle, default_bundle_path
 
@@ -54,36 +54,39 @@ def run(arguments: Namespace) -> None:
         "temperature": bundle.metadata.temperature,
         "provenance": bundle.metadata.provenance,
     }
-    text = json.dumps(content, indent=2) if arguments.json else "\n".join(_lines(_unfolded(content)))
+    text = json.dumps(content, indent=2) if arguments.json else "\n".join(_lines(_with_ancestors(content)))
     sys.stdout.write(text + "\n")
 
 
-def _unfolded(content: dict[str, Any]) -> dict[str, Any]:
-    """Every ancestor told once: parents of a mean have most of theirs in common, and each tells all of its own."""
+def _with_ancestors(content: dict[str, Any]) -> dict[str, Any]:
+    """The content with each ancestor listed once, under "ancestors".
+
+    The provenance of each parent repeats all its ancestors, and the parents of a mean share most of them.
+    """
     ancestors: dict[str, Any] = {}
 
-    def told(account: Any) -> Any:
-        if not isinstance(account, dict):
-            return account
-        own = {}
-        for key, value in account.items():
+    def shortened(provenance: Any) -> Any:
+        if not isinstance(provenance, dict):
+            return provenance
+        short = {}
+        for key, value in provenance.items():
             if key == "started_from" and isinstance(value, dict):
-                own[key] = told(value) if value.keys() & _JOINED else named(value)
-            elif key in _JOINED and isinstance(value, list):
-                own[key] = [named(parent) for parent in value]
+                short[key] = shortened(value) if value.keys() & _PARENTS else digest_of(value)
+            elif key in _PARENTS and isinstance(value, list):
+                short[key] = [digest_of(parent) for parent in value]
             else:
-                own[key] = value
-        return own
+                short[key] = value
+        return short
 
-    def named(parent: dict[str, Any]) -> str:
+    def digest_of(parent: dict[str, Any]) -> str:
         digest = str(parent.get("bundle", "unknown"))
         if digest not in ancestors:
-            ancestors[digest] = {}  # keeps its place before its own ancestors
-            ancestors[digest] = told({key: value for key, value in parent.items() if key != "bundle"})
+            ancestors[digest] = {}  # keeps the place before its own ancestors
+            ancestors[digest] = shortened({key: value for key, value in parent.items() if key != "bundle"})
         return digest
 
-    unfolded = {**content, "provenance": told(content["provenance"])}
-    return {**unfolded, "ancestors": ancestors} if ancestors else unfolded
+    short = {**content, "provenance": shortened(content["provenance"])}
+    return {**short, "ancestors": ancestors} if ancestors else short
 
 
 def _lines(content: dict[str, Any], indent: str = "") -> Iterator[str]:

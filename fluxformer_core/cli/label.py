@@ -1,4 +1,4 @@
-"""fluxformer label: proposes what is performed in bags, for a person to correct."""
+"""fluxformer label: proposes what is performed in bags; a person corrects the proposals."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-SUMMARY = "Propose what is performed in bags: a truth file to be corrected by hand."
+SUMMARY = "Propose what is performed in bags: writes a truth file for correction by hand."
 EXAMPLES = """\
   fluxformer label my_bag                          writes my_bag.csv, and my_bag.html with thumbnails
   fluxformer label bags/ --out truth.csv
@@ -25,17 +25,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Watch, propose, write; returns the exit code.
+    """Run the recogniser, propose segments and write them; returns the exit code.
 
     Raises:
         FluxformerError: if the bags, the model or an output cannot be used.
     """
     from datetime import datetime
-    from importlib.util import find_spec
 
     from fluxformer_core.bundle import Bundle, default_bundle_path
     from fluxformer_core.cli.evaluate_bags import INCOMPLETE
-    from fluxformer_core.cli.output import check_writable, write_text
+    from fluxformer_core.cli.output import check_writable, require_packages, write_text
     from fluxformer_core.errors import ConfigError, SourceError
     from fluxformer_core.evaluation.bags.finding import find_bags, find_streams
     from fluxformer_core.evaluation.bags.processes import usable_cores, watch_streams
@@ -44,30 +43,28 @@ def run(arguments: Namespace) -> int:
 
     if arguments.workers is not None and arguments.workers < 1:
         raise ConfigError("--workers must be at least 1")
-    if find_spec("jinja2") is None:
-        raise ConfigError("label needs jinja2: pip install 'fluxformer[train]'")
+    require_packages("label", "jinja2")
     bags = find_bags(arguments.bags)
     out = arguments.out or Path(f"{arguments.bags[0].resolve().stem}.csv")
     page = out.with_suffix(".html")
     if out == page:
-        raise ConfigError(f"{out} is to be a CSV; the page beside it ends in .html")
+        raise ConfigError(f"{out} must be a CSV file; the page beside it ends in .html")
     check_writable(out)
     if out.exists():
-        raise ConfigError(f"{out} is there already, perhaps corrected by hand: remove it or name another file")
+        raise ConfigError(f"{out} exists already, perhaps corrected by hand: remove it or name another file")
     model = arguments.model or default_bundle_path()
     bundle = Bundle.load(model)
-    jobs, faults = find_streams(bags, {bag: frozenset(arguments.topic) for bag in bags} if arguments.topic else {})
-    watched = watch_streams(
-        Watcher(model, arguments.flow), [job for job in jobs if not job.results], arguments.workers or usable_cores()
-    )
-    faults += [fault for outcome in watched for fault in outcome.faults]
-    usable = [outcome for outcome in watched if outcome.usable]
+    streams, faults = find_streams(bags, {bag: frozenset(arguments.topic) for bag in bags} if arguments.topic else {})
+    images = [stream for stream in streams if not stream.recorded]
+    watched = watch_streams(Watcher(model, arguments.flow), images, arguments.workers or usable_cores())
+    faults += [fault for result in watched for fault in result.faults]
+    usable = [result for result in watched if result.usable]
     for fault in faults:
-        sys.stderr.write(f"{'FAULT' if fault.fatal else 'note '}  {fault.bag}: {fault.text}\n")
+        sys.stderr.write(f"{fault}\n")
     if not usable:
-        raise SourceError("there is no bag of images to propose anything for")
+        raise SourceError("no bag has images from which segments could be proposed")
     count = write_proposals(out, usable)
-    from fluxformer_core.evaluation.report.label_page import label_page
+    from fluxformer_core.evaluation.report.html import label_page
 
     write_text(page, label_page(usable, out.name, bundle.spec, datetime.now().astimezone()))
     print(f"{count} segment{'' if count == 1 else 's'} proposed: correct {out} with the help of {page}")

@@ -1,4 +1,4 @@
-"""fluxformer models: what can be trained or converted, and what it costs."""
+"""fluxformer models: list the models that can be trained or converted, and what they cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXAMPLES = "  fluxformer models\n  fluxformer models --labels 60 --json"
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--labels", type=int, default=27, metavar="N", help="size of the last layer (default: 27)")
+    parser.add_argument("--labels", type=int, default=27, metavar="N", help="number of labels (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -35,7 +35,7 @@ def run(arguments: Namespace) -> None:
         sys.stdout.write(f"{'model':22}{'parameters':>12}{'multiply-adds':>17}  clip\n")
     rows = []
     for name in list_models():
-        with torch.device("meta"):  # shapes without memory: the big ones would take seconds
+        with torch.device("meta"):  # shapes without weights: large models would take seconds
             model = create_model(name, arguments.labels).eval()
         config = model_config(name)
         row: dict[str, Any] = {

@@ -1,17 +1,29 @@
-"""Files that commands write: refused before the work, not after it."""
+"""Checks before a command's work, and the files that commands write."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from fluxformer_core.errors import ConfigError
 
 
-def check_writable(*paths: Path | None) -> None:
-    """Refuse files whose folder is not there.
+def require_packages(purpose: str, *packages: str) -> None:
+    """Refuse to start without optional packages.
 
     Raises:
-        ConfigError: naming the first of them.
+        ConfigError: naming the first package that is missing.
+    """
+    for package in packages:
+        if find_spec(package) is None:
+            raise ConfigError(f"{purpose} needs {package}: pip install 'fluxformer[train]'")
+
+
+def check_writable(*paths: Path | None) -> None:
+    """Refuse files whose folder does not exist.
+
+    Raises:
+        ConfigError: naming the first such file.
     """
     for path in paths:
         if path is not None and not path.resolve().parent.is_dir():
@@ -22,7 +34,7 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file.
 
     Raises:
-        ConfigError: if it cannot be written.
+        ConfigError: if the file cannot be written.
     """
     try:
         path.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The argument by which several commands change the recogniser's settings."""
+"""The argument --set of several commands, which changes the recogniser's settings."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def add_settings_argument(parser: ArgumentParser | _ArgumentGroup) -> Action:
         metavar="NAME=VALUE",
         nargs="+",
         default=[],
-        help="thresholds and rates, named as the node's parameters: start_score=0.65 hold=0.6",
+        help="thresholds and rates, named as the node's parameters: start_score=0.65 max_still_time=0.6",
     )
 
 
 def apply_settings(config: RecognizerConfig, given: Sequence[str]) -> RecognizerConfig:
-    """What --set makes of a configuration.
+    """The configuration with the changes that --set gives.
 
     Raises:
-        ConfigError: if it is not understood, or a value is outside its range.
+        ConfigError: if a change cannot be parsed, or a value is outside its range.
     """
     from fluxformer_core.errors import ConfigError
     from fluxformer_core.stream.config import with_settings

@@ -1,11 +1,10 @@
-"""Examples of an action: reading them from recordings, and running a model on them in several variations."""
+"""Examples of an action: reading them from recordings, and running a model on them, also with missing frames."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,10 +18,10 @@ from fluxformer_core.stream.admission import Admission, AdmissionResult
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.clip import build_clip
 from fluxformer_core.stream.config import MotionConfig
+from fluxformer_core.stream.load import Trials, clip_of
 from fluxformer_core.stream.prepare import prepare
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.selection import SELECTORS, FrameSequence, Selector
-from fluxformer_core.stream.trial_clips import Trials, clip_of
 from fluxformer_core.types import ClipSpec
 
 MAX_FRAMES = 512
@@ -32,31 +31,28 @@ _MAX_GAP = 3600.0  # s: a pause in the recording does not end the example
 
 
 @dataclass(frozen=True)
-class Variation:
-    """One way to vary an example: later start, missing frames, another distance, place or speed."""
+class Thinning:
+    """One way to leave out frames of an example, as if the camera had lost them."""
 
     late: float = 0.0  # share of the frames that is cut off at the beginning
     missing: int = 0  # every n-th frame is missing; 0: no frame is missing
-    scale: float = 1.0  # of the picture
-    shift: tuple[float, float] = (0.0, 0.0)  # of the picture, in shares of its side
-    tempo: float = 1.0  # factor on the flow
 
 
-VARIATIONS = (Variation(), Variation(missing=3), Variation(late=0.12, missing=4))
-"""The first variation is the unchanged example. No variation mirrors: the direction may be what the action means."""
+THINNINGS = (Thinning(), Thinning(missing=3), Thinning(late=0.12, missing=4))
+"""The first one keeps every frame."""
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
     """A model's outputs for one example."""
 
-    embeddings: NDArray[np.float32]  # (variations, D)
-    logits: NDArray[np.float32]  # (variations, labels), divided by the model's temperature
+    embeddings: NDArray[np.float32]  # (thinnings, D)
+    logits: NDArray[np.float32]  # (thinnings, labels), divided by the model's temperature
 
 
 @dataclass(frozen=True, eq=False)
 class _Kept:
-    """The frames that a variation keeps."""
+    """The frames that a thinning keeps."""
 
     frames: NDArray[np.uint8]
     flow: NDArray[np.float32]
@@ -114,19 +110,19 @@ def recorded_trials(sources: Sequence[str]) -> Trials:
 
 
 @torch.inference_mode()
-def describe(recognizer: Recognizer, example: FrameSequence, variations: Sequence[Variation] = VARIATIONS) -> Example:
-    """Run a recogniser's model on an example in several variations. Any thread may call this.
+def describe(recognizer: Recognizer, example: FrameSequence, thinnings: Sequence[Thinning] = THINNINGS) -> Example:
+    """Run a recogniser's model on an example, also with missing frames. Any thread may call this.
 
     Args:
         recognizer: has the model and the frame selection.
         example: the frames of the example.
-        variations: the ways to vary it.
+        thinnings: the ways to leave out frames.
     """
     model, spec = recognizer.model, recognizer.model.spec
     selector, temperature = SELECTORS[recognizer.config.selection or spec.selection], model.bundle.metadata.temperature
     predictions: list[Prediction] = []
-    for variation in variations:
-        frames, field = vary(example, variation, spec.frames, selector)
+    for thinning in thinnings:
+        frames, field = thin(example, thinning, spec.frames, selector)
         predictions.append(model.network(*build_clip(frames, field if model.flow is not None else None, spec)))
     return Example(
         torch.cat([p.embedding for p in predictions]).float().cpu().numpy(),
@@ -134,22 +130,14 @@ def describe(recognizer: Recognizer, example: FrameSequence, variations: Sequenc
     )
 
 
-def vary(
-    example: FrameSequence, variation: Variation, count: int, selector: Selector
+def thin(
+    example: FrameSequence, thinning: Thinning, count: int, selector: Selector
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Select frames (T, S, S, 3) and flow (T, S, S, 2) of a varied example."""
-    n, side = example.frames.shape[:2]
-    kept = np.arange(min(round(variation.late * n), max(n - count, 0)), n)
-    if variation.missing and len(kept) - len(kept) // variation.missing >= count:
-        kept = np.delete(kept, np.s_[variation.missing - 1 :: variation.missing])
-    seen = _Kept(*(getattr(example, member.name)[kept] for member in fields(_Kept)))
-    chosen = selector(seen, count).indices
-    frames, flow = seen.frames[chosen], seen.flow[chosen] * np.float32(variation.tempo * variation.scale)
-    if variation.scale == 1.0 and variation.shift == (0.0, 0.0):
-        return frames, flow
-    middle = side / 2 - 0.5
-    across, down = (middle * (1 - variation.scale) + shift * side for shift in variation.shift)
-    matrix = np.array([[variation.scale, 0, across], [0, variation.scale, down]])
-    border = cv2.BORDER_REPLICATE
-    frames = np.stack([cv2.warpAffine(frame, matrix, (side, side), borderMode=border) for frame in frames])
-    return frames, np.stack([cv2.warpAffine(field, matrix, (side, side)) for field in flow])
+    """Select frames (T, S, S, 3) and flow (T, S, S, 2) of a thinned example."""
+    n = len(example.frames)
+    kept = np.arange(min(round(thinning.late * n), max(n - count, 0)), n)
+    if thinning.missing and len(kept) - len(kept) // thinning.missing >= count:
+        kept = np.delete(kept, np.s_[thinning.missing - 1 :: thinning.missing])
+    rest = _Kept(*(getattr(example, member.name)[kept] for member in fields(_Kept)))
+    chosen = selector(rest, count).indices
+    return rest.frames[chosen], rest.flow[chosen]

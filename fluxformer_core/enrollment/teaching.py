@@ -57,13 +57,7 @@ class EnrollmentResult:
 
 
 def refuse_name(label: str, labels: Sequence[str], enrolled: Sequence[EnrolledAction]) -> str:
-    """Why a new action cannot have this name, in words; empty if it can.
-
-    Args:
-        label: the name.
-        labels: labels that the model learnt in training.
-        enrolled: actions that the model was taught after training.
-    """
+    """Why a new action cannot have this name beside learnt labels and enrolled actions, in words; empty if it can."""
     if problem := name_problem(label):
         return problem
     if label == OTHER:

@@ -23,13 +23,17 @@ _SMALLEST = 7  # px: text below this height cannot be read
 _SHIFT = 4  # fractional bits of the coordinates that OpenCV draws with
 
 
-class Page:
-    """A blank page.
+def row_of_squares(count: int, left: float, top: float, right: float, largest: float, gap: float) -> list[Box]:
+    """Squares that fill a row from left to right, no larger than `largest`, with at least a gap between them."""
+    side = min(largest, (right - left - (count - 1) * gap) / count)
+    pitch = (right - left - side) / max(1, count - 1)
+    return [(left + i * pitch, top, left + i * pitch + side, top + side) for i in range(count)]
 
-    Args:
-        size: width and height in units.
-        height: height in pixels; the width follows and is rounded to an even number, which video codecs need.
-        background: colour of the page.
+
+class Page:
+    """A blank page of some width and height in units.
+
+    Its height in pixels is given; its width in pixels follows, rounded to an even number, which video codecs need.
     """
 
     def __init__(self, size: tuple[float, float], height: int, background: Colour) -> None:
@@ -83,17 +87,9 @@ class Page:
     def text(
         self, place: Point, text: str, size: float, colour: Colour, anchor: str = "ls", room: float | None = None
     ) -> None:
-        """Write text with its anchor at a place.
+        """Write a line of text with its anchor (Pillow's two letters; "ls": left end of the base line) at a place.
 
         Text that is too small to read is left out. Text that is longer than the room shrinks, and then loses its end.
-
-        Args:
-            place: position of the anchor.
-            text: one line.
-            size: height of the type.
-            colour: of the text.
-            anchor: Pillow's two letters for the anchor; "ls" is the left end of the base line.
-            room: greatest length; None: unlimited.
         """
         pixels = round(size * self._scale)
         if room is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxformer_core.flow.colours import flow_colours
-from fluxformer_core.render.canvas import Box, Colour, Page
+from fluxformer_core.render.canvas import Box, Colour, Page, row_of_squares
 from fluxformer_core.render.overlay import BACKGROUND, FLOW_RADIUS, HOLLOW, INK, QUIET, STATE_COLOURS, readable
 from fluxformer_core.stream.selection import CUT_CHANGE
 from fluxformer_core.types import SECOND, Recognition, State
@@ -60,43 +60,29 @@ def draw_explanation(explanation: Explanation, *, name: str, origin: int = 0, sc
         (H, W, 3) uint8 RGB.
     """
     selection = explanation.selection
-    grid = _grid(len(explanation.frames))
-    clip = _strip(len(selection.frames))
-    tile = grid[0][2] - grid[0][0]
-    side = clip[0][2] - clip[0][0]
-    top_grid = _HEADER + _CAPTION
-    top_curves = top_grid + grid[-1][3] + _BAND + _GAP + _CAPTION
+    grid = _grid(len(explanation.frames), top=_HEADER + _CAPTION)
+    top_curves = grid[-1][3] + _BAND + _GAP + _CAPTION
     top_bar = top_curves + _MOTION + _CAPTION + _CHANGE + _CAPTION
     top_clip = top_bar + _BAR + _THREADS
-    height = top_clip + 2 * side + _GAP + _CAPTION + _MARGIN / 2
+    clip = row_of_squares(len(selection.frames), _MARGIN, top_clip, _WIDTH - _MARGIN, _LARGEST, _GAP)
+    height = 2 * clip[0][3] - top_clip + _GAP + _CAPTION + _MARGIN / 2
     page = Page((_WIDTH, height), round(height * scale), BACKGROUND)
     _draw_header(page, explanation, name, origin)
-    _draw_window(page, explanation, [_down(box, top_grid) for box in grid], origin, tile)
+    _draw_window(page, explanation, grid)
     _draw_motion(page, selection, top_curves, origin)
     _draw_change(page, explanation, top_curves + _MOTION + _CAPTION)
     _draw_clusters(page, selection, top_bar)
-    _draw_clip(page, selection, [_down(box, top_clip) for box in clip], top_bar, origin)
+    _draw_clip(page, selection, clip, top_bar, origin)
     return page.pixels()
 
 
-def _down(box: Box, by: float) -> Box:
-    left, top, right, bottom = box
-    return left, top + by, right, bottom + by
-
-
-def _grid(count: int) -> list[Box]:
-    """Boxes of all frames in rows, starting at 0. Below each box is room for a band in the colour of its cluster."""
+def _grid(count: int, top: float) -> list[Box]:
+    """Boxes of all frames in rows. Below each box is room for a band in the colour of its cluster."""
     columns = max(_FEWEST, -(-count // _MOST_ROWS))
     side = (_WIDTH - 2 * _MARGIN - (columns - 1) * _GAP) / columns
     places = [divmod(i, columns) for i in range(count)]
-    boxes = [(_MARGIN + column * (side + _GAP), row * (side + _BAND + 2 * _GAP)) for row, column in places]
-    return [(left, top, left + side, top + side) for left, top in boxes]
-
-
-def _strip(count: int) -> list[Box]:
-    side = min(_LARGEST, (_WIDTH - 2 * _MARGIN - (count - 1) * _GAP) / count)
-    pitch = (_WIDTH - 2 * _MARGIN - side) / max(1, count - 1)
-    return [(_MARGIN + i * pitch, 0.0, _MARGIN + i * pitch + side, side) for i in range(count)]
+    corners = [(_MARGIN + column * (side + _GAP), top + row * (side + _BAND + 2 * _GAP)) for row, column in places]
+    return [(x, y, x + side, y + side) for x, y in corners]
 
 
 def _colours(selection: FrameSelection) -> list[Colour]:
@@ -141,7 +127,7 @@ def _draw_header(page: Page, explanation: Explanation, name: str, origin: int) -
         page.text((edge - _WHEEL - 10, 36 + 17 * line), legend, 12, QUIET, "rs")
 
 
-def _draw_window(page: Page, explanation: Explanation, boxes: Sequence[Box], origin: int, tile: float) -> None:
+def _draw_window(page: Page, explanation: Explanation, boxes: Sequence[Box]) -> None:
     selection = explanation.selection
     groups, colours = selection.choice.groups, _colours(selection)
     _caption(
@@ -161,12 +147,12 @@ def _draw_window(page: Page, explanation: Explanation, boxes: Sequence[Box], ori
             page.frame(box, colours[i], 2)
         page.picture(shown, box)
         if i in numbers:
-            _badge(page, box, ", ".join(map(str, numbers[i])), colours[i], tile)
+            _badge(page, box, ", ".join(map(str, numbers[i])), colours[i])
 
 
-def _badge(page: Page, box: Box, words: str, colour: Colour, tile: float) -> None:
-    size = max(9.0, min(13.0, tile / 5))
-    left, top, *_ = box
+def _badge(page: Page, box: Box, words: str, colour: Colour) -> None:
+    left, top, right, _ = box
+    size = max(9.0, min(13.0, (right - left) / 5))
     page.fill((left, top, left + page.text_width(words, size) + 6, top + size + 3), colour)
     page.text((left + 3, top + size - 0.5), words, size, BACKGROUND)
 
@@ -255,7 +241,7 @@ def _draw_clip(page: Page, selection: FrameSelection, boxes: Sequence[Box], top_
         page.line([(columns[index], top_bar + _BAR), (columns[index], top_bar + _BAR + 5), (middle, top - 3)], colour)
         page.frame(box, colour, 2)
         page.picture(selection.frames[number], box)
-        _badge(page, box, str(number + 1), colour, side)
+        _badge(page, box, str(number + 1), colour)
         small = cv2.resize(selection.flow[number], (64, 64), interpolation=cv2.INTER_AREA)
         page.picture(flow_colours(small, FLOW_RADIUS), (left, bottom + _GAP, right, bottom + _GAP + side))
         when = f"{_time(int(selection.stamps[number]), origin)} s"

@@ -47,13 +47,7 @@ class ExplanationWriter:
             raise ConfigError(f"{folder} cannot be written: {error.strerror}") from error
 
     def update(self, update: Update, stamp: int, recognizer: Recognizer) -> None:
-        """Write the pictures that a frame gives rise to.
-
-        Args:
-            update: the result of `push`.
-            stamp: ns: stamp of the frame.
-            recognizer: the recogniser, before its next `push`.
-        """
+        """Write the pictures for a frame (stamp in ns); to be called after the recogniser's `push`."""
         self._origin = stamp if self._origin is None else self._origin
         fresh = self._fresh(update, recognizer)
         for event in update.events:
@@ -69,11 +63,7 @@ class ExplanationWriter:
             self._finish(None)
 
     def close(self, events: tuple[ActionEvent, ...]) -> None:
-        """Write the picture of the last clip.
-
-        Args:
-            events: the result of the recogniser's `close`.
-        """
+        """Write the picture of the last clip; takes the result of the recogniser's `close`."""
         self._finish(events[-1] if events else None)
 
     def _fresh(self, update: Update, recognizer: Recognizer) -> Explanation | None:

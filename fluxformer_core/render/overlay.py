@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from fluxformer_core.flow.colours import flow_colours
-from fluxformer_core.render.canvas import Box, Colour, Page
+from fluxformer_core.render.canvas import Box, Colour, Page, row_of_squares
 from fluxformer_core.stream.prepare import depth_to_grey, to_rgb
 from fluxformer_core.types import SECOND, ActionEvent, EventKind, Pixels, Recognition, State
 
@@ -220,7 +220,4 @@ def _draw_nothing_yet(page: Page, recognition: Recognition | None) -> None:
 
 def _cells(count: int) -> list[Box]:
     """Boxes of the frames in the strip. The flow of a frame is drawn directly below its box."""
-    left, _, right, _ = _CURVE
-    side = min((_STRIP_BOTTOM - _STRIP_TOP - 2) / 2, (right - left - (count - 1) * _GAP) / count)
-    pitch = (right - left - side) / max(1, count - 1)
-    return [(left + i * pitch, _STRIP_TOP, left + i * pitch + side, _STRIP_TOP + side) for i in range(count)]
+    return row_of_squares(count, _CURVE[0], _STRIP_TOP, _CURVE[2], (_STRIP_BOTTOM - _STRIP_TOP - 2) / 2, _GAP)

@@ -71,12 +71,12 @@ class ClipModel:
     @property
     def backend(self) -> str:
         """What runs the model, and in which precision; `auto` has chosen by now."""
-        return f"{self.network.engine.backend} {self.network.engine.precision}"
+        return f"{self.network.net.backend} {self.network.net.precision}"
 
     @property
     def device(self) -> str:
         """Where the model runs, in words."""
-        return self.network.engine.device
+        return self.network.net.device
 
     def describe(self) -> str:
         """One line for people: the model, its labels, and what runs it."""

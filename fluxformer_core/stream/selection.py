@@ -1,9 +1,9 @@
 """Frame selection by flow, after the "meaningful action-event extractor" of Fluxformer (RA-L 2023).
 
-Flow and brightness tell where scenes are cut; one scene is kept. The frames of the scene lie along a path through the
-space of descriptors. The path is divided into T runs, and the frame in the middle of each run is kept. One frame stands
-for many where nothing changes, so the selected frames gather where the motion is. All functions here are pure and
-deterministic, and select exactly T indices in ascending order.
+Flow and brightness tell where scenes are cut; the newest scene is kept. The frames of the scene lie along a path
+through the space of descriptors. The path is divided into T runs, and the frame in the middle of each run is kept. One
+frame stands for many where nothing changes, so the selected frames gather where the motion is. All functions here are
+pure and deterministic, and select exactly T indices in ascending order.
 
 The textbook's clusters in time are runs of least squared deviation. Their best split jumps when a frame comes a little
 earlier or a pixel is noisy. The deviation of a run grows with the square of its speed and the cube of its length, so
@@ -15,8 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,16 +23,11 @@ from numpy.typing import NDArray
 from fluxformer_core.stream.buffer import THUMBNAIL
 from fluxformer_core.types import SelectionName
 
-Scene = Literal["newest", "strongest"]
-
 CUT_SIGMAS = 6.0
 """Robust standard deviations by which flow and brightness change must both stand out at a scene cut."""
 
 CUT_CHANGE = 0.08
 """Least brightness change at a cut, as a share of full brightness: motion that starts suddenly changes less."""
-
-LONG_SCENE = 64
-"""Frames of a long scene. A long scene is preferred to a shorter one, however much happens in the shorter one."""
 
 APPEARANCE = THUMBNAIL**2
 """Leading columns of a descriptor, which show the image. The other columns hold flow: its changes are mostly noise."""
@@ -59,34 +53,19 @@ class Choice:
         return Choice(first + self.indices, groups, first + self.cuts)
 
 
-def select(
-    motion: NDArray[np.float32],
-    change: NDArray[np.float32],
-    descriptors: NDArray[np.float32],
-    count: int,
-    *,
-    scene: Scene = "newest",
-) -> NDArray[np.intp]:
-    """Indices of the `count` frames that represent one scene, as `choose` finds them."""
-    return choose(motion, change, descriptors, count, scene=scene).indices
-
-
 def choose(
     motion: NDArray[np.float32],
     change: NDArray[np.float32],
     descriptors: NDArray[np.float32],
     count: int,
-    *,
-    scene: Scene = "newest",
 ) -> Choice:
-    """Choose the `count` frames that represent one scene.
+    """Choose the `count` frames that represent the newest scene.
 
     Args:
         motion: (n,) speed of each frame against the one before it; the first is not used.
         change: (n,) mean absolute brightness difference to the frame before it, motion compensated, 0..1.
         descriptors: (n, d) of each frame, of which the first columns are its appearance.
         count: T, frames wanted.
-        scene: the newest scene, for streams, or the scene with the most motion, for whole recordings.
 
     Raises:
         ValueError: if there is no frame at all, or the lengths differ.
@@ -95,9 +74,9 @@ def choose(
     if n == 0 or count < 1 or not len(motion) == len(change) == n:
         raise ValueError(f"cannot select {count} of {n} frames (motion {len(motion)}, change {len(change)})")
     cuts = scene_cuts(motion, change)
-    start, stop = newest_scene(motion, cuts) if scene == "newest" else strongest_scene(motion, cuts)
-    inside = cluster(descriptors[start:stop, :APPEARANCE], count).after(start)
-    return Choice(inside.indices, np.concatenate([inside.groups, np.full(n - stop, -1)]), cuts)
+    start = int(cuts[-1]) if len(cuts) else 0
+    inside = cluster(descriptors[start:, :APPEARANCE], count).after(start)
+    return Choice(inside.indices, inside.groups, cuts)
 
 
 def uniform(n: int, count: int) -> NDArray[np.intp]:
@@ -116,23 +95,6 @@ def _outliers(values: NDArray[np.float32]) -> NDArray[np.bool_]:
     median = np.median(values)
     spread = 1.4826 * np.median(np.abs(values - median))
     return np.asarray(values > median + CUT_SIGMAS * spread)
-
-
-def newest_scene(motion: NDArray[np.float32], cuts: NDArray[np.intp]) -> tuple[int, int]:
-    """First and one past the last frame of the newest scene."""
-    return (int(cuts[-1]) if len(cuts) else 0), len(motion)
-
-
-def strongest_scene(motion: NDArray[np.float32], cuts: NDArray[np.intp]) -> tuple[int, int]:
-    """First and one past the last frame of the long scene with the most motion, or else of the longest scene."""
-    borders = [0, *cuts.tolist(), len(motion)]
-    scenes = list(pairwise(borders))
-    lengths = [stop - start for start, stop in scenes]
-    if max(lengths) < LONG_SCENE:
-        return scenes[int(np.argmax(lengths))]
-    # The flow at a scene's first frame leads there from the scene before: it belongs to the cut, not to the scene.
-    sums = [float(motion[a + 1 : b].sum()) if b - a >= LONG_SCENE else -1.0 for a, b in scenes]
-    return scenes[int(np.argmax(sums))]
 
 
 def cluster(appearance: NDArray[np.float32], count: int) -> Choice:
@@ -192,11 +154,6 @@ Selector = Callable[[FrameSequence, int], Choice]
 def flow_guided(sequence: FrameSequence, count: int) -> Choice:
     """Frames of the newest scene, most of them where most happens."""
     return choose(sequence.motion, sequence.change, sequence.descriptors, count)
-
-
-def flow_guided_strongest(sequence: FrameSequence, count: int) -> Choice:
-    """Frames of the scene with the most motion, for whole recordings."""
-    return choose(sequence.motion, sequence.change, sequence.descriptors, count, scene="strongest")
 
 
 def evenly(sequence: FrameSequence, count: int) -> Choice:

@@ -34,7 +34,7 @@ class CheckResult:
 
     path: str
     label: str
-    answer: str  # the main action; empty if none was named
+    answer: str  # the main action; empty if no action was named
     score: float  # of its best event
     others: tuple[str, ...]  # further actions named
 

@@ -113,7 +113,7 @@ class FaultResult:
 
     fault: str
     counts: dict[str, int]  # those that grew
-    said: str  # why an image was refused or failed; empty if none was
+    said: str  # why an image was refused or failed; empty otherwise
     went_on: bool  # whether the images after the fault were recognised
     as_expected: bool
 
@@ -164,7 +164,7 @@ def _failing_model(answer: Callable[[Any], Any]) -> Callable[[Subject], None]:
         model: Any = subject.recognizer.model.network
 
         class Failing:
-            engine = model.engine
+            net = model.net
 
             def __call__(self, *inputs: Any) -> Any:
                 return answer(model(*inputs))

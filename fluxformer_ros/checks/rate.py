@@ -1,4 +1,4 @@
-"""Measures what a colour camera at 30 Hz gets here: rate, delay, cost by stage, and the fate of every frame."""
+"""Measures what a colour camera at 30 Hz gets here: rate, delay, cost by stage, and what became of every frame."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from collections.abc import Mapping
 from fluxformer_ros.tools.graph import Run, run_graph
 
 EXAMPLE = "--seconds 60 --size 1280x720 -p backend:=openvino"
-_FATES = ("pushed", "replaced", "refused", "discarded")
+_OUTCOMES = ("pushed", "replaced", "refused", "discarded")
 
 
 def account(run: Run) -> dict[str, float]:
     """The numbers of a run.
 
     Returns:
-        Counts of frames by fate (`unaccounted` should be 0), rates in Hz, delays in ms, CPU in per cent of one core and
-        resident memory in MiB. Delays are from the image's stamp to the publication of its recognition.
+        Counts of frames by outcome (`unaccounted` should be 0), rates in Hz, delays in ms, CPU in per cent of a core,
+        and resident memory in MiB. Delays are from the image's stamp to the publication of its recognition.
     """
     values = run.transcript.last_values
-    count = {fate: int(values[f"images {fate}"]) for fate in _FATES}
+    count = {outcome: int(values[f"images {outcome}"]) for outcome in _OUTCOMES}
     received = int(values["images received"])
     return {
         "seconds": run.seconds,
         "frames published": len(run.frames),
         "frames received": received,
         "frames lost in transport": len(run.frames) - received,
-        **{f"frames {fate}": number for fate, number in count.items()},
+        **{f"frames {outcome}": number for outcome, number in count.items()},
         "frames unaccounted": received - sum(count.values()) - int(values["failures"]),
         "recognitions": len(run.transcript.recognitions),
         "recognitions per second": len(run.transcript.recognitions) / run.seconds,

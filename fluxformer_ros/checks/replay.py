@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 
 from fluxformer_core.bundle import default_bundle_path
 from fluxformer_core.errors import SourceError
-from fluxformer_core.evaluation.bags.agreement import Agreement, compare_runs, describe
-from fluxformer_core.evaluation.bags.finding import Job, find_bags, find_streams
-from fluxformer_core.evaluation.bags.outcome import Outcome
+from fluxformer_core.evaluation.bags.agreement import RunAgreement, compare_runs, describe
+from fluxformer_core.evaluation.bags.finding import BagStream, find_bags, find_streams
 from fluxformer_core.evaluation.bags.processes import watch_streams
 from fluxformer_core.evaluation.bags.recorded import read_results
+from fluxformer_core.evaluation.bags.stream_result import StreamResult
 from fluxformer_core.evaluation.bags.watch import Watcher
 from fluxformer_ros.tools.graph import Graph
 from fluxformer_ros.tools.recorder_node import HEARS
@@ -23,7 +23,7 @@ _DRAIN = 2.0  # s: for the last images to be recognised
 EXAMPLE = "my_bag --topic /camera/color/image_raw --keep results"
 
 
-def record(job: Job, out: Path, *, model: Path | None = None, rate: float = 1.0) -> None:
+def record(job: BagStream, out: Path, *, model: Path | None = None, rate: float = 1.0) -> None:
     """Play a bag in real time, with /clock, into a recogniser, and record what that says.
 
     Args:
@@ -56,7 +56,9 @@ def record(job: Job, out: Path, *, model: Path | None = None, rate: float = 1.0)
         graph.stop("recorder")
 
 
-def check(job: Job, out: Path, *, model: Path | None = None, rate: float = 1.0) -> tuple[Agreement, Outcome]:
+def check(
+    job: BagStream, out: Path, *, model: Path | None = None, rate: float = 1.0
+) -> tuple[RunAgreement, StreamResult]:
     """Record a live run and compare it with the offline one.
 
     Args:
@@ -78,7 +80,7 @@ def check(job: Job, out: Path, *, model: Path | None = None, rate: float = 1.0) 
     (offline,) = watch_streams(Watcher(model or default_bundle_path()), [job], 1)
     for outcome in (live, offline):
         if not outcome.usable:
-            raise SourceError(f"{outcome.job.bag}: {outcome.faults[-1].text}")
+            raise SourceError(f"{outcome.stream.bag}: {outcome.faults[-1].text}")
     return compare_runs(live, offline), live
 
 
@@ -99,7 +101,7 @@ def run(options: argparse.Namespace) -> bool:
     """
     bags = find_bags([options.bag])
     jobs, faults = find_streams(bags, {name: frozenset([options.topic]) for name in bags} if options.topic else {})
-    if len(jobs) != 1 or jobs[0].results:
+    if len(jobs) != 1 or jobs[0].recorded:
         topics = ", ".join(job.topic for job in jobs)
         reason = faults[0].text if faults else f"choose one of its images with --topic: {topics}"
         raise SourceError(f"{options.bag}: {reason}")

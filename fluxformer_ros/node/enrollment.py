@@ -1,7 +1,7 @@
-"""~/enroll and ~/forget: teaching the running recogniser new actions, and making it forget them.
+"""~/enroll and ~/forget: teach the running recogniser a new action, or remove a taught action.
 
-A thread of its own looks at the examples, so that neither images nor services wait for it. What becomes of them is
-decided where the executor calls, one thing after the other.
+A thread of its own embeds the examples, so that neither images nor services wait. The executor's thread decides on the
+result, so that decisions never run side by side.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from fluxformer_core.types import SECOND
 from fluxformer_ros.node.worker import Worker
 
 USUAL_DURATION, LONGEST_DURATION = 60.0, 600.0  # s
-_FEEDBACK_PERIOD = 0.5  # s: feedback comes at least this often
+_FEEDBACK_PERIOD = 0.5  # s: the longest time between two messages of feedback
 _NEXT = "perform the action, then stand still"
 _FIRST = "stand still, then perform the action, then stand still"
 
 
 @dataclass(frozen=True)
 class _Model:
-    """What there is to teach, from configure to cleanup."""
+    """The model to teach, from configure to cleanup."""
 
     bundle: Bundle
     recognizer: Recognizer
@@ -55,17 +55,17 @@ class _Session:
     goal: ServerGoalHandle[Any, Any, Any]
     wanted: int
     deadline: float  # by time.monotonic
-    sights: queue.SimpleQueue[CaptureStatus] = field(default_factory=queue.SimpleQueue)
+    captures: queue.SimpleQueue[CaptureStatus] = field(default_factory=queue.SimpleQueue)
     examples: list[Example] = field(default_factory=list)
-    failure: str = ""  # why there cannot be a lesson
+    failure: str = ""  # why nothing can be learnt
 
 
 class Enrollment:
-    """The action and the service; they exist as long as the node, and say so when there is nothing to teach.
+    """The action and the service. Both exist as long as the node and refuse requests while the node is not active.
 
     Args:
-        node: offers them.
-        changed: called when other actions are known than before.
+        node: offers the action and the service.
+        changed: called after the set of known actions has changed.
     """
 
     def __init__(self, node: Node, changed: Callable[[], None]) -> None:
@@ -85,7 +85,7 @@ class Enrollment:
         node.create_service(Forget, "~/forget", self._on_forget)
 
     def configure(self, bundle: Bundle, recognizer: Recognizer, worker: Worker, file: Path) -> None:
-        """Take over a model, and recognise what it was taught earlier; a file that cannot be used is warned of."""
+        """Take over a model and its taught actions; a file that cannot be used leads to a warning."""
         self._model = _Model(bundle, recognizer, worker, file)
         try:
             taught = load_enrolled(file, bundle)
@@ -100,7 +100,7 @@ class Enrollment:
         self._active = True
 
     def deactivate(self) -> None:
-        """Refuse goals from now on; one that is being pursued ends without a result."""
+        """Refuse goals from now on; a goal that is being pursued is aborted."""
         self._active = False
         if self._session is not None:
             self._session.failure = "the recogniser was deactivated; nothing was learnt"
@@ -109,7 +109,7 @@ class Enrollment:
             self._thread = None
 
     def cleanup(self) -> None:
-        """Let go of the model."""
+        """Release the model."""
         self._model = None
 
     def destroy(self) -> None:
@@ -128,7 +128,7 @@ class Enrollment:
         self._thread.start()
 
     def _refusal(self, request: Any, seconds: float) -> str:
-        """Why this goal cannot even be begun; empty if it can."""
+        """Why this goal is refused at once; empty if teaching can begin."""
         if self._model is None or not self._active:
             return "the recogniser is not active; activate it first"
         if self._model.recognizer.tracks is not None:
@@ -146,15 +146,15 @@ class Enrollment:
         return refuse_name(request.label, self._model.bundle.labels, self._model.recognizer.model.enrolled)
 
     def _collect(self, session: _Session) -> None:
-        """Look at examples until there are enough; the thread's whole life."""
+        """Collect examples until there are enough; runs on a thread of its own."""
         model = self._model
         assert model is not None
-        catcher = ExampleCapture()
-        model.worker.observe(lambda recognizer: session.sights.put(catcher.update(recognizer)))
+        capturing = ExampleCapture()
+        model.worker.observe(lambda recognizer: session.captures.put(capturing.update(recognizer)))
         try:
             self._watch(session, model.recognizer)
         except Exception as error:
-            session.failure = f"an example could not be looked at: {error}"
+            session.failure = f"an example could not be embedded: {error}"
         finally:
             model.worker.observe(None)
         session.goal.execute(self._conclude)
@@ -165,22 +165,22 @@ class Enrollment:
             if session.failure or session.goal.is_cancel_requested or time.monotonic() >= session.deadline:
                 return
             try:
-                sight = session.sights.get(timeout=0.1)
+                capture = session.captures.get(timeout=0.1)
             except queue.Empty:
                 continue
-            if sight.example is not None:
-                session.examples.append(describe(recognizer, sight.example))
+            if capture.example is not None:
+                session.examples.append(describe(recognizer, capture.example))
                 hint = _NEXT
-            news = sight.example is not None or bool(sight.hint) or sight.moving != moving
-            hint, moving = sight.hint or hint, sight.moving
+            news = capture.example is not None or bool(capture.hint) or capture.moving != moving
+            hint, moving = capture.hint or hint, capture.moving
             if news or time.monotonic() - told >= _FEEDBACK_PERIOD:
                 told = time.monotonic()
                 session.goal.publish_feedback(
-                    Enroll.Feedback(examples=len(session.examples), moving=moving, motion=sight.motion, hint=hint)
+                    Enroll.Feedback(examples=len(session.examples), moving=moving, motion=capture.motion, hint=hint)
                 )
 
     def _conclude(self, goal: ServerGoalHandle[Any, Any, Any]) -> Any:
-        """Decide what becomes of the examples."""
+        """Decide on the result of a goal."""
         session, self._session = self._session, None
         assert session is not None
         seen = len(session.examples)
@@ -205,23 +205,23 @@ class Enrollment:
     def _learn(self, model: _Model, session: _Session) -> Any:
         request, enrolled = session.goal.request, model.recognizer.model.enrolled
         known = KnownActions(model.bundle)
-        lesson = teach(request.label, session.examples, known, enrolled, even_if_similar=request.even_if_similar)
+        taught = teach(request.label, session.examples, known, enrolled, even_if_similar=request.even_if_similar)
         result = Enroll.Result(
-            message=lesson.refusal,
+            message=taught.refusal,
             examples=len(session.examples),
-            consistency=lesson.consistency,
-            similar=[ActionScore(label=label, score=likeness) for label, likeness in lesson.similar],
+            consistency=taught.consistency,
+            similar=[ActionScore(label=label, score=similarity) for label, similarity in taught.similar],
         )
-        if lesson.action is None:
+        if taught.action is None:
             return result
         result.accepted = True
         result.message = f"{request.label} is known from {result.examples} examples"
-        result.message += self._adopt(model, (*enrolled, lesson.action))
+        result.message += self._adopt(model, (*enrolled, taught.action))
         self._node.get_logger().info(result.message)
         return result
 
     def _adopt(self, model: _Model, actions: Sequence[EnrolledAction]) -> str:
-        """Recognise these actions from now on; a warning if they cannot be kept for later."""
+        """Recognise these actions from now on; returns a warning if they cannot be saved, else an empty text."""
         model.worker.enroll(actions)
         self._changed()
         own = {action.label for action in model.bundle.enrolled}

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from std_msgs.msg import Float32
 
-from fluxformer_core.bundle import Bundle
-from fluxformer_core.stream.timings import RecentValues, cpu_of_thread
+from fluxformer_core.stream.measurements import RecentValues, cpu_of_thread
 from fluxformer_ros.node.detections import Detections
 from fluxformer_ros.node.diagnostics import PERCENTILES, Health, ImageTopic
 from fluxformer_ros.node.overlay_topic import OverlayTopic
@@ -87,7 +86,7 @@ class HealthMonitor:
         return Health(state, self.error, shown=self._usage())
 
     def active(
-        self, bundle: Bundle, worker: Worker, image: ImageTopic, overlay: OverlayTopic, detections: Detections | None
+        self, worker: Worker, image: ImageTopic, overlay: OverlayTopic, detections: Detections | None
     ) -> Health:
         """The health of an active node; call about once a second, because the rates need regular readings."""
         now = time.monotonic()
@@ -127,7 +126,7 @@ class HealthMonitor:
             state="active",
             error=self.error,
             image=image,
-            trained_rate=bundle.spec.rate,
+            trained_rate=model.bundle.spec.rate,
             active_for=now - self._activation,
             flowing_for=now - self._flowing_since,
             input_age=now - self._received_at,
@@ -142,7 +141,7 @@ class HealthMonitor:
             durations={stage: tuple(values.percentile(q) for q in PERCENTILES) for stage, values in recent.items()},
             hardware=model.device,
             shown={
-                "model": f"{bundle.name} {bundle.digest}",
+                "model": f"{model.bundle.name} {model.bundle.digest}",
                 "backend": model.backend,
                 "device": model.device,
                 **_cpu_seconds({stage: cpu for timings in measured for stage, cpu in timings.cpu.items()}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 
 import cv2
@@ -20,8 +21,10 @@ SIZE = (480, 640)
 _FAST = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
-class RenderedActor:
-    """The frames of the demonstration script.
+def actor_frames(
+    *, depth: bool = False, seed: int = 0, seconds: float | None = None, size: tuple[int, int] = SIZE
+) -> Iterator[SourceFrame]:
+    """The frames of the demonstration script, drawn one by one.
 
     Args:
         depth: millimetres (uint16) instead of colour.
@@ -29,45 +32,26 @@ class RenderedActor:
         seconds: length of the part of the script that is used; the whole script if None.
         size: (height, width) of the images.
     """
-
-    def __init__(
-        self, *, depth: bool = False, seed: int = 0, seconds: float | None = None, size: tuple[int, int] = SIZE
-    ) -> None:
-        self._stage = Stage(DEMO_SCRIPT, seed=seed, mode="depth" if depth else "colour", size=size)
-        rate = self._stage.rate
-        self._count = len(self._stage) if seconds is None else min(len(self._stage), math.ceil(seconds * rate))
-        self._pixels = Pixels.DEPTH if depth else Pixels.RGB
-        self._drawn: list[np.ndarray] = []
-
-    def draw_ahead(self) -> None:
-        """Draw every frame now and keep it as a lossless PNG, so that playing costs little processor time."""
-        self._drawn = [_packed(self._stage.frame(index)) for index in range(self._count)]
-
-    def __iter__(self) -> Iterator[SourceFrame]:
-        for index in range(self._count):
-            image = _unpacked(self._drawn[index]) if self._drawn else self._stage.frame(index)
-            yield SourceFrame(round(index * SECOND / self._stage.rate), image, self._pixels)
+    stage = Stage(DEMO_SCRIPT, seed=seed, mode="depth" if depth else "colour", size=size)
+    count = len(stage) if seconds is None else min(len(stage), math.ceil(seconds * stage.rate))
+    for index in range(count):
+        yield SourceFrame(round(index * SECOND / stage.rate), stage.frame(index), Pixels.DEPTH if depth else Pixels.RGB)
 
 
 @contextmanager
 def open_drawn_actor(
     *, depth: bool = False, seed: int = 0, seconds: float | None = None, size: tuple[int, int] = SIZE
-) -> Iterator[RenderedActor]:
-    """An actor whose frames are drawn ahead; a second call with the same arguments draws nothing."""
-    yield _drawn_actor(depth, seed, seconds, size)
+) -> Iterator[Iterator[SourceFrame]]:
+    """The same frames, drawn ahead and kept as lossless PNG, so that playing costs little processor time.
+
+    A second call with the same arguments draws nothing.
+    """
+    # OpenCV swaps the colours both when it writes and when it reads a PNG, so RGB comes back as RGB.
+    packed = _drawn_actor(depth, seed, seconds, size)
+    yield (replace(frame, image=np.asarray(cv2.imdecode(frame.image, cv2.IMREAD_UNCHANGED))) for frame in packed)
 
 
 @lru_cache(maxsize=1)
-def _drawn_actor(depth: bool, seed: int, seconds: float | None, size: tuple[int, int]) -> RenderedActor:
-    actor = RenderedActor(depth=depth, seed=seed, seconds=seconds, size=size)
-    actor.draw_ahead()
-    return actor
-
-
-def _packed(image: np.ndarray) -> np.ndarray:
-    return np.asarray(cv2.imencode(".png", image, _FAST)[1])
-
-
-def _unpacked(png: np.ndarray) -> np.ndarray:
-    # OpenCV swaps the colours both when it writes and when it reads a PNG, so RGB comes back as RGB.
-    return np.asarray(cv2.imdecode(png, cv2.IMREAD_UNCHANGED))
+def _drawn_actor(depth: bool, seed: int, seconds: float | None, size: tuple[int, int]) -> list[SourceFrame]:
+    frames = actor_frames(depth=depth, seed=seed, seconds=seconds, size=size)
+    return [replace(frame, image=np.asarray(cv2.imencode(".png", frame.image, _FAST)[1])) for frame in frames]

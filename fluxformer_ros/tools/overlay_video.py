@@ -15,7 +15,7 @@ from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.render.overlay import draw_overlay, visible
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import ActionEvent, Recognition
-from fluxformer_ros.tools.actor_source import RenderedActor
+from fluxformer_ros.tools.actor_source import actor_frames
 from fluxformer_ros.tools.graph import Run
 
 _EVERY = 2  # frames: every second frame is drawn, because drawing is slow and 15 Hz show everything
@@ -61,4 +61,4 @@ def write_overlay(source: str, run: Run, path: Path, model: Path | None = None) 
 
 
 def _open(source: str) -> AbstractContextManager[Iterable[SourceFrame]]:
-    return nullcontext(RenderedActor()) if source == "actor" else open_source(source)
+    return nullcontext(actor_frames()) if source == "actor" else open_source(source)

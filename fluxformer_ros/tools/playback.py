@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -99,46 +99,43 @@ def _still(timed: TimedFrame, duration: int, period: int) -> Iterator[TimedFrame
         yield replace(timed, due=timed.due + passed, stamp=timed.stamp + passed)
 
 
-class Prefetched:
-    """Reads frames ahead in a thread of its own; an exception of the thread is raised at the reader.
+@contextmanager
+def read_ahead(timed_frames: Iterable[TimedFrame]) -> Iterator[Iterator[TimedFrame]]:
+    """Read frames ahead on a thread of their own, which ends with the context, even if frames are left.
 
-    A context manager: leaving the context ends the thread at the next frame, even if frames are left.
+    An exception of the thread is raised at the reader.
     """
+    ready: queue.Queue[TimedFrame | Exception | None] = queue.Queue(_AHEAD)
+    stop = threading.Event()
 
-    def __init__(self, timed_frames: Iterable[TimedFrame]) -> None:
-        self._timed_frames = timed_frames
-        self._queue: queue.Queue[TimedFrame | BaseException | None] = queue.Queue(_AHEAD)
-        self._stop = threading.Event()
-        # A daemon, because a camera that hangs must not delay the end of the process.
-        self._thread = threading.Thread(target=self._fill, name="prefetch", daemon=True)
+    def fill() -> None:
+        end: Exception | None = None
+        try:
+            for timed in timed_frames:
+                if stop.is_set():
+                    return
+                ready.put(timed)
+        except Exception as error:
+            end = error
+        ready.put(end)
 
-    def __enter__(self) -> Prefetched:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # Without this wait the interpreter might end the thread inside OpenCV, which aborts the process.
-        self._stop.set()
-        deadline = time.monotonic() + _PATIENCE
-        while self._thread.is_alive() and time.monotonic() < deadline:
-            with suppress(queue.Empty):
-                while True:
-                    self._queue.get_nowait()  # the thread may wait for room
-            self._thread.join(_POLL)
-
-    def __iter__(self) -> Iterator[TimedFrame]:
-        while (item := self._queue.get()) is not None:
-            if isinstance(item, BaseException):
+    def take() -> Iterator[TimedFrame]:
+        while (item := ready.get()) is not None:
+            if isinstance(item, Exception):
                 raise item
             yield item
 
-    def _fill(self) -> None:
-        end: BaseException | None = None
-        try:
-            for timed in self._timed_frames:
-                if self._stop.is_set():
-                    return
-                self._queue.put(timed)
-        except Exception as error:
-            end = error
-        self._queue.put(end)
+    # A daemon, because a camera that hangs must not delay the end of the process.
+    thread = threading.Thread(target=fill, name="prefetch", daemon=True)
+    thread.start()
+    try:
+        yield take()
+    finally:
+        # Without this wait the interpreter might end the thread inside OpenCV, which aborts the process.
+        stop.set()
+        deadline = time.monotonic() + _PATIENCE
+        while thread.is_alive() and time.monotonic() < deadline:
+            with suppress(queue.Empty):
+                while True:
+                    ready.get_nowait()  # the thread may wait for room
+            thread.join(_POLL)

@@ -29,7 +29,7 @@ from fluxformer_ros.node.images import image_to_compressed, image_to_msg
 from fluxformer_ros.node.messages import time_to_msg
 from fluxformer_ros.node.process import keep_image_memory
 from fluxformer_ros.tools.actor_source import SIZE, open_drawn_actor
-from fluxformer_ros.tools.playback import Arrangement, Opener, Prefetched, TimedFrame, arrange
+from fluxformer_ros.tools.playback import Arrangement, Opener, TimedFrame, arrange, read_ahead
 
 _POLL = 0.05  # s
 _ARRIVAL = 30.0  # s: for the last images to reach reliable subscribers
@@ -109,7 +109,7 @@ def play(node: PlayerNode, options: argparse.Namespace) -> int:
     count = 0
     with ExitStack() as stack:
         timed_frames = stack.enter_context(
-            Prefetched(arrange([_opener(spec, options) for spec in options.sources], arrangement))
+            read_ahead(arrange([_opener(spec, options) for spec in options.sources], arrangement))
         )
         log = stack.enter_context(options.log.open("w", encoding="utf-8")) if options.log else None
         start = 0.0
@@ -137,7 +137,7 @@ def _wait_for_subscriber(node: PlayerNode, timeout: float) -> None:
     if timeout > 0 and node.subscribers:
         time.sleep(_SETTLE)
     elif timeout > 0:
-        node.get_logger().warning(f"nobody subscribes to {node.topic}; playing to nobody")
+        node.get_logger().warning(f"{node.topic} has no subscriber; playing without one")
 
 
 def _opener(spec: str, options: argparse.Namespace) -> Opener:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fluxformer_core.types import ActionEvent, ActionScore, EventKind, Recognition, State
+from pydantic import TypeAdapter
+
+from fluxformer_core.types import ActionEvent, EventKind, Recognition
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Transcript:
 
     @property
     def last_values(self) -> dict[str, str]:
-        """The newest diagnostics of an active recogniser; empty if there were none."""
+        """The newest diagnostics of an active recogniser; empty without such diagnostics."""
         active = (status.values for status in reversed(self.statuses) if status.values.get("state") == "active")
         return next(active, {})
 
@@ -62,26 +63,13 @@ def read_transcript(path: Path) -> Transcript:
     transcript = Transcript()
     for text in path.read_text(encoding="utf-8").splitlines():
         line = json.loads(text)
-        _READERS[line["type"]](transcript, line["item"], line["arrival"])
+        item = _TYPES[line["type"]].validate_python(line["item"])
+        if isinstance(item, Recognition):
+            transcript.recognitions.append(item)
+            transcript.arrivals.append(line["arrival"])
+        else:
+            (transcript.statuses if isinstance(item, Status) else transcript.events).append(item)
     return transcript
 
 
-def _read_recognition(transcript: Transcript, item: dict[str, Any], arrival: int) -> None:
-    scores = tuple(ActionScore(**score) for score in item.pop("scores"))
-    transcript.recognitions.append(Recognition(state=State(item.pop("state")), scores=scores, **item))
-    transcript.arrivals.append(arrival)
-
-
-def _read_event(transcript: Transcript, item: dict[str, Any], _arrival: int) -> None:
-    transcript.events.append(ActionEvent(kind=EventKind(item.pop("kind")), **item))
-
-
-def _read_status(transcript: Transcript, item: dict[str, Any], _arrival: int) -> None:
-    transcript.statuses.append(Status(**item))
-
-
-_READERS: dict[str, Callable[[Transcript, dict[str, Any], int], None]] = {
-    "Recognition": _read_recognition,
-    "ActionEvent": _read_event,
-    "Status": _read_status,
-}
+_TYPES: dict[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in (Recognition, ActionEvent, Status)}

@@ -27,8 +27,7 @@ from fluxformer_core.backends.tensorrt import TensorRtBackend, typed
 from fluxformer_core.backends.torch import CudaBackend, TorchBackend
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.errors import BackendError, ConfigError
-from fluxformer_core.stream.load import open_model
-from fluxformer_core.stream.trial_clips import trial_clips
+from fluxformer_core.stream.load import open_model, trial_clips
 
 CLIP = (1, 3, 4, 32, 32)
 
@@ -119,7 +118,7 @@ def test_openvino_computes_the_shipped_model_in_half_precision_where_the_process
     if reason := OpenVinoBackend().probe(precision):
         pytest.skip(reason)
     bundle = Bundle.load(default_bundle_path())
-    engine = open_model(bundle, "openvino", precision, cache=tmp_path).engine  # or the parity check fails
+    engine = open_model(bundle, "openvino", precision, cache=tmp_path).net  # or the parity check fails
     found = measure_parity(engine, bundle.build_model(), trial_clips(bundle.spec, flow=True))
     assert found.max_relative_difference > 1e-6, "it computed in full"
     assert found.same_label == 1.0
@@ -148,7 +147,7 @@ def test_a_process_survives_signals_after_another_thread_let_go_of_the_last_engi
     assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
 
 
-def test_openvino_answers_several_threads_and_keeps_what_it_said():
+def test_openvino_serves_several_threads_and_keeps_its_outputs():
     openvino()
     engine = open_net(small_request(digest=""), "openvino")
     given = [clips(1, seed=seed) for seed in range(4)]
@@ -190,7 +189,7 @@ class Spy(torch.nn.Module):
         return rgb.flatten(1), flow.flatten(1)
 
 
-def test_full_precision_means_it_and_leaves_the_setting_as_it_was():
+def test_fp32_disables_tf32_and_restores_the_setting():
     before = torch.backends.cudnn.allow_tf32
     assert before, "PyTorch's default changed: the backend's own setting may go"
     for precision, allowed in (("fp32", False), ("bf16", True)):
@@ -200,7 +199,7 @@ def test_full_precision_means_it_and_leaves_the_setting_as_it_was():
         assert torch.backends.cudnn.allow_tf32 == before
 
 
-def test_what_does_not_work_here_says_why():
+def test_a_backend_that_does_not_work_here_gives_the_reason():
     if not torch.cuda.is_available():
         assert "CUDA" in CudaBackend().probe("fp32")
         with pytest.raises(BackendError, match=r"backend cuda cannot be used in fp32: .*CUDA"):
@@ -211,7 +210,7 @@ def test_what_does_not_work_here_says_why():
     assert TorchBackend().probe("fp32") is None
 
 
-def test_names_and_numbers_that_are_none():
+def test_unknown_names_and_batches_out_of_range_are_refused():
     assert list_backends() == ["auto", "torch", "cuda", "openvino", "tensorrt"]
     with pytest.raises(ConfigError, match="there is no backend 'onnx'; known are torch, cuda, openvino, tensorrt"):
         create_backend("onnx")
@@ -221,7 +220,7 @@ def test_names_and_numbers_that_are_none():
         small_request(batch=0)
 
 
-def test_an_engine_that_computes_something_else_is_refused(toy, tmp_path):
+def test_an_engine_that_fails_the_parity_check_is_refused(toy, tmp_path):
     toy.factor = 1.01
     with pytest.raises(BackendError, match=r"toy in fp32 differs from small by \d+\.\d\d%, 0\.10% are allowed"):
         open_net(small_request(), "toy", cache=tmp_path)
@@ -232,7 +231,7 @@ def test_an_engine_that_computes_something_else_is_refused(toy, tmp_path):
         open_net(small_request(), "toy", cache=tmp_path)
 
 
-def test_not_a_number_is_as_far_away_as_can_be(toy, tmp_path):
+def test_nan_fails_the_parity_check_at_any_tolerance(toy, tmp_path):
     toy.factor = float("nan")
     with pytest.raises(BackendError, match="differs from small by inf%"):
         open_net(small_request(), "toy", cache=tmp_path, tolerance=1e9)
@@ -288,7 +287,7 @@ def make_foreign(place: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [damage_engine, damage_record, lose_record, make_foreign], ids=lambda f: f.__name__)
-def test_a_damaged_or_foreign_engine_is_built_anew_with_a_warning(harm, toy, tmp_path, caplog):
+def test_a_damaged_or_foreign_engine_is_rebuilt_with_a_warning(harm, toy, tmp_path, caplog):
     open_net(small_request(), "toy", cache=tmp_path)
     (place,) = [path for path in tmp_path.iterdir() if path.is_dir()]
     harm(place)
@@ -300,7 +299,7 @@ def test_a_damaged_or_foreign_engine_is_built_anew_with_a_warning(harm, toy, tmp
     assert EngineCache(tmp_path).find(place, key_of(toy, small_request())) is not None
 
 
-def test_a_cache_that_cannot_be_written_is_said_and_done_without(toy, tmp_path, caplog):
+def test_a_cache_that_cannot_be_written_causes_a_warning_and_a_rebuild(toy, tmp_path, caplog):
     (tmp_path / "file").touch()
     for _ in range(2):
         engine = open_net(small_request(), "toy", cache=tmp_path / "file" / "below")
@@ -320,7 +319,7 @@ def test_a_build_that_fails_leaves_nothing(toy, tmp_path, monkeypatch):
     assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
 
 
-def test_auto_takes_the_fastest_and_says_why(monkeypatch, tmp_path, caplog):
+def test_auto_chooses_the_fastest_backend_and_logs_why(monkeypatch, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(opening, "candidates", lambda: (TorchBackend(), Toy()))
     monkeypatch.setattr(opening, "_race", lambda engines, request: {"torch": 0.02, "toy": 0.01})
@@ -328,14 +327,14 @@ def test_auto_takes_the_fastest_and_says_why(monkeypatch, tmp_path, caplog):
     assert "auto: small runs on toy, the fastest here: toy 10.0 ms, torch 20.0 ms" in caplog.text
 
 
-def test_auto_does_without_what_does_not_work(monkeypatch, tmp_path, caplog):
+def test_auto_leaves_out_a_backend_that_fails(monkeypatch, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(opening, "candidates", lambda: (TorchBackend(), Toy(factor=2.0)))
     assert open_net(small_request(), "auto", cache=tmp_path).backend == "torch"
     assert "nothing else works: toy in fp32 differs from small" in caplog.text
 
 
-def test_auto_measures_what_works(monkeypatch, tmp_path):
+def test_auto_measures_every_backend_that_works(monkeypatch, tmp_path):
     raced: list[dict[str, float]] = []
     race = opening._race
 
@@ -362,7 +361,7 @@ def test_a_model_opened_without_flow_takes_colour_alone(tmp_path):
             torch.testing.assert_close(model(*given).logits, net(*given).logits, rtol=1e-4, atol=1e-5)
 
 
-def test_norms_stay_wide_in_nets_of_half_precision():
+def test_layer_norms_compute_in_float32_in_nets_of_half_precision():
     net = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8))
     given = torch.randn(2, 8, generator=torch.Generator().manual_seed(0))
     expected = net(given)
@@ -376,7 +375,7 @@ def test_norms_stay_wide_in_nets_of_half_precision():
     torch.testing.assert_close(found.float(), expected, rtol=0.02, atol=0.02)
 
 
-def test_the_cache_is_where_its_variables_say(monkeypatch):
+def test_environment_variables_set_the_folder_of_the_cache(monkeypatch):
     from fluxformer_core.backends.cache import default_cache
 
     for name in ("FLUXFORMER_CACHE", "XDG_CACHE_HOME"):

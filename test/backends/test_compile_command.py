@@ -32,7 +32,7 @@ def _openvino() -> None:
         pytest.skip(reason)
 
 
-def test_help_lists_what_the_library_has():
+def test_help_lists_the_backends_and_precisions_of_the_library():
     assert list(BACKENDS) == list_backends()
     assert list(PRECISIONS) == list(DTYPES)
 
@@ -77,7 +77,7 @@ def watch(bundle: Bundle, config: RecognizerConfig) -> list[Update]:
 
 
 @pytest.mark.usefixtures("_openvino")
-def test_a_stream_on_another_backend_says_the_same():
+def test_a_stream_on_another_backend_gives_the_same_results():
     bundle = small_bundle()
     eager = DecisionConfig(start_score=0.01, keep_score=0.01, smoothing=0.0)
     plain, other = (watch(bundle, RecognizerConfig(decision=eager, backend=name)) for name in ("torch", "openvino"))
@@ -93,9 +93,9 @@ def test_a_stream_on_another_backend_says_the_same():
             )
 
 
-def test_a_recogniser_says_what_runs_it_and_refuses_what_cannot():
-    assert Recognizer(small_bundle()).backend == "torch fp32"
+def test_a_recogniser_names_its_backend_and_refuses_one_that_does_not_work():
+    assert Recognizer(small_bundle()).model.backend == "torch fp32"
     with pytest.raises(BackendError, match="backend tensorrt cannot be used in fp16"):
         Recognizer(small_bundle(), RecognizerConfig(backend="tensorrt", precision="fp16"))
-    with pytest.raises(ConfigError, match=r"backend must be one of auto, .*, not 'onnx'; precision must be one of"):
+    with pytest.raises(ConfigError, match=r"backend must be .auto., .*, not .onnx.; precision must be .fp32."):
         RecognizerConfig(backend="onnx", precision="int8")

@@ -12,7 +12,7 @@ from helpers import small_bundle
 from benchmarks.synthetic.footage import RATE, SIDE, load
 from benchmarks.synthetic.scenery import noisy
 from benchmarks.synthetic.stillness import STILL, stillness
-from benchmarks.synthetic.stream_bed import GAP, IDLE, Performer, Programme, compose, programme, stamps_of
+from benchmarks.synthetic.stream_bed import GAP, IDLE, Performer, Scenario, compose, scenario, stamps_of
 from benchmarks.synthetic.watching import Decided, Watched, as_stream, decide, run_together, watch
 from fluxformer_core.actor import rehearse
 from fluxformer_core.data.decoding import ActorClip
@@ -27,12 +27,12 @@ EAGER = DecisionConfig(start_score=0.3, keep_score=0.3, min_duration=0.1)
 
 
 @pytest.fixture(scope="module")
-def stream() -> Programme:
+def stream() -> Scenario:
     return compose([Performer("one", CLIPS[:3]), Performer("other", CLIPS[3:])], 60.0, seed=1)
 
 
 @pytest.fixture(scope="module")
-def pictures(stream: Programme) -> list[tuple[int, np.ndarray]]:
+def pictures(stream: Scenario) -> list[tuple[int, np.ndarray]]:
     return list(stream.play())
 
 
@@ -42,7 +42,7 @@ def watched(pictures: list[tuple[int, np.ndarray]]) -> Watched:
     return watch(Recognizer(small_bundle(window=64), decision), pictures)
 
 
-def performed(stream: Programme) -> list[str]:
+def performed(stream: Scenario) -> list[str]:
     return sorted(scene.label for scene in stream.scenes if scene.kind == "action")
 
 
@@ -172,7 +172,7 @@ def test_what_each_decision_was_part_of_began_before_it(watched):
 def test_stillness_shows_every_kind_of_it_and_nothing_else():
     scenes = stillness(6.0)
     assert [scene.kind for scene in scenes] == list(STILL)
-    stream = programme(scenes)
+    stream = scenario(scenes)
     assert stream.truth == ()
     assert len(list(stream.play())) == len(stamps_of(stream)) == 6 * RATE
 

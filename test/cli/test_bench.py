@@ -10,7 +10,7 @@ from helpers import saved_bundle
 
 from fluxformer_core.cli import main
 from fluxformer_core.evaluation.speed.forwards import random_bundle
-from fluxformer_core.evaluation.speed.limits import Spread
+from fluxformer_core.evaluation.speed.machine import Timing
 from fluxformer_core.models.fluxformer.fluxformer import Fluxformer
 
 
@@ -66,5 +66,5 @@ def test_a_model_by_name_has_open_gates_and_the_same_weights_each_time():
     assert net.blocks[0].gamma.std() > 0.5
 
 
-def test_a_spread_has_its_best_and_its_middle():
-    assert Spread.of([3.0, 1.0, 2.0]) == Spread(1.0, 2.0, 3)
+def test_a_timing_has_its_best_and_its_median():
+    assert Timing.of([3.0, 1.0, 2.0]) == Timing(1.0, 2.0, 3)

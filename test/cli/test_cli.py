@@ -141,7 +141,7 @@ def test_recognize_selects_frames_as_it_is_told(bundle: Path, video: Path, tmp_p
     assert main(["recognize", str(video), "--model", str(bundle), "--selection", "best"]) == BAD_INPUT
 
 
-def test_what_was_found_before_the_damage_is_told(
+def test_events_before_a_damage_are_printed(
     bundle: Path, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "images"
@@ -180,7 +180,7 @@ def test_bad_input_is_refused_in_one_line(
     assert video.read_bytes() == before
 
 
-def test_inspect_tells_of_every_ancestor_once(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inspect_lists_every_ancestor_once(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = {"bundle": "aaa", "seed": 1}
     parents = [{"bundle": name, "seed": 2, "started_from": first} for name in ("bbb", "ccc")]
     model = Bundle.load(bundle)
@@ -195,7 +195,7 @@ def test_inspect_tells_of_every_ancestor_once(bundle: Path, tmp_path: Path, caps
     assert [line.split()[1] for line in lines if line.startswith("seed ")] == ["2", "1", "2"]
 
 
-def test_inspect_tells_what_is_in_a_bundle(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inspect_shows_the_contents_of_a_bundle(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     digest = Bundle.load(bundle).digest
     assert main(["inspect", str(bundle)]) == 0
     shown = capsys.readouterr().out

@@ -93,7 +93,7 @@ def test_what_looks_like_a_known_action_is_refused_and_nothing_is_written(model,
         (["--forget", "hail"], "hail is not enrolled in this model; enrolled: none"),
     ],
 )
-def test_unusable_wishes_are_refused_in_a_line(model, clips, tmp_path, capsys, more: list[str], reason: str) -> None:
+def test_unusable_arguments_are_refused_in_one_line(model, clips, tmp_path, capsys, more: list[str], reason: str):
     words = [{"ONE": clips[0], "STILL": clips[2]}.get(word, word) for word in more]
     assert enroll(model, tmp_path / "out.safetensors", *words) == BAD_INPUT
     error = capsys.readouterr().err
@@ -102,7 +102,7 @@ def test_unusable_wishes_are_refused_in_a_line(model, clips, tmp_path, capsys, m
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_without_statistics_is_made_ready_from_clips_of_what_it_knows(clips, tmp_path, capsys) -> None:
+def test_a_model_without_statistics_is_prepared_from_clips_of_its_labels(clips, tmp_path, capsys) -> None:
     bare, ready = tmp_path / "bare.safetensors", tmp_path / "ready.safetensors"
     small_bundle(window=64).save(bare)
     assert enroll(bare, ready, "--label", "hail", clips[0]) == BAD_INPUT

@@ -17,7 +17,7 @@ from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.enrolled import EnrolledAction, Statistics
 from fluxformer_core.enrollment.enrolled_file import default_enrolled_file, load_enrolled, save_enrolled
-from fluxformer_core.enrollment.examples import VARIATIONS, Example, Variation, describe, read_example, vary
+from fluxformer_core.enrollment.examples import THINNINGS, Example, Thinning, describe, read_example, thin
 from fluxformer_core.enrollment.live_examples import MIN_MOTION, ExampleCapture
 from fluxformer_core.enrollment.teaching import MAX_SIMILARITY, refuse_name, teach
 from fluxformer_core.errors import BundleError, ConfigError, SourceError
@@ -78,47 +78,47 @@ def action(label: str = "hail", direction: int = 5, **changes: object) -> Enroll
 
 
 def test_examples_that_agree_become_an_action(known: KnownActions) -> None:
-    lesson = teach("hail", five(known, axis(7)), known)
-    assert lesson.refusal == ""
-    assert lesson.action is not None
-    assert (lesson.action.label, lesson.action.examples) == ("hail", 5)
-    assert lesson.action.problems(WIDTH) == []
-    assert lesson.action.prototype @ axis(7) > 0.95
-    prototype = lesson.action.prototype
+    result = teach("hail", five(known, axis(7)), known)
+    assert result.refusal == ""
+    assert result.action is not None
+    assert (result.action.label, result.action.examples) == ("hail", 5)
+    assert result.action.problems(WIDTH) == []
+    assert result.action.prototype @ axis(7) > 0.95
+    prototype = result.action.prototype
     itself, nearest = (known.evidence(x, prototype[None]).max() for x in (prototype, known.directions))
-    assert nearest < lesson.action.threshold < itself
-    assert [name for name, _ in lesson.similar] != []
-    assert lesson.similar[0][1] == pytest.approx(max(known.directions @ prototype))
+    assert nearest < result.action.threshold < itself
+    assert [name for name, _ in result.similar] != []
+    assert result.similar[0][1] == pytest.approx(max(known.directions @ prototype))
 
 
 def test_one_example_is_enough(known: KnownActions) -> None:
-    lesson = teach("hail", [example(known, axis(7))], known)
-    assert lesson.action is not None
-    assert lesson.consistency == 1.0
+    result = teach("hail", [example(known, axis(7))], known)
+    assert result.action is not None
+    assert result.consistency == 1.0
 
 
 @pytest.mark.parametrize("count", [0, 11])
 def test_no_and_too_many_examples_are_refused(known: KnownActions, count: int) -> None:
-    lesson = teach("hail", [example(known, axis(7))] * count, known)
-    assert lesson.action is None
-    assert f"{count} examples" in lesson.refusal
+    result = teach("hail", [example(known, axis(7))] * count, known)
+    assert result.action is None
+    assert f"{count} examples" in result.refusal
 
 
 def test_examples_of_several_actions_are_refused_and_the_odd_one_is_named(known: KnownActions) -> None:
     shown = [example(known, axis(7)), example(known, -axis(7)), example(known, axis(7))]
-    lesson = teach("hail", shown, known)
-    assert lesson.action is None
-    assert "do not show the same action" in lesson.refusal
-    assert "number 2 least of all" in lesson.refusal
+    result = teach("hail", shown, known)
+    assert result.action is None
+    assert "do not show the same action" in result.refusal
+    assert "number 2 least of all" in result.refusal
 
 
 def test_what_looks_like_a_known_action_is_refused_unless_that_is_wanted(known: KnownActions) -> None:
     shown = five(known, known.directions[1], error=0.1)
-    lesson = teach("hail", shown, known)
-    assert lesson.action is None
-    assert f"look like {LABELS[1]}" in lesson.refusal
-    assert lesson.similar[0][0] == LABELS[1]
-    assert lesson.similar[0][1] > MAX_SIMILARITY
+    result = teach("hail", shown, known)
+    assert result.action is None
+    assert f"look like {LABELS[1]}" in result.refusal
+    assert result.similar[0][0] == LABELS[1]
+    assert result.similar[0][1] > MAX_SIMILARITY
     assert teach("hail", shown, known, even_if_similar=True).action is not None
 
 
@@ -142,7 +142,7 @@ def test_what_looks_like_a_taught_action_is_refused(known: KnownActions) -> None
         ("hail", "enrolled already"),
     ],
 )
-def test_a_name_that_is_none_or_taken_is_refused(name: str, reason: str) -> None:
+def test_an_invalid_or_taken_name_is_refused(name: str, reason: str) -> None:
     assert reason in refuse_name(name, LABELS, [action()])
 
 
@@ -150,7 +150,7 @@ def test_a_name_that_is_free_is_accepted() -> None:
     assert refuse_name("thumbs_up", LABELS, [action()]) == ""
 
 
-def test_a_model_that_does_not_know_where_its_actions_lie_says_how_to_change_that() -> None:
+def test_a_model_without_statistics_names_the_command_that_adds_them() -> None:
     with pytest.raises(ConfigError, match="--known DATA"):
         KnownActions(small_bundle())
 
@@ -195,7 +195,7 @@ def test_several_clips_at_once_are_as_one_by_one(known: KnownActions) -> None:
     np.testing.assert_allclose(taught.extend(logits, embeddings), singly, rtol=1e-5)
 
 
-def test_what_is_taught_is_saved_and_comes_back(tmp_path: Path) -> None:
+def test_taught_actions_are_saved_and_loaded(tmp_path: Path) -> None:
     saved = known_bundle(enrolled=(action(), action("greet", 6, threshold=0.25))).save(tmp_path / "taught.safetensors")
     loaded = Bundle.load(tmp_path / "taught.safetensors")
     assert loaded.digest == saved.digest
@@ -292,7 +292,7 @@ def test_a_users_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         save_enrolled(tmp_path / "file" / "enrolled.json", known_bundle(), [action()])
 
 
-def test_the_users_file_lies_where_ros_or_the_desktop_keeps_such(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_file_is_in_the_folder_of_ros_or_of_the_desktop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROS_HOME", "/ros")
     monkeypatch.setenv("XDG_CONFIG_HOME", "/xdg")
     assert default_enrolled_file() == Path("/ros/fluxformer/enrolled.json")
@@ -303,7 +303,7 @@ def test_the_users_file_lies_where_ros_or_the_desktop_keeps_such(monkeypatch: py
     assert default_enrolled_file() == Path("/home/me/.config/fluxformer/enrolled.json")
 
 
-def footage(count: int = 30) -> Window:
+def random_window(count: int = 30) -> Window:
     rng = np.random.default_rng(0)
     frames = np.stack([np.repeat(texture(32, 32, seed=i)[..., None], 3, axis=2) for i in range(count)])
     flow = np.ones((count, 32, 32, 2), np.float32)
@@ -312,34 +312,25 @@ def footage(count: int = 30) -> Window:
     return Window(stamps, frames, flow, ones, ones, ones, rng.standard_normal((count, 384)).astype(np.float32))
 
 
-def test_the_first_view_is_the_clip_that_the_stream_would_show() -> None:
-    seen = footage()
-    frames, flow = vary(seen, VARIATIONS[0], 4, SELECTORS["flow_guided"])
+def test_the_first_thinning_is_the_clip_that_the_stream_would_show() -> None:
+    seen = random_window()
+    frames, flow = thin(seen, THINNINGS[0], 4, SELECTORS["flow_guided"])
     chosen = SELECTORS["flow_guided"](seen, 4).indices
     np.testing.assert_array_equal(frames, seen.frames[chosen])
     np.testing.assert_array_equal(flow, seen.flow[chosen])
 
 
-@pytest.mark.parametrize("view", VARIATIONS)
+@pytest.mark.parametrize("thinning", THINNINGS)
 @pytest.mark.parametrize("count", [1, 4, 5, 30])
-def test_every_view_gives_a_whole_clip_of_any_footage(view: Variation, count: int) -> None:
-    frames, flow = vary(footage(count), view, 4, SELECTORS["flow_guided"])
+def test_every_thinning_gives_a_whole_clip_of_any_example(thinning: Thinning, count: int) -> None:
+    frames, flow = thin(random_window(count), thinning, 4, SELECTORS["flow_guided"])
     assert (frames.shape, frames.dtype, flow.shape) == ((4, 32, 32, 3), np.uint8, (4, 32, 32, 2))
 
 
-def test_a_view_from_elsewhere_moves_picture_and_flow_alike() -> None:
-    seen = footage()
-    plain, _ = vary(seen, Variation(), 4, SELECTORS["uniform"])
-    shifted, _ = vary(seen, Variation(shift=(0.25, 0.0)), 4, SELECTORS["uniform"])
-    np.testing.assert_array_equal(shifted[:, :, 8:], plain[:, :, :-8])
-    _, nearer = vary(seen, Variation(scale=1.5, tempo=2.0), 4, SELECTORS["uniform"])
-    np.testing.assert_allclose(nearer[:, 16, 16], 3.0, rtol=1e-5)
-
-
-def acting(*spells: tuple[float, float]) -> list[np.ndarray]:
-    """RGB frames at 20 Hz of a person who waves in these spells."""
-    performances = [Performance("wave", start, end) for start, end in spells]
-    stage = Stage(performances, rate=20.0, size=(96, 96), duration=spells[-1][1] + 1.2)
+def acting(*segments: tuple[float, float]) -> list[np.ndarray]:
+    """RGB frames at 20 Hz of a person who waves in these intervals."""
+    performances = [Performance("wave", start, end) for start, end in segments]
+    stage = Stage(performances, rate=20.0, size=(96, 96), duration=segments[-1][1] + 1.2)
     return [image for _, image in stage]
 
 
@@ -359,45 +350,45 @@ def test_a_file_is_an_example_and_one_without_motion_is_none(tmp_path: Path, bun
         read_example(str(video(tmp_path / "still.mp4", [images[0]] * 40)), bundle.spec, recognizer.model.flow)
 
 
-def sights(recognizer: Recognizer, images: list[np.ndarray], catcher: ExampleCapture, start: int = 0) -> list:
+def statuses(recognizer: Recognizer, images: list[np.ndarray], capture: ExampleCapture, start: int = 0) -> list:
     seen = []
     for i, image in enumerate(images):
         recognizer.push(image, start + i * SECOND // 20)
-        seen.append(catcher.update(recognizer))
+        seen.append(capture.update(recognizer))
     return seen
 
 
-def test_each_spell_of_motion_is_caught_once_with_what_surrounds_it(bundle: Bundle) -> None:
+def test_each_motion_segment_is_captured_once_with_its_surroundings(bundle: Bundle) -> None:
     recognizer = Recognizer(bundle)
-    seen = sights(recognizer, acting((1.0, 2.0), (3.5, 4.5)), ExampleCapture())
-    caught = [sight.example for sight in seen if sight.example is not None]
+    seen = statuses(recognizer, acting((1.0, 2.0), (3.5, 4.5)), ExampleCapture())
+    caught = [status.example for status in seen if status.example is not None]
     assert len(caught) == 2
     for window, start in zip(caught, (1.0, 3.5), strict=True):
         assert window.stamps[0] / SECOND == pytest.approx(start - LEAD, abs=0.2)
         assert window.stamps[-1] / SECOND == pytest.approx(start + 1.0 + LEAD, abs=0.25)
         assert not np.shares_memory(window.frames, recognizer.scene.window.frames)
-    moving = [i / 20 for i, sight in enumerate(seen) if sight.moving]
+    moving = [i / 20 for i, status in enumerate(seen) if status.moving]
     assert min(moving) == pytest.approx(1.0, abs=0.5)
-    assert all(sight.motion >= 0 and not sight.hint for sight in seen)
+    assert all(status.motion >= 0 and not status.hint for status in seen)
 
 
 def test_motion_that_was_under_way_is_no_example(bundle: Bundle) -> None:
     recognizer, images = Recognizer(bundle), acting((1.0, 2.0))
-    sights(recognizer, images[:30], ExampleCapture())
+    statuses(recognizer, images[:30], ExampleCapture())
     assert recognizer.scene.segment is not None
-    rest = sights(recognizer, images[30:], ExampleCapture(), start=30 * SECOND // 20)
-    assert not any(sight.example is not None or sight.moving for sight in rest)
+    rest = statuses(recognizer, images[30:], ExampleCapture(), start=30 * SECOND // 20)
+    assert not any(status.example is not None or status.moving for status in rest)
 
 
 def test_motion_that_is_too_short_or_too_long_is_no_example_and_says_so(bundle: Bundle) -> None:
     calm = RecognizerConfig(decision=DecisionConfig(motion=MotionConfig(still_time=0.2)))
     narrow = Recognizer(known_bundle(window=24), calm)
-    hints = [s.hint for s in sights(narrow, acting((1.0, 3.0)), ExampleCapture()) if s.hint]
+    hints = [s.hint for s in statuses(narrow, acting((1.0, 3.0)), ExampleCapture()) if s.hint]
     assert len(hints) == 1
     assert "more than the model sees at once" in hints[0]
     images = acting((1.0, 2.0))
     blink = images[:20] + images[26:29] + [images[19]] * 50
-    hints = [s.hint for s in sights(Recognizer(bundle, calm), blink, ExampleCapture()) if s.hint]
+    hints = [s.hint for s in statuses(Recognizer(bundle, calm), blink, ExampleCapture()) if s.hint]
     assert len(hints) == 1
     assert "too short" in hints[0]
     assert MIN_MOTION > 3 / 20
@@ -411,11 +402,11 @@ def test_a_recogniser_names_what_it_was_taught_and_forgets_it(bundle: Bundle) ->
     images = acting((1.0, 1.8))
     assert recognizer.model.labels == LABELS
     # Whatever the untrained model makes of the movement, this is its direction, and the known actions lie elsewhere.
-    shown = [s.example for s in sights(recognizer, images, ExampleCapture()) if s.example is not None]
-    lesson = teach("hail", [describe(recognizer, window) for window in shown], KnownActions(bundle))
-    assert lesson.action is not None
-    recognizer.enroll([lesson.action])
-    assert (recognizer.model.labels, recognizer.model.enrolled) == ((*LABELS, "hail"), (lesson.action,))
+    shown = [s.example for s in statuses(recognizer, images, ExampleCapture()) if s.example is not None]
+    result = teach("hail", [describe(recognizer, window) for window in shown], KnownActions(bundle))
+    assert result.action is not None
+    recognizer.enroll([result.action])
+    assert (recognizer.model.labels, recognizer.model.enrolled) == ((*LABELS, "hail"), (result.action,))
     updates = [recognizer.push(image, 100 * SECOND + i * SECOND // 20) for i, image in enumerate(images)]
     events = [event for update in updates for event in update.events]
     named = [update.recognition for update in updates if update.recognition and update.recognition.scores]

@@ -20,7 +20,7 @@ from benchmarks.synthetic.bag_writer import ImageBag
 from fluxformer_core.cli import BAD_INPUT, main
 from fluxformer_core.cli.evaluate_bags import INCOMPLETE, WORSE
 from fluxformer_core.evaluation.bags.finding import find_bags, find_streams
-from fluxformer_core.evaluation.report.bag_document import MEASURED_HERE
+from fluxformer_core.evaluation.report.json_document import MEASURED_HERE
 from fluxformer_core.evaluation.report.thumbnails import HEIGHT, Stretch, strips
 from fluxformer_core.io.sources.bag import BagSource
 from fluxformer_core.types import SECOND, ClipSpec, Pixels
@@ -95,7 +95,7 @@ def test_other_thresholds_can_be_tried_and_are_told(
     assert found["figures"]["detection_rate"] == 0.0, "nothing is ever believed entirely"
     assert found["figures"]["withdrawn_per_minute"] > 0
     assert (found["settings"]["start_score"], found["settings"]["sure_score"]) == (0.4, 1.0)
-    assert found["settings"]["hold"] == 1.0, "what was left alone is told, too"
+    assert found["settings"]["max_still_time"] == 1.0, "what was left alone is told, too"
     assert "set      start_score 0.4, sure_score 1" in capsys.readouterr().out
     assert "with start_score 0.4, sure_score 1" in page.read_text()
 
@@ -176,7 +176,7 @@ def test_whatever_is_wrong_with_a_bag_is_told_and_the_others_have_their_figures(
         ("cut", True, "is not a bag that can be read"),
         ("cut_database", True, "is not a bag that can be read"),
         ("loop", False, "stamps jump back by 6.0 s after 6.0 s; what follows counts as another pass"),
-        ("untold", True, "the truth says nothing about it"),
+        ("untold", True, "the truth does not name it"),
         ("short", True, "1 images, too few to recognise anything"),
         ("empty.csv", True, "it has no line"),
     ):
@@ -226,7 +226,7 @@ def test_the_gate_exits_with_one_and_says_what_is_worse(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["{bags}/mcap"], "is a bag: say with --truth what is performed in it"),
+        (["{bags}/mcap"], "is a bag: name a truth file with --truth"),
         (["{bags}/nowhere", "--truth", "{truth}"], "does not exist; give bags, or folders of bags"),
         (["{model}", "--truth", "{truth}"], "is neither a bag (metadata.yaml, .mcap, .db3) nor a folder of bags"),
         (["{bags}/mcap", "--truth", "nowhere.csv"], "cannot read the list nowhere.csv"),
@@ -255,8 +255,9 @@ def test_bags_of_one_name_are_told_apart(tmp_path: Path) -> None:
         write_bag(tmp_path / folder / "run", seconds=0.2)
     found = find_bags([tmp_path / "monday" / "run", tmp_path])
     assert list(found) == ["monday/run", "tuesday/run"]
-    jobs, faults = find_streams(found, {})
-    assert [(job.bag, job.topic, job.length) for job in jobs] == [("monday/run", TOPIC, 4), ("tuesday/run", TOPIC, 4)]
+    streams, faults = find_streams(found, {})
+    names = [(stream.bag, stream.topic, stream.length) for stream in streams]
+    assert names == [("monday/run", TOPIC, 4), ("tuesday/run", TOPIC, 4)]
     assert not faults
 
 

@@ -11,19 +11,19 @@ import pytest
 
 from fluxformer_core.evaluation.bags.confusion import NOTHING, UNKNOWN, confusion
 from fluxformer_core.evaluation.bags.evaluation import BagEvaluation
-from fluxformer_core.evaluation.bags.figures import Judged, Scored, by_label, judge, mean_scores, measure
-from fluxformer_core.evaluation.bags.finding import Job
-from fluxformer_core.evaluation.bags.gate import Verdict, compare
-from fluxformer_core.evaluation.bags.outcome import Outcome, Track
-from fluxformer_core.evaluation.bags.truth import Line, Truth
+from fluxformer_core.evaluation.bags.figures import JudgedStream, JudgedTrack, by_label, judge, mean_scores, measure
+from fluxformer_core.evaluation.bags.finding import BagStream
+from fluxformer_core.evaluation.bags.gate import GateResult, compare
+from fluxformer_core.evaluation.bags.stream_result import StreamResult, Track
+from fluxformer_core.evaluation.bags.truth import Truth, TruthLine
 from fluxformer_core.evaluation.metrics.intervals import PredictedEvent
-from fluxformer_core.evaluation.report.bag_document import document, figures
-from fluxformer_core.evaluation.report.bag_mistakes import worst_mistakes
+from fluxformer_core.evaluation.report.json_document import bag_document, bag_figures
+from fluxformer_core.evaluation.report.mistakes import worst_bag_mistakes
 from fluxformer_core.evaluation.speed.machine import Machine
 from fluxformer_core.types import SECOND, State
 
 LABELS = ("clap", "jog", "wave")
-JOB = Job("run", "/camera", Path("run"))
+STREAM = BagStream("run", "/camera", Path("run"))
 
 
 def event(label: str, start: float, end: float, score: float = 0.9, late: float = 1.0) -> PredictedEvent:
@@ -45,13 +45,13 @@ def track(*events: PredictedEvent, seconds: int = 60) -> Track:
     return Track(stamps, states, names, scores, (0.3 * moving).astype(np.float32), events)
 
 
-def line(label: str, start: float | None, end: float | None) -> Line:
+def line(label: str, start: float | None, end: float | None) -> TruthLine:
     times = [None if t is None else round(t * SECOND) for t in (start, end)]
-    return Line("run", Path("run"), "", label, *times)
+    return TruthLine("run", Path("run"), "", label, *times)
 
 
-def scored(tracks: tuple[Track, ...], *lines: Line, job: Job = JOB) -> Scored:
-    return judge(Outcome(job, LABELS, 0, tracks), Truth({"run": lines}, ()))
+def scored(tracks: tuple[Track, ...], *lines: TruthLine, stream: BagStream = STREAM) -> JudgedStream:
+    return judge(StreamResult(stream, LABELS, 0, tracks), Truth({"run": lines}, ()))
 
 
 ACTIONS = (line("wave", 10, 20), line("clap", 25, 30), line("jog", 35, 45), line("somersault", 50, 55))
@@ -64,13 +64,13 @@ EVENTS = (
 
 
 @pytest.fixture(scope="module")
-def judged() -> Judged:
+def judged() -> JudgedTrack:
     (one,) = scored((track(*EVENTS),), *ACTIONS).judged
     return one
 
 
-def test_the_figures_are_those_of_the_events(judged: Judged) -> None:
-    found = figures(measure([judged], LABELS))
+def test_the_figures_are_those_of_the_events(judged: JudgedTrack) -> None:
+    found = bag_figures(measure([judged], LABELS))
     assert found["actions"] == 3
     assert found["detection_rate"] == pytest.approx(1 / 3)
     assert found["false_events"] == {"repeated": 0, "confused": 1, "invented": 2}
@@ -82,10 +82,10 @@ def test_the_figures_are_those_of_the_events(judged: Judged) -> None:
     assert found["unknown_auroc"] == pytest.approx(0.5)  # every score is 0.3
 
 
-def test_whole_actions_are_named_by_their_mean_scores(judged: Judged) -> None:
+def test_whole_actions_are_named_by_their_mean_scores(judged: JudgedTrack) -> None:
     wave, _clap, jog = judged.known
     assert mean_scores(wave, judged.track) == pytest.approx([0.36, 0.0, 0.54])  # 9 of 10 frames
-    found = measure([judged], LABELS).named
+    found = measure([judged], LABELS).accuracy
     # The clap has the second score of what was taken for a wave; the jog has none at all, so not even a fifth place.
     assert (found.actions, found.first, found.fifth) == (3, 1, 2)
     assert (found.top1, found.top5) == (pytest.approx(1 / 3), pytest.approx(2 / 3))
@@ -105,15 +105,15 @@ def test_whole_actions_are_named_as_torchmetrics_says() -> None:
     starts = np.arange(0, 200, 5)
     truth = rng.integers(12, size=len(starts))
     lines = tuple(line(labels[k], start, start + 5) for start, k in zip(starts.tolist(), truth, strict=True))
-    found = judge(Outcome(JOB, labels, 0, (made,)), Truth({"run": lines}, ())).figures
+    found = judge(StreamResult(STREAM, labels, 0, (made,)), Truth({"run": lines}, ())).figures
     assert found is not None
     means = torch.from_numpy(scores.reshape(-1, 5, 12).mean(axis=1))
-    for share, k in ((found.named.top1, 1), (found.named.top5, 5)):
+    for share, k in ((found.accuracy.top1, 1), (found.accuracy.top5, 5)):
         expected = multiclass_accuracy(means, torch.from_numpy(truth), 12, average="micro", top_k=k)
         assert share == pytest.approx(float(expected))
 
 
-def test_labels_have_figures_of_their_own(judged: Judged) -> None:
+def test_labels_have_figures_of_their_own(judged: JudgedTrack) -> None:
     clap, jog, wave = by_label([judged], LABELS)
     assert (wave.label, wave.performed, wave.detected, wave.false, wave.delay) == ("wave", 1, 1, 1, 1.5)
     assert wave.ap == pytest.approx(9 / 10 * 9 / 14 + 1 / 10 * 10 / 61)  # 14 frames at 0.6, then all the others at 0
@@ -122,7 +122,7 @@ def test_labels_have_figures_of_their_own(judged: Judged) -> None:
     assert math.isnan(clap.delay)
 
 
-def test_the_matrix_says_what_was_said_instead(judged: Judged) -> None:
+def test_the_matrix_says_what_was_said_instead(judged: JudgedTrack) -> None:
     found = confusion([judged], LABELS)
     cells = {
         (found.labels[row], found.labels[column]): int(found.confusion[row, column])
@@ -138,23 +138,23 @@ def test_the_matrix_says_what_was_said_instead(judged: Judged) -> None:
 
 
 def test_the_worst_mistakes_are_those_made_most_surely() -> None:
-    found = worst_mistakes([scored((track(*EVENTS),), *ACTIONS)])
+    found = worst_bag_mistakes([scored((track(*EVENTS),), *ACTIONS)])
     told = [(m.truth.label if m.truth else None, m.said.label if m.said else None, m.severity) for m in found]
     assert told == [("jog", None, 1.0), (None, "clap", 0.8), ("clap", "wave", 0.7), (None, "jog", 0.6)]
     assert found[1].instead == UNKNOWN
-    assert len(worst_mistakes([scored((track(*EVENTS),), *ACTIONS)], most=2)) == 2
+    assert len(worst_bag_mistakes([scored((track(*EVENTS),), *ACTIONS)], most=2)) == 2
 
 
 def test_perfect_streams_are_perfect_and_silent_ones_are_not() -> None:
     right = scored((track(event("wave", 10, 20, late=0.0)),), line("wave", 10, 20)).figures
     assert right is not None
-    found = figures(right)
+    found = bag_figures(right)
     shares = ("detection_rate", "mean_jaccard", "map", "mcap", "edit", "f1_50", "clip_top1", "clip_top5")
     assert [found[name] for name in shares] == [1.0] * len(shares)
     assert (found["false_per_minute"], found["onset_delay_p90"], found["unknown_auroc"]) == (0.0, 0.0, None)
     silent = scored((track(),), line("wave", 10, 20)).figures
     assert silent is not None
-    assert (silent.report.events.detection_rate, silent.named.top5) == (0.0, 0.0)
+    assert (silent.report.events.detection_rate, silent.accuracy.top5) == (0.0, 0.0)
 
 
 def test_every_pass_is_held_against_the_truth() -> None:
@@ -168,20 +168,20 @@ def test_actions_outside_the_recording_are_told_and_left_out() -> None:
     found = scored((track(event("wave", 10, 20)),), line("wave", 10, 20), line("jog", 70, 80), line("jog", 90, 95))
     assert found.figures is not None
     assert found.figures.report.events.performed == 1
-    (fault,) = found.outcome.faults
+    (fault,) = found.result.faults
     assert fault.text == "/camera: jog at 70.0 .. 80.0 s and 1 more lies outside the recording and is left out"
     assert not fault.fatal
 
 
 def test_a_stream_without_truth_has_no_figures_and_says_so() -> None:
-    found = judge(Outcome(replace(JOB, bag="other"), LABELS, 0, (track(),)), Truth({}, ()))
+    found = judge(StreamResult(replace(STREAM, bag="other"), LABELS, 0, (track(),)), Truth({}, ()))
     assert found.figures is None
-    assert found.outcome.faults[0].fatal
+    assert found.result.faults[0].fatal
 
 
-def evaluation(*streams: Scored) -> BagEvaluation:
+def evaluation(*streams: JudgedStream) -> BagEvaluation:
     judged = [one for stream in streams for one in stream.judged]
-    faults = tuple(fault for stream in streams for fault in stream.outcome.faults)
+    faults = tuple(fault for stream in streams for fault in stream.result.faults)
     machine = Machine("", 2, 1, "", "", "")
     labels = tuple(by_label(judged, LABELS)) if judged else ()
     whole = measure(judged, LABELS) if judged else None
@@ -193,14 +193,14 @@ WAVES = tuple(line("wave", start, start + 5) for start in range(5, 55, 10))
 
 def report(*starts: float, late: float = 1.0, extra: tuple[PredictedEvent, ...] = ()) -> dict:
     events = tuple(event("wave", start, start + 5, late=late) for start in starts)
-    return document(evaluation(scored((track(*events, *extra),), *WAVES)))
+    return bag_document(evaluation(scored((track(*events, *extra),), *WAVES)))
 
 
 BASE = report(5, 15, 25, 35, 45)
 
 
 def test_the_gate_lets_pass_what_is_as_good_or_better() -> None:
-    assert compare(BASE, report(5, 15, 25, 35, 45), 0.0) == Verdict((), ())
+    assert compare(BASE, report(5, 15, 25, 35, 45), 0.0) == GateResult((), ())
     assert compare(report(5, 15), BASE, 0.0).passed
     assert compare(BASE, report(5, 15, 25, 35, 45, late=0.2), 0.0).passed
 
@@ -227,19 +227,20 @@ def test_points_and_percent_of_the_limit() -> None:
 
 
 def test_a_bag_that_fails_now_is_worse() -> None:
-    both = document(evaluation(scored((track(),), *WAVES), scored((track(),), *WAVES, job=replace(JOB, topic="/b"))))
-    lost = document(evaluation(scored((track(),), *WAVES), scored((), *WAVES, job=replace(JOB, topic="/b"))))
-    assert compare(both, lost, 100.0).worse == ("run /b: it has no figures any more",)
+    second = replace(STREAM, topic="/b")
+    both = bag_document(evaluation(scored((track(),), *WAVES), scored((track(),), *WAVES, stream=second)))
+    lost = bag_document(evaluation(scored((track(),), *WAVES), scored((), *WAVES, stream=second)))
+    assert compare(both, lost, 100.0).worse == ("run /b: it no longer has figures",)
 
 
 def test_figures_of_other_bags_or_another_truth_are_not_compared() -> None:
     from fluxformer_core.errors import ConfigError
 
-    other = document(evaluation(scored((track(),), line("wave", 1, 2))))
-    with pytest.raises(ConfigError, match="the truth about run /camera is not that of the baseline"):
+    other = bag_document(evaluation(scored((track(),), line("wave", 1, 2))))
+    with pytest.raises(ConfigError, match="the truth about run /camera differs from the baseline's"):
         compare(BASE, other, 1.0)
-    more = evaluation(scored((track(),), *WAVES), scored((track(),), *WAVES, job=replace(JOB, topic="/b")))
-    with pytest.raises(ConfigError, match="of other bags: it has no run /b"):
-        compare(BASE, document(more), 1.0)
+    more = evaluation(scored((track(),), *WAVES), scored((track(),), *WAVES, stream=replace(STREAM, topic="/b")))
+    with pytest.raises(ConfigError, match="has other bags: it lacks run /b"):
+        compare(BASE, bag_document(more), 1.0)
     with pytest.raises(ConfigError, match="only the baseline has run"):
-        compare(BASE, document(evaluation()), 1.0)
+        compare(BASE, bag_document(evaluation()), 1.0)

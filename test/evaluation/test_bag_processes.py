@@ -15,15 +15,15 @@ import pytest
 from bag_bench import TOPIC
 from crashing_workers import CrashingWatcher
 
-from fluxformer_core.evaluation.bags.finding import Job
+from fluxformer_core.evaluation.bags.finding import BagStream
 from fluxformer_core.evaluation.bags.processes import watch_streams
 
 
 def test_a_process_that_is_killed_takes_nobody_with_it() -> None:
-    jobs = [Job(name, TOPIC, Path(name), length=k) for k, name in enumerate(("a", "crash", "b", "c"))]
-    found = watch_streams(CrashingWatcher(), jobs, 2, quiet=True)  # type: ignore[arg-type]
-    assert [outcome.job.bag for outcome in found] == ["a", "crash", "b", "c"]
-    assert [bool(outcome.faults) for outcome in found] == [False, True, False, False]
+    streams = [BagStream(name, TOPIC, Path(name), length=k) for k, name in enumerate(("a", "crash", "b", "c"))]
+    found = watch_streams(CrashingWatcher(), streams, 2, quiet=True)  # type: ignore[arg-type]
+    assert [result.stream.bag for result in found] == ["a", "crash", "b", "c"]
+    assert [bool(result.faults) for result in found] == [False, True, False, False]
     assert "was killed" in found[1].faults[0].text
     assert not multiprocessing.active_children()
 
@@ -34,11 +34,12 @@ from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
 from crashing_workers import EndlessWatcher
-from fluxformer_core.evaluation.bags.finding import Job
+from fluxformer_core.evaluation.bags.finding import BagStream
 from fluxformer_core.evaluation.bags.processes import watch_streams
 
 if __name__ == "__main__":
-    watch_streams(EndlessWatcher(), [Job(path, "/image", Path(path), length=1) for path in sys.argv[2:]], 2, quiet=True)
+    streams = [BagStream(path, "/image", Path(path), length=1) for path in sys.argv[2:]]
+    watch_streams(EndlessWatcher(), streams, 2, quiet=True)
 """
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from bag_bench import START, TOPIC, write_truth
 
 from benchmarks.synthetic.bag_writer import ImageBag
 from fluxformer_core.actor import Performance, Stage
-from fluxformer_core.bundle import default_bundle_path
 from fluxformer_core.evaluation.bags.evaluation import BagEvaluation, evaluate_bags
-from fluxformer_core.evaluation.bags.outcome import Track
-from fluxformer_core.evaluation.bags.watch import Watcher
+from fluxformer_core.evaluation.bags.stream_result import Track
 from fluxformer_core.types import SECOND, Pixels, State
 
 SCRIPT = (Performance("squat", 2.5, 6.0), Performance("wave", 9.5, 13.1), Performance("jog", 16.5, 20.5))
@@ -31,7 +27,7 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> BagEvaluation:
         for seconds, image in stage:
             bag.write(TOPIC, image, Pixels.DEPTH, START + round(seconds * SECOND))
     truth = write_truth(folder / "truth.csv", *(("actor", "", a.start, a.end, a.label) for a in SCRIPT))
-    return evaluate_bags([folder / "actor"], [truth], Watcher(Path(default_bundle_path())), quiet=True)
+    return evaluate_bags([folder / "actor"], [truth], workers=1, quiet=True)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from bag_bench import START, write_truth
 
 from fluxformer_core.data.labels import LabelMap
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.evaluation.bags.finding import Job
+from fluxformer_core.evaluation.bags.finding import BagStream
 from fluxformer_core.evaluation.bags.truth import intervals, read_truth
 from fluxformer_core.evaluation.metrics.intervals import Interval
 from fluxformer_core.types import SECOND
@@ -17,11 +17,13 @@ from fluxformer_core.types import SECOND
 END = START + 10 * SECOND
 
 
-def actions(path: Path, *rows: tuple, job: Job | None = None, first: int = START, last: int = END) -> list[Interval]:
+def actions(
+    path: Path, *rows: tuple, stream: BagStream | None = None, first: int = START, last: int = END
+) -> list[Interval]:
     bags = {"run": path.parent / "run"}
     truth, faults = read_truth([write_truth(path, *rows)], bags, {})
     assert not faults
-    lines = truth.of(job or Job("run", "/camera", bags["run"]))
+    lines = truth.of(stream or BagStream("run", "/camera", bags["run"]))
     assert lines is not None
     return intervals(lines, first, last, START)[0]
 
@@ -55,7 +57,7 @@ def test_a_stretch_shows_actions_as_far_as_it_reaches(tmp_path: Path) -> None:
 def test_lines_about_another_camera_are_not_about_this_one(tmp_path: Path) -> None:
     rows = [("run", "/left", 1, 2, "wave"), ("run", "", 3, 4, "clap"), ("run", "/right", 5, 6, "jog")]
     for topic, expected in (("/left", ["wave", "clap"]), ("/right", ["clap", "jog"])):
-        found = actions(tmp_path / "truth.csv", *rows, job=Job("run", topic, tmp_path / "run"))
+        found = actions(tmp_path / "truth.csv", *rows, stream=BagStream("run", topic, tmp_path / "run"))
         assert [action.label for action in found] == expected
 
 
@@ -63,11 +65,11 @@ def test_results_have_the_truth_of_the_bag_that_was_played(tmp_path: Path) -> No
     truth = write_truth(tmp_path / "truth.csv", ("bags/run", "/left", 1, 2, "wave"), ("run", "/right", 1, 2, "clap"))
     bags = {"live": tmp_path / "live", "other": tmp_path / "other"}
     found, _ = read_truth([truth], bags, {"live": "run", "other": ""})
-    job = Job("live", "/recognizer", bags["live"], results=True, of="run", of_topic="/left")
-    lines = found.of(job)
+    stream = BagStream("live", "/recognizer", bags["live"], recorded=True, of="run", of_topic="/left")
+    lines = found.of(stream)
     assert lines is not None
     assert [line.label for line in lines] == ["wave"]
-    assert found.of(Job("other", "/recognizer", bags["other"], results=True)) is None
+    assert found.of(BagStream("other", "/recognizer", bags["other"], recorded=True)) is None
 
 
 def test_a_bag_is_named_by_path_or_by_name(tmp_path: Path) -> None:

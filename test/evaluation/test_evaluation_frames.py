@@ -13,11 +13,16 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torchmetrics.functional.classification import binary_average_precision
 
-from fluxformer_core.evaluation.metrics.earliness import STAGES, frame_stages, precision_by_stage
-from fluxformer_core.evaluation.metrics.frames import average_precision, mean_average_precision
+from fluxformer_core.evaluation.metrics.frames import (
+    STAGES,
+    average_precision,
+    frame_stages,
+    mean_average_precision,
+    precision_by_stage,
+    unknown_auroc,
+)
 from fluxformer_core.evaluation.metrics.intervals import Interval
 from fluxformer_core.evaluation.metrics.stream_output import frame_names, frame_scores, frame_truth
-from fluxformer_core.evaluation.metrics.unknown import unknown_auroc
 from fluxformer_core.types import SECOND, ActionScore, Recognition, State
 
 LABELS = ("clap", "wave")

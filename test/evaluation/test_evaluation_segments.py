@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from fluxformer_core.evaluation.metrics.segments import (
     THRESHOLDS,
-    Counts,
-    Segment,
+    LabelRun,
+    SegmentCounts,
     count_segments,
     edit_score,
     segments,
@@ -21,7 +21,7 @@ names = runs.map(lambda runs: [name for name, length in runs for _ in range(leng
 
 
 def test_segments_are_runs_of_a_name() -> None:
-    assert segments(["", "a", "a", "b", "", "b"]) == [Segment("a", 1, 3), Segment("b", 3, 4), Segment("b", 5, 6)]
+    assert segments(["", "a", "a", "b", "", "b"]) == [LabelRun("a", 1, 3), LabelRun("b", 3, 4), LabelRun("b", 5, 6)]
     assert segments([""]) == segments([]) == []
 
 
@@ -38,18 +38,18 @@ def test_segments_count_by_hand() -> None:
     truth = ["a"] * 4 + [""] * 4 + ["b"] * 4
     predicted = ["a"] * 2 + ["b"] * 2 + ["a"] * 4 + ["b"] * 4
     # a: 2 of 4 frames, b: on a; a again: only touches; b: exact.
-    assert count_segments(predicted, truth, 0.5) == Counts(right=2, false=2, missed=0)
-    assert count_segments(predicted, truth, 0.6) == Counts(right=1, false=3, missed=1)
-    assert Counts(2, 2, 0).f1 == pytest.approx(2 * 0.5 * 1 / 1.5)
+    assert count_segments(predicted, truth, 0.5) == SegmentCounts(right=2, false=2, missed=0)
+    assert count_segments(predicted, truth, 0.6) == SegmentCounts(right=1, false=3, missed=1)
+    assert SegmentCounts(2, 2, 0).f1 == pytest.approx(2 * 0.5 * 1 / 1.5)
 
 
 def test_a_second_segment_on_the_same_action_is_false() -> None:
-    assert count_segments(["a", "a", "", "a", "a"], ["a"] * 5, 0.1) == Counts(1, 1, 0)
+    assert count_segments(["a", "a", "", "a", "a"], ["a"] * 5, 0.1) == SegmentCounts(1, 1, 0)
 
 
 def test_recordings_add_up() -> None:
-    assert Counts(1, 0, 0) + Counts(0, 2, 1) == Counts(1, 2, 1)
-    assert Counts().f1 == 1.0
+    assert SegmentCounts(1, 0, 0) + SegmentCounts(0, 2, 1) == SegmentCounts(1, 2, 1)
+    assert SegmentCounts().f1 == 1.0
 
 
 @given(names)

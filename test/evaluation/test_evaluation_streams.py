@@ -10,7 +10,7 @@ from helpers import LABELS, rgb, small_bundle, texture, view
 
 from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent
 from fluxformer_core.evaluation.metrics.stream_output import frame_scores, frame_truth, predicted_events
-from fluxformer_core.evaluation.metrics.streams import Stream, score_streams
+from fluxformer_core.evaluation.metrics.streams import StreamRecord, score_streams
 from fluxformer_core.stream.config import RecognizerConfig
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND
@@ -18,14 +18,15 @@ from fluxformer_core.types import SECOND
 STAMPS = np.arange(200) * SECOND // 20
 
 
-def stream(*truth: Interval, events: tuple[PredictedEvent, ...], scores: np.ndarray) -> Stream:
-    return Stream(STAMPS, truth, events, scores)
+def stream(*truth: Interval, events: tuple[PredictedEvent, ...], scores: np.ndarray) -> StreamRecord:
+    return StreamRecord(STAMPS, truth, events, scores)
 
 
 def test_a_perfect_stream_is_perfect() -> None:
     truth = (Interval(SECOND, 3 * SECOND, "clap"), Interval(5 * SECOND, 8 * SECOND, "wave"))
     events = tuple(PredictedEvent(a.start, a.end, a.label, 1.0, a.start) for a in truth)
-    report = score_streams([Stream(STAMPS, truth, events, frame_truth(truth, LABELS, STAMPS).astype(float))], LABELS)
+    scores = frame_truth(truth, LABELS, STAMPS).astype(float)
+    report = score_streams([StreamRecord(STAMPS, truth, events, scores)], LABELS)
     assert (report.events.detection_rate, report.events.false, report.events.delay(90)) == (1.0, 0, 0.0)
     assert (report.mean_ap, report.mean_calibrated_ap, report.edit) == (1.0, 1.0, 1.0)
     assert report.ap_by_stage == (1.0,) * 10
@@ -78,7 +79,7 @@ def test_a_real_recogniser_can_be_measured() -> None:
     name = max(found, key=lambda event: event.end - event.start).label
     truth = Interval(int(STAMPS[60]), int(STAMPS[140]), name)
     scores = frame_scores(recognitions, LABELS, STAMPS)
-    report = score_streams([Stream(STAMPS, (truth,), tuple(found), scores)], LABELS)
+    report = score_streams([StreamRecord(STAMPS, (truth,), tuple(found), scores)], LABELS)
     assert report.events.detection_rate == 1.0
     assert report.events.mean_jaccard > 0.5
     assert 0.2 < report.events.delay(50) < 3.0

@@ -86,7 +86,7 @@ def test_gmflow_enlarges_small_images_and_gives_their_own_pixels(weights):
     assert np.array_equal(GMFlowEstimator(weights)(grey, grey), GMFlowEstimator(weights)(rgb(grey), rgb(grey)))
 
 
-def test_gmflow_runs_on_what_it_is_given_an_engine_for_each_size(weights, tmp_path):
+def test_gmflow_loads_its_net_once_for_each_size_of_images(weights, tmp_path):
     path, made = tmp_path / "net.pth", []
     torch.save(weights, path)
 
@@ -126,7 +126,7 @@ class Trap:
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
+    ("change", "error"),
     [
         ({"feature_flow_attn.k_proj.bias": None}, "missing feature_flow_attn.k_proj.bias"),
         ({"head.weight": torch.ones(1)}, "unexpected head.weight"),
@@ -135,14 +135,14 @@ class Trap:
         ({"backbone.trident_conv.weight": torch.ones(128, 128, 3, 3)}, "only scale 1"),
         ({"refine_proj.weight": torch.ones(1)}, "only scale 1"),
         ({"transformer.layers.7.norm.weight": torch.ones(1)}, "missing transformer.layers.2"),
-        ({"optimizer": {}}, "no weights by name"),
+        ({"optimizer": {}}, "no named weights"),
         ({"backbone.conv1.weight": Trap()}, "asks for .*system to be run"),
     ],
 )
-def test_other_weights_are_refused_with_the_key_that_is_wrong(weights, change, complaint, tmp_path):
+def test_other_weights_are_refused_with_the_key_that_is_wrong(weights, change, error, tmp_path):
     path = tmp_path / "net.pth"
     torch.save({name: value for name, value in (weights | change).items() if value is not None}, path)
-    with pytest.raises(BundleError, match=complaint) as caught:
+    with pytest.raises(BundleError, match=error) as caught:
         create_flow(f"gmflow:{path}")
     assert str(path) in str(caught.value)
 
@@ -157,7 +157,7 @@ def test_a_file_that_is_not_there_or_no_file_of_weights_is_named(name, tmp_path)
         create_flow(f"gmflow:{path}")
 
 
-def test_names():
+def test_wrong_names_of_estimators_are_refused():
     assert list_flows() == ["dis", "farneback", "gmflow", "none"]
     assert create_flow("none") is None
     with pytest.raises(ConfigError, match="no flow estimator 'raft'; known are dis, farneback, gmflow, none"):
@@ -312,7 +312,7 @@ def test_the_actors_true_flow_leads_to_the_same_place_on_the_next_image(mirrored
         true_flow(film, len(film) - 1)
 
 
-def test_the_command_line_hands_the_choice_on(tmp_path, capsys):
+def test_the_command_line_passes_the_choice_on(tmp_path, capsys):
     model, images = tmp_path / "net.safetensors", tmp_path / "images"
     small_bundle().save(model)
     images.mkdir()

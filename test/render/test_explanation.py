@@ -53,7 +53,7 @@ def area(picture: np.ndarray, colour: tuple[int, int, int]) -> int:
     return int((np.abs(picture.astype(int) - colour).max(axis=-1) <= 2).sum())
 
 
-def test_every_frame_is_shown_and_those_that_were_not_looked_at_are_dimmed() -> None:
+def test_every_frame_is_shown_and_unused_frames_are_dimmed() -> None:
     picture = draw_explanation(explanation(n=40, seen=10), name="", scale=1.0)
     bright = area(picture, (230, 20, 220))
     dimmed = area(picture, tuple(round(0.4 * c + 0.6 * b) for c, b in zip((230, 20, 220), (17, 19, 24), strict=True)))
@@ -101,7 +101,7 @@ def test_each_start_and_each_end_has_its_picture(tmp_path: Path) -> None:
     assert picture.shape[2] == 3
 
 
-def test_what_is_retracted_has_the_picture_of_the_clip_that_did_it(tmp_path: Path) -> None:
+def test_a_retraction_has_a_picture_of_the_clip_that_caused_it(tmp_path: Path) -> None:
     recognizer, writer = Recognizer(small_bundle(), SURE), ExplanationWriter(tmp_path)
     seen = None
     for i, (_, image) in enumerate(Stage([Performance("wave", 1.0, 2.6)], rate=20.0, size=(128, 128), duration=2.6)):
@@ -118,7 +118,7 @@ def test_what_is_retracted_has_the_picture_of_the_clip_that_did_it(tmp_path: Pat
     assert taken == f"0002_{now / SECOND:.2f}s_retracted_{event.label}_1.png"
 
 
-def test_what_ends_without_having_been_sure_has_the_picture_of_its_last_clip(tmp_path: Path) -> None:
+def test_an_unsure_action_that_ends_has_a_picture_of_its_last_clip(tmp_path: Path) -> None:
     unsure = replace(SURE, decision=replace(SURE.decision, sure_score=1.0))
     kinds, files = acted(unsure, tmp_path)
     assert kinds[-1] == "retracted"
@@ -126,14 +126,14 @@ def test_what_ends_without_having_been_sure_has_the_picture_of_its_last_clip(tmp
     assert not any("unknown" in name or "ended" in name for name in files)
 
 
-def test_motion_that_got_no_name_has_a_picture_too(tmp_path: Path) -> None:
+def test_motion_without_a_recognised_action_has_a_picture(tmp_path: Path) -> None:
     kinds, files = acted(NEVER, tmp_path)
     assert kinds == []
     (name,) = files
     assert name.endswith("_unknown.png")
 
 
-def test_a_still_scene_has_none(tmp_path: Path) -> None:
+def test_a_still_scene_has_no_picture(tmp_path: Path) -> None:
     recognizer, writer = Recognizer(small_bundle(), SURE), ExplanationWriter(tmp_path)
     for i in range(40):
         writer.update(recognizer.push(rgb(texture(32, 32)), i * SECOND // 20), i * SECOND // 20, recognizer)
@@ -151,7 +151,7 @@ def test_a_stream_that_breaks_off_has_the_picture_of_its_last_clip(tmp_path: Pat
     assert path.name == "0001_1.95s_unknown.png"
 
 
-def test_old_pictures_make_room(tmp_path: Path) -> None:
+def test_the_oldest_pictures_are_removed(tmp_path: Path) -> None:
     (tmp_path / "mine.png").write_bytes(b"of somebody else")
     kinds, files = acted(SURE, tmp_path, keep=1)
     assert len(kinds) >= 2

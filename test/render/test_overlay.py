@@ -44,7 +44,7 @@ def area(picture: np.ndarray, colour: tuple[int, int, int], tolerance: int = 2) 
 
 
 @pytest.mark.parametrize("height", [120, 240, 480, 1080])
-def test_picture_has_the_height_asked_for_and_is_wide_as_a_screen(height: int) -> None:
+def test_the_picture_has_the_wanted_height_and_is_16_to_9(height: int) -> None:
     picture = draw_overlay(CAMERA, recognition=ACTION, event=EVENT, selection=selection(), height=height)
     assert (picture.shape[0], picture.shape[2], picture.dtype) == (height, 3, np.dtype("u1"))
     assert picture.shape[1] % 2 == 0
@@ -65,7 +65,7 @@ def test_camera_of_any_shape_is_shown_whole_and_undistorted(shape: tuple[int, in
     ("state", "colour"),
     [(State.WARMING_UP, GREY), (State.IDLE, BLUE), (State.UNKNOWN, AMBER), (State.ACTION, GREEN)],
 )
-def test_state_is_told_by_the_colour_of_frame_and_headline(state: State, colour: tuple[int, int, int]) -> None:
+def test_the_colour_of_frame_and_headline_shows_the_state(state: State, colour: tuple[int, int, int]) -> None:
     recognition = dataclasses.replace(ACTION, state=state, scores=())
     picture = draw_overlay(CAMERA, recognition=recognition, event=None)
     others = {GREY, BLUE, AMBER, GREEN} - {colour}
@@ -83,7 +83,7 @@ def test_scores_are_bars_of_their_length() -> None:
     np.testing.assert_allclose(np.array(lengths) / 242, (0.75, 0.2, 0.1), atol=0.01)
 
 
-def test_the_bar_of_the_name_is_lit_though_another_scores_more() -> None:
+def test_the_bar_of_the_kept_label_is_marked_though_another_scores_higher() -> None:
     kept = dataclasses.replace(ACTION, label="draw_circle_cw", score=0.2)
     picture = draw_overlay(CAMERA, recognition=kept, event=None)
     lengths = [area(picture[row : row + 1, 542:790], GREEN) for row in (134, 161)]
@@ -150,7 +150,7 @@ def changed(first: np.ndarray, second: np.ndarray, box: tuple[int, int, int, int
 
 
 @pytest.mark.parametrize("kind", EventKind)
-def test_event_is_told_in_its_own_line_only(kind: EventKind) -> None:
+def test_an_event_is_shown_in_its_own_line_only(kind: EventKind) -> None:
     over = kind in (EventKind.ENDED, EventKind.RETRACTED)
     event = dataclasses.replace(EVENT, kind=kind, end=NOW if over else 0)
     without = draw_overlay(CAMERA, recognition=ACTION, event=None)
@@ -165,7 +165,7 @@ def test_long_labels_stay_inside_the_picture() -> None:
     assert changed(without, picture, (400, 14, 841, 145)) == (True, False)
 
 
-def test_labels_are_written_as_people_write_them() -> None:
+def test_labels_are_written_with_spaces() -> None:
     assert readable("draw_circle_cw") == "draw circle cw"
 
 

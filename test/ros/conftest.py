@@ -1,4 +1,4 @@
-"""Everything here runs on a domain of its own and this machine only; without rclpy it is left out, and says so."""
+"""ROS tests run on their own domain and this machine only. Without rclpy these tests are left out, with a notice."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from fluxformer_core.bundle import Bundle
 
 MISSING = [name for name in ("rclpy", "fluxformer") if importlib.util.find_spec(name) is None]
 collect_ignore_glob = ["test_*.py"] if MISSING else []
@@ -37,7 +41,7 @@ def domain() -> int:
 
 @pytest.fixture(scope="session")
 def ros(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """ROS in this process, and an environment in which processes started by tests find each other and nobody else."""
+    """ROS in this process, and an environment in which only the processes of the tests find each other."""
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
@@ -49,3 +53,19 @@ def ros(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     yield
     rclpy.shutdown()
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a small untrained model; no test may change it."""
+    from ros_bench import untrained_bundle
+
+    return untrained_bundle(tmp_path_factory.mktemp("model") / "untrained.safetensors")
+
+
+@pytest.fixture(scope="session")
+def bundle(model: Path) -> Bundle:
+    """The same model, loaded."""
+    from fluxformer_core.bundle import Bundle
+
+    return Bundle.load(model)

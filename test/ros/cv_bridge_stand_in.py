@@ -37,7 +37,7 @@ class CvBridgeError(TypeError):
 
 
 class CvBridge:
-    """Counts what it converts, so that a test sees whether it was asked."""
+    """Counts its conversions, so that a test sees whether the bridge was used."""
 
     def __init__(self) -> None:
         self.conversions = 0

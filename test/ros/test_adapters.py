@@ -1,4 +1,4 @@
-"""Detections in, other packages' messages out; stand-ins take the place of packages that are not among the wheels."""
+"""Detections in, messages of other packages out; stand-ins replace the packages that have no wheel."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from rclpy.logging import get_logger
-from ros_bench import LABELS, PATIENCE, untrained_bundle
+from ros_bench import LABELS, PATIENCE
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.people.tracks import PeopleConfig
-from fluxformer_core.stream.counters import ResetCause
+from fluxformer_core.stream.measurements import ResetCause
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND, ActionEvent, ActionScore, EventKind, Pixels, Recognition, State, Update
 from fluxformer_ros.node import detections as module
@@ -62,7 +62,7 @@ def detection(id: str = "7", x: float = 50.0, height: float = 40.0, class_id: st
     return SimpleNamespace(id=id, bbox=box, results=[SimpleNamespace(hypothesis=SimpleNamespace(class_id=class_id))])
 
 
-def test_boxes_are_told_by_their_edges() -> None:
+def test_boxes_are_given_by_their_edges() -> None:
     newest = Detections("", 1.0)
     newest.put(detections(detection()))
     (person,) = newest.people_at(10 * SECOND)
@@ -80,7 +80,7 @@ def test_detections_are_used_once_and_only_near_their_time() -> None:
     assert (newest.received, newest.outdated) == (2, 1)
 
 
-def test_what_is_no_person_or_no_box_is_left_out() -> None:
+def test_detections_that_are_no_person_or_no_box_are_left_out() -> None:
     newest = Detections("person", 1.0)
     newest.put(
         detections(
@@ -112,7 +112,7 @@ SCORES = (ActionScore("clap", 0.7), ActionScore("wave", 0.2))
 ACTION = Recognition(SECOND, 0, SECOND, State.ACTION, "clap", 0.7, SCORES)
 
 
-def test_recognitions_are_classifications_whose_numbers_are_explained() -> None:
+def test_recognitions_become_classifications_with_numbered_classes() -> None:
     topics = Topics()
     adapters = Adapters(topics, VISION, None)
     adapters.announce(("wave", "clap"), 0.5, SECOND)
@@ -158,8 +158,7 @@ def test_without_the_packages_nothing_is_published() -> None:
 
 
 @pytest.fixture
-def worker(tmp_path: Any) -> Iterator[tuple[Worker, Detections, list[Update]]]:
-    bundle = Bundle.load(untrained_bundle(tmp_path / "untrained.safetensors"))
+def worker(bundle: Bundle) -> Iterator[tuple[Worker, Detections, list[Update]]]:
     recognizer, updates, newest = Recognizer(bundle, people=PeopleConfig()), [], Detections("", 1.0)
     logger = get_logger("people_test")
     worker = Worker(recognizer, lambda update, _: updates.append(update), logger, 1, people_at=newest.people_at)
@@ -168,7 +167,7 @@ def worker(tmp_path: Any) -> Iterator[tuple[Worker, Detections, list[Update]]]:
     worker.stop()
 
 
-def test_a_worker_recognises_whoever_is_detected(worker: tuple[Worker, Detections, list[Update]]) -> None:
+def test_a_worker_recognises_every_detected_person(worker: tuple[Worker, Detections, list[Update]]) -> None:
     worker, newest, updates = worker
     for index in range(5):
         stamp = 10 * SECOND + index * SECOND // 20

@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from ros_bench import LABELS, untrained_bundle
+from ros_bench import LABELS
 
 from fluxformer_core.actor import perform
 from fluxformer_core.io.video_writer import VideoRecorder
@@ -23,12 +23,7 @@ from fluxformer_ros.checks.rate import account
 from fluxformer_ros.tools import demo
 from fluxformer_ros.tools.graph import Run, run_graph
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def model(ros: None, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(untrained_bundle(tmp_path_factory.mktemp("model") / "untrained.safetensors"))
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ros")]
 
 
 def running(pid: int) -> bool:
@@ -37,12 +32,12 @@ def running(pid: int) -> bool:
 
 
 def test_the_demo_shows_the_actor_and_writes_a_video(
-    model: str, tmp_path: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs: list[Run] = []
     monkeypatch.setattr(demo, "run_graph", lambda *args, **options: runs.append(run_graph(*args, **options)) or runs[0])
     video = tmp_path / "seen.mp4"
-    assert demo.main(["actor", "--duration", "6", "--model", model, "--overlay", str(video)]) == 0
+    assert demo.main(["actor", "--duration", "6", "--model", str(model), "--overlay", str(video)]) == 0
     said = capfd.readouterr().out
     assert "180 images published" in said
     assert "started" in said
@@ -62,14 +57,14 @@ def test_the_demo_shows_the_actor_and_writes_a_video(
     assert {recognition.stamp for recognition in runs[0].transcript.recognitions} <= {f.stamp for f in runs[0].frames}
 
 
-def test_the_clip_check_judges_every_clip(model: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_the_clip_check_judges_every_clip(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     for name in ("wave", "squat"):
         with VideoRecorder(tmp_path / f"{name}.mp4") as video:
             for index, image in enumerate(perform(name, 1, mode="colour", size=(96, 128))):
                 video.write(np.ascontiguousarray(image), index * SECOND // 20)
     (tmp_path / "clips.csv").write_text("path,label,subject\nwave.mp4,wave,s01\nsquat.mp4,squat,s01\n")
-    arguments = [str(tmp_path / "clips.csv"), str(tmp_path), "--json", str(tmp_path / "result.json"), "--model", model]
-    assert check_main(["clips", *arguments]) == 0
+    options = ["--json", str(tmp_path / "result.json"), "--model", str(model)]
+    assert check_main(["clips", str(tmp_path / "clips.csv"), str(tmp_path), *options]) == 0
     result = json.loads((tmp_path / "result.json").read_text())
     assert [clip["label"] for clip in result["results"]] == ["wave", "squat"]
     assert {clip["answer"] for clip in result["results"]} <= {*LABELS, ""}
@@ -77,13 +72,13 @@ def test_the_clip_check_judges_every_clip(model: str, tmp_path: Path, capsys: py
     assert f"{result['right']} of 2 clips named" in capsys.readouterr().out
 
 
-def test_a_source_that_cannot_be_opened_is_named(model: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert demo.main([str(tmp_path / "nothing.mp4"), "--model", model]) == 2
+def test_a_source_that_cannot_be_opened_is_named(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert demo.main([str(tmp_path / "nothing.mp4"), "--model", str(model)]) == 2
     assert "nothing.mp4 does not exist" in capsys.readouterr().err
 
 
-def test_ctrl_c_ends_every_process(model: str) -> None:
-    process = subprocess.Popen([sys.executable, "-m", "fluxformer_ros.tools.demo", "--model", model])
+def test_ctrl_c_ends_every_process(model: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-m", "fluxformer_ros.tools.demo", "--model", str(model)])
     listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     try:
         deadline = time.monotonic() + 60

@@ -1,4 +1,4 @@
-"""The diagnosis: every trouble has its level and a sentence that tells what to do."""
+"""The diagnosis: every fault has a level and a sentence that tells what to do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
-from fluxformer_core.stream.timings import RecentValues
+from fluxformer_core.stream.measurements import RecentValues
 from fluxformer_ros.node.diagnostics import Health, ImageTopic, Updater, diagnose, fill
 from fluxformer_ros.node.health import Rate
 
@@ -80,13 +80,13 @@ def ill(image: dict[str, object] | None = None, counts: dict[str, int] | None = 
         (ill(input_age=9.0, last_failure="KeyError: 3", failure_age=2.0), ERROR, "KeyError: 3"),
     ],
 )
-def test_every_trouble_has_its_level_and_its_cure(health: Health, level: bytes, words: str) -> None:
+def test_every_fault_has_its_level_and_its_cure(health: Health, level: bytes, words: str) -> None:
     found, message = diagnose(health)
     assert words in message
     assert found == level
 
 
-def test_two_troubles_of_one_level_are_both_named() -> None:
+def test_two_faults_of_one_level_are_both_named() -> None:
     _, message = diagnose(ill({"incompatible_qos": "DURABILITY"}, input_age=5.0))
     assert "DURABILITY" in message
     assert "still running" in message

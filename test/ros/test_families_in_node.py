@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import rclpy
 from fluxformer.msg import Recognition
-from ros_bench import LABELS, RecognizerProcess, Robot
+from ros_bench import LABELS, robot_and_recognizer
 
 from fluxformer_core.bundle import Bundle, Metadata
 from fluxformer_core.models.registry import clip_spec, create_model, model_config
@@ -19,9 +18,7 @@ pytestmark = pytest.mark.slow
 def test_a_model_of_another_family_recognises_the_same_images(ros: None, name: str, tmp_path: Path) -> None:
     model, weights = tmp_path / "model.safetensors", create_model(name, len(LABELS)).state_dict()
     Bundle(Metadata(name, model_config(name), clip_spec(name), LABELS), weights).save(model)
-    process = RecognizerProcess(tmp_path / "stderr", model=model, start_score=0.02, keep_score=0.01)
-    robot = Robot(rclpy.create_node("robot"))
-    try:
+    with robot_and_recognizer(tmp_path / "stderr", model=model, start_score=0.02, keep_score=0.01) as (robot, process):
         robot.wait(lambda: "waiting for images" in process.said, "the node")
         robot.ready()
         robot.show(45)
@@ -31,6 +28,3 @@ def test_a_model_of_another_family_recognises_the_same_images(ros: None, name: s
         assert robot.labels[-1].model.startswith(name)
         assert process.process.poll() is None, process.said
         assert "Traceback" not in process.said
-    finally:
-        robot.close()
-        process.close()

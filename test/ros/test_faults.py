@@ -1,4 +1,4 @@
-"""Faults of cameras and backends, storms of requests, and the soak: nothing stops the node, and nothing grows."""
+"""Faults of cameras and backends, many requests at once, and the soak: nothing stops the node, nothing grows."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import rclpy
 from lifecycle_msgs.msg import Transition
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.qos import qos_profile_sensor_data
-from ros_bench import RecognizerProcess, Robot, untrained_bundle
+from ros_bench import robot_and_recognizer, untrained_bundle
 from sensor_msgs.msg import Image
 
 from fluxformer_core.bundle import Bundle
@@ -22,13 +21,8 @@ from fluxformer_ros.checks.soak import ProcessSample, find_faults, growth, look
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return untrained_bundle(tmp_path_factory.mktemp("model") / "untrained.safetensors")
-
-
-@pytest.fixture(scope="module")
-def subject(model: Path) -> Iterator[Subject]:
-    with Subject(Bundle.load(model)).at_work() as subject:
+def subject(bundle: Bundle) -> Iterator[Subject]:
+    with Subject(bundle).at_work() as subject:
         yield subject
 
 
@@ -64,7 +58,7 @@ def samples(memory: list[float], threads: int = 9) -> list[ProcessSample]:
     return [ProcessSample(value, threads, 30) for value in memory]
 
 
-def test_growth_is_told_from_warm_up() -> None:
+def test_growth_after_warm_up_is_found() -> None:
     steady = growth(samples([100.0, 300.0, *[400.0] * 18]), warm_up=0.2)
     assert steady["memory growth [%]"] == 0
     assert not find_faults({**steady, "frames unaccounted": 0})
@@ -105,11 +99,9 @@ def test_a_short_soak_accounts_for_every_image(ros: None, model: Path, capsys: p
 
 
 @pytest.mark.slow
-def test_storms_and_restarts_leave_the_node_as_it_was(ros: None, tmp_path: Path) -> None:
+def test_many_requests_and_restarts_leave_the_node_as_it_was(ros: None, tmp_path: Path) -> None:
     file = untrained_bundle(tmp_path / "model.safetensors")
-    process = RecognizerProcess(tmp_path / "stderr", namespace="storm", model=file)
-    robot = Robot(rclpy.create_node("robot", namespace="storm"))
-    try:
+    with robot_and_recognizer(tmp_path / "stderr", namespace="storm", model=file) as (robot, process):
         robot.ready()
         robot.show(10)
         robot.wait(lambda: robot.recognitions, "a recognition")
@@ -143,23 +135,15 @@ def test_storms_and_restarts_leave_the_node_as_it_was(ros: None, tmp_path: Path)
         untrained_bundle(file)
         assert robot.change_state(Transition.TRANSITION_CONFIGURE)
         assert "Traceback" not in process.said
-    finally:
-        process.close()
-        robot.close()
 
 
 @pytest.mark.slow
-def test_a_home_that_cannot_be_written_is_no_obstacle(
+def test_a_home_that_cannot_be_written_does_no_harm(
     ros: None, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HOME", "ROS_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, "/dev/null/nowhere")
-    process = RecognizerProcess(tmp_path / "stderr", namespace="poor", model=model)
-    robot = Robot(rclpy.create_node("robot", namespace="poor"))
-    try:
+    with robot_and_recognizer(tmp_path / "stderr", namespace="poor", model=model) as (robot, _):
         robot.ready()
         robot.show(10)
         robot.wait(lambda: robot.recognitions, "a recognition")
-    finally:
-        process.close()
-        robot.close()

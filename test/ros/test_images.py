@@ -55,7 +55,7 @@ def without_cv_bridge(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, cv_bridge: ModuleType | None) -> Any:
-    """Make a module, or none, what `import cv_bridge` finds; returns the converter that `images` uses now."""
+    """Make `import cv_bridge` find this module, or no module; returns the converter that `images` uses now."""
     monkeypatch.setitem(sys.modules, "cv_bridge", cv_bridge)
     images._bridge.cache_clear()
     return images._bridge()
@@ -86,10 +86,10 @@ def test_a_part_of_an_array_is_sent_without_its_surroundings() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8"])
-def test_compressed_colours_keep_their_places(encoding: str) -> None:
+def test_compressed_images_keep_the_order_of_colours(encoding: str) -> None:
     image, pixels = IMAGES[encoding]
     image = np.zeros((32, 32, *image.shape[2:]), np.uint8)
-    image[..., :1] = 200  # the first colour, or all of grey
+    image[..., :1] = 200  # the first colour, or the whole of a grey image
     back, meaning = image_from_msg(image_to_compressed(image, pixels, STAMP, ""))
     expected = image[..., :3] if image.ndim == 3 else image
     if pixels in (Pixels.RGB, Pixels.RGBA):

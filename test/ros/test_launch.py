@@ -1,4 +1,4 @@
-"""The launch files, run by ROS's own launch where that can be imported (it is not among the wheels)."""
+"""The launch files, run by launch_ros where ROS 2 installed that package (launch_ros has no wheel)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
-from ros_bench import PATIENCE, Robot, untrained_bundle
+from ros_bench import PATIENCE, Robot
 
 from fluxformer_core.actor import perform
 from fluxformer_core.io.video_writer import VideoRecorder
@@ -41,7 +41,7 @@ service.include_launch_description(
 sys.exit(service.run())
 """
 DRIVER = """#!{python}
-# Stands in for a camera's driver: writes down what it was started with, and ends.
+# Stands in for a camera's driver: writes its settings to a file and ends.
 import json, sys, yaml
 words = sys.argv[1:]
 files = [words[i + 1] for i, word in enumerate(words) if word == "--params-file"]
@@ -57,13 +57,13 @@ json.dump({{"settings": settings, "remaps": remaps}}, open({record!r}, "w"))
 
 @contextmanager
 def launched(name: str, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """A launch file at work; asked to end, it ends its nodes, too."""
+    """Run a launch file within a `with`; its nodes end with it."""
     process = subprocess.Popen(
         [sys.executable, "-c", START, str(FOLDER / name), *arguments],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # so that its nodes can be ended with it, whatever happens
+        start_new_session=True,  # a process group, so that the nodes can be ended in any case
     )
     try:
         yield process
@@ -77,11 +77,6 @@ def launched(name: str, *arguments: str, **environment: str) -> Iterator[subproc
         process.stdout.close()
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return untrained_bundle(tmp_path_factory.mktemp("model") / "untrained.safetensors")
-
-
 @pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.launch.*")))
 def test_every_argument_has_a_default_and_says_what_it_is(ros: None, name: str) -> None:
     from launch import LaunchContext
@@ -91,7 +86,7 @@ def test_every_argument_has_a_default_and_says_what_it_is(ros: None, name: str) 
     arguments = source.get_launch_description(LaunchContext()).get_launch_arguments()
     assert arguments
     required = {argument.name for argument in arguments if argument.default_value is None}
-    assert required <= {"bag"}  # which bag to replay is for nobody to guess
+    assert required <= {"bag"}  # no default names a bag
     assert all(len(argument.description) > 5 for argument in arguments), [a.name for a in arguments]
 
 

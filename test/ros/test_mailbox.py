@@ -1,4 +1,4 @@
-"""The mailbox: the latest items win, they come in order, and every item has a fate."""
+"""The mailbox keeps the latest items in their order and accounts for every item."""
 
 from __future__ import annotations
 

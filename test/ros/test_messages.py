@@ -1,4 +1,4 @@
-"""What the core says survives the way through a message."""
+"""Recognitions and events survive the conversion to a message and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""~/overlay: pictures while somebody looks, none otherwise, and never at the expense of recognition."""
+"""~/overlay publishes pictures only while somebody subscribes, and never delays recognition."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from rclpy.logging import get_logger
-from ros_bench import PATIENCE, untrained_bundle
+from ros_bench import PATIENCE
 from sensor_msgs.msg import CompressedImage, Image
 
 from fluxformer_core.bundle import Bundle
@@ -24,22 +24,22 @@ PICTURE = np.full((48, 64, 3), (200, 30, 120), np.uint8)
 
 
 class Screen:
-    """A publisher of pictures, and who looks at it."""
+    """A publisher of pictures, and the number of its subscribers."""
 
     def __init__(self) -> None:
-        self.lookers = 0
+        self.subscribers = 0
         self.seen: list[Any] = []
         self.before_publishing: Callable[[], None] = lambda: None
 
     def get_subscription_count(self) -> int:
-        return self.lookers
+        return self.subscribers
 
     def publish(self, message: Any) -> None:
         self.before_publishing()
         self.seen.append(message)
 
 
-class Bench:
+class OverlayBench:
     def __init__(self, recognizer: Recognizer) -> None:
         screens = {Image: Screen(), CompressedImage: Screen()}
         node: Any = SimpleNamespace(
@@ -62,26 +62,26 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def recognizer(tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
-    return Recognizer(Bundle.load(untrained_bundle(tmp_path_factory.mktemp("model") / "untrained.safetensors")))
+def recognizer(bundle: Bundle) -> Recognizer:
+    return Recognizer(bundle)
 
 
 @pytest.fixture
-def bench(recognizer: Recognizer) -> Iterator[Bench]:
-    bench = Bench(recognizer)
+def bench(recognizer: Recognizer) -> Iterator[OverlayBench]:
+    bench = OverlayBench(recognizer)
     yield bench
     bench.overlay.stop()
 
 
-def test_nothing_is_drawn_while_nobody_looks(bench: Bench) -> None:
+def test_nothing_is_drawn_without_subscribers(bench: OverlayBench) -> None:
     bench.show(SECOND, 2 * SECOND, 3 * SECOND)
     bench.overlay.stop()
     assert (bench.overlay.drawn, bench.overlay.skipped) == (0, 0)
     assert not bench.raw.seen + bench.jpeg.seen
 
 
-def test_a_picture_has_the_images_header_and_tells_the_state(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench.raw.lookers = 1
+def test_a_picture_has_the_images_header_and_shows_the_state(bench: OverlayBench, monkeypatch: Any) -> None:
+    bench.raw.subscribers = 1
     view = ViewState("", None, Recognition(SECOND, 0, SECOND, State.IDLE), None, None)
     model = bench.overlay._recognizer.model
     monkeypatch.setattr(bench.overlay, "_recognizer", SimpleNamespace(views=(view,), tracks=None, model=model))
@@ -95,8 +95,8 @@ def test_a_picture_has_the_images_header_and_tells_the_state(bench: Bench, monke
     assert not bench.jpeg.seen
 
 
-def test_the_compressed_topic_carries_the_same_picture(bench: Bench) -> None:
-    bench.raw.lookers = bench.jpeg.lookers = 1
+def test_the_compressed_topic_carries_the_same_picture(bench: OverlayBench) -> None:
+    bench.raw.subscribers = bench.jpeg.subscribers = 1
     bench.show(SECOND)
     bench.wait(lambda: bench.jpeg.seen)
     raw = np.frombuffer(bench.raw.seen[0].data, np.uint8).reshape(120, 214, 3)
@@ -106,8 +106,8 @@ def test_the_compressed_topic_carries_the_same_picture(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("camera", "rate", "pictures"), [(30, 10.0, 10), (15, 10.0, 8), (30, 0.5, 1), (5, 60.0, 5)])
-def test_pictures_come_at_their_rate_by_stamp(bench: Bench, camera: int, rate: float, pictures: int) -> None:
-    bench.raw.lookers = 1
+def test_pictures_come_at_their_rate_by_stamp(bench: OverlayBench, camera: int, rate: float, pictures: int) -> None:
+    bench.raw.subscribers = 1
     bench.overlay.rate = rate
     for number in range(camera):
         due = bench.overlay.drawn
@@ -117,16 +117,16 @@ def test_pictures_come_at_their_rate_by_stamp(bench: Bench, camera: int, rate: f
     assert bench.overlay.drawn == pictures
 
 
-def test_a_stamp_that_jumps_back_does_not_stop_the_pictures(bench: Bench) -> None:
-    bench.raw.lookers = 1
+def test_a_stamp_that_jumps_back_does_not_stop_the_pictures(bench: OverlayBench) -> None:
+    bench.raw.subscribers = 1
     bench.show(1000 * SECOND)
     bench.wait(lambda: bench.overlay.drawn == 1)
     bench.show(10 * SECOND)
     bench.wait(lambda: bench.overlay.drawn == 2)
 
 
-def test_whoever_shows_images_never_waits_for_drawing(bench: Bench) -> None:
-    bench.raw.lookers = 1
+def test_showing_an_image_never_waits_for_drawing(bench: OverlayBench) -> None:
+    bench.raw.subscribers = 1
     stuck = True
 
     def wait() -> None:
@@ -141,10 +141,10 @@ def test_whoever_shows_images_never_waits_for_drawing(bench: Bench) -> None:
     assert bench.overlay.skipped >= 3
 
 
-def test_a_picture_that_fails_is_told_and_the_next_one_is_drawn(
-    bench: Bench, capfd: pytest.CaptureFixture[str]
+def test_a_picture_that_fails_is_logged_and_the_next_one_is_drawn(
+    bench: OverlayBench, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    bench.raw.lookers = 1
+    bench.raw.subscribers = 1
     bench.overlay.show(CameraFrame(np.zeros((0, 0, 3), np.uint8), Pixels.RGB, SECOND, "eye"))
     bench.wait(lambda: bench.overlay._mailbox.taken == 1)
     bench.show(2 * SECOND)
@@ -153,14 +153,14 @@ def test_a_picture_that_fails_is_told_and_the_next_one_is_drawn(
     assert bench.overlay.drawn == len(bench.raw.seen)
 
 
-def test_with_people_apart_one_who_acts_is_told_of(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_several_people_one_who_acts_is_shown(bench: OverlayBench, monkeypatch: Any) -> None:
     ann, bob = (
         ViewState(name, (0, 0, 20, 20), Recognition(SECOND, 0, SECOND, state, label), None, None)
         for name, state, label in (("ann", State.IDLE, ""), ("bob", State.ACTION, "wave"))
     )
     model = bench.overlay._recognizer.model
     monkeypatch.setattr(bench.overlay, "_recognizer", SimpleNamespace(views=(ann, bob), tracks=object(), model=model))
-    bench.raw.lookers = 1
+    bench.raw.subscribers = 1
     bench.show(SECOND)
     bench.wait(lambda: bench.raw.seen)
     picture = np.frombuffer(bench.raw.seen[0].data, np.uint8).reshape(120, 214, 3)

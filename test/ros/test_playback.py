@@ -1,4 +1,4 @@
-"""The player's time line: every frame once, holds and pauses where they belong."""
+"""The player's time line: every frame once, with holds and pauses in their places."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ import pytest
 from fluxformer_core.errors import SourceError
 from fluxformer_core.io.sources import SourceFrame
 from fluxformer_core.types import SECOND, Pixels
-from fluxformer_ros.tools.actor_source import RenderedActor
-from fluxformer_ros.tools.playback import Arrangement, Opener, Prefetched, arrange
+from fluxformer_ros.tools.actor_source import actor_frames, open_drawn_actor
+from fluxformer_ros.tools.playback import Arrangement, Opener, arrange, read_ahead
 
 PERIOD = SECOND // 20
 
@@ -72,7 +72,7 @@ def test_a_loop_goes_on_in_time() -> None:
 
 
 def test_prefetching_changes_nothing() -> None:
-    with Prefetched(arrange([clip(200)], Arrangement())) as shots:
+    with read_ahead(arrange([clip(200)], Arrangement())) as shots:
         assert numbers(shots) == list(range(200))
 
 
@@ -81,7 +81,7 @@ def test_what_the_source_raises_reaches_the_reader() -> None:
         yield SourceFrame(0, np.zeros((2, 2), np.uint8), Pixels.GREY)
         raise SourceError("the file is cut short")
 
-    with Prefetched(arrange([lambda: nullcontext(broken())], Arrangement())) as shots:
+    with read_ahead(arrange([lambda: nullcontext(broken())], Arrangement())) as shots:
         reader = iter(shots)
         next(reader)
         with pytest.raises(SourceError, match="cut short"):
@@ -90,9 +90,8 @@ def test_what_the_source_raises_reaches_the_reader() -> None:
 
 @pytest.mark.parametrize("depth", [False, True])
 def test_the_actor_drawn_ahead_is_the_actor(depth: bool) -> None:
-    live, ahead = (RenderedActor(depth=depth, seconds=0.1) for _ in range(2))
-    ahead.draw_ahead()
-    pairs = list(zip(live, ahead, strict=True))
+    with open_drawn_actor(depth=depth, seconds=0.1) as ahead:
+        pairs = list(zip(actor_frames(depth=depth, seconds=0.1), ahead, strict=True))
     assert len(pairs) == 3
     for one, other in pairs:
         assert (one.stamp, one.pixels) == (other.stamp, other.pixels)
@@ -102,7 +101,7 @@ def test_the_actor_drawn_ahead_is_the_actor(depth: bool) -> None:
 
 def test_leaving_early_ends_the_thread_even_while_it_waits_for_room() -> None:
     # The interpreter aborts when it ends while the thread is inside OpenCV.
-    with Prefetched(arrange([clip(200)], Arrangement(loop=True))) as shots:
+    with read_ahead(arrange([clip(200)], Arrangement(loop=True))) as shots:
         next(iter(shots))
     assert not any(thread.name == "prefetch" for thread in threading.enumerate())
 

@@ -1,4 +1,4 @@
-"""The recogniser as a robot meets it: another process, real DDS, observed through its topics and /diagnostics only."""
+"""The recogniser as a robot sees it: another process over real DDS, observed by its topics and /diagnostics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from fluxformer.msg import ActionEvent, Recognition
 from lifecycle_msgs.msg import Transition
-from ros_bench import LABELS, PATIENCE, PERIOD, RecognizerProcess, Robot, untrained_bundle
+from ros_bench import LABELS, PATIENCE, PERIOD, RecognizerProcess, Robot, robot_and_recognizer
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float32
 from std_srvs.srv import Trigger
@@ -24,13 +24,8 @@ from fluxformer_ros.node.images import image_to_compressed, image_to_msg
 from fluxformer_ros.node.messages import time_from_msg
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-# With these an untrained model names every movement, so that there are events to look at.
+# With these settings an untrained model names every movement and so makes events.
 EAGER = {"start_score": 0.02, "keep_score": 0.01, "smoothing": 0.0, "min_duration": 0.0}
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return untrained_bundle(tmp_path_factory.mktemp("model") / "untrained.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +45,7 @@ def shared_robot(recognizer: RecognizerProcess) -> Iterator[Robot]:
 
 @pytest.fixture
 def robot(shared_robot: Robot, recognizer: RecognizerProcess) -> Iterator[Robot]:
-    """The robot with an empty memory, before a recogniser that runs and has no open event."""
+    """The robot without earlier messages; the recogniser runs and has no open event."""
     shared_robot.let_it_finish()
     shared_robot.call("reset", Trigger.Request())
     shared_robot.stamp += 10 * SECOND
@@ -62,7 +57,7 @@ def robot(shared_robot: Robot, recognizer: RecognizerProcess) -> Iterator[Robot]
 
 
 def as_depth(image: np.ndarray, dtype: type) -> Image:
-    """Brightness taken for depth, in millimetres or metres, with holes."""
+    """An image whose brightness serves as depth, in millimetres or metres, with holes."""
     metres = 1.0 + image.mean(axis=2) / 100
     metres[::7, ::7] = 0 if dtype is np.uint16 else np.nan
     depth = (metres * 1000).astype(dtype) if dtype is np.uint16 else metres.astype(dtype)
@@ -87,7 +82,7 @@ def test_images_become_recognitions_and_events_with_the_cameras_stamps(robot: Ro
     assert stamps == sorted(stamps)
     assert all((stamp - first) % PERIOD == 0 and first <= stamp < robot.stamp for stamp in stamps)
     assert {recognition.header.frame_id for recognition in robot.recognitions} == {"eye"}
-    # At most the recognition rate in the camera's time; a busy machine replaces images, but nothing makes it more.
+    # The recognition rate is an upper limit: a busy machine replaces images.
     assert 10 < len(stamps) <= 2 + 7.5 * (stamps[-1] - stamps[0]) / SECOND
     states = [recognition.state for recognition in robot.recognitions]
     assert states[0] == Recognition.WARMING_UP
@@ -121,13 +116,13 @@ def test_every_frame_is_accounted_for(robot: Robot) -> None:
     bad.encoding = "rgb7"
     for _ in range(5):
         robot.publish(bad)
-    robot.let_it_finish()  # an image that waits has no fate yet
+    robot.let_it_finish()  # an image that waits is not counted yet
     after = robot.counts()
     grown = {key: after[key] - before.get(key, 0) for key in after}
     assert robot.published - published == 65
     assert grown["images received"] + grown["images lost in transport"] == 65
-    fates = ("pushed", "replaced", "refused", "discarded")
-    assert sum(grown[f"images {fate}"] for fate in fates) == grown["images received"]
+    outcomes = ("pushed", "replaced", "refused", "discarded")
+    assert sum(grown[f"images {outcome}"] for outcome in outcomes) == grown["images received"]
     assert 1 <= grown["images refused"] <= 5
     looked_at = ("images admitted", "images skipped", "images with a repeated stamp", "images late")
     assert sum(grown[key] for key in looked_at) == grown["images pushed"]
@@ -201,7 +196,7 @@ def test_a_request_to_reset_ends_the_action(robot: Robot) -> None:
 def test_a_camera_that_goes_ends_the_action_and_may_come_back(robot: Robot, recognizer: RecognizerProcess) -> None:
     robot.act_until_an_event_is_open()
     newest = robot.stamp - PERIOD
-    # Only now, for on a busy machine the images themselves may be that far apart.
+    # A busy machine may publish the images above further apart than this timeout.
     assert robot.set(camera_timeout=0.6).successful
     robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
     assert time_from_msg(robot.events[-1].end) <= newest
@@ -245,7 +240,7 @@ def test_deactivating_ends_the_action_and_activating_goes_on(robot: Robot) -> No
     robot.wait(lambda: robot.recognitions, "a recognition")
 
 
-def test_the_overlay_is_drawn_for_whoever_looks_and_for_nobody_else(robot: Robot) -> None:
+def test_the_overlay_is_drawn_for_subscribers_only(robot: Robot) -> None:
     robot.show(10)
     robot.let_it_finish()
     assert robot.counts()["overlay pictures"] == 0
@@ -327,33 +322,23 @@ def test_compressed_images_after_a_new_configuration(robot: Robot) -> None:
 
 def test_a_camera_whose_qos_does_not_fit_is_named(ros: None, model: Path, tmp_path: Path) -> None:
     overrides = {"qos_overrides./solo/image.subscription.reliability": "reliable"}
-    process = RecognizerProcess(tmp_path / "stderr", namespace="solo", model=model, **overrides)
-    robot = Robot(rclpy.create_node("robot", namespace="solo"))
-    try:
+    with robot_and_recognizer(tmp_path / "stderr", namespace="solo", model=model, **overrides) as (robot, process):
         robot.wait(lambda: any("RELIABILITY" in status.message for status in robot.statuses), "a diagnosis")
         assert robot.statuses[-1].level == WARN
         assert "set qos_overrides./solo/image.subscription.reliability" in process.said
-    finally:
-        process.close()
-        robot.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_action_and_the_process_in_peace(
+def test_a_signal_ends_the_action_and_the_process_cleanly(
     ros: None, model: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    process = RecognizerProcess(tmp_path / "stderr", namespace="solo", model=model, **EAGER)
-    robot = Robot(rclpy.create_node("robot", namespace="solo"))
-    try:
+    with robot_and_recognizer(tmp_path / "stderr", namespace="solo", model=model, **EAGER) as (robot, process):
         robot.ready()
         event = robot.act_until_an_event_is_open()
         assert process.end(number) == 0, process.said
         robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
         assert robot.events[-1].instance == event.instance
         assert "Traceback" not in process.said
-    finally:
-        process.close()
-        robot.close()
 
 
 @pytest.mark.parametrize(
@@ -383,7 +368,7 @@ def test_a_node_that_cannot_start_says_why_and_ends(ros: None, tmp_path: Path, p
 
 
 def test_a_build_only_run_ends_by_itself(ros: None, tmp_path: Path) -> None:
-    # The shipped weights: of random ones the answers hardly differ, and rounding is large beside their differences.
+    # The shipped weights, because the answers of random weights differ by no more than rounding does.
     process = RecognizerProcess(tmp_path / "stderr", build_only="true", backend="torch", precision="bf16")
     try:
         assert process.process.wait(PATIENCE) == 0, process.said

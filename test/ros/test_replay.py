@@ -1,4 +1,4 @@
-"""A bag played in real time to the running node, recorded, scored, and held against the offline run."""
+"""A bag is played in real time to the running node, recorded, scored and compared with the offline run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from fluxformer_core.cli import main
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.bags.agreement import compare_runs
-from fluxformer_core.evaluation.bags.finding import Job
+from fluxformer_core.evaluation.bags.finding import BagStream
 from fluxformer_core.io.sources.bag import ORIGIN_NOTE, SOURCE_NOTE, TOPIC_NOTE, bag_contents
 from fluxformer_core.types import SECOND
 from fluxformer_ros.checks.replay import check
@@ -65,7 +65,7 @@ def test_what_arrives_before_the_clock_is_kept_for_its_first_moment(tmp_path: Pa
 
 @pytest.mark.slow
 def test_a_recorder_whose_disk_is_full_says_so_and_how_the_bag_is_mended(ros: None, tmp_path: Path) -> None:
-    limit = 8 << 20  # above what the middleware shares in memory, which is files, too
+    limit = 8 << 20  # more than the middleware's shared memory, which counts as files, too
     out, log = tmp_path / "results", tmp_path / "stderr"
     with log.open("wb") as stderr:
         command = ["-m", "fluxformer_ros.tools.recorder_node", str(out), "--ros-args", "-r", "__ns:=/full"]
@@ -94,7 +94,7 @@ def test_a_recorder_whose_disk_is_full_says_so_and_how_the_bag_is_mended(ros: No
 def test_the_live_run_says_what_the_offline_run_says_and_is_scored_alike(
     ros: None, bag: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    job = Job("run", TOPIC, bag, length=120)
+    job = BagStream("run", TOPIC, bag, length=120)
     for rate in (1.0, 0.5, 0.2):
         out = tmp_path / f"live_{rate}"
         agreement, live = check(job, out, model=model, rate=rate)
@@ -117,7 +117,7 @@ def test_the_live_run_says_what_the_offline_run_says_and_is_scored_alike(
     said, offline = (stream["figures"] for stream in found["streams"])
     alike = ("actions", "detection_rate", "false_per_minute", "mean_jaccard", "edit", "f1_50", "clip_top1")
     assert [said[name] for name in alike] == pytest.approx([offline[name] for name in alike], abs=0.02)
-    assert said["onset_delay_p50"] >= offline["onset_delay_p50"]  # it also had to be computed and sent
+    assert said["onset_delay_p50"] >= offline["onset_delay_p50"]  # live events also had to be computed and sent
     latency = found["streams"][0]["latency_ms"]["stamp to recorder"]
     assert 0 <= latency["p50"] <= latency["p99"]
     assert compare_runs(live, live).share == 1.0

@@ -1,4 +1,4 @@
-"""What the demo and the checks make of a run, on runs written by hand."""
+"""The reports of the demo and the checks, on runs written by hand."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ def test_performances_are_compared_on_the_scripts_time_line() -> None:
     assert "1 of 2 performances named; 2 events" in table(answers, wrong)
 
 
-def test_every_frame_of_a_rate_check_has_a_fate() -> None:
+def test_a_rate_check_accounts_for_every_frame() -> None:
     counts = {"received": 98, "pushed": 90, "replaced": 6, "refused": 1, "discarded": 0}
-    values = {f"images {fate}": str(count) for fate, count in counts.items()}
+    values = {f"images {outcome}": str(count) for outcome, count in counts.items()}
     values |= {f"stamp to publish p{q} [ms]": str(q) for q in (50, 90, 99)}
     values |= {"state": "active", "failures": "0", "input rate [Hz]": "10", "cpu [%]": "40", "memory [MiB]": "300"}
     recognition = Recognition(EPOCH, EPOCH, EPOCH, State.IDLE)
@@ -93,7 +93,7 @@ def test_every_frame_of_a_rate_check_has_a_fate() -> None:
     assert numbers["delay p99 [ms]"] == 99
 
 
-def test_processor_time_is_told_for_each_image_and_adds_up() -> None:
+def test_processor_time_is_given_for_each_image_and_adds_up() -> None:
     def status(images: int, **seconds: float) -> Status:
         values = {"input rate [Hz]": "30", "images received": str(images)}
         return Status(0, "recognising", values | {f"cpu: {part} [s]": str(cpu) for part, cpu in seconds.items()})
@@ -121,7 +121,7 @@ def test_a_transcript_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert expected.last_values == {"state": "active"}
 
 
-def test_the_newest_of_what_was_heard_by_then() -> None:
+def test_the_newest_item_up_to_a_stamp_is_found() -> None:
     heard = [Recognition(stamp, 0, 0, State.IDLE) for stamp in (10, 20, 30)]
     assert newest(heard, 9) is None
     assert newest(heard, 20) is heard[1]

@@ -1,4 +1,4 @@
-"""The promise of the demo, held by the shipped weights over real DDS: the script is the truth."""
+"""The shipped weights name the actor's actions over real DDS, as the demo promises; the script is the truth."""
 
 from __future__ import annotations
 

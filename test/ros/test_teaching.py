@@ -1,4 +1,4 @@
-"""Teaching over ROS: a person shows a new action to the camera, and from then on the node names it."""
+"""Teaching over ROS: a person shows a new action to the camera, and the node names that action afterwards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fluxformer.msg import ActionEvent
 from fluxformer.srv import Forget
 from lifecycle_msgs.msg import Transition
 from rclpy.action import ActionClient
-from ros_bench import RecognizerProcess, Robot, untrained_bundle
+from ros_bench import RecognizerProcess, Robot, robot_and_recognizer, untrained_bundle
 
 from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle, default_bundle_path
@@ -30,7 +30,7 @@ KNOWN = ("clap", "push", "squat", "swipe_left", "throw")
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped weights, but for the part of their head that knows other actions than these few."""
+    """The shipped weights, with the head cut to these few actions."""
     folder = tmp_path_factory.mktemp("model")
     whole = Bundle.load(default_bundle_path())
     kept = [whole.labels.index(label) for label in KNOWN]
@@ -175,13 +175,13 @@ def test_what_cannot_be_taught_is_refused_at_once(teacher: Teacher, goal: dict[s
     assert not any(teacher.known().values())
 
 
-def test_examples_that_do_not_come_in_time_are_no_lesson(teacher: Teacher) -> None:
+def test_examples_that_do_not_come_in_time_teach_nothing(teacher: Teacher) -> None:
     message = teacher.refusal(label="greet", examples=2, duration=Duration(nanosec=SECOND // 2))
     assert "0 of 2 examples" in message
     assert "no examples" in teacher.refusal(label="greet", duration=Duration(nanosec=SECOND // 2))
 
 
-def test_one_lesson_at_a_time_and_it_can_be_cancelled(teacher: Teacher) -> None:
+def test_one_action_is_taught_at_a_time_and_teaching_can_be_cancelled(teacher: Teacher) -> None:
     goal = teacher.begin(label="greet", examples=2)
     assert "greet is being taught" in teacher.refusal(label="nod")
     teacher.wait(goal.cancel_goal_async().done, "the cancellation")
@@ -200,7 +200,7 @@ def test_only_what_was_taught_can_be_forgotten(teacher: Teacher, label: str, rea
     assert reason in answer.message
 
 
-def test_deactivating_ends_the_lesson_and_an_inactive_node_refuses(teacher: Teacher) -> None:
+def test_deactivating_ends_teaching_and_an_inactive_node_refuses(teacher: Teacher) -> None:
     goal = teacher.begin(label="greet", examples=2)
     assert teacher.change_state(Transition.TRANSITION_DEACTIVATE)
     status, result = teacher.end(goal)
@@ -219,9 +219,8 @@ def test_deactivating_ends_the_lesson_and_an_inactive_node_refuses(teacher: Teac
 def test_a_damaged_file_is_warned_of_and_left_as_it_is(ros: None, model: Path, tmp_path: Path) -> None:
     file = tmp_path / "enrolled.json"
     file.write_text("{")
-    process = RecognizerProcess(tmp_path / "stderr", namespace="solo", model=model, enrolled_file=file)
-    robot = Teacher(rclpy.create_node("robot", namespace="solo"))
-    try:
+    known = {"model": model, "enrolled_file": file}
+    with robot_and_recognizer(tmp_path / "stderr", "solo", Teacher, **known) as (robot, process):
         robot.ready()
         assert robot.known() == dict.fromkeys(KNOWN, False)
         assert f"the taught actions in {file} cannot be used" in process.said
@@ -231,19 +230,11 @@ def test_a_damaged_file_is_warned_of_and_left_as_it_is(ros: None, model: Path, t
         result = robot.end(goal)[1]
         assert result.accepted
         assert f"only until the node stops: the taught actions in {file} cannot be used" in result.message
-    finally:
-        process.close()
-        robot.close()
     assert file.read_text() == "{"
 
 
 def test_a_model_that_cannot_be_taught_says_how_to_change_that(ros: None, tmp_path: Path) -> None:
     model = untrained_bundle(tmp_path / "untrained.safetensors")
-    process = RecognizerProcess(tmp_path / "stderr", namespace="solo", model=model)
-    robot = Teacher(rclpy.create_node("robot", namespace="solo"))
-    try:
+    with robot_and_recognizer(tmp_path / "stderr", "solo", Teacher, model=model) as (robot, _):
         robot.ready()
         assert "--known DATA" in robot.refusal(label="greet")
-    finally:
-        process.close()
-        robot.close()

@@ -20,12 +20,11 @@ from fluxformer_core.flow.classical import DisFlow
 from fluxformer_core.stream.buffer import RollingBuffer
 from fluxformer_core.stream.clip import build_clip
 from fluxformer_core.stream.config import DecisionConfig, MotionConfig, RecognizerConfig
-from fluxformer_core.stream.counters import ResetCause
+from fluxformer_core.stream.measurements import ResetCause, StageTimings
 from fluxformer_core.stream.prepare import prepare
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.stream.selection import select
+from fluxformer_core.stream.selection import choose
 from fluxformer_core.stream.stream import LEAD
-from fluxformer_core.stream.timings import StageTimings
 from fluxformer_core.types import SECOND, ActionEvent, EventKind, Pixels, Recognition, State, Update
 
 EPOCH = 1_700_000_000 * SECOND
@@ -90,9 +89,9 @@ def test_what_the_model_sees_of_a_stream_is_what_the_whole_clip_gives(bundle, ac
         assert np.array_equal(seen.window_stamps, all_of_it.stamps[first:])
         # A flow field depends on its two frames alone, but for the window's first one after a start.
         first += int(np.searchsorted(seen.window_stamps, recognizer.scene.open_event.start - round(LEAD * SECOND)))
-        chosen = first + select(
+        chosen = first + choose(
             all_of_it.motion[first:], all_of_it.change[first:], all_of_it.descriptors[first:], spec.frames
-        )
+        ).indices
         assert np.array_equal(seen.stamps, all_of_it.stamps[chosen])
         ours = build_clip(seen.frames, seen.flow, spec)
         theirs = build_clip(all_of_it.frames[chosen], all_of_it.flow[chosen], spec)

@@ -12,13 +12,10 @@ from hypothesis.extra.numpy import arrays
 from fluxformer_core.flow.classical import DisFlow
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.selection import (
-    LONG_SCENE,
     choose,
     cluster,
     path_length,
     scene_cuts,
-    select,
-    strongest_scene,
     uniform,
 )
 from fluxformer_core.types import SECOND
@@ -35,13 +32,13 @@ def descriptors(n: int, d: int = 3, *, seed: int = 0) -> np.ndarray:
 def test_any_window_gives_exactly_t_sorted_indices_in_range(data, n, count):
     x = data.draw(arrays(np.float32, (n, 3), elements=VALUES))
     motion, change = (data.draw(arrays(np.float32, n, elements=st.floats(0, 1, width=32))) for _ in range(2))
-    chosen = select(motion, change, x, count)
+    chosen = choose(motion, change, x, count).indices
     assert chosen.shape == (count,)
     assert np.issubdtype(chosen.dtype, np.integer)
     assert chosen.min() >= 0
     assert chosen.max() < n
     assert (np.diff(chosen) >= 0).all()
-    assert np.array_equal(select(motion, change, x, count), chosen)
+    assert np.array_equal(choose(motion, change, x, count).indices, chosen)
     start = max(scene_cuts(motion, change), default=0)
     assert len(set(chosen.tolist())) == min(n - start, count), "frames repeat only when there are too few"
     choice = choose(motion, change, x, count)
@@ -55,9 +52,9 @@ def test_any_window_gives_exactly_t_sorted_indices_in_range(data, n, count):
 def test_arguments_that_do_not_belong_together_are_refused(n, lengths):
     motion, change = (np.zeros(length, np.float32) for length in lengths)
     with pytest.raises(ValueError, match="cannot select"):
-        select(motion, change, descriptors(n), 4)
+        choose(motion, change, descriptors(n), 4)
     with pytest.raises(ValueError, match="cannot select"):
-        select(np.zeros(3, np.float32), np.zeros(3, np.float32), descriptors(3), 0)
+        choose(np.zeros(3, np.float32), np.zeros(3, np.float32), descriptors(3), 0)
 
 
 @settings(max_examples=60)
@@ -125,7 +122,7 @@ def test_what_is_not_appearance_does_not_count():
     x = descriptors(40, 256)
     flow = descriptors(40, 30, seed=1)
     still = np.zeros(40, np.float32)
-    assert np.array_equal(select(still, still, np.hstack([x, flow]), 8), select(still, still, x, 8))
+    assert np.array_equal(choose(still, still, np.hstack([x, flow]), 8).indices, choose(still, still, x, 8).indices)
 
 
 def film(pictures: list[np.ndarray], *, rate: float = 20.0) -> Window:
@@ -136,7 +133,7 @@ def film(pictures: list[np.ndarray], *, rate: float = 20.0) -> Window:
 
 
 def chosen_of(window: Window, count: int = 16) -> np.ndarray:
-    return select(window.motion, window.change, window.descriptors, count)
+    return choose(window.motion, window.change, window.descriptors, count).indices
 
 
 def moving_square(step: int, *, seed: int = 0, noise: float = 1.0) -> np.ndarray:
@@ -200,33 +197,3 @@ def test_a_still_scene_has_no_cuts():
     window = film([texture(32, 32)] * 30)
     assert not len(scene_cuts(window.motion, window.change))
     assert len(set(chosen_of(window).tolist())) == 16
-
-
-def scenes(*parts: tuple[int, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Motion, and where each part but the first begins: (frames, motion) of each part; its first field is the cut's."""
-    motion = np.concatenate([np.r_[50.0, np.full(length - 1, level)] for length, level in parts]).astype(np.float32)
-    return motion, np.cumsum([length for length, _ in parts])[:-1]
-
-
-@pytest.mark.parametrize(
-    ("parts", "expected"),
-    [
-        ([(70, 0.1), (80, 0.5), (90, 0.2)], 1),
-        ([(20, 9.0), (LONG_SCENE, 0.1), (LONG_SCENE - 1, 5.0)], 1),  # short scenes count for nothing beside long ones
-        ([(10, 9.0), (30, 0.1), (20, 5.0)], 1),  # none is long: the longest
-        ([(40, 0.0)], 0),
-    ],
-)
-def test_the_strongest_scene_of_a_recording(parts, expected):
-    motion, cuts = scenes(*parts)
-    borders = [0, *cuts.tolist(), len(motion)]
-    assert strongest_scene(motion, cuts) == (borders[expected], borders[expected + 1])
-
-
-def test_the_strongest_scene_is_selected_from_when_asked_for():
-    first, second = texture(60, 60, seed=1), 255 - texture(60, 60, seed=2)
-    pictures = [view(first, 0.2 * i, 0, 32) for i in range(70)] + [view(second, 0.05 * i, 0, 32) for i in range(70)]
-    window = film(pictures)
-    assert chosen_of(window).min() >= 70
-    strongest = select(window.motion, window.change, window.descriptors, 16, scene="strongest")
-    assert strongest.max() < 70

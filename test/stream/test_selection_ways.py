@@ -12,10 +12,10 @@ from benchmarks.released_selection import CLOSE, colour_sums, released, released
 from benchmarks.selection import SEQUENCES, Sequence, share_before_cut, share_inside
 from fluxformer_core.flow.classical import DisFlow
 from fluxformer_core.stream.buffer import RollingBuffer, Window
-from fluxformer_core.stream.selection import SELECTORS, evenly, flow_guided, flow_guided_strongest
+from fluxformer_core.stream.selection import SELECTORS, evenly, flow_guided
 from fluxformer_core.types import SECOND
 
-WAYS = {**SELECTORS, "strongest": flow_guided_strongest}
+WAYS = SELECTORS
 
 
 @pytest.fixture(scope="module", params=SEQUENCES)

@@ -17,7 +17,7 @@ from fluxformer_core.stream.admission import Admission, AdmissionResult
 from fluxformer_core.stream.buffer import RollingBuffer
 from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.stream.selection import SELECTORS, select
+from fluxformer_core.stream.selection import SELECTORS, choose
 from fluxformer_core.types import SECOND
 
 EAGER = DecisionConfig(start_score=0.01, keep_score=0.01, smoothing=0.0, min_duration=0.0)
@@ -127,7 +127,7 @@ def test_memory_is_constant_over_twenty_thousand_frames():
             window = buffer.window()
             home = window.frames.base if home is None else home
             assert window.frames.base is home, "a window is a view of what was allocated once"
-            assert len(select(window.motion, window.change, window.descriptors, spec.frames)) == spec.frames
+            assert len(choose(window.motion, window.change, window.descriptors, spec.frames).indices) == spec.frames
             held += [tracemalloc.get_traced_memory()[0]] if i >= 16_000 else []
     tracemalloc.stop()
     assert max(held[1:]) - held[1] < 20_000  # a frame and its flow alone are 2.8 kB; 3800 were pushed since

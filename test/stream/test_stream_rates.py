@@ -17,7 +17,7 @@ from fluxformer_core.stream.admission import Admission, AdmissionResult
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.clip import build_clip
 from fluxformer_core.stream.prepare import prepare
-from fluxformer_core.stream.selection import select
+from fluxformer_core.stream.selection import choose
 from fluxformer_core.types import SECOND, ClipSpec, Pixels
 
 SPEC = ClipSpec()
@@ -41,7 +41,7 @@ def filmed(label: str, rate: int, mode: Literal["depth", "colour"] = "depth", no
 
 
 def chosen_of(window: Window) -> np.ndarray:
-    return select(window.motion, window.change, window.descriptors, SPEC.frames)
+    return choose(window.motion, window.change, window.descriptors, SPEC.frames).indices
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:

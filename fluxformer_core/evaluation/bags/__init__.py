@@ -1,1 +1,1 @@
-"""Recordings of robots as tests: bags are watched, held against a truth, and the figures compared with earlier ones."""
+"""Evaluation on bags: recordings of robots are compared with a truth, and the figures with earlier figures."""

@@ -1,21 +1,21 @@
-"""Whether a live run said what the same recogniser says offline, window by window."""
+"""Whether a live run gave the same recognitions as an offline run over the same images."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fluxformer_core.evaluation.bags.outcome import Outcome
+from fluxformer_core.evaluation.bags.stream_result import StreamResult
 from fluxformer_core.types import SECOND, State
 
 ENOUGH = 0.98
-"""Share of the windows that must agree."""
+"""Smallest share of agreeing windows at which two runs count as the same."""
 
 Said = tuple[int, str]  # state, and label
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A window about which the two do not agree; None: there is none with this stamp."""
+class WindowDifference:
+    """A window on which the runs differ; None: the run has no window with this stamp."""
 
     stamp: int  # ns
     live: Said | None
@@ -23,12 +23,12 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class RunAgreement:
     """Two runs over the same images, compared by stamps."""
 
-    windows: int  # that either of them has
-    same: int  # with the same state and the same label at the same stamp
-    differences: tuple[Difference, ...]
+    windows: int  # in either run
+    same: int  # windows with the same state and label at the same stamp
+    differences: tuple[WindowDifference, ...]
 
     @property
     def share(self) -> float:
@@ -41,21 +41,21 @@ class Agreement:
         return self.share >= ENOUGH
 
 
-def compare_runs(live: Outcome, offline: Outcome) -> Agreement:
-    """Compare what was said pass by pass; a window that only one of the two has counts as a difference."""
+def compare_runs(live: StreamResult, offline: StreamResult) -> RunAgreement:
+    """Compare the recognitions of two runs; a window that only one run has counts as a difference."""
     a, b = _said(live), _said(offline)
     keys = sorted(a.keys() | b.keys())
-    differences = [Difference(key[1], a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)]
-    return Agreement(len(keys), len(keys) - len(differences), tuple(differences))
+    differences = [WindowDifference(key[1], a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)]
+    return RunAgreement(len(keys), len(keys) - len(differences), tuple(differences))
 
 
-def describe(agreement: Agreement, origin: int, most: int = 10) -> str:
-    """The comparison, for people.
+def describe(agreement: RunAgreement, origin: int, most: int = 10) -> str:
+    """The comparison as text.
 
     Args:
-        agreement: to tell.
+        agreement: the comparison.
         origin: ns: stamp that seconds count from.
-        most: differences to list.
+        most: largest number of differences to list.
     """
     lines = [
         f"{(one.stamp - origin) / SECOND:9.3f} s  live {_name(one.live):<24} offline {_name(one.offline)}"
@@ -71,11 +71,11 @@ def describe(agreement: Agreement, origin: int, most: int = 10) -> str:
     return "\n".join(lines)
 
 
-def _said(outcome: Outcome) -> dict[tuple[int, int], Said]:
-    names = (*outcome.labels, "")  # -1, no name, is the last one
+def _said(result: StreamResult) -> dict[tuple[int, int], Said]:
+    names = (*result.labels, "")  # index -1 stands for no label
     return {
         (number, int(stamp)): (int(state), names[name])
-        for number, track in enumerate(outcome.tracks)
+        for number, track in enumerate(result.tracks)
         for stamp, state, name in zip(track.stamps, track.states, track.names, strict=True)
     }
 

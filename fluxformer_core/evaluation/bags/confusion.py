@@ -1,4 +1,4 @@
-"""What was said in place of what: the confusion matrix of events."""
+"""The confusion matrix of events."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.evaluation.bags.figures import Judged
+from fluxformer_core.evaluation.bags.figures import JudgedTrack
 from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent, jaccard, overlap
 
 NOTHING, UNKNOWN = "(nothing)", "(not in the model)"
-"""Stand for no action or no event, and for actions that the recogniser does not know."""
+"""Rows and columns besides the labels: no action or no event, and actions whose label the model does not know."""
 
 
 @dataclass(frozen=True)
 class EventConfusion:
-    """Counts of events by truth (row) and answer (column), over the labels, NOTHING and UNKNOWN."""
+    """Counts of events by truth (row) and event (column), over the labels, NOTHING and UNKNOWN."""
 
     labels: tuple[str, ...]
     confusion: NDArray[np.intp]
 
 
-def pair_up(one: Judged) -> list[tuple[Interval | None, PredictedEvent | None, str]]:
-    """Each action with the event that stands for it or, if there is none, with a false event in its place.
+def pair_up(one: JudgedTrack) -> list[tuple[Interval | None, PredictedEvent | None, str]]:
+    """Pair each action with its event, or with a false event that overlaps the action.
 
-    A missed action takes, of the false events that no other one has taken, the one with the largest Jaccard index with
-    it; the actions take turns in the order of time. Events that remain stand for NOTHING, or for UNKNOWN if they lie on
-    an action that the recogniser does not know.
+    Missed actions take their false events in the order of time: each action takes the free false event with the largest
+    Jaccard index. The false events that remain belong to NOTHING, or to UNKNOWN if they overlap an action whose label
+    the model does not know.
 
     Returns:
-        (action, event, what was the case if there is no action); each action and each event once.
+        (action, event, NOTHING or UNKNOWN if there is no action); each action and each event once.
     """
     pairs: list[tuple[Interval | None, PredictedEvent | None, str]]
     pairs = [(pair.truth, pair.predicted, "") for pair in one.matching.pairs]
@@ -44,12 +44,12 @@ def pair_up(one: Judged) -> list[tuple[Interval | None, PredictedEvent | None, s
         else:
             pairs.append((action, None, ""))
     for event in left:
-        strange = any(overlap(action, event) for action in one.unknown)
-        pairs.append((None, event, UNKNOWN if strange else NOTHING))
+        on_unknown = any(overlap(action, event) for action in one.unknown)
+        pairs.append((None, event, UNKNOWN if on_unknown else NOTHING))
     return pairs
 
 
-def confusion(judged: Sequence[Judged], labels: Sequence[str]) -> EventConfusion:
+def confusion(judged: Sequence[JudgedTrack], labels: Sequence[str]) -> EventConfusion:
     """Count the events of all tracks."""
     names = (*labels, NOTHING, UNKNOWN)
     counts = np.zeros((len(names), len(names)), np.intp)
@@ -60,5 +60,5 @@ def confusion(judged: Sequence[Judged], labels: Sequence[str]) -> EventConfusion
             counts[names.index(row), names.index(column)] += 1
         said = [e for e in one.track.events if e.label]
         silent = sum(not any(overlap(action, e) for e in said) for action in one.unknown)
-        counts[names.index(UNKNOWN), names.index(UNKNOWN)] += silent  # as it should be
+        counts[names.index(UNKNOWN), names.index(UNKNOWN)] += silent  # no event is right for an unknown action
     return EventConfusion(names, counts)

@@ -1,4 +1,4 @@
-"""An evaluation of bags from beginning to end: find, watch or read, judge, sum up."""
+"""Evaluation on bags: find the streams, run the recogniser or read its recorded results, compare with the truth."""
 
 from __future__ import annotations
 
@@ -7,44 +7,53 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fluxformer_core.bundle import Bundle
+from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.data.labels import LabelMap
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.evaluation.bags.figures import Figures, Judged, LabelFigures, Scored, by_label, judge, measure
-from fluxformer_core.evaluation.bags.finding import Fault, Job, find_bags, find_streams
-from fluxformer_core.evaluation.bags.outcome import Outcome
-from fluxformer_core.evaluation.bags.processes import watch_streams
+from fluxformer_core.evaluation.bags.figures import (
+    BagFigures,
+    JudgedStream,
+    JudgedTrack,
+    LabelFigures,
+    by_label,
+    judge,
+    measure,
+)
+from fluxformer_core.evaluation.bags.finding import BagFault, find_bags, find_streams
+from fluxformer_core.evaluation.bags.processes import usable_cores, watch_streams
 from fluxformer_core.evaluation.bags.recorded import read_results
+from fluxformer_core.evaluation.bags.stream_result import StreamResult
 from fluxformer_core.evaluation.bags.truth import read_truth
 from fluxformer_core.evaluation.bags.watch import Watcher
 from fluxformer_core.evaluation.speed.machine import Machine, this_machine
+from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.stream.config import RecognizerConfig, settings_of
 
 
 @dataclass(frozen=True)
 class BagEvaluation:
-    """What was found: all that table, JSON document, page and gate are made from."""
+    """The result from which table, JSON document, page and gate are made."""
 
-    model: str  # name and digest; of results only: "recorded"
+    model: str  # name and digest; "recorded" if all bags hold results
     labels: tuple[str, ...]  # of all streams
     truth: tuple[str, ...]  # names of the files
-    streams: tuple[Scored, ...]
-    faults: tuple[Fault, ...]  # of bags, streams and truth files
-    figures: Figures | None  # of all streams together; None if none has figures
+    streams: tuple[JudgedStream, ...]
+    faults: tuple[BagFault, ...]  # of bags, streams and truth files
+    figures: BagFigures | None  # of all streams together; None if no stream has figures
     by_label: tuple[LabelFigures, ...]
-    seconds: float  # that watching took, with all processes at once
+    seconds: float  # wall-clock time of the recognisers, all processes in parallel
     workers: int
     machine: Machine
-    settings: dict[str, float] = field(default_factory=dict)  # of the recogniser that watched; of results only: none
+    settings: dict[str, float] = field(default_factory=dict)  # of the recogniser; empty if all bags hold results
 
     @property
     def changed_settings(self) -> dict[str, float]:
-        """Those that are not the defaults."""
+        """Settings that differ from the defaults."""
         usual = settings_of(RecognizerConfig())
         return {name: value for name, value in self.settings.items() if value != usual[name]}
 
     @property
-    def judged(self) -> list[Judged]:
+    def judged(self) -> list[JudgedTrack]:
         """All tracks that have figures."""
         return [one for stream in self.streams for one in stream.judged]
 
@@ -55,50 +64,60 @@ class BagEvaluation:
 
 
 def evaluate_bags(
-    paths: Sequence[Path],
+    bags: Sequence[Path],
     truth_files: Sequence[Path],
-    watcher: Watcher,
+    model: Path | None = None,
     *,
+    flow: str = "",
+    config: RecognizerConfig | None = None,
+    threads: int = 1,
     topics: Sequence[str] = (),
     labels: LabelMap | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     quiet: bool = False,
 ) -> BagEvaluation:
-    """Evaluate bags of images and bags of results.
+    """Evaluate bags of images, and bags of recorded results.
 
     Args:
-        paths: bags, and folders of bags.
+        bags: bags, and folders of bags.
         truth_files: what is performed in them.
-        watcher: what watches bags of images.
-        topics: the images to take, of every bag; empty: those that the truth names, or all.
-        labels: renames those of the truth.
-        workers: processes at once.
+        model: bundle file; None: the shipped model.
+        flow: name of the optical flow estimator, see `create_flow`; empty: the one of the model's training.
+        config: settings of the recogniser; None: the defaults.
+        threads: processor threads of one process.
+        topics: image topics to read from every bag; empty: those that the truth names, or all.
+        labels: renames the labels of the truth.
+        workers: processes in parallel; None: as many as the cores allow.
         quiet: no progress bar.
 
     Raises:
         SourceError: if a path holds no bag.
         ConfigError: if a truth file cannot be read, or streams have different labels.
+        BundleError: if the model cannot be used.
     """
-    bags = find_bags(paths)
-    jobs, faults = find_streams(bags, {})
-    played = {job.bag: job.of for job in jobs if job.results}
-    truth, empty = read_truth(truth_files, bags, played, labels)
-    chosen = {bag: frozenset(topics) for bag in bags} if topics else truth.topics()
+    bundle = Bundle.load(model or default_bundle_path())
+    create_flow(flow or bundle.spec.flow)  # refuses an unknown name once, before any process starts
+    watcher = Watcher(model or default_bundle_path(), flow, config or RecognizerConfig(), threads)
+    workers = workers or max(1, usable_cores() // threads)
+    paths = find_bags(bags)
+    sources, faults = find_streams(paths, {})
+    played = {source.bag: source.of for source in sources if source.recorded}
+    truth, empty = read_truth(truth_files, paths, played, labels)
+    chosen = {bag: frozenset(topics) for bag in paths} if topics else truth.topics()
     if chosen:
-        jobs, faults = find_streams(bags, {bag: wanted for bag, wanted in chosen.items() if not played.get(bag)})
+        sources, faults = find_streams(paths, {bag: wanted for bag, wanted in chosen.items() if not played.get(bag)})
     faults = [*empty, *faults]
-    faults += [Fault(bag, "the truth names it, but it is not evaluated", fatal=False) for bag in truth.strangers]
+    faults += [BagFault(bag, "the truth names it, but it is not evaluated", fatal=False) for bag in truth.strangers]
     began = time.monotonic()
-    images = [job for job in jobs if not job.results]
+    images = [source for source in sources if not source.recorded]
     watched = dict(zip(images, watch_streams(watcher, images, workers, quiet=quiet), strict=True))
     seconds = time.monotonic() - began
-    streams = [judge(watched[job] if job in watched else read_results(job), truth) for job in jobs]
-    faults += [fault for stream in streams for fault in stream.outcome.faults]
-    used = [stream for stream in streams if stream.judged]
-    names = _labels([stream.outcome for stream in used])
-    judged = [one for stream in used for one in stream.judged]
+    streams = [judge(watched[source] if source in watched else read_results(source), truth) for source in sources]
+    faults += [fault for stream in streams for fault in stream.result.faults]
+    names = _labels([stream.result for stream in streams if stream.judged])
+    judged = [one for stream in streams for one in stream.judged]
     return BagEvaluation(
-        _model(watcher, jobs),
+        "recorded" if not images else f"{bundle.name} {bundle.digest}",
         names,
         tuple(file.name for file in truth_files),
         tuple(streams),
@@ -112,18 +131,11 @@ def evaluate_bags(
     )
 
 
-def _labels(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-    different = {outcome.labels for outcome in outcomes}
+def _labels(results: Sequence[StreamResult]) -> tuple[str, ...]:
+    different = {result.labels for result in results}
     if len(different) > 1:
         raise ConfigError(
-            f"{outcomes[0].job.bag} was watched by a recogniser with other labels than some other bag: "
-            "evaluate images and results of different models one after the other"
+            f"{results[0].stream.bag} has results with other labels than another bag: "
+            "evaluate images and results of different models in separate runs"
         )
     return next(iter(different), ())
-
-
-def _model(watcher: Watcher, jobs: Sequence[Job]) -> str:
-    if all(job.results for job in jobs):
-        return "recorded"
-    bundle = Bundle.load(watcher.model)
-    return f"{bundle.name} {bundle.digest}"

@@ -1,4 +1,4 @@
-"""Which streams of images there are in what a user names: bags, and folders of bags."""
+"""Find the streams in bags and folders of bags."""
 
 from __future__ import annotations
 
@@ -11,52 +11,50 @@ from fluxformer_core.errors import SourceError
 from fluxformer_core.io.sources.bag import ORIGIN_NOTE, SOURCE_NOTE, TOPIC_NOTE, BagContents, bag_contents
 
 RECOGNITION, EVENT = "fluxformer/msg/Recognition", "fluxformer/msg/ActionEvent"
-"""Types of the topics by which a bag of results is known."""
+"""Message types that make a bag a bag of results."""
 
 IMAGES = "sensor_msgs/msg/Image or CompressedImage"
-"""What is read as images."""
+"""Message types that are read as images."""
 
 _SUFFIXES = (".mcap", ".db3")
 _METADATA = "metadata.yaml"
 
 
 @dataclass(frozen=True, order=True)
-class Job:
-    """One stream to be evaluated: the images of a topic, or what a recogniser said about such images."""
+class BagStream:
+    """One stream to evaluate: the images of a topic, or the recorded results of a recogniser."""
 
-    bag: str  # name, not place; the same for all streams of a bag
-    topic: str  # of the images; of results the recogniser's name
+    bag: str  # name without its folder; the same for all streams of a bag
+    topic: str  # of the images; for results, the name of the recogniser
     path: Path
-    results: bool = False  # whether it holds what a recogniser said
+    recorded: bool = False  # whether the bag holds results of a recogniser
     length: int = 0  # messages to read
-    of: str = ""  # of results: the bag that was played, if known
-    of_topic: str = ""  # and the topic of its images
-    origin: int = 0  # ns: stamp of that topic's first image; 0: not known
+    of: str = ""  # for results: the bag that was played, if known
+    of_topic: str = ""  # for results: the topic of the images, if known
+    origin: int = 0  # ns: for results, stamp of the first image; 0: not known
 
 
 @dataclass(frozen=True)
-class Fault:
-    """What is wrong with a bag, in one line."""
+class BagFault:
+    """An error or a warning about a bag, in one line."""
 
     bag: str
     text: str
-    fatal: bool  # whether there is no result because of it
+    fatal: bool  # whether the bag has no figures because of the fault
+
+    def __str__(self) -> str:
+        return f"{'FAULT' if self.fatal else 'note '}  {self.bag}: {self.text}"
 
 
 def is_bag(path: Path) -> bool:
-    """Whether this is a bag, or a folder that must be meant as a folder of bags."""
+    """Whether this is a bag: a bag's file, or a folder with a bag's metadata."""
     return path.suffix in _SUFFIXES or (path / _METADATA).exists()
 
 
-def holds_bags(path: Path) -> bool:
-    """Whether this is a bag or a folder in which bags lie."""
-    return is_bag(path) or (path.is_dir() and next(_inside(path), None) is not None)
-
-
 def find_bags(paths: Sequence[Path]) -> dict[str, Path]:
-    """Bags by name, in the order in which they were named; those of a folder sorted.
+    """Bags by name, in the order of `paths`; the bags of a folder are sorted.
 
-    A bag is called after its folder or file; bags of one name get as much of their folders' names as tells them apart.
+    A bag's name is that of its folder or file. Bags of the same name get as many parent folders as make names unique.
 
     Raises:
         SourceError: if a path does not exist or holds no bag.
@@ -73,51 +71,51 @@ def find_bags(paths: Sequence[Path]) -> dict[str, Path]:
     return dict(zip(_names([bag.resolve() for bag in unique]), unique, strict=True))
 
 
-def find_streams(bags: dict[str, Path], topics: dict[str, frozenset[str]]) -> tuple[list[Job], list[Fault]]:
-    """The streams of the bags, and why some bags have none.
+def find_streams(bags: dict[str, Path], topics: dict[str, frozenset[str]]) -> tuple[list[BagStream], list[BagFault]]:
+    """The streams of the bags, and the faults of bags without streams.
 
-    Of a bag of images these are its image topics or, where some are chosen, only those. `X/compressed` is left out
-    beside `X`: it shows the same. Of a bag of results they are its recognisers.
+    The streams of a bag of images are its image topics, or the chosen topics. `X/compressed` is left out beside `X`,
+    which has the same images. The streams of a bag of results are its recognisers.
 
     Args:
         bags: by name.
-        topics: the chosen ones of each bag; bags that are missing, or have none, are taken whole.
+        topics: the chosen topics of each bag; a bag without chosen topics has all its topics read.
     """
-    jobs: list[Job] = []
-    faults: list[Fault] = []
+    streams: list[BagStream] = []
+    faults: list[BagFault] = []
     for name, path in bags.items():
         try:
             contents = bag_contents(path)
-            jobs += _results(name, path, contents) or _images(name, path, contents, topics.get(name, frozenset()))
+            streams += _results(name, path, contents) or _images(name, path, contents, topics.get(name, frozenset()))
         except SourceError as error:
-            faults.append(Fault(name, without_name(str(error), path, name), fatal=True))
-    return jobs, faults
+            faults.append(BagFault(name, without_name(str(error), path, name), fatal=True))
+    return streams, faults
 
 
 def without_name(text: str, path: Path, name: str) -> str:
-    """A complaint about a bag for a line that begins with the bag's name: short, and without its folders."""
+    """A message without the path of the bag, for a line that begins with the bag's name."""
     return text.replace(str(path), name).removeprefix(f"{name} ")
 
 
-def _results(name: str, path: Path, contents: BagContents) -> list[Job]:
+def _results(name: str, path: Path, contents: BagContents) -> list[BagStream]:
     said = {topic for topic, kind in contents.others.items() if kind == RECOGNITION}
     told = {topic for topic, kind in contents.others.items() if kind == EVENT}
     nodes = sorted({topic.rpartition("/")[0] for topic in said} & {topic.rpartition("/")[0] for topic in told})
     notes = contents.notes
     origin = notes.get(ORIGIN_NOTE, "")
-    job = Job(
+    stream = BagStream(
         name,
         "",
         path,
-        results=True,
+        recorded=True,
         of=notes.get(SOURCE_NOTE, ""),
         of_topic=notes.get(TOPIC_NOTE, ""),
         origin=int(origin) if origin.isdecimal() else 0,
     )
-    return [replace(job, topic=node or "/") for node in nodes]
+    return [replace(stream, topic=node or "/") for node in nodes]
 
 
-def _images(name: str, path: Path, contents: BagContents, chosen: Iterable[str]) -> list[Job]:
+def _images(name: str, path: Path, contents: BagContents, chosen: Iterable[str]) -> list[BagStream]:
     wanted = sorted(chosen)
     for topic in wanted:
         if topic not in contents.images:
@@ -128,7 +126,7 @@ def _images(name: str, path: Path, contents: BagContents, chosen: Iterable[str])
         found = ", ".join(f"{topic} ({kind})" for topic, kind in contents.others.items()) or "nothing at all"
         raise SourceError(f"{name} has no images ({IMAGES}); it holds {found}")
     topics = wanted or [t for t in contents.images if t.rpartition("/")[0] not in contents.images]
-    return [Job(name, topic, path, length=contents.images[topic]) for topic in topics]
+    return [BagStream(name, topic, path, length=contents.images[topic]) for topic in topics]
 
 
 def _inside(folder: Path) -> Iterator[Path]:

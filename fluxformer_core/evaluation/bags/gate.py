@@ -1,4 +1,4 @@
-"""Whether an evaluation is worse than an earlier one, and in what."""
+"""Compare an evaluation with an earlier one (the baseline)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.evaluation.report.bag_document import FORMAT, KIND
+from fluxformer_core.evaluation.report.json_document import FORMAT, KIND
 
 SHARES = {
     "detection_rate": "detection rate",
@@ -22,7 +22,7 @@ SHARES = {
     "clip_top1": "clip top-1",
     "clip_top5": "clip top-5",
 }
-"""Figures that must not fall, in points: hundredths of 0..1."""
+"""Shares that must not fall, compared in percentage points."""
 
 COSTS = {
     "false_per_minute": ("false events per minute", ""),
@@ -30,17 +30,17 @@ COSTS = {
     "onset_delay_p50": ("onset delay, median", " s"),
     "onset_delay_p90": ("onset delay, p90", " s"),
 }
-"""Figures that must not rise, in percent of what they were; with their units."""
+"""Figures that must not rise, compared in percent of the baseline; with their units."""
 
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the gate says."""
+class GateResult:
+    """The comparison with the baseline."""
 
     worse: tuple[str, ...]  # figures that are worse by more than is allowed; empty: passed
-    where: tuple[str, ...]  # labels and bags that are detected less often: where to look
+    where: tuple[str, ...]  # labels and bags that are detected less often
 
     @property
     def passed(self) -> bool:
@@ -59,51 +59,51 @@ def read_baseline(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read the baseline {path}: {error}") from None
     if not isinstance(old, dict) or old.get("kind") != KIND:
-        raise ConfigError(f"{path} is no evaluation of bags; write one with `fluxformer evaluate BAG --json FILE`")
+        raise ConfigError(f"{path} is not an evaluation of bags; write one with `fluxformer evaluate BAG --json FILE`")
     if old.get("format") != FORMAT or not old.get("figures"):
-        raise ConfigError(f"{path} has format {old.get('format')} or no figures; make it again with this version")
+        raise ConfigError(f"{path} has format {old.get('format')} or no figures; write it again with this version")
     return old
 
 
-def compare(old: dict[str, Any], new: dict[str, Any], max_drop: float) -> Verdict:
+def compare(old: dict[str, Any], new: dict[str, Any], max_drop: float) -> GateResult:
     """Compare two documents of the same bags and the same truth.
 
     Args:
         old: the baseline.
-        new: what was found now.
-        max_drop: how much worse a figure may be: points of a share, percent of other figures.
+        new: the new evaluation.
+        max_drop: allowed loss: percentage points for shares, percent for other figures.
 
     Raises:
-        ConfigError: if something else was evaluated, so that figures cannot be compared.
+        ConfigError: if bags or truth differ from those of the baseline.
     """
     _check_same(old, new)
     lost = sorted(_scored(old) - _scored(new))
-    worse = [f"{' '.join(stream)}: it has no figures any more" for stream in lost]
+    worse = [f"{' '.join(stream)}: it no longer has figures" for stream in lost]
     before, now = old["figures"], new["figures"] or {}
     for name, title in SHARES.items():
         a, b = before.get(name), now.get(name)
         if a is not None and (b is None or 100 * (a - b) > max_drop + _ROUNDING):
-            change = "is not defined any more" if b is None else f"{b:.1%}, {100 * (a - b):.1f} points less"
+            change = "is no longer defined" if b is None else f"{b:.1%}, {100 * (a - b):.1f} points less"
             worse.append(f"{title}: was {a:.1%}, {change}")
     for name, (title, unit) in COSTS.items():
         a, b = before.get(name), now.get(name)
         if a is not None and b is not None and b - a > abs(a) * max_drop / 100 + _ROUNDING:
             worse.append(f"{title}: was {a:.2f}{unit}, {b:.2f}{unit}")
-    return Verdict(tuple(worse), tuple(_where(old, new)) if worse else ())
+    return GateResult(tuple(worse), tuple(_where(old, new)) if worse else ())
 
 
 def _check_same(old: dict[str, Any], new: dict[str, Any]) -> None:
-    """Bags that were evaluated before may fail now, which is worse; nothing else may differ."""
+    """Refuse other bags or another truth; a bag of the baseline that fails now is a loss, not an error."""
     names = {(s["bag"], s["topic"]) for s in new["streams"]} | {(f["bag"], "") for f in new["faults"]}
     missing = sorted({s["bag"] for s in old["streams"]} - {bag for bag, _ in names})
     extra = sorted({" ".join(key) for key in _scored(new)} - {" ".join(key) for key in _scored(old)})
     if missing or extra:
-        what = f"only the baseline has {', '.join(missing)}" if missing else f"it has no {', '.join(extra)}"
-        raise ConfigError(f"the baseline is of other bags: {what}")
+        what = f"only the baseline has {', '.join(missing)}" if missing else f"it lacks {', '.join(extra)}"
+        raise ConfigError(f"the baseline has other bags: {what}")
     before, now = _truth(old), _truth(new)
     changed = sorted(" ".join(key) for key in before.keys() & now.keys() if before[key] != now[key])
     if changed:
-        raise ConfigError(f"the truth about {', '.join(changed)} is not that of the baseline: make a new baseline")
+        raise ConfigError(f"the truth about {', '.join(changed)} differs from the baseline's: write a new baseline")
 
 
 def _scored(document: dict[str, Any]) -> set[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Many streams over several processes; whatever becomes of one of them, the others get their results."""
+"""Watch many streams in several processes; a process that crashes costs no other stream its result."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from fluxformer_core.evaluation.bags.finding import Fault, Job
-from fluxformer_core.evaluation.bags.outcome import Outcome
+from fluxformer_core.evaluation.bags.finding import BagFault, BagStream
+from fluxformer_core.evaluation.bags.stream_result import StreamResult
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _POLL = 0.2  # s
 
-_beats: Queue[int] | None = None  # of a process that watches: where it says how far it is
+_beats: Queue[int] | None = None  # in a worker process: where the worker reports its progress
 
 
 def usable_cores() -> int:
@@ -31,56 +31,56 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def watch_streams(watcher: Watcher, jobs: Sequence[Job], workers: int, *, quiet: bool = False) -> list[Outcome]:
-    """Watch every stream and show how far it is.
-
-    The figures do not depend on the number of processes.
+def watch_streams(
+    watcher: Watcher, streams: Sequence[BagStream], workers: int, *, quiet: bool = False
+) -> list[StreamResult]:
+    """Watch every stream and show a progress bar; the results do not depend on the number of processes.
 
     Args:
-        watcher: how.
-        jobs: what; the outcomes come in this order.
-        workers: processes at once; with one of them, or one stream, it is this one.
-        quiet: no bar.
+        watcher: runs the recogniser.
+        streams: to watch; the results come in this order.
+        workers: processes in parallel; one worker, or one stream, runs in this process.
+        quiet: no progress bar.
     """
-    total = sum(job.length for job in jobs)
+    total = sum(stream.length for stream in streams)
     hidden = True if quiet else None  # None: hidden where standard error is no terminal
     with tqdm(total=total, unit=" images", disable=hidden, leave=False) as bar:
-        if min(workers, len(jobs)) <= 1:
-            outcomes = []
-            for job in jobs:
-                bar.set_description(job.bag)
-                outcomes.append(watcher.watch(job, bar.update))
-            return outcomes
-        # The longest first, so that no process is left with it at the end.
-        order = sorted(range(len(jobs)), key=lambda i: -jobs[i].length)
-        found = _in_processes(watcher, {i: jobs[i] for i in order}, min(workers, len(jobs)), bar.update)
-    return [found[i] for i in range(len(jobs))]
+        if min(workers, len(streams)) <= 1:
+            results = []
+            for stream in streams:
+                bar.set_description(stream.bag)
+                results.append(watcher.watch(stream, bar.update))
+            return results
+        # The longest stream starts first, so that the other processes do not wait for it at the end.
+        order = sorted(range(len(streams)), key=lambda i: -streams[i].length)
+        found = _in_processes(watcher, {i: streams[i] for i in order}, min(workers, len(streams)), bar.update)
+    return [found[i] for i in range(len(streams))]
 
 
 def _in_processes(
-    watcher: Watcher, jobs: dict[int, Job], workers: int, beat: Callable[[int], object]
-) -> dict[int, Outcome]:
-    found = dict(_pool(watcher, jobs, workers, beat))
-    # A process that was killed takes the whole pool with it. What is not done is tried again, each on its own.
-    for i in [i for i in jobs if i not in found]:
-        found.update(_pool(watcher, {i: jobs[i]}, 1, beat))
+    watcher: Watcher, streams: dict[int, BagStream], workers: int, beat: Callable[[int], object]
+) -> dict[int, StreamResult]:
+    found = dict(_pool(watcher, streams, workers, beat))
+    # A killed process breaks the whole pool. Each stream without a result gets another try in a pool of its own.
+    for i in [i for i in streams if i not in found]:
+        found.update(_pool(watcher, {i: streams[i]}, 1, beat))
         if i not in found:
-            text = f"{jobs[i].topic}: the process that watched it was killed; was there too little memory?"
-            found[i] = Outcome(jobs[i], faults=(Fault(jobs[i].bag, text, fatal=True),))
+            text = f"{streams[i].topic}: the process that watched it was killed, perhaps for lack of memory"
+            found[i] = StreamResult(streams[i], faults=(BagFault(streams[i].bag, text, fatal=True),))
     return found
 
 
 def _pool(
-    watcher: Watcher, jobs: dict[int, Job], workers: int, beat: Callable[[int], object]
-) -> Iterator[tuple[int, Outcome]]:
-    # Spawned, not forked: torch and OpenCV have threads, and a fork of those may never wake.
+    watcher: Watcher, streams: dict[int, BagStream], workers: int, beat: Callable[[int], object]
+) -> Iterator[tuple[int, StreamResult]]:
+    # Spawned, not forked: torch and OpenCV run threads, and a forked process may wait for their locks forever.
     context = multiprocessing.get_context("spawn")
     beats: Queue[int] = context.Queue()
-    pending: dict[Future[Outcome], int] = {}
+    pending: dict[Future[StreamResult], int] = {}
     with ProcessPoolExecutor(workers, context, _begin, (beats,)) as pool:
-        with suppress(BrokenProcessPool):  # what could not be asked for is not found, and so is tried again
-            for i, job in jobs.items():
-                pending[pool.submit(_watch, watcher, job)] = i
+        with suppress(BrokenProcessPool):  # the caller tries streams without a result again
+            for i, stream in streams.items():
+                pending[pool.submit(_watch, watcher, stream)] = i
         try:
             while pending:
                 done, _ = wait(pending, _POLL, FIRST_COMPLETED)
@@ -91,7 +91,7 @@ def _pool(
                     with suppress(BrokenProcessPool):
                         yield i, future.result()
         finally:
-            for future in pending:  # Ctrl-C: nothing new begins
+            for future in pending:  # after Ctrl-C no further stream begins
                 future.cancel()
 
 
@@ -102,18 +102,18 @@ def _drain(beats: Queue[int]) -> Iterable[int]:
 
 
 def _begin(beats: Queue[int]) -> None:
-    global _beats  # noqa: PLW0603  # a queue reaches a pool's processes only when they begin
-    beats.cancel_join_thread()  # nobody waits for the last sign of life
+    global _beats  # noqa: PLW0603  # a pool passes queues to its processes only at their start
+    beats.cancel_join_thread()  # a worker may exit before its last report is read
     _beats = beats
 
 
-def _watch(watcher: Watcher, job: Job) -> Outcome:
-    return watcher.watch(job, _beat)
+def _watch(watcher: Watcher, stream: BagStream) -> StreamResult:
+    return watcher.watch(stream, _beat)
 
 
 def _beat(count: int) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None and not parent.is_alive():
-        os._exit(1)  # who asked was killed: nobody wants the rest of a long bag
+        os._exit(1)  # the parent was killed: no process will read the result
     if _beats is not None:
         _beats.put(count)

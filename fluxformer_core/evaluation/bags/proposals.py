@@ -1,4 +1,4 @@
-"""What may have been performed in a bag, for a person to correct: by the recogniser, and by motion alone."""
+"""Proposals of what was performed in a bag, from events and from motion; a person corrects the proposals."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ import numpy as np
 
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.bags.figures import mean_scores
-from fluxformer_core.evaluation.bags.outcome import Outcome, Track
+from fluxformer_core.evaluation.bags.stream_result import StreamResult, Track
 from fluxformer_core.evaluation.bags.truth import COLUMNS, OPEN
 from fluxformer_core.evaluation.metrics.intervals import Interval, overlap
 from fluxformer_core.types import SECOND
 
 SHORTEST = 0.4
-"""Seconds of motion without an event that are proposed at least."""
+"""Shortest motion segment without an event that is proposed, in seconds."""
 
-_COVERED = 0.5  # share of a motion that events may cover before it is none of its own
+_COVERED = 0.5  # share of a motion segment; a segment that events cover more is not proposed
 
 
 @dataclass(frozen=True, order=True)
 class Proposal:
-    """A stretch in which something may be performed. Times are ns stamps."""
+    """A segment in which an action may be performed. Times are stamps in ns."""
 
     start: int
     end: int
-    label: str  # OPEN where only motion speaks for it
+    label: str  # OPEN for motion without an event
     by: str  # "recogniser" or "motion"
     score: float  # of the event, or of the guess, 0..1
-    guess: str  # the label with the highest score while it lasts; empty: none was said
+    guess: str  # the label with the highest mean score; empty without scores
 
 
 def propose(track: Track, labels: Sequence[str]) -> list[Proposal]:
-    """Every event, and every motion that has no event, in the order of time."""
+    """Every event, and every motion segment without an event, in the order of time."""
     events = [event for event in track.events if event.label]
     found = [Proposal(e.start, e.end, e.label, "recogniser", e.score, e.label) for e in events]
-    for start, end in track.spells:
+    for start, end in track.motion_segments:
         if end - start < SHORTEST * SECOND:
             continue
         motion = Interval(start, end, OPEN)
@@ -50,47 +50,33 @@ def propose(track: Track, labels: Sequence[str]) -> list[Proposal]:
     return sorted(found)
 
 
-def write_proposals(path: Path, outcomes: Iterable[Outcome]) -> int:
-    """Write a truth file of proposals, which `evaluate` takes once every label is filled in.
+def write_proposals(path: Path, results: Iterable[StreamResult]) -> int:
+    """Write a truth file of proposals; `fluxformer evaluate` reads the file once every label is filled in.
 
     Returns:
-        How many there are.
+        The number of proposals.
 
     Raises:
-        ConfigError: if the file is there already, since a person may have corrected it, or cannot be written.
+        ConfigError: if the file exists already (a person may have corrected it), or cannot be written.
     """
     count = 0
     try:
         with path.open("x", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow((*COLUMNS, "by", "score", "guess"))
-            for outcome in outcomes:
-                rows = [
-                    (
-                        outcome.job.bag,
-                        outcome.job.topic,
-                        *_times(one, outcome.origin),
-                        one.label,
-                        one.by,
-                        one.guess,
-                        one,
-                    )
-                    for track in outcome.tracks
-                    for one in propose(track, outcome.labels)
-                ]
-                for *row, by, guess, one in rows:
-                    writer.writerow((*row, by, f"{one.score:.2f}", guess))
-                if not rows:
-                    writer.writerow((outcome.job.bag, outcome.job.topic, "", "", "", "", "", ""))
-                count += len(rows)
+            for result in results:
+                where = result.stream.bag, result.stream.topic
+                found = [one for track in result.tracks for one in propose(track, result.labels)]
+                for one in found:
+                    times = (f"{(stamp - result.origin) / SECOND:.2f}" for stamp in (one.start, one.end))
+                    writer.writerow((*where, *times, one.label, one.by, f"{one.score:.2f}", one.guess))
+                if not found:
+                    writer.writerow((*where, "", "", "", "", "", ""))
+                count += len(found)
     except FileExistsError:
         raise ConfigError(
-            f"{path} is there already, perhaps corrected by hand: remove it or name another file"
+            f"{path} exists already, perhaps corrected by hand: remove it or name another file"
         ) from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
     return count
-
-
-def _times(one: Proposal, origin: int) -> tuple[str, str]:
-    return f"{(one.start - origin) / SECOND:.2f}", f"{(one.end - origin) / SECOND:.2f}"

@@ -1,4 +1,4 @@
-"""What a recogniser said on a robot, read from the bag in which its topics were recorded."""
+"""Read the results of a recogniser on a robot from the bag that recorded its topics."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from rosbags.typesys import Stores, TypesysError, get_types_from_idl, get_types_
 from rosbags.typesys.store import Typestore
 
 from fluxformer_core.errors import SourceError
-from fluxformer_core.evaluation.bags.finding import Fault, Job
-from fluxformer_core.evaluation.bags.outcome import Outcome, Track, TrackBuilder
+from fluxformer_core.evaluation.bags.finding import BagFault, BagStream
+from fluxformer_core.evaluation.bags.stream_result import StreamResult, Track, TrackBuilder
 from fluxformer_core.evaluation.metrics.stream_output import predicted_events
 from fluxformer_core.io.sources.bag import bag_damage
 from fluxformer_core.types import OTHER, SECOND, ActionEvent, ActionScore, EventKind, Recognition, State
 
 _LABELS, _DIAGNOSTICS = "fluxformer/msg/ActionLabels", "diagnostic_msgs/msg/DiagnosticArray"
-_ONE_CLOCK = 60.0  # s: a longer way from image to recorder means that they have different clocks
+_ONE_CLOCK = 60.0  # s: a longer delay from image to recorder means that the two have different clocks
 _DROPS = {
     "unreadable": "images refused",
     "lost": "images lost in transport",
@@ -30,42 +30,32 @@ _DROPS = {
     "duplicate": "images with a repeated stamp",
     "late": "images late",
 }
-"""Causes of drops, and the diagnostics that count them."""
+"""Causes of dropped images, and the names of their counters in /diagnostics."""
 
 
-def read_results(job: Job) -> Outcome:
-    """Read what one recogniser said.
+def read_results(stream: BagStream) -> StreamResult:
+    """Read the results of one recogniser.
 
-    A recognition's latency is the time from its stamp to its arrival at the recorder, if both have one clock.
+    The latency of a recognition is the time from its stamp to its arrival at the recorder, if both have one clock.
 
     Args:
-        job: a bag of results; its topic is the recogniser's name.
+        stream: a stream of recorded results.
 
     Returns:
-        What was said, or why that cannot be told.
+        The results, or a fatal fault.
     """
     try:
-        with bag_damage(job.bag), Reader(job.path) as reader:
-            said = _Said(job)
-            for topic, received, message in _messages(reader, job):
-                said.hear(topic, received, message)
-        return said.outcome()
+        with bag_damage(stream.bag), Reader(stream.path) as reader:
+            results = _Results(stream)
+            for topic, received, message in _messages(reader, stream):
+                results.add(topic, received, message)
+        return results.result()
     except SourceError as error:
-        return Outcome(job, faults=(Fault(job.bag, str(error), fatal=True),))
+        return StreamResult(stream, faults=(BagFault(stream.bag, str(error), fatal=True),))
 
 
-def read_recognitions(job: Job) -> list[Recognition]:
-    """Every recognition in a bag of results, in the order of arrival.
-
-    Raises:
-        SourceError: if the bag cannot be read.
-    """
-    with bag_damage(job.bag), Reader(job.path) as reader:
-        return [_recognition(m) for topic, _, m in _messages(reader, job) if topic.endswith("/recognition")]
-
-
-def _messages(reader: Reader, job: Job) -> Iterator[tuple[str, int, Any]]:
-    node = job.topic.rstrip("/")
+def _messages(reader: Reader, stream: BagStream) -> Iterator[tuple[str, int, Any]]:
+    node = stream.topic.rstrip("/")
     wanted = [
         connection
         for connection in reader.connections
@@ -81,7 +71,7 @@ def _messages(reader: Reader, job: Job) -> Iterator[tuple[str, int, Any]]:
 
 
 def _types(connections: list[Any]) -> Typestore:
-    """Our messages as the bag itself defines them: they may have changed since."""
+    """The message types as the bag defines them; this version may define them differently."""
     types = get_typestore(Stores.LATEST)
     for connection in connections:
         if connection.msgtype in types.types:
@@ -93,70 +83,88 @@ def _types(connections: list[Any]) -> Typestore:
             elif definition.format is MessageDefinitionFormat.IDL:
                 found = get_types_from_idl(definition.data)
             else:
-                raise SourceError(f"it does not say what a {connection.msgtype} is; record it with a newer ROS 2")
+                raise SourceError(f"it does not define {connection.msgtype}; record it with a newer ROS 2")
         except TypesysError as error:
             raise SourceError(f"its definition of {connection.msgtype} cannot be read: {error}") from None
         types.register({name: fields for name, fields in found.items() if name not in types.types})
     return types
 
 
-class _Said:
-    def __init__(self, job: Job) -> None:
-        self._job = job
+class _Results:
+    def __init__(self, stream: BagStream) -> None:
+        self._stream = stream
         self._labels: tuple[str, ...] = ()
         self._recognitions: list[Recognition] = []
         self._delays: list[float] = []  # s, of the recognitions
         self._events: list[ActionEvent] = []
+        self._last_labels: dict[int, str] = {}  # of each action instance
         self._event_delays: dict[tuple[int, int, int], int] = {}  # ns
         self._values: dict[str, str] = {}
 
-    def hear(self, topic: str, received: int, message: Any) -> None:
+    def add(self, topic: str, received: int, message: Any) -> None:
         name = topic.rpartition("/")[2]
         if name == "recognition":
             self._recognitions.append(_recognition(message))
             self._delays.append((received - self._recognitions[-1].stamp) / SECOND)
         elif name == "events":
-            event = _event(message)
+            event = self._event(message)
             self._events.append(event)
             self._event_delays[event.instance, event.kind, event.stamp] = received - event.stamp
         elif name == "labels":
             self._labels = tuple(dict.fromkeys((*self._labels, *message.labels)))
         else:
             for status in message.status:
-                if status.name.lstrip("/").startswith(f"{self._job.topic.lstrip('/')}:"):
+                if status.name.lstrip("/").startswith(f"{self._stream.topic.lstrip('/')}:"):
                     values = {entry.key: entry.value for entry in status.values}
                     self._values = values if values.get("state") == "active" else self._values
 
-    def outcome(self) -> Outcome:
-        job, faults = self._job, []
+    def _event(self, message: Any) -> ActionEvent:
+        kind, label, instance = EventKind(int(message.kind)), message.label, int(message.instance)
+        if kind is EventKind.ENDED and not label:  # version 0.1.0 wrote retractions without their label
+            kind, label = EventKind.RETRACTED, self._last_labels.get(instance, "")
+        self._last_labels[instance] = label
+        return ActionEvent(
+            _time(message.header.stamp),
+            kind,
+            label,
+            instance,
+            _time(message.start),
+            _time(message.end),
+            float(message.score),
+            message.person_id,
+        )
+
+    def result(self) -> StreamResult:
+        stream, faults = self._stream, []
         if len(self._recognitions) < 2:
-            text = f"{job.topic}: {len(self._recognitions)} recognitions, too few to measure anything"
-            return Outcome(job, faults=(Fault(job.bag, text, fatal=True),))
+            text = f"{stream.topic}: {len(self._recognitions)} recognitions, too few to measure anything"
+            return StreamResult(stream, faults=(BagFault(stream.bag, text, fatal=True),))
         if not self._labels:
-            faults.append(f"{job.topic}: no labels were recorded; those that were named count")
+            faults.append(f"{stream.topic}: no labels were recorded; the labels of recognitions and events count")
             named = {entry.label for recognition in self._recognitions for entry in recognition.scores}
             self._labels = tuple(sorted(named | {event.label for event in self._events if event.label}))
         labels = tuple(label for label in self._labels if label != OTHER)
         delay = float(np.median(self._delays))
         one_clock = 0 <= delay < _ONE_CLOCK
         if not one_clock:
-            faults.append(f"{job.topic}: images and recorder have different clocks, so delays leave out the computing")
+            text = "images and recorder have different clocks, so delays leave out the computing time"
+            faults.append(f"{stream.topic}: {text}")
         listed = min((len(r.scores) for r in self._recognitions if r.scores), default=len(labels))
         if listed < len(labels):
             faults.append(
-                f"{job.topic}: recognitions list {listed} of {len(labels)} scores, so figures of frames are lower "
+                f"{stream.topic}: recognitions list {listed} of {len(labels)} scores, so figures of frames are lower "
                 f"bounds; run the recogniser with top_k:={len(self._labels)}"
             )
         tracks = self._tracks(labels, one_clock, faults)
         if not tracks:
-            faults.append(f"{job.topic}: too few recognitions to measure anything")
+            faults.append(f"{stream.topic}: too few recognitions to measure anything")
         latency = np.array(self._delays if one_clock else [], np.float32) * 1e3
-        return Outcome(
-            job,
+        return StreamResult(
+            stream,
             labels,
-            job.origin or self._recognitions[0].stamp,
+            stream.origin or self._recognitions[0].stamp,
             tuple(tracks),
-            tuple(Fault(job.bag, text, fatal=not tracks) for text in faults),
+            tuple(BagFault(stream.bag, text, fatal=not tracks) for text in faults),
             {cause: self._count(key) for cause, key in _DROPS.items() if key in self._values},
             {
                 key[len("resets: ") :]: int(value)
@@ -172,13 +180,13 @@ class _Said:
         return int(value) if value.isdecimal() else 0
 
     def _tracks(self, labels: tuple[str, ...], one_clock: bool, faults: list[str]) -> list[Track]:
-        """Stretches of growing stamps; an event belongs to the stretch in which it was told."""
+        """Runs of growing stamps; an event belongs to the run in which it was published."""
         stretches: list[list[Recognition]] = [[]]
         for recognition in self._recognitions:
             if stretches[-1] and recognition.stamp <= stretches[-1][-1].stamp:
                 back = (stretches[-1][-1].stamp - recognition.stamp) / SECOND
                 faults.append(
-                    f"{self._job.topic}: stamps jump back by {back:.1f} s; what follows counts as another pass"
+                    f"{self._stream.topic}: stamps jump back by {back:.1f} s; what follows counts as another pass"
                 )
                 stretches.append([])
             stretches[-1].append(recognition)
@@ -191,7 +199,7 @@ class _Said:
             mine = left if last else _until_back(left)
             left = left[len(mine) :]
             if len(builder) > 1:
-                closed = _closed(mine, stretch[-1].stamp, faults, self._job.topic)
+                closed = _closed(mine, stretch[-1].stamp, faults, self._stream.topic)
                 told = predicted_events(closed, self._delay if one_clock else lambda event: 0)
                 tracks.append(builder.build(told))
         return tracks
@@ -201,7 +209,7 @@ class _Said:
 
 
 def _until_back(events: list[ActionEvent]) -> list[ActionEvent]:
-    """The events before stamps jump back."""
+    """The events before the stamps jump back."""
     newest = -math.inf
     for i, event in enumerate(events):
         if event.stamp < newest:
@@ -211,7 +219,7 @@ def _until_back(events: list[ActionEvent]) -> list[ActionEvent]:
 
 
 def _closed(events: list[ActionEvent], last: int, faults: list[str], topic: str) -> list[ActionEvent]:
-    """The events of actions that were recorded from their start, ended where the recording broke off before."""
+    """The events of actions with a recorded start; an action without an end ends with the recording."""
     open_: dict[int, ActionEvent] = {}
     kept = []
     for event in events:
@@ -223,7 +231,7 @@ def _closed(events: list[ActionEvent], last: int, faults: list[str], topic: str)
             del open_[event.instance]
         kept.append(event)
     if open_:
-        faults.append(f"{topic}: the recording breaks off within {len(open_)} action{'s' * (len(open_) > 1)}")
+        faults.append(f"{topic}: the recording ends within {len(open_)} action{'s' * (len(open_) > 1)}")
     for event in open_.values():
         kept.append(ActionEvent(last, EventKind.ENDED, event.label, event.instance, event.start, last, event.score))
     return kept
@@ -245,21 +253,5 @@ def _recognition(message: Any) -> Recognition:
         float(message.unknown_score),
         float(message.motion),
         int(message.frames_in_window),
-        message.person_id,
-    )
-
-
-def _event(message: Any) -> ActionEvent:
-    kind = EventKind(int(message.kind))
-    if kind is EventKind.ENDED and not message.label:  # as version 0.1.0 wrote a retraction
-        kind = EventKind.RETRACTED
-    return ActionEvent(
-        _time(message.header.stamp),
-        kind,
-        message.label,
-        int(message.instance),
-        _time(message.start),
-        _time(message.end),
-        float(message.score),
         message.person_id,
     )

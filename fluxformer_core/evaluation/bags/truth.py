@@ -1,4 +1,4 @@
-"""What was really performed in bags: CSV files of intervals, in stamps or in seconds from the first image."""
+"""Truth files: CSV files of the actions performed in bags, in stamps or in seconds from the first image."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from fluxformer_core.data.labels import LabelMap
 from fluxformer_core.data.lists import read_rows, read_time
 from fluxformer_core.data.recordings import SINCE_1970
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.evaluation.bags.finding import Fault, Job
+from fluxformer_core.evaluation.bags.finding import BagFault, BagStream
 from fluxformer_core.evaluation.metrics.intervals import Interval
 from fluxformer_core.types import SECOND
 
 COLUMNS = ("bag", "topic", "start", "end", "label")
-"""Of a truth file; topic may be missing or empty, which stands for all cameras of the bag."""
+"""Columns of a truth file; a missing or empty topic stands for all cameras of the bag."""
 
 OPEN = "?"
-"""Label of a proposed segment that nobody has named yet."""
+"""Label of a proposed segment that still needs a label."""
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of a truth file. Times are ns, from the first image or, beyond SINCE_1970, stamps."""
+class TruthLine:
+    """One line of a truth file. Times are ns from the first image; times beyond SINCE_1970 are stamps."""
 
-    bag: str  # as it is written
-    place: Path  # where that would be, from the file's folder
+    bag: str  # as written in the file
+    place: Path  # the same as a path from the file's folder
     topic: str  # empty: any
     label: str  # empty: nothing is performed in this bag
-    start: int | None  # None: from the first image
-    end: int | None  # None: to the last one
+    start: int | None  # None: the first image
+    end: int | None  # None: the last image
 
     @property
     def times(self) -> str:
-        """From when to when, as it may have been written."""
+        """Start and end as text."""
         start, end = ("" if time is None else f"{time / SECOND:.1f}" for time in (self.start, self.end))
         return f"{start} .. {end} s"
 
@@ -43,48 +43,49 @@ class Line:
 class Truth:
     """The lines of all truth files, by the names of the bags that are evaluated."""
 
-    lines: Mapping[str, tuple[Line, ...]]
-    strangers: tuple[str, ...]  # bags in the files that are not evaluated
+    lines: Mapping[str, tuple[TruthLine, ...]]
+    strangers: tuple[str, ...]  # bags that the files name but that are not evaluated
 
     def topics(self) -> dict[str, frozenset[str]]:
         """The topics that the truth names, of each bag."""
         return {bag: frozenset(line.topic for line in lines if line.topic) for bag, lines in self.lines.items()}
 
-    def of(self, job: Job) -> tuple[Line, ...] | None:
-        """What is said about a stream; None: its bag is not in the truth."""
-        lines = self.lines.get(job.bag)
-        topic = job.of_topic if job.results else job.topic
+    def of(self, stream: BagStream) -> tuple[TruthLine, ...] | None:
+        """The lines about a stream; None: the truth does not name the bag."""
+        lines = self.lines.get(stream.bag)
+        topic = stream.of_topic if stream.recorded else stream.topic
         return None if lines is None else tuple(line for line in lines if line.topic in ("", topic) or not topic)
 
 
 def read_truth(
     files: Sequence[Path], bags: Mapping[str, Path], played: Mapping[str, str], labels: LabelMap | None = None
-) -> tuple[Truth, list[Fault]]:
-    """Read truth files and find out which bag each line is about.
+) -> tuple[Truth, list[BagFault]]:
+    """Read truth files and find the bag of each line.
 
-    A line's bag is a path from its file's folder, or a bag's name. Results belong to the bag that was played, too.
+    A line names its bag by a path from the file's folder, or by the bag's name. A line about a bag is also about the
+    results that were recorded while this bag was played.
 
     Args:
         files: CSV with COLUMNS.
-        bags: the evaluated ones by name.
-        played: of bags of results, the name of the bag that was played, if known.
-        labels: renames the labels; lines that it drops are dropped.
+        bags: the evaluated bags by name.
+        played: for each bag of results, the name of the played bag, if known.
+        labels: renames labels, or drops their lines.
 
     Returns:
-        The truth, and what is wrong with files of which nothing can be used.
+        The truth, and the faults of empty files.
 
     Raises:
-        ConfigError: if a file cannot be read or has a line that cannot be used: which and why.
+        ConfigError: if a file cannot be read, or naming the lines that cannot be used.
     """
     places = {path.resolve(): name for name, path in bags.items()}
-    lines: dict[str, list[Line]] = {}
+    lines: dict[str, list[TruthLine]] = {}
     strangers: list[str] = []
-    faults: list[Fault] = []
+    faults: list[BagFault] = []
     for file in files:
         rows = _read(file)
         if not rows:
-            text = "it has no line: write one with the bag's name alone if nothing is performed in it"
-            faults.append(Fault(file.name, text, fatal=True))
+            text = "it has no line: write a line with the bag's name alone if nothing is performed in the bag"
+            faults.append(BagFault(file.name, text, fatal=True))
         for line in _renamed(rows, labels):
             about = _about(line, places, played)
             if not about:
@@ -94,20 +95,20 @@ def read_truth(
     return Truth({name: tuple(found) for name, found in lines.items()}, tuple(dict.fromkeys(strangers))), faults
 
 
-def intervals(lines: Iterable[Line], first: int, last: int, origin: int) -> tuple[list[Interval], list[Line]]:
-    """The actions that are performed in a stretch of a stream, as far as it shows them.
+def intervals(lines: Iterable[TruthLine], first: int, last: int, origin: int) -> tuple[list[Interval], list[TruthLine]]:
+    """The actions performed in a track, clipped to the track.
 
     Args:
         lines: about the stream.
-        first: ns: stamp of the stretch's first frame,
-        last: and of its last one.
-        origin: ns: stamp that seconds are counted from.
+        first: ns: stamp of the track's first frame.
+        last: ns: stamp of the track's last frame.
+        origin: ns: stamp that seconds count from.
 
     Returns:
-        The intervals that the stretch shows something of, and the lines that it shows nothing of.
+        The intervals that overlap the track, and the lines that do not.
     """
     found: list[Interval] = []
-    outside: list[Line] = []
+    outside: list[TruthLine] = []
     for line in lines:
         if not line.label:
             continue
@@ -122,8 +123,8 @@ def intervals(lines: Iterable[Line], first: int, last: int, origin: int) -> tupl
     return sorted(set(found)), outside
 
 
-def _about(line: Line, places: Mapping[Path, str], played: Mapping[str, str]) -> set[str]:
-    """Names of the bags that a line is about."""
+def _about(line: TruthLine, places: Mapping[Path, str], played: Mapping[str, str]) -> set[str]:
+    """Names of the bags of a line."""
     short = Path(line.bag).name
     replayed = {name for name, source in played.items() if source and source == short}
     exact = {name for path, name in places.items() if line.place == path or line.bag == name}
@@ -132,12 +133,12 @@ def _about(line: Line, places: Mapping[Path, str], played: Mapping[str, str]) ->
     alike = {name for path, name in places.items() if short in (path.name, path.stem)} - replayed
     if len(alike) > 1:
         raise ConfigError(
-            f"the truth's bag {line.bag} may be any of {', '.join(sorted(alike))}: write more of its path"
+            f"the truth's bag {line.bag} may be any of {', '.join(sorted(alike))}: write more of the path"
         )
     return alike | replayed
 
 
-def _read(file: Path) -> list[Line]:
+def _read(file: Path) -> list[TruthLine]:
     rows = read_rows(file)
     if not rows:
         return []
@@ -155,31 +156,27 @@ def _read(file: Path) -> list[Line]:
     return lines
 
 
-def _line(row: Mapping[str, str], folder: Path) -> Line:
+def _line(row: Mapping[str, str], folder: Path) -> TruthLine:
     bag, label = row["bag"], row["label"]
     start, end = (read_time(row.get(column, ""), column) for column in ("start", "end"))
     if not bag:
         raise ConfigError("bag must not be empty")
     if label == OPEN:
-        raise ConfigError(f"the label is still {OPEN}: name what is performed, or remove the line")
+        raise ConfigError(f"the label is still {OPEN}: write a label, or remove the line")
     if not label and (start is not None or end is not None):
         raise ConfigError("label must not be empty, unless start and end are: then nothing is performed in this bag")
     if start is not None and end is not None and end <= start:
         raise ConfigError(f"end ({row['end']}) must be later than start ({row['start']})")
-    return Line(bag, (folder / bag).resolve(), row.get("topic", ""), label, start, end)
+    return TruthLine(bag, (folder / bag).resolve(), row.get("topic", ""), label, start, end)
 
 
-def _renamed(lines: Iterable[Line], labels: LabelMap | None) -> list[Line]:
+def _renamed(lines: Iterable[TruthLine], labels: LabelMap | None) -> list[TruthLine]:
     if labels is None:
         return list(lines)
     found = []
     for line in lines:
         label = labels.names.get(line.label, line.label if labels.rest is None else labels.rest) if line.label else ""
-        # A bag all of whose lines are dropped is still in the truth: nothing of interest is performed in it.
-        dropped = not label
-        found.append(
-            Line(
-                line.bag, line.place, line.topic, label, None if dropped else line.start, None if dropped else line.end
-            )
-        )
+        # A dropped line still names its bag, so that the bag counts as one in which nothing is performed.
+        times = (line.start, line.end) if label else (None, None)
+        found.append(TruthLine(line.bag, line.place, line.topic, label, *times))
     return found

@@ -1,4 +1,4 @@
-"""One topic of a bag, pushed through the recogniser as fast as it goes: on stamps alone, message by message."""
+"""Push one topic of a bag through the recogniser as fast as possible; time comes from the stamps alone."""
 
 from __future__ import annotations
 
@@ -17,66 +17,67 @@ import torch
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.errors import FluxformerError, ImageError
-from fluxformer_core.evaluation.bags.finding import Fault, Job, without_name
-from fluxformer_core.evaluation.bags.outcome import Outcome, Track, TrackBuilder
+from fluxformer_core.evaluation.bags.finding import BagFault, BagStream, without_name
+from fluxformer_core.evaluation.bags.stream_result import StreamResult, Track, TrackBuilder
 from fluxformer_core.evaluation.metrics.stream_output import predicted_events
 from fluxformer_core.io.sources import bag as bag_source
 from fluxformer_core.io.sources.bag import BagSource
 from fluxformer_core.stream.config import RecognizerConfig
-from fluxformer_core.stream.counters import ResetCause
+from fluxformer_core.stream.measurements import ResetCause
 from fluxformer_core.stream.motion import MotionSegment
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import OTHER, SECOND, ActionEvent
 
-_BEAT = 64  # frames between two signs of life
+_BEAT = 64  # frames between two progress reports
 
 
 @dataclass(frozen=True)
 class Watcher:
-    """How streams are watched; the same in every process."""
+    """The recogniser's settings for watching streams, the same in every process."""
 
     model: Path
-    flow: str = ""  # as `create_flow` names it; empty: the model's own
+    flow: str = ""  # name of the estimator, see `create_flow`; empty: the one of the model's training
     config: RecognizerConfig = RecognizerConfig()
-    threads: int = 1  # of one process; the figures are those of this number
+    threads: int = 1  # processor threads of one process
 
-    def watch(self, job: Job, beat: Callable[[int], object]) -> Outcome:
+    def watch(self, stream: BagStream, beat: Callable[[int], object]) -> StreamResult:
         """Watch one topic from its first image to its last.
 
         Args:
-            job: what to watch.
-            beat: called now and then with the number of images seen since.
+            stream: to watch.
+            beat: called now and then with the number of images seen since the last call.
 
         Returns:
-            What was seen, or why nothing was: whatever is wrong with a bag is told in the outcome.
+            The result, which also names everything that is wrong with the bag.
         """
         torch.set_num_threads(self.threads)
         cv2.setNumThreads(self.threads)
-        watch = _Watch(job, Bundle.load(self.model), self.config, self.flow)
+        watch = _Watch(stream, Bundle.load(self.model), self.config, self.flow)
         try:
-            with _quiet(), BagSource(job.path, job.topic) as source:
+            with _quiet(), BagSource(stream.path, stream.topic) as source:
                 watch.follow(source, beat)
-            return watch.outcome(source)
+            return watch.result(source)
         except FluxformerError as error:
-            reason = without_name(str(error), job.path, job.bag)
-        # A damaged bag sends its decoders anywhere, and no bag may end the evaluation of the others.
+            reason = without_name(str(error), stream.path, stream.bag)
+        # A damaged bag may raise any error in a decoder; the evaluation of other bags goes on.
         except Exception as error:
             reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         where = f" after {watch.frames} images" if watch.frames else ""
-        return Outcome(job, faults=(Fault(job.bag, f"{job.topic}: {reason}{where}", fatal=True),), frames=watch.frames)
+        fault = BagFault(stream.bag, f"{stream.topic}: {reason}{where}", fatal=True)
+        return StreamResult(stream, faults=(fault,), frames=watch.frames)
 
 
 class _Watch:
-    def __init__(self, job: Job, bundle: Bundle, config: RecognizerConfig, flow: str) -> None:
-        config = replace(config, top_k=len(bundle.labels) + len(bundle.enrolled))  # every score counts for the figures
-        self._job = job
+    def __init__(self, stream: BagStream, bundle: Bundle, config: RecognizerConfig, flow: str) -> None:
+        config = replace(config, top_k=len(bundle.labels) + len(bundle.enrolled))  # figures of frames need every score
+        self._stream = stream
         self._recognizer = Recognizer(bundle, config, flow=flow)
         self._labels = tuple(label for label in self._recognizer.model.labels if label != OTHER)
         self._builder = TrackBuilder(self._labels)
         self._events: list[ActionEvent] = []
         self._tracks: list[Track] = []
         self._faults: list[str] = []
-        self._spells: list[MotionSegment] = []
+        self._segments: list[MotionSegment] = []
         self._push: list[float] = []  # ms
         self._refused = 0
         self._origin: int | None = None
@@ -108,9 +109,9 @@ class _Watch:
                 self._push.append(taken * 1e3)
             if said is not None:
                 self._builder.add(said)
-            spell = self._recognizer.scene.segment
-            if spell is not None and not (self._spells and self._spells[-1] is spell):
-                self._spells.append(spell)
+            segment = self._recognizer.scene.segment
+            if segment is not None and not (self._segments and self._segments[-1] is segment):
+                self._segments.append(segment)
             self._newest = frame.stamp
         self._events += self._recognizer.close()
         self._end_track()
@@ -123,28 +124,29 @@ class _Watch:
     def _note_jump(self, stamp: int) -> None:
         back, at = (self._newest - stamp) / SECOND, (self._newest - (self._origin or 0)) / SECOND
         self._faults.append(
-            f"{self._job.topic}: stamps jump back by {back:.1f} s after {at:.1f} s; what follows counts as another pass"
+            f"{self._stream.topic}: stamps jump back by {back:.1f} s after {at:.1f} s; "
+            "what follows counts as another pass"
         )
 
     def _end_track(self) -> None:
         if len(self._builder) > 1:
-            spells = [(spell.start, spell.last_motion) for spell in self._spells]
-            self._tracks.append(self._builder.build(predicted_events(self._events), spells))
-        self._builder, self._events, self._spells = TrackBuilder(self._labels), [], []
+            motion_segments = [(segment.start, segment.last_motion) for segment in self._segments]
+            self._tracks.append(self._builder.build(predicted_events(self._events), motion_segments))
+        self._builder, self._events, self._segments = TrackBuilder(self._labels), [], []
 
-    def outcome(self, source: BagSource) -> Outcome:
+    def result(self, source: BagSource) -> StreamResult:
         counters = self._recognizer.counters
-        topic = self._job.topic
+        topic = self._stream.topic
         for cause, count in source.causes.most_common():
             self._faults.append(f"{topic}: {count} of {source.length} messages could not be read: {cause}")
         if source.missing:
             self._faults.append(f"{topic}: {source.missing} of the {source.length} messages announced are not there")
-        faults = [Fault(self._job.bag, text, fatal=False) for text in self._faults]
+        faults = [BagFault(self._stream.bag, text, fatal=False) for text in self._faults]
         if not self._tracks:
             text = f"{topic}: {self.frames} images, too few to recognise anything"
-            faults.append(Fault(self._job.bag, text, fatal=True))
-        return Outcome(
-            self._job,
+            faults.append(BagFault(self._stream.bag, text, fatal=True))
+        return StreamResult(
+            self._stream,
             self._labels,
             self._origin or 0,
             tuple(self._tracks),
@@ -164,14 +166,14 @@ class _Watch:
 
 
 def peak_memory() -> float:
-    """The most memory that this process has had in RAM, in MiB."""
+    """Peak resident memory of this process in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Messages that cannot be read are counted and told once, not logged one by one."""
+    """Silence the log of single unreadable messages; the result reports their number."""
     log = logging.getLogger(bag_source.__name__)
     level = log.level
     log.setLevel(logging.ERROR)

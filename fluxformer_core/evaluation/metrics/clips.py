@@ -1,4 +1,4 @@
-"""How often whole recordings get the right label, and how far the scores can be believed."""
+"""Accuracy and calibration on whole recordings."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from torchmetrics.functional.classification import (
 )
 
 BINS = 15
-"""Bins of the best score over which the calibration error is taken, as in the literature."""
+"""Bins of the best score for the expected calibration error; 15 is the usual number."""
 
 
 @dataclass(frozen=True)
 class Bin:
-    """The clips whose best score lies in one stretch of 0..1."""
+    """The clips whose best score lies in one bin of 0..1."""
 
     clips: int
     confidence: float  # mean best score; NaN without clips
@@ -35,9 +35,9 @@ class ClipReport:
 
     labels: tuple[str, ...]
     confusion: NDArray[np.intp]  # (truth, predicted): clips
-    recall: NDArray[np.float64]  # (labels,) share of each label's clips that got it; NaN for labels without clips
-    precision: NDArray[np.float64]  # (labels,) share of what got the label that has it; NaN if nothing got it
-    f1: NDArray[np.float64]  # (labels,) harmonic mean of the two; NaN for labels without clips
+    recall: NDArray[np.float64]  # (labels,) NaN for labels without clips
+    precision: NDArray[np.float64]  # (labels,) NaN for labels that no clip got
+    f1: NDArray[np.float64]  # (labels,) harmonic mean of recall and precision; NaN for labels without clips
     top1: float
     top5: float
     calibration_error: float  # expected calibration error over the bins
@@ -45,12 +45,12 @@ class ClipReport:
 
     @property
     def clips(self) -> int:
-        """How many clips were classified."""
+        """The number of classified clips."""
         return int(self.confusion.sum())
 
     @property
     def mean_recall(self) -> float:
-        """Mean over the labels that have clips: every label counts the same, however many clips it has."""
+        """Mean recall over the labels that have clips; every label has the same weight."""
         return float(np.nanmean(self.recall))
 
     @property
@@ -60,14 +60,14 @@ class ClipReport:
 
     @property
     def top1_interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval of top-1: what so few clips can tell of many more like them."""
+        """Wilson's 95 % confidence interval of top-1."""
         n, z = self.clips, 1.96
         middle = (self.top1 + z * z / (2 * n)) / (1 + z * z / n)
         half = z / (1 + z * z / n) * math.sqrt(self.top1 * (1 - self.top1) / n + z * z / (4 * n * n))
         return middle - half, middle + half
 
     def mistakes(self, most: int) -> list[tuple[str, str, int]]:
-        """The most frequent confusions as (truth, predicted, clips), most frequent first."""
+        """The most frequent confusions as (truth, predicted, clips), the most frequent first."""
         wrong = self.confusion - np.diag(np.diagonal(self.confusion))
         order = np.argsort(-wrong, axis=None, kind="stable")[:most]
         pairs = [np.unravel_index(int(i), wrong.shape) for i in order]
@@ -78,11 +78,11 @@ def score_clips(probabilities: NDArray[np.float32], truth: NDArray[np.intp], lab
     """Compare probabilities (clips, labels) with the true classes (clips,).
 
     Raises:
-        ValueError: if there is no clip, or the shapes do not belong together.
+        ValueError: if there is no clip, or the shapes do not match.
     """
     count = len(labels)
     if not len(truth) or probabilities.shape != (len(truth), count):
-        raise ValueError(f"probabilities {probabilities.shape} do not fit {len(truth)} clips and {count} labels")
+        raise ValueError(f"probabilities {probabilities.shape} do not match {len(truth)} clips and {count} labels")
     scores, classes = torch.from_numpy(probabilities), torch.from_numpy(truth.astype(np.int64))
     confusion = multiclass_confusion_matrix(scores, classes, count).numpy()
     with_clips, named = confusion.sum(axis=1) > 0, confusion.sum(axis=0) > 0
@@ -104,7 +104,7 @@ def score_clips(probabilities: NDArray[np.float32], truth: NDArray[np.intp], lab
 
 
 def _bins(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> tuple[Bin, ...]:
-    """What the calibration error is made of; torchmetrics keeps it to itself."""
+    """The bins of the calibration error, which torchmetrics does not return."""
     which = np.minimum((confidence * BINS).astype(np.intp), BINS - 1)
     members = [which == b for b in range(BINS)]
     return tuple(

@@ -1,4 +1,4 @@
-"""How well a stream's events tell what was performed: found, in time, and nothing else."""
+"""Event figures: detected actions, their delay, and false events."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from fluxformer_core.types import SECOND
 
 @dataclass(frozen=True)
 class EventReport:
-    """Counts and times of one stream or, added up, of several. Figures are NaN where nothing defines them."""
+    """Counts and times of one stream, or the sum over several. Undefined figures are NaN."""
 
     performed: int = 0  # actions
     jaccards: tuple[float, ...] = ()  # of each detected action with its event
-    delays: tuple[float, ...] = ()  # s, of each: from the action's start to the publication of its name
-    repeated: int = 0  # false events that lie on an action of that label, which has another event already
-    confused: int = 0  # false events that lie on actions of other labels only
-    invented: int = 0  # false events that lie on no action
-    withdrawn: int = 0  # names that were published and then replaced or taken back
+    delays: tuple[float, ...] = ()  # s, of each detected action: from its start to the publication of its label
+    repeated: int = 0  # false events that overlap an action of their label, which has another event
+    confused: int = 0  # false events that overlap actions of other labels only
+    invented: int = 0  # false events that overlap no action
+    withdrawn: int = 0  # labels that were published and then replaced or retracted
     seconds: float = 0.0  # watched
     by_label: dict[str, tuple[int, int]] = field(default_factory=dict)  # (detected, performed)
 
     def __add__(self, other: EventReport) -> EventReport:
-        """Both streams together."""
+        """The sum of both reports."""
         labels = sorted(self.by_label.keys() | other.by_label.keys())
         pairs = {name: (self.by_label.get(name, (0, 0)), other.by_label.get(name, (0, 0))) for name in labels}
         return EventReport(
@@ -55,22 +55,22 @@ class EventReport:
 
     @property
     def false(self) -> int:
-        """Events that stand for no performed action."""
+        """Events that match no performed action."""
         return self.repeated + self.confused + self.invented
 
     @property
     def false_per_minute(self) -> float:
-        """False events for each minute watched."""
+        """False events per minute."""
         return self.false / (self.seconds / 60) if self.seconds else math.nan
 
     @property
     def withdrawn_per_minute(self) -> float:
-        """Names taken back for each minute watched."""
+        """Withdrawn labels per minute."""
         return self.withdrawn / (self.seconds / 60) if self.seconds else math.nan
 
     @property
     def mean_jaccard(self) -> float:
-        """Mean over the performed actions, in which those that were missed count 0."""
+        """Mean Jaccard index over the performed actions; a missed action counts 0."""
         return math.fsum(self.jaccards) / self.performed if self.performed else math.nan
 
     def delay(self, q: float) -> float:
@@ -81,13 +81,13 @@ class EventReport:
 def score_events(
     truth: Sequence[Interval], predicted: Sequence[PredictedEvent], seconds: float, least: float = 0.0
 ) -> EventReport:
-    """Hold the events of one stream against what was performed in it.
+    """Compare the events of one stream with its performed actions.
 
     Args:
         truth: performed actions.
-        predicted: reported ones.
-        seconds: how long the stream was watched.
-        least: smallest Jaccard index at which an event stands for an action; by default any overlap will do.
+        predicted: events.
+        seconds: duration of the stream.
+        least: smallest Jaccard index at which an event matches an action; 0: any overlap.
 
     Raises:
         ValueError: if the time is not positive.

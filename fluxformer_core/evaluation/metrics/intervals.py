@@ -1,4 +1,4 @@
-"""Stretches of time in which an action is performed, or said to be."""
+"""Time intervals of performed actions and of events."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Interval:
-    """One action, from its first moment to its last.
+    """One action, from its start to its end.
 
     Raises:
-        ValueError: if it does not end after its start.
+        ValueError: if the end is not after the start.
     """
 
     start: int  # ns
@@ -24,19 +24,19 @@ class Interval:
 
 @dataclass(frozen=True, order=True)
 class PredictedEvent(Interval):
-    """One action that the recogniser reported, under the name that it had in the end; empty: it was taken back."""
+    """One action that the recogniser reported, under its last label; the label is empty if the action was retracted."""
 
     score: float = 0.0  # peak, 0..1
-    published: int = 0  # ns, on the clock of the stamps: when this name was first out
-    withdrawn: tuple[str, ...] = ()  # names that were out before it
+    published: int = 0  # ns, on the clock of the stamps: first publication of the label
+    withdrawn: tuple[str, ...] = ()  # labels published before
 
 
 def overlap(a: Interval, b: Interval) -> int:
-    """Nanoseconds that two intervals share."""
+    """Duration of the intersection of two intervals, ns."""
     return max(0, min(a.end, b.end) - max(a.start, b.start))
 
 
 def jaccard(a: Interval, b: Interval) -> float:
-    """Share of the time of either interval that is in both, 0..1."""
+    """Duration of the intersection over that of the union, 0..1."""
     shared = overlap(a, b)
     return shared / (a.end - a.start + b.end - b.start - shared)

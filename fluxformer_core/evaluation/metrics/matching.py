@@ -1,4 +1,4 @@
-"""Which reported action stands for which performed one: the rule on which all figures of events rest."""
+"""Match events with performed actions; all event figures rest on this rule."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ P = TypeVar("P", bound=Interval)
 
 @dataclass(frozen=True)
 class Pair(Generic[P]):
-    """A performed action and the report that stands for it."""
+    """A performed action and its event."""
 
     truth: Interval
     predicted: P
@@ -22,7 +22,7 @@ class Pair(Generic[P]):
 
 @dataclass(frozen=True)
 class Matching(Generic[P]):
-    """Every performed action and every report that stands is in exactly one of the fields, each in order of time."""
+    """Every action, and every event that was not retracted, is in exactly one field, in the order of time."""
 
     pairs: tuple[Pair[P], ...]
     missed: tuple[Interval, ...]
@@ -30,33 +30,33 @@ class Matching(Generic[P]):
 
 
 def match(truth: Sequence[Interval], predicted: Sequence[P], least: float = 0.0) -> Matching[P]:
-    """Pair reports with performed actions, one to one, of equal labels only.
+    """Pair events with performed actions of the same label, one to one.
 
-    Pairs are taken in the order of their Jaccard index, largest first (of equal ones the earliest), from all that
-    overlap at all and by at least `least`. Reports without a label were taken back, and stand for nothing.
+    The possible pairs overlap and have a Jaccard index of at least `least`. Pairs are chosen greedily, the largest
+    Jaccard index first, the earliest pair first among equal ones. Retracted events (without a label) match nothing.
 
     Args:
-        truth: what was performed.
-        predicted: what was reported.
+        truth: performed actions.
+        predicted: events.
         least: smallest Jaccard index of a pair, 0..1.
     """
-    order_truth, order_predicted = sorted(truth), sorted(report for report in predicted if report.label)
+    order_truth, order_predicted = sorted(truth), sorted(event for event in predicted if event.label)
     possible = [
         (-jaccard(t, p), i, j)
         for i, t in enumerate(order_truth)
         for j, p in enumerate(order_predicted)
         if t.label == p.label
     ]
-    partner: dict[int, int] = {}
+    matched: dict[int, int] = {}
     taken: set[int] = set()
     pairs = []
     for negative, i, j in sorted(possible):
-        if negative < 0 and -negative >= least and i not in partner and j not in taken:
-            partner[i] = j
+        if negative < 0 and -negative >= least and i not in matched and j not in taken:
+            matched[i] = j
             taken.add(j)
             pairs.append((i, Pair(order_truth[i], order_predicted[j], -negative)))
     return Matching(
         tuple(pair for _, pair in sorted(pairs, key=lambda item: item[0])),
-        tuple(t for i, t in enumerate(order_truth) if i not in partner),
+        tuple(t for i, t in enumerate(order_truth) if i not in matched),
         tuple(p for j, p in enumerate(order_predicted) if j not in taken),
     )

@@ -1,4 +1,4 @@
-"""Models that differ by nothing but chance: what one recipe reaches, and how much that means."""
+"""Models of one recipe that differ by their seed only: mean and standard deviation of their figures."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dataclasses import asdict, dataclass
 from fluxformer_core.bundle import Metadata
 
 CHANCE = ("seed", "minutes", "clips_per_second", "waiting_for_data", "top1", "kept")
-"""Entries of a bundle's provenance that differ between trainings of one recipe."""
+"""Entries of a bundle's provenance that may differ between two trainings of one recipe."""
 
 
 @dataclass(frozen=True)
-class Spread:
+class MeanAndStd:
     """A figure over several models."""
 
     mean: float
-    sd: float  # of a sample (n - 1)
+    sd: float  # standard deviation of a sample (n - 1)
 
 
 def recipe(metadata: Metadata) -> str:
@@ -29,13 +29,13 @@ def recipe(metadata: Metadata) -> str:
     )
 
 
-def spread(values: Sequence[float]) -> Spread:
+def mean_and_std(values: Sequence[float]) -> MeanAndStd:
     """Mean and standard deviation.
 
     Raises:
-        ValueError: with fewer than two values, which have no spread.
+        ValueError: with fewer than two values, which have no standard deviation.
     """
     if len(values) < 2:
-        raise ValueError(f"{len(values)} values have no spread")
+        raise ValueError(f"{len(values)} values have no standard deviation")
     mean = math.fsum(values) / len(values)
-    return Spread(mean, math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1)))
+    return MeanAndStd(mean, math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1)))

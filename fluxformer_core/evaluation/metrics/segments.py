@@ -1,4 +1,4 @@
-"""How well the order and the extent of a stream's actions are told: edit score and segmental F1."""
+"""Edit score and segmental F1 (Lea et al., CVPR 2017): order and extent of the actions of a stream."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 THRESHOLDS = (0.10, 0.25, 0.50)
-"""Overlaps at which F1 is usually given."""
+"""Jaccard indices at which F1 is usually given."""
 
 
 @dataclass(frozen=True)
-class Segment:
+class LabelRun:
     """A run of frames with one label."""
 
     label: str
@@ -20,60 +20,59 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Segments that were found, invented and missed; those of several recordings add up."""
+class SegmentCounts:
+    """Counts of right, false and missed segments; counts of several recordings add up."""
 
     right: int = 0
     false: int = 0
     missed: int = 0
 
-    def __add__(self, other: Counts) -> Counts:
-        """Both recordings together."""
-        return Counts(self.right + other.right, self.false + other.false, self.missed + other.missed)
+    def __add__(self, other: SegmentCounts) -> SegmentCounts:
+        """The sum of both counts."""
+        return SegmentCounts(self.right + other.right, self.false + other.false, self.missed + other.missed)
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall; 1 where there was nothing to find and nothing was found."""
+        """Harmonic mean of precision and recall; 1 without any segment."""
         total = 2 * self.right + self.false + self.missed
         return 2 * self.right / total if total else 1.0
 
 
-def segments(names: Sequence[str]) -> list[Segment]:
-    """Runs of equal names; frames without one (empty) belong to none."""
+def segments(names: Sequence[str]) -> list[LabelRun]:
+    """Runs of equal names; frames with an empty name belong to no run."""
     found, first = [], 0
     for name, run in groupby(names):
         end = first + len(list(run))
         if name:
-            found.append(Segment(name, first, end))
+            found.append(LabelRun(name, first, end))
         first = end
     return found
 
 
 def edit_score(predicted: Sequence[str], truth: Sequence[str]) -> float:
-    """Agreement of the order of segments, whatever their extent: 1 less their Levenshtein distance, of the longer one.
+    """1 less the Levenshtein distance between the sequences of segments, over the length of the longer sequence.
 
     Args:
-        predicted: name of each frame, empty for none.
-        truth: likewise.
+        predicted: predicted label of each frame, empty for no action.
+        truth: true label of each frame, empty for no action.
 
     Returns:
-        0..1; 1 if neither has a segment.
+        0..1; 1 without any segment.
     """
     said, done = ([segment.label for segment in segments(names)] for names in (predicted, truth))
     longest = max(len(said), len(done))
     return 1.0 - _distance(said, done) / longest if longest else 1.0
 
 
-def count_segments(predicted: Sequence[str], truth: Sequence[str], least: float) -> Counts:
-    """Which predicted segments stand for a true one.
+def count_segments(predicted: Sequence[str], truth: Sequence[str], least: float) -> SegmentCounts:
+    """Count the predicted segments that match a true segment.
 
-    One after the other, each predicted segment looks for the true segment of its label that it overlaps most, by the
-    Jaccard index. It stands for that one if the index is at least `least` and no earlier segment does already; it does
-    not look for another one.
+    In the order of time, each predicted segment is compared with the true segment of its label with the largest Jaccard
+    index. The two match if the index is at least `least` and no earlier segment matches the true segment.
 
     Args:
-        predicted: name of each frame, empty for none.
-        truth: likewise.
+        predicted: predicted label of each frame, empty for no action.
+        truth: true label of each frame, empty for no action.
         least: above 0, up to 1.
     """
     done = segments(truth)
@@ -88,16 +87,16 @@ def count_segments(predicted: Sequence[str], truth: Sequence[str], least: float)
             taken.add(-index)
         else:
             false += 1
-    return Counts(len(taken), false, len(done) - len(taken))
+    return SegmentCounts(len(taken), false, len(done) - len(taken))
 
 
-def _jaccard(a: Segment, b: Segment) -> float:
+def _jaccard(a: LabelRun, b: LabelRun) -> float:
     shared = max(0, min(a.end, b.end) - max(a.first, b.first))
     return shared / (a.end - a.first + b.end - b.first - shared)
 
 
 def _distance(a: Sequence[str], b: Sequence[str]) -> int:
-    """Fewest insertions, deletions and replacements that make one of the other."""
+    """Levenshtein distance."""
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, start=1):
         corner, row[0] = row[0], i

@@ -1,4 +1,4 @@
-"""From what a recogniser says, event by event and window by window, to what the stream figures are taken from."""
+"""Convert events and recognitions of a recogniser to the input of the stream figures."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ def predicted_events(
 ) -> list[PredictedEvent]:
     """One entry for each action instance, in the order of their ends.
 
-    An instance that was renamed on the way counts under its last name, from the moment at which that was published; the
-    names before it are kept as withdrawn, because somebody may have acted on them. One that was taken back has
-    no label.
+    An instance counts under its last label, from the publication of this label on. Earlier labels count as withdrawn,
+    because a robot may have acted on them. A retracted instance has no label, and all its labels are withdrawn.
 
     Args:
         events: of one recogniser (and of one person), in the order of publication.
         compute: ns from an event's stamp to its publication; by default publication takes no time.
 
     Raises:
-        ValueError: if an instance ends that never started, or never ends: close the recogniser first.
+        ValueError: if an instance ends without a start, or has no end: close the recogniser first.
     """
     names: dict[int, list[ActionEvent]] = {}
     found = []
@@ -58,7 +57,7 @@ def predicted_events(
 def frame_scores(
     recognitions: Sequence[Recognition], labels: Sequence[str], stamps: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Scores at every frame: those of the newest recognition, 0 for labels that it does not list.
+    """Scores at every frame: those of the newest recognition, 0 for labels that the recognition does not list.
 
     Args:
         recognitions: in the order of their stamps; `top_k` should cover all labels.
@@ -66,7 +65,7 @@ def frame_scores(
         stamps: (n,) ns, of the frames.
 
     Returns:
-        (n, labels); zeros before the first recognition and where it saw nothing worth naming.
+        (n, labels); zeros before the first recognition and where a recognition lists no scores.
     """
     column = {label: i for i, label in enumerate(labels)}
     table = np.zeros((len(recognitions) + 1, len(labels)))
@@ -79,7 +78,7 @@ def frame_scores(
 
 
 def frame_truth(intervals: Iterable[Interval], labels: Sequence[str], stamps: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each action is performed at each frame, (n, labels); an interval holds its start but not its end."""
+    """Whether each action is performed at each frame, (n, labels); an interval includes its start, not its end."""
     truth = np.zeros((len(stamps), len(labels)), dtype=np.bool_)
     for interval in intervals:
         inside = (stamps >= interval.start) & (stamps < interval.end)
@@ -88,7 +87,7 @@ def frame_truth(intervals: Iterable[Interval], labels: Sequence[str], stamps: ND
 
 
 def frame_names(intervals: Iterable[Interval], stamps: NDArray[np.int64]) -> list[str]:
-    """The action of each frame, empty where there is none; of several the one that started last."""
+    """The label of each frame, empty without an action; of overlapping actions, the one that started last."""
     names = [""] * len(stamps)
     for interval in sorted(interval for interval in intervals if interval.label):
         for i in np.flatnonzero((stamps >= interval.start) & (stamps < interval.end)):

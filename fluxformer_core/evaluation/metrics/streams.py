@@ -1,4 +1,4 @@
-"""All figures of streams at once, over one stream or many."""
+"""All figures of one or more streams."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.evaluation.metrics.earliness import frame_stages, precision_by_stage
 from fluxformer_core.evaluation.metrics.events import EventReport, score_events
-from fluxformer_core.evaluation.metrics.frames import mean_average_precision
+from fluxformer_core.evaluation.metrics.frames import frame_stages, mean_average_precision, precision_by_stage
 from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent
-from fluxformer_core.evaluation.metrics.segments import THRESHOLDS, Counts, count_segments, edit_score
+from fluxformer_core.evaluation.metrics.segments import THRESHOLDS, SegmentCounts, count_segments, edit_score
 from fluxformer_core.evaluation.metrics.stream_output import frame_names, frame_truth
 from fluxformer_core.types import SECOND
 
 
 @dataclass(frozen=True)
-class Stream:
-    """What was performed in one stream, and what was said about it."""
+class StreamRecord:
+    """Performed actions, events and scores of one stream."""
 
     stamps: NDArray[np.int64]  # (n,) ns, ascending, of its frames
     truth: tuple[Interval, ...]
@@ -36,25 +35,25 @@ class StreamReport:
     mean_calibrated_ap: float
     ap_by_stage: tuple[float, ...]  # calibrated, tenth by tenth of the actions
     edit: float  # mean over the streams
-    f1: dict[float, float]  # by the overlap asked for
+    f1: dict[float, float]  # by the smallest Jaccard index
 
 
-def score_streams(streams: Sequence[Stream], labels: Sequence[str]) -> StreamReport:
-    """Measure streams that one recogniser watched.
+def score_streams(streams: Sequence[StreamRecord], labels: Sequence[str]) -> StreamReport:
+    """Compute the figures of streams of one recogniser.
 
     Args:
-        streams: one or more, each with two frames at least.
-        labels: that the recogniser knows; columns of the scores.
+        streams: one or more, each with at least two frames.
+        labels: of the recogniser; columns of the scores.
 
     Raises:
-        ValueError: without any stream, or if one is too short or performs an action that is not in the labels.
+        ValueError: without streams, or if a stream is too short or has an action that is not in the labels.
     """
     if not streams or any(len(stream.stamps) < 2 for stream in streams):
-        raise ValueError("every stream needs two frames at least, and there must be one")
+        raise ValueError("at least one stream is needed, and every stream needs at least two frames")
     unknown = {action.label for stream in streams for action in stream.truth} - set(labels)
     if unknown:
         raise ValueError(f"actions that are not in the labels: {', '.join(sorted(unknown))}")
-    events, counts, edits = EventReport(), dict.fromkeys(THRESHOLDS, Counts()), []
+    events, counts, edits = EventReport(), dict.fromkeys(THRESHOLDS, SegmentCounts()), []
     for stream in streams:
         events += score_events(stream.truth, stream.events, float(stream.stamps[-1] - stream.stamps[0]) / SECOND)
         said, done = (frame_names(intervals, stream.stamps) for intervals in (stream.events, stream.truth))

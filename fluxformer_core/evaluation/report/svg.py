@@ -1,25 +1,30 @@
-"""The strokes that charts are drawn with: pieces of SVG, sharp at any size, and nothing to load."""
+"""Pieces of SVG that all charts are drawn with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from markupsafe import Markup, escape
 
 
-def ticks(end: float) -> list[float]:
-    """Four to ten round numbers from zero."""
-    step = 10.0 ** np.floor(np.log10(end))
-    for part in (1.0, 0.5, 0.2):
-        if end / (step * part) >= 4:
-            return [float(i * step * part) for i in range(int(end / (step * part)) + 1)]
-    return [0.0, end]
+def tick_step(end: float) -> float:
+    """A round step (1, 2 or 5 times a power of ten) that gives four to ten ticks between 0 and `end`."""
+    power = 10.0 ** np.floor(np.log10(end))
+    return next((float(power * part) for part in (1.0, 0.5, 0.2) if end / (power * part) >= 4), end)
 
 
 def svg(width: float, height: float, parts: Iterable[Markup], kind: str, title: str, *, fixed: bool = False) -> Markup:
-    """A picture of these parts; its class is `kind`, and screen readers say its title."""
-    # A fixed picture keeps its size and is scrolled on a narrow screen; others shrink.
+    """A picture made of parts.
+
+    Args:
+        width: px.
+        height: px.
+        parts: what is drawn, in order.
+        kind: CSS class of the picture.
+        title: read aloud by screen readers.
+        fixed: keep the size, so that a narrow window scrolls the picture; other pictures shrink.
+    """
     size = Markup(' width="{:.0f}" height="{:.0f}"').format(width, height) if fixed else Markup("")
     style = "" if fixed else Markup(' style="max-width:{:.0f}px"').format(width * 1.15)
     head = Markup(
@@ -29,17 +34,44 @@ def svg(width: float, height: float, parts: Iterable[Markup], kind: str, title: 
 
 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
-    """A line of a class."""
+    """A line of a CSS class."""
     return Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(kind, x1, y1, x2, y2)
 
 
-def bar(x: float, y: float, width: float, height: float, kind: str, says: str) -> Markup:
-    """A rectangle of a class that tells what it shows to whoever points at it."""
+def bar(x: float, y: float, width: float, height: float, kind: str, tooltip: str) -> Markup:
+    """A rectangle of a CSS class with a tooltip."""
     return Markup(
         '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>'
-    ).format(kind, x, y, width, height, says)
+    ).format(kind, x, y, width, height, tooltip)
 
 
 def text(x: float, y: float, text: str, kind: str) -> Markup:
-    """Text of a class, escaped."""
+    """Escaped text of a CSS class."""
     return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(kind, x, y, escape(text))
+
+
+def share_axis(left: float, bottom: float, width: float, height: float) -> Iterator[Markup]:
+    """Horizontal grid lines at 0, 25, 50, 75 and 100 % with their labels."""
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        y = bottom - tick * height
+        yield line(left, y, left + width, y, "grid")
+        yield text(left - 6, y + 4, f"{tick:.0%}", "label end")
+
+
+def bars(
+    heights: Sequence[float], left: float, bottom: float, width: float, gap: float, tooltips: Sequence[str]
+) -> Iterator[Markup]:
+    """Bars side by side, all of one width; bars of height 0 are left out.
+
+    Args:
+        heights: px of each.
+        left: px of the first.
+        bottom: px.
+        width: px of all together.
+        gap: px that is free at each side of a bar.
+        tooltips: of each.
+    """
+    part = width / len(heights)
+    for k, (height, tooltip) in enumerate(zip(heights, tooltips, strict=True)):
+        if height:
+            yield bar(left + k * part + gap, bottom - height, part - 2 * gap, height, "fill", tooltip)

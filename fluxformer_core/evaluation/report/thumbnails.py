@@ -1,4 +1,4 @@
-"""Strips of thumbnails from a bag: only the images that are shown are decoded."""
+"""Strips of thumbnails from a bag; only images that are shown are decoded."""
 
 from __future__ import annotations
 
@@ -20,21 +20,26 @@ HEIGHT = 72
 """Pixels of a thumbnail."""
 
 _GAP = 2  # px between thumbnails
-_EMPTY = 236  # grey where there was no image
+_EMPTY = 236  # grey level where there was no image
+_QUALITY = 87  # of JPEG, 0..100
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A stretch of time to be shown by some images, evenly spread."""
+    """A stretch of time that is shown by evenly spread images."""
 
     start: int  # ns
     end: int  # ns
     count: int = 10
 
+    @property
+    def spacing(self) -> float:
+        """Time between two thumbnails, ns."""
+        return (self.end - self.start) / self.count
+
     def moments(self) -> list[int]:
-        """When its thumbnails are due, ns."""
-        part = (self.end - self.start) / self.count
-        return [round(self.start + part * (i + 0.5)) for i in range(self.count)]
+        """The times of the thumbnails, ns: the middle of each part."""
+        return [round(self.start + self.spacing * (i + 0.5)) for i in range(self.count)]
 
 
 def strips(path: Path, topic: str, stretches: Sequence[Stretch], spec: ClipSpec) -> list[bytes]:
@@ -42,28 +47,28 @@ def strips(path: Path, topic: str, stretches: Sequence[Stretch], spec: ClipSpec)
 
     Args:
         path: the bag.
-        topic: of its images.
+        topic: the topic of the images.
         stretches: to show; they may overlap.
-        spec: says how depth is shown.
+        spec: tells how depth is shown.
 
     Returns:
-        A JPEG for each; empty if none of its images can be had.
+        A JPEG for each stretch; empty if the bag has no readable image in the stretch.
     """
     due = sorted(
         (moment, row, column) for row, one in enumerate(stretches) for column, moment in enumerate(one.moments())
     )
     rows: list[dict[int, NDArray[np.uint8]]] = [{} for _ in stretches]
-    taken: set[int] = set()  # places in `due`
+    taken: set[int] = set()  # indices into `due`
+    longest = max((stretch.spacing for stretch in stretches), default=0.0)
 
     def serves(stamp: int) -> list[int]:
-        """Moments, not served yet, that this image is the first one after; within half of their spacing."""
-        last = bisect_left(due, (stamp + 1, -1, -1))
+        """Indices of the open moments that this image shows: the image comes at most one spacing after the moment."""
         found = []
-        for i in range(last - 1, -1, -1):
+        for i in range(bisect_left(due, (stamp + 1, -1, -1)) - 1, -1, -1):
             moment, row, _ = due[i]
-            if stamp - moment > _longest(stretches):
+            if stamp - moment > longest:
                 break
-            if i not in taken and stamp - moment <= (stretches[row].end - stretches[row].start) / stretches[row].count:
+            if i not in taken and stamp - moment <= stretches[row].spacing:
                 found.append(i)
         return found
 
@@ -75,12 +80,8 @@ def strips(path: Path, topic: str, stretches: Sequence[Stretch], spec: ClipSpec)
                     taken.add(i)
                     rows[due[i][1]][due[i][2]] = small
     except SourceError:
-        pass  # what was to be had before the damage is shown; the damage itself has been told before
+        pass  # The evaluation has reported the damage; the images before the damage are shown.
     return [_joined(row, one.count) for row, one in zip(rows, stretches, strict=True)]
-
-
-def _longest(stretches: Sequence[Stretch]) -> float:
-    return max((one.end - one.start) / one.count for one in stretches)
 
 
 def _small(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -101,6 +102,11 @@ def _joined(row: dict[int, NDArray[np.uint8]], count: int) -> bytes:
             page[:, left : left + width] = _EMPTY
         else:
             page[:, left : left + small.shape[1]] = small
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(page, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])
+    return jpeg(page)
+
+
+def jpeg(image: NDArray[np.uint8]) -> bytes:
+    """Encode an RGB image (H, W, 3)."""
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     assert done
     return data.tobytes()

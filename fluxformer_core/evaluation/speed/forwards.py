@@ -1,8 +1,7 @@
-"""How long one forward pass takes on each backend, in turns with matrix products that meet the same machine."""
+"""How long one forward pass takes on each backend, measured alternately with matrix products on the same machine."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,19 +11,18 @@ from fluxformer_core.backends.base import InferencePrecision, LoadedNet
 from fluxformer_core.backends.parity import measure_parity
 from fluxformer_core.bundle import Bundle, Metadata
 from fluxformer_core.errors import BackendError, ConfigError
-from fluxformer_core.evaluation.speed.limits import Limits, Spread, product_seconds
+from fluxformer_core.evaluation.speed.machine import MachineLimits, Timing, product, seconds_of
 from fluxformer_core.models.cost import count_multiply_adds
 from fluxformer_core.models.registry import clip_spec, create_model, model_config
-from fluxformer_core.stream.load import open_model
-from fluxformer_core.stream.trial_clips import trial_clips
+from fluxformer_core.stream.load import open_model, trial_clips
 
 LABELS = 400
-"""Of models with random weights, as many as Kinetics has."""
+"""Labels of models with random weights, as many as Kinetics-400 has."""
 
 
 @dataclass(frozen=True)
-class Forward:
-    """One model on one backend; times are of batch 1, its tensors ready in memory."""
+class ForwardTime:
+    """One model on one backend; times are of batch 1 with its tensors ready in memory."""
 
     model: str
     backend: str
@@ -32,19 +30,19 @@ class Forward:
     device: str = ""
     reason: str = ""  # why there are no figures
     multiply_adds: int = 0
-    seconds: Spread | None = None
-    products: float = 0.0  # best forward over PyTorch's best product of SIDE² in float32, measured in turns
-    share: float | None = None  # of the rate of the processor's fastest product in its precision; None: on a GPU
-    away: float = 0.0  # of the eager float32 model: see `measure_parity`
-    agreement: float = 0.0
+    seconds: Timing | None = None
+    products: float = 0.0  # best forward over PyTorch's best float32 product of SIDE x SIDE matrices
+    share: float | None = None  # of the rate of the processor's fastest product in this precision; None: on a GPU
+    away: float = 0.0  # see `measure_parity`: difference to the eager float32 model
+    agreement: float = 0.0  # share of the clips with the same best label
 
 
 def random_bundle(name: str, **changes: object) -> Bundle:
-    """A model with 400 labels and random weights, always the same; every gate on flow stands open.
+    """A model with 400 labels and fixed random weights; the gates on flow are open.
 
     Args:
         name: one of `list_models()`.
-        changes: fields of its configuration to replace.
+        changes: fields of the model's configuration to replace.
 
     Raises:
         ConfigError: if there is no such model or field.
@@ -64,7 +62,7 @@ def random_bundle(name: str, **changes: object) -> Bundle:
 
 
 def multiply_adds(bundle: Bundle) -> int:
-    """Of one forward pass of a bundle's model on one clip."""
+    """Multiply-adds of one forward pass on one clip."""
     spec = bundle.spec
     return count_multiply_adds(bundle.weightless_model(), (3, spec.frames, spec.size, spec.size))
 
@@ -73,36 +71,35 @@ def time_forwards(
     bundle: Bundle,
     backends: Sequence[str],
     precisions: Sequence[InferencePrecision],
-    limits: Limits,
+    limits: MachineLimits,
     *,
     rounds: int,
     tolerance: float = 1.0,
-) -> Iterator[Forward]:
-    """Every backend in every precision, each measured as soon as it is built.
+) -> Iterator[ForwardTime]:
+    """Measure every backend in every precision; each result comes as soon as it is known.
 
     Args:
-        bundle: the model; one without a digest is built anew each time.
+        bundle: the model; a bundle without a digest is rebuilt each time.
         backends: names.
         precisions: of the arithmetic.
-        limits: of the processor, to hold forwards on it against.
+        limits: of the processor, for the share of its rate.
         rounds: forward passes, each after a product.
-        tolerance: of the parity check; the difference is reported in any case.
+        tolerance: largest allowed difference to the eager model; the result reports the difference in any case.
     """
-    spec, takes_flow = bundle.spec, bundle.metadata.config.takes_flow
     needed = multiply_adds(bundle)
-    clips = trial_clips(spec, flow=takes_flow)
+    clips = trial_clips(bundle.spec, flow=bundle.metadata.config.takes_flow)
     exact = bundle.build_model()
     for backend in backends:
         for precision in precisions:
             try:
-                engine = open_model(bundle, backend, precision, tolerance=tolerance).engine
+                engine = open_model(bundle, backend, precision, tolerance=tolerance).net
             except BackendError as error:
-                yield Forward(bundle.name, backend, precision, reason=str(error))
+                yield ForwardTime(bundle.name, backend, precision, reason=str(error))
                 continue
-            seconds, product = _in_turns(engine, clips[0], rounds)
+            seconds, best_product = _alternate(engine, clips[0], rounds)
             share = needed / seconds.best / limits.fastest[precision] if engine.device == "cpu" else None
             found = measure_parity(engine, exact, clips)
-            yield Forward(
+            yield ForwardTime(
                 bundle.name,
                 engine.backend,
                 engine.precision,
@@ -110,24 +107,21 @@ def time_forwards(
                 "",
                 needed,
                 seconds,
-                seconds.best / product.best,
+                seconds.best / best_product,
                 share,
                 found.max_relative_difference,
                 found.same_label,
             )
 
 
-def _in_turns(engine: LoadedNet, clip: tuple[torch.Tensor, ...], rounds: int) -> tuple[Spread, Spread]:
-    """Seconds of a forward and of a product."""
-    measure = product_seconds()
-    measure()
-    engine(*clip)
-    engine(*clip)
+def _alternate(engine: LoadedNet, clip: tuple[torch.Tensor, ...], rounds: int) -> tuple[Timing, float]:
+    """Times of the forward pass, and seconds of the best product."""
+    multiply = product()
+    for work in (multiply, lambda: engine(*clip), lambda: engine(*clip)):
+        work()
     forwards, products = [], []
     for _ in range(rounds):
-        products.append(min(measure() for _ in range(3)))
-        begin = time.perf_counter()
-        engine(*clip)
-        forwards.append(time.perf_counter() - begin)
-    products.append(min(measure() for _ in range(3)))
-    return Spread.of(forwards), Spread.of(products)
+        products.append(min(seconds_of(multiply) for _ in range(3)))
+        forwards.append(seconds_of(lambda: engine(*clip)))
+    products.append(min(seconds_of(multiply) for _ in range(3)))
+    return Timing.of(forwards), min(products)

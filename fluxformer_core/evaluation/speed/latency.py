@@ -1,4 +1,4 @@
-"""How long one clip takes, from decoded frames to scores, when it comes alone as in a stream."""
+"""How long one clip takes from decoded frames to scores, one clip at a time as in a stream."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ STAGES = {
     "select": "choice among all frames of the recording",
     "forward": "tensors and the model, batch of one",
 }
-"""The stages, named as the recogniser's, and what each does here."""
+"""The stages, with the recogniser's names for them, and what each stage does here."""
 
 WARM_UP = 3
-"""Clips that are run before the clock counts: memory and kernels are set up meanwhile."""
+"""Clips before the measurement; they set up memory and kernels."""
 
 
 @dataclass(frozen=True)
@@ -44,21 +44,21 @@ class Latency:
 def measure_latency(
     model: nn.Module, store: ClipStore, spec: ClipSpec, *, flow: str = "", most: int = 200, patience: float = 20.0
 ) -> Latency:
-    """Classify clips one by one and take the time of each stage; a model without flow has no stage for it.
+    """Classify clips one by one and measure each stage; a model without flow has no flow stage.
 
     Args:
         model: in evaluation mode.
-        store: clips; those taken are spread evenly over it.
-        spec: clip that the model takes.
-        flow: estimator of optical flow, as `create_flow` names it; empty: the spec's.
-        most: clips at most.
-        patience: s; no further clip is begun after that.
+        store: clips; the measured clips are spread evenly over the store.
+        spec: the clips that the model takes.
+        flow: name of the optical flow estimator, see `create_flow`; empty: the spec's.
+        most: largest number of clips.
+        patience: s; no further clip starts after this time.
     """
     estimate, choose = create_flow(flow or spec.flow), SELECTORS[spec.selection]
     taken: dict[str, list[float]] = {stage: [] for stage in STAGES if stage != "flow" or estimate is not None}
-    spread = np.linspace(0, len(store) - 1, min(most, len(store))).round().astype(int).tolist()
+    evenly = np.linspace(0, len(store) - 1, min(most, len(store))).round().astype(int).tolist()
     began = time.monotonic()
-    for done, i in enumerate([*spread[:WARM_UP], *spread]):
+    for done, i in enumerate([*evenly[:WARM_UP], *evenly]):
         if done > WARM_UP and time.monotonic() - began > patience:
             break
         sample = store[i]
@@ -73,7 +73,7 @@ def measure_latency(
         frames, field = np.asarray(sample.frames[chosen]), sample.flow[chosen] * np.float32(FLOW_STEP)
         with _clock(taken["forward"]), torch.inference_mode():
             model(*build_clip(frames, None if estimate is None else field, spec))
-    return Latency({stage: np.array(values[min(WARM_UP, len(spread)) :]) for stage, values in taken.items()})
+    return Latency({stage: np.array(values[min(WARM_UP, len(evenly)) :]) for stage, values in taken.items()})
 
 
 @contextmanager

@@ -16,9 +16,9 @@ from rosbags.rosbag2 import Reader
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_typestore
 
-from fluxformer_core.errors import ImageError, SourceError
+from fluxformer_core.errors import ImageError, SourceError, first_line
 from fluxformer_core.io.image_encodings import decode_compressed, decode_image
-from fluxformer_core.io.sources.base import Source, SourceFrame
+from fluxformer_core.io.sources import Source, SourceFrame
 from fluxformer_core.types import SECOND, Pixels
 
 if TYPE_CHECKING:
@@ -98,12 +98,9 @@ class BagSource(Source):
         self.causes: Counter[str] = Counter()
 
     def pick(self, wanted: Callable[[int], bool]) -> Iterator[SourceFrame]:
-        """Decode only the images whose stamps are wanted, which is far faster than decoding all images.
+        """Decode only the images whose stamps (ns) are wanted, which is far faster than decoding all images.
 
         Messages that cannot be read are skipped silently.
-
-        Args:
-            wanted: tells whether the image with a stamp (ns) is wanted.
 
         Raises:
             SourceError: if the bag is damaged or cut short.
@@ -158,9 +155,8 @@ def bag_damage(name: str) -> Iterator[None]:
         yield
     # A damaged bag causes errors of the reader, of the database and of Python, which have no common base class.
     except Exception as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
         raise SourceError(
-            f"{name} is not a bag that can be read: {reason} "
+            f"{name} is not a bag that can be read: {first_line(error)} "
             "(an interrupted recording is repaired by 'ros2 bag reindex' or 'mcap recover')"
         ) from error
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import cv2
 
 from fluxformer_core.errors import SourceError
-from fluxformer_core.io.sources.base import Source, SourceFrame
+from fluxformer_core.io.sources import Source, SourceFrame
 from fluxformer_core.types import Pixels
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fluxformer_core.errors import ConfigError, ImageError, SourceError
 from fluxformer_core.io.image_encodings import decode_compressed
-from fluxformer_core.io.sources.base import Source, SourceFrame
+from fluxformer_core.io.sources import Source, SourceFrame
 from fluxformer_core.types import SECOND
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}

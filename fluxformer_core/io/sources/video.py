@@ -11,7 +11,7 @@ import numpy as np
 from av.container import InputContainer
 
 from fluxformer_core.errors import SourceError
-from fluxformer_core.io.sources.base import Source, SourceFrame
+from fluxformer_core.io.sources import Source, SourceFrame
 from fluxformer_core.types import SECOND, Pixels
 
 _MISSING_END = 1.0  # s: a video counts as cut short if more than this is missing at its end

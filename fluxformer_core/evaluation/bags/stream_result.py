@@ -1,4 +1,4 @@
-"""What a recogniser made of one stream of a bag, in arrays that stay small however long the bag is."""
+"""The recognitions and events of one stream of a bag, in compact arrays."""
 
 from __future__ import annotations
 
@@ -8,65 +8,65 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.evaluation.bags.finding import Fault, Job
+from fluxformer_core.evaluation.bags.finding import BagFault, BagStream
 from fluxformer_core.evaluation.metrics.intervals import PredictedEvent
 from fluxformer_core.types import SECOND, Recognition
 
 
 @dataclass(frozen=True)
 class Track:
-    """One stretch of a stream in which stamps grow, at the frames that have a recognition."""
+    """A part of a stream in which stamps grow, at the frames that have a recognition."""
 
     stamps: NDArray[np.int64]  # (m,) ns, ascending
     states: NDArray[np.uint8]  # (m,) State
-    names: NDArray[np.int16]  # (m,) which label is said, -1: none
-    scores: NDArray[np.float32]  # (m, labels), 0 where nothing is said
-    unknown: NDArray[np.float32]  # (m,)
+    names: NDArray[np.int16]  # (m,) index of the label, -1: no label
+    scores: NDArray[np.float32]  # (m, labels), 0 where the recognition lists no score
+    unknown: NDArray[np.float32]  # (m,) unknown scores
     events: tuple[PredictedEvent, ...]
-    spells: tuple[tuple[int, int], ...] = ()  # ns: stretches of motion, whatever it was; of results none
+    motion_segments: tuple[tuple[int, int], ...] = ()  # ns: first and last motion of each; empty for recorded results
 
     @property
     def seconds(self) -> float:
-        """How long it lasts."""
+        """Duration."""
         return float(self.stamps[-1] - self.stamps[0]) / SECOND
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """One stream, watched to its end or as far as it goes."""
+class StreamResult:
+    """One stream, to its end or to the point where it cannot be read further."""
 
-    job: Job
+    stream: BagStream
     labels: tuple[str, ...] = ()  # columns of the scores
     origin: int = 0  # ns: stamp of the first frame
-    tracks: tuple[Track, ...] = ()  # none if there is no result
-    faults: tuple[Fault, ...] = ()
+    tracks: tuple[Track, ...] = ()  # empty if there is no result
+    faults: tuple[BagFault, ...] = ()
     drops: dict[str, int] = field(default_factory=dict)  # images that were not used, by cause
     resets: dict[str, int] = field(default_factory=dict)  # by cause
-    frames: int = 0  # images seen
-    latency: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # ms, by what was measured
-    spent: float = 0.0  # s that watching took; of results 0
-    peak_memory: float = 0.0  # MiB, of the process that watched
+    frames: int = 0  # images read
+    latency: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # ms, by what is measured
+    spent: float = 0.0  # s of computing; 0 for recorded results
+    peak_memory: float = 0.0  # MiB, of the process that ran the recogniser
 
     @property
     def usable(self) -> bool:
-        """Whether there is something to measure."""
+        """Whether there is a track to evaluate."""
         return bool(self.tracks)
 
     @property
     def seconds(self) -> float:
-        """How much of the camera's time was watched."""
+        """Duration of all tracks together, in camera time."""
         return sum(track.seconds for track in self.tracks)
 
-    def with_fault(self, text: str, *, fatal: bool) -> Outcome:
-        """The same with one more fault."""
-        return replace(self, faults=(*self.faults, Fault(self.job.bag, text, fatal)))
+    def with_fault(self, text: str, *, fatal: bool) -> StreamResult:
+        """A copy with one more fault."""
+        return replace(self, faults=(*self.faults, BagFault(self.stream.bag, text, fatal)))
 
 
 class TrackBuilder:
-    """Gathers recognitions as they come.
+    """Collects recognitions into a track.
 
     Args:
-        labels: columns of the scores; others are left out.
+        labels: columns of the scores; other labels are left out.
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
@@ -83,7 +83,7 @@ class TrackBuilder:
         return self._heads[-1][0]
 
     def add(self, recognition: Recognition) -> None:
-        """Append a recognition, whose stamp must be later than that of the one before."""
+        """Append a recognition, whose stamp must be later than the last one."""
         row = np.zeros(len(self._column), np.float32)
         for entry in recognition.scores:
             if entry.label in self._column:
@@ -92,8 +92,8 @@ class TrackBuilder:
         self._heads.append((recognition.stamp, recognition.state, name, recognition.unknown_score))
         self._rows.append(row)
 
-    def build(self, events: Sequence[PredictedEvent], spells: Sequence[tuple[int, int]] = ()) -> Track:
-        """What was gathered, with the events and the stretches of motion of the same time."""
+    def build(self, events: Sequence[PredictedEvent], motion_segments: Sequence[tuple[int, int]] = ()) -> Track:
+        """The track, with the events and motion segments of the same time."""
         stamps, states, names, unknown = zip(*self._heads, strict=True)
         return Track(
             np.array(stamps, np.int64),
@@ -102,11 +102,11 @@ class TrackBuilder:
             np.stack(self._rows),
             np.array(unknown, np.float32),
             tuple(events),
-            tuple(spells),
+            tuple(motion_segments),
         )
 
 
 def percentiles(values: NDArray[np.float32]) -> Iterator[tuple[str, float]]:
-    """p50, p90 and p99 of what was measured."""
+    """p50, p90 and p99 of values; NaN without values."""
     for q in (50, 90, 99):
         yield f"p{q}", float(np.percentile(values, q)) if len(values) else float("nan")
