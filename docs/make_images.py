@@ -1,7 +1,7 @@
-"""Draw the pictures of docs/images anew, all or those named; `make images` draws all. The report needs Chromium.
+"""Draw the pictures of docs/images, all or those named. `make images` draws all. The report needs Chromium.
 
 Example:
-    python docs/make_images.py actor explain people
+    PYTHONPATH=. python docs/make_images.py actor explain people
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from std_msgs.msg import Float32
 
 from fluxformer_core.stream.measurements import RecentValues, cpu_of_thread
-from fluxformer_ros.node.detections import Detections
+from fluxformer_ros.node.adapters import Detections
 from fluxformer_ros.node.diagnostics import PERCENTILES, Health, ImageTopic
 from fluxformer_ros.node.overlay_topic import OverlayTopic
 from fluxformer_ros.node.process import resident_memory

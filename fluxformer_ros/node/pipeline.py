@@ -14,8 +14,7 @@ from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.stream.measurements import ResetCause
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import Update
-from fluxformer_ros.node.adapters import Adapters, installed
-from fluxformer_ros.node.detections import Detections, detection_type
+from fluxformer_ros.node.adapters import Adapters, Detections, detection_type, installed
 from fluxformer_ros.node.health import DebugTopics, HealthMonitor
 from fluxformer_ros.node.messages import event_to_msg, recognition_to_msg
 from fluxformer_ros.node.overlay_topic import OverlayTopic

@@ -1,4 +1,4 @@
-"""The streaming test bed: it shows no jumps, says the truth, and the same evidence leads to the same decisions."""
+"""Synthetic scenes: they have no jumps, their truth is right, and the same outputs lead to the same decisions."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_every_recording_is_performed_once(stream):
     assert performed(stream) == sorted(clip.label for clip in CLIPS)
 
 
-def test_who_comes_and_goes_walks_while_half_of_them_or_more_is_in_the_picture(stream):
+def test_the_truth_is_walking_while_at_least_half_of_the_person_is_visible(stream):
     scenes = [scene for scene in stream.scenes if scene.kind == "walking"]
     assert scenes
     assert {scene.label for scene in scenes} == {"walk"}
@@ -94,11 +94,11 @@ def test_nothing_jumps_but_where_a_gap_is_declared(stream, pictures):
     )  # fmt: skip
     for (before, a), (after, b) in pairwise(pictures):
         if after - before < SECOND:
-            # Whoever passes close by fills more of the picture than anybody in a recording.
+            # A person who passes close by fills more of the picture than a person in a recording.
             assert np.abs(a.astype(int) - b).mean() < max(2 * within, 25.0)
 
 
-def test_nobody_does_anything_for_as_long_as_wanted():
+def test_scenes_without_actions_have_the_wanted_duration():
     stream = compose([Performer("one", CLIPS)], 60.0, seed=4, idle=0.5)
     assert stream.share(*IDLE) == pytest.approx(0.5, abs=0.15)
 
@@ -129,12 +129,12 @@ def test_no_recording_makes_no_stream():
         compose([Performer("one", ())], 10.0)
 
 
-def test_deciding_anew_on_the_same_evidence_gives_the_same_events(watched):
+def test_deciding_again_on_the_same_outputs_gives_the_same_events(watched):
     assert watched.events, "with random weights and eager thresholds there is something to compare"
     assert decide(watched.moments, small_bundle().labels, EAGER).events == watched.events
 
 
-def test_what_is_made_for_scoring_has_the_actions_that_the_labels_know(stream, watched):
+def test_streams_for_scoring_have_the_actions_with_known_labels(stream, watched):
     labels = small_bundle().labels
     made = as_stream(watched.moments, decide(watched.moments, labels, EAGER), stream.truth, labels)
     assert [action.label for action in made.truth] == [a.label for a in stream.truth if a.label in labels]
@@ -152,24 +152,24 @@ def test_compute_is_part_of_the_delay(stream, watched):
     assert {b.published - a.published for a, b in zip(fast, slow, strict=True)} == {SECOND}
 
 
-def test_an_action_runs_together_with_a_motion_that_began_before_it():
+def test_actions_whose_motion_segment_started_long_before_are_counted():
     truth = [Interval(begin * SECOND, (begin + 2) * SECOND, "wave") for begin in (10, 20, 30, 40)]
     times = np.array([11.0, 11.9, 20.5, 21.0, 31.0])  # nothing was decided during the last action
-    spells = np.array([9.0, 9.8, 17.0, 17.0, 29.0])  # found a little soon; long before; long before
+    starts = np.array([9.0, 9.8, 17.0, 17.0, 29.0])  # found a little soon; long before; long before
     nothing = np.zeros(len(times))
-    stamps, begun = ((seconds * SECOND).astype(np.int64) for seconds in (times, spells))
+    stamps, begun = ((seconds * SECOND).astype(np.int64) for seconds in (times, starts))
     decided = Decided((), stamps, nothing, nothing[:, None], begun)
     assert run_together(decided, truth) == pytest.approx(2 / 3)
     assert run_together(decided, truth[3:]) == 0.0
 
 
-def test_what_each_decision_was_part_of_began_before_it(watched):
+def test_the_motion_segment_of_each_decision_starts_before_the_decision(watched):
     decided = decide(watched.moments, small_bundle().labels, EAGER)
-    assert len(decided.spells) == len(decided.stamps) > 0
-    assert (decided.spells <= decided.stamps).all()
+    assert len(decided.segment_starts) == len(decided.stamps) > 0
+    assert (decided.segment_starts <= decided.stamps).all()
 
 
-def test_stillness_shows_every_kind_of_it_and_nothing_else():
+def test_stillness_has_every_kind_of_scene_and_no_action():
     scenes = stillness(6.0)
     assert [scene.kind for scene in scenes] == list(STILL)
     stream = scenario(scenes)

@@ -1,4 +1,4 @@
-"""The command `evaluate` on bags of every form, and on bad ones beside good ones."""
+"""The command `evaluate` on bags of every format, and on damaged bags beside good ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fluxformer_core.evaluation.report.thumbnails import HEIGHT, Stretch, strips
 from fluxformer_core.io.sources.bag import BagSource
 from fluxformer_core.types import SECOND, ClipSpec, Pixels
 
-SAID = "walk"  # what the model calls every movement
+SAID = "walk"  # the model's label for every movement
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def same(found: dict[str, Any]) -> dict[str, Any]:
-    """What may not depend on the machine."""
+    """The figures that do not depend on the machine."""
     kept = {key: value for key, value in found.items() if key not in MEASURED_HERE}
     kept["streams"] = [{k: v for k, v in s.items() if k not in MEASURED_HERE} for s in found["streams"]]
     return kept
@@ -84,7 +84,7 @@ def test_bags_of_every_form_give_the_same_figures(
     assert "times real time" in shown
 
 
-def test_other_thresholds_can_be_tried_and_are_told(
+def test_other_thresholds_can_be_set_and_are_reported(
     bags: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, page = tmp_path / "out.json", tmp_path / "out.html"
@@ -92,10 +92,10 @@ def test_other_thresholds_can_be_tried_and_are_told(
     given = ["--set", "start_score=0.4", "sure_score=1"]
     assert evaluate(model, bag, "--truth", truth, *given, "--json", out, "--report", page) == 0
     found = read(out)
-    assert found["figures"]["detection_rate"] == 0.0, "nothing is ever believed entirely"
+    assert found["figures"]["detection_rate"] == 0.0, "no score reaches 1"
     assert found["figures"]["withdrawn_per_minute"] > 0
     assert (found["settings"]["start_score"], found["settings"]["sure_score"]) == (0.4, 1.0)
-    assert found["settings"]["max_still_time"] == 1.0, "what was left alone is told, too"
+    assert found["settings"]["max_still_time"] == 1.0, "unchanged settings are reported, too"
     assert "set      start_score 0.4, sure_score 1" in capsys.readouterr().out
     assert "with start_score 0.4, sure_score 1" in page.read_text()
 
@@ -113,7 +113,7 @@ def test_figures_do_not_depend_on_the_processes(bags: Path, model: Path, tmp_pat
 
 
 def damaged_bags(folder: Path) -> None:
-    """Everything that may be wrong with a bag."""
+    """A bag for each possible fault."""
     write_bag(folder / "good")
     with ImageBag(folder / "corrupt") as bag:
         for i, (stamp, image) in enumerate(moving(6.0, [(2.0, 4.0)])):
@@ -148,7 +148,7 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_whatever_is_wrong_with_a_bag_is_told_and_the_others_have_their_figures(
+def test_faults_of_a_bag_are_reported_and_other_bags_have_their_figures(
     damaged: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     out, page = tmp_path / "out.json", tmp_path / "out.html"
@@ -186,7 +186,7 @@ def test_whatever_is_wrong_with_a_bag_is_told_and_the_others_have_their_figures(
     assert by_name["corrupt"]["drops"]["unreadable"] == 3
     assert by_name["loop"]["figures"]["actions"] == 2
     assert by_name["good"]["figures"]["actions"] == 1
-    assert caplog.text == ""  # told once, not message by message
+    assert caplog.text == ""  # one report, not one for each message
     shown = capsys.readouterr().out
     assert shown.count("FAULT") == 7
     assert all(fault["text"] in shown for fault in found["faults"])
@@ -224,7 +224,7 @@ def test_the_gate_exits_with_one_and_says_what_is_worse(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         (["{bags}/mcap"], "is a bag: name a truth file with --truth"),
         (["{bags}/nowhere", "--truth", "{truth}"], "does not exist; give bags, or folders of bags"),
@@ -241,12 +241,12 @@ def test_the_gate_exits_with_one_and_says_what_is_worse(
     ],
 )
 def test_bad_input_is_refused_in_one_line(
-    arguments: list[str], complaint: str, bags: Path, model: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, bags: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = [argument.format(bags=bags, truth=bags / "truth.csv", model=model) for argument in arguments]
     assert main(["evaluate", *given]) == BAD_INPUT
     shown = capsys.readouterr()
-    assert complaint in shown.err
+    assert message in shown.err
     assert (shown.err.count("\n"), shown.out) == (1, "")
 
 
@@ -305,7 +305,7 @@ class _Links(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(bags: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report in which there is something of everything."""
+    """A report that has every kind of content."""
     folder = tmp_path_factory.mktemp("page")
     write_bag(folder / "<i>long", seconds=8.0, spells=((1.0, 2.5), (4.0, 6.0)))
     rows = [("<i>long", "", 1, 2.5, SAID), ("<i>long", "", 4, 6, "clap"), ("mcap", "", 2, 4, "<b>fall")]

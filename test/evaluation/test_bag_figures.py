@@ -1,4 +1,4 @@
-"""What is added up over bags, on tracks worked out by hand."""
+"""Figures over bags, on tracks worked out by hand."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ ACTIONS = (line("wave", 10, 20), line("clap", 25, 30), line("jog", 35, 45), line
 EVENTS = (
     event("wave", 11, 20, 0.95, 0.5),
     event("wave", 25, 30, 0.7),  # the clap, taken for a wave
-    event("clap", 51, 54, 0.8),  # the somersault, which no label stands for
-    event("jog", 57, 59, 0.6),  # nothing at all
+    event("clap", 51, 54, 0.8),  # during the somersault, whose label the model does not know
+    event("jog", 57, 59, 0.6),  # no action
 )
 
 
@@ -86,7 +86,7 @@ def test_whole_actions_are_named_by_their_mean_scores(judged: JudgedTrack) -> No
     wave, _clap, jog = judged.known
     assert mean_scores(wave, judged.track) == pytest.approx([0.36, 0.0, 0.54])  # 9 of 10 frames
     found = measure([judged], LABELS).accuracy
-    # The clap has the second score of what was taken for a wave; the jog has none at all, so not even a fifth place.
+    # The clap has the second highest score in its false wave. The jog has no score, so it has no place at all.
     assert (found.actions, found.first, found.fifth) == (3, 1, 2)
     assert (found.top1, found.top5) == (pytest.approx(1 / 3), pytest.approx(2 / 3))
     assert mean_scores(replace(jog, start=1, end=2), judged.track).tolist() == [0, 0, 0]
@@ -122,7 +122,7 @@ def test_labels_have_figures_of_their_own(judged: JudgedTrack) -> None:
     assert math.isnan(clap.delay)
 
 
-def test_the_matrix_says_what_was_said_instead(judged: JudgedTrack) -> None:
+def test_the_matrix_counts_the_false_events_in_place_of_actions(judged: JudgedTrack) -> None:
     found = confusion([judged], LABELS)
     cells = {
         (found.labels[row], found.labels[column]): int(found.confusion[row, column])
@@ -137,7 +137,7 @@ def test_the_matrix_says_what_was_said_instead(judged: JudgedTrack) -> None:
     }
 
 
-def test_the_worst_mistakes_are_those_made_most_surely() -> None:
+def test_the_worst_mistakes_have_the_highest_scores() -> None:
     found = worst_bag_mistakes([scored((track(*EVENTS),), *ACTIONS)])
     told = [(m.truth.label if m.truth else None, m.said.label if m.said else None, m.severity) for m in found]
     assert told == [("jog", None, 1.0), (None, "clap", 0.8), ("clap", "wave", 0.7), (None, "jog", 0.6)]
@@ -157,14 +157,14 @@ def test_perfect_streams_are_perfect_and_silent_ones_are_not() -> None:
     assert (silent.report.events.detection_rate, silent.accuracy.top5) == (0.0, 0.0)
 
 
-def test_every_pass_is_held_against_the_truth() -> None:
+def test_every_pass_is_compared_with_the_truth() -> None:
     twice = scored((track(event("wave", 10, 20)), track(event("wave", 11, 20))), line("wave", 10, 20))
     assert twice.figures is not None
     assert twice.figures.report.events.performed == 2
     assert twice.figures.report.events.seconds == 120
 
 
-def test_actions_outside_the_recording_are_told_and_left_out() -> None:
+def test_actions_outside_the_recording_are_reported_and_left_out() -> None:
     found = scored((track(event("wave", 10, 20)),), line("wave", 10, 20), line("jog", 70, 80), line("jog", 90, 95))
     assert found.figures is not None
     assert found.figures.report.events.performed == 1

@@ -1,4 +1,4 @@
-"""Bags watched by several processes, when some of these come to a sudden end."""
+"""Bags in several processes, some of which are killed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fluxformer_core.evaluation.bags.finding import BagStream
 from fluxformer_core.evaluation.bags.processes import watch_streams
 
 
-def test_a_process_that_is_killed_takes_nobody_with_it() -> None:
+def test_a_killed_process_costs_no_other_stream_its_result() -> None:
     streams = [BagStream(name, TOPIC, Path(name), length=k) for k, name in enumerate(("a", "crash", "b", "c"))]
     found = watch_streams(CrashingWatcher(), streams, 2, quiet=True)  # type: ignore[arg-type]
     assert [result.stream.bag for result in found] == ["a", "crash", "b", "c"]
@@ -44,7 +44,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="asks /proc which processes run")
-def test_nobody_goes_on_for_a_process_that_was_killed(tmp_path: Path) -> None:
+def test_workers_stop_when_their_parent_is_killed(tmp_path: Path) -> None:
     script, notes = tmp_path / "endless.py", [tmp_path / "a", tmp_path / "b"]
     script.write_text(ENDLESS)
     main_process = subprocess.Popen([sys.executable, script, Path(__file__).parents[1], *notes])
@@ -66,7 +66,7 @@ def _runs(note: Path) -> bool:
         state = Path(f"/proc/{note.read_text()}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return ") Z " not in state  # Z: it is over, but nobody has asked how it ended
+    return ") Z " not in state  # Z: a zombie has ended
 
 
 def wait_until(true: Callable[[], bool], patience: float = 60.0) -> None:

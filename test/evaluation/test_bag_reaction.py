@@ -67,7 +67,7 @@ def test_it_lets_go_soon_after(track: Track, action: Performance) -> None:
     assert (event.end - START) / SECOND <= action.end + EARLY
 
 
-def test_nobody_is_alarmed_in_vain(evaluation: BagEvaluation, track: Track) -> None:
+def test_there_is_no_false_alarm(evaluation: BagEvaluation, track: Track) -> None:
     assert evaluation.figures is not None
     assert evaluation.figures.report.events.false == 0
     assert (states(track, 0.0, SCRIPT[0].start) != State.ACTION).all()

@@ -1,4 +1,4 @@
-"""Truth files: which bag a line is about, when it is, and what is refused."""
+"""Truth files: the bag of a line, its times, and refused lines."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_times_are_seconds_from_the_first_image_or_stamps(tmp_path: Path) -> Non
     ]
 
 
-def test_a_stretch_shows_actions_as_far_as_it_reaches(tmp_path: Path) -> None:
+def test_actions_are_clipped_to_the_track(tmp_path: Path) -> None:
     rows = [("run", "", 1, 4, "wave"), ("run", "", 4, 5, "clap"), ("run", "", 7, 8, "jog")]
     found = actions(tmp_path / "truth.csv", *rows, first=START + 3 * SECOND, last=START + 6 * SECOND)
     assert found == [
@@ -94,7 +94,7 @@ def test_labels_are_renamed_and_dropped(tmp_path: Path) -> None:
     assert [a.label for a in intervals(truth.lines["run"], START, END, START)[0]] == ["wave"]
 
 
-def test_an_empty_file_is_told_and_the_others_count(tmp_path: Path) -> None:
+def test_an_empty_file_is_reported_and_the_others_count(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     files = [tmp_path / "empty.csv", write_truth(tmp_path / "truth.csv", ("run", "", 1, 2, "wave"))]
     truth, (fault,) = read_truth(files, {"run": tmp_path / "run"}, {})
@@ -104,7 +104,7 @@ def test_an_empty_file_is_told_and_the_others_count(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "complaint"),
+    ("row", "message"),
     [
         (("", "", 1, 2, "wave"), "bag must not be empty"),
         (("run", "", 1, 2, ""), "label must not be empty"),
@@ -113,8 +113,8 @@ def test_an_empty_file_is_told_and_the_others_count(tmp_path: Path) -> None:
         (("run", "", "soon", 2, "wave"), "start must be a number of seconds"),
     ],
 )
-def test_lines_that_cannot_be_used_are_named(tmp_path: Path, row: tuple, complaint: str) -> None:
-    with pytest.raises(ConfigError, match=rf"truth\.csv: line 2: .*{complaint}"):
+def test_lines_that_cannot_be_used_are_named(tmp_path: Path, row: tuple, message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"truth\.csv: line 2: .*{message}"):
         read_truth([write_truth(tmp_path / "truth.csv", row)], {}, {})
 
 

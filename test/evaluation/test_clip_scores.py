@@ -10,7 +10,7 @@ from fluxformer_core.evaluation.metrics.clips import score_clips
 LABELS = ("clap", "jog", "wave")
 
 
-def test_counts_what_was_taken_for_what() -> None:
+def test_the_confusion_matrix_counts_answers_by_truth() -> None:
     scores = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6], [0.1, 0.3, 0.6], [0.1, 0.1, 0.8]], np.float32)
     report = score_clips(scores, np.array([0, 1, 2, 2]), LABELS)
     assert report.top1 == pytest.approx(3 / 4)
@@ -32,7 +32,7 @@ def test_a_label_without_clips_has_no_recall() -> None:
     assert np.isnan(report.recall[1])
 
 
-def test_refuses_what_does_not_belong_together() -> None:
+def test_refuses_shapes_that_do_not_match() -> None:
     with pytest.raises(ValueError, match="do not fit"):
         score_clips(np.zeros((2, 3), np.float32), np.array([0]), LABELS)
     with pytest.raises(ValueError, match="do not fit"):

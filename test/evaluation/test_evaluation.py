@@ -13,7 +13,10 @@ import pytest
 from helpers import LABELS, small_bundle, texture, view
 
 from fluxformer_core.cli import BAD_INPUT, main
+from fluxformer_core.evaluation.clips import evaluate_clips
 from fluxformer_core.evaluation.metrics.seeds import mean_and_std, recipe
+from fluxformer_core.evaluation.report.json_document import clip_document
+from fluxformer_core.evaluation.report.text import clip_table
 from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.types import SECOND
 
@@ -97,6 +100,14 @@ def test_writes_every_figure(
     assert shown.splitlines()[-1].startswith("5 clips: top-1 ")
 
 
+def test_the_library_function_returns_what_the_command_prints(data: Path, models: list[Path], tmp_path: Path) -> None:
+    evaluation = evaluate_clips(models[0], data, splits=["test"], cache=tmp_path / "cache")
+    (model,) = evaluation.models
+    assert (evaluation.data.clips, model.file) == (model.report.clips, "a.safetensors") == (3, "a.safetensors")
+    assert clip_document(evaluation)["models"][0]["top1"] == model.report.top1
+    assert clip_table(evaluation).splitlines()[-1].startswith("3 clips: top-1 ")
+
+
 def test_subjects_and_splits_choose_the_clips(data: Path, models: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
     chosen = ("--model", models[0], "--json", out)
@@ -170,7 +181,7 @@ def test_names_are_text_on_the_page(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         (["nowhere.csv"], "nowhere.csv"),
         (["{data}", "--model", "nowhere.safetensors"], "cannot read nowhere.safetensors"),
@@ -182,7 +193,7 @@ def test_names_are_text_on_the_page(data: Path, tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_refused_in_one_line(
-    arguments: list[str], complaint: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names, path = tmp_path / "names.csv", tmp_path / "small.safetensors"
     names.write_text("clap,somersault\n")
@@ -192,7 +203,7 @@ def test_bad_input_is_refused_in_one_line(
         given += ["--model", str(path)]
     assert evaluate(tmp_path, *given) == BAD_INPUT
     shown = capsys.readouterr()
-    assert complaint in shown.err
+    assert message in shown.err
     assert (shown.err.count("\n"), shown.out) == (1, "")
 
 

@@ -39,10 +39,10 @@ def test_a_matrix_has_a_cell_for_every_count() -> None:
         ("<wave> taken for clap: 1 of 3 (33%)", "1"),
         ("<wave> recognised: 2 of 3 (67%)", "2"),
     ]
-    assert shown_labels(found) == [0, 2]  # nobody jogs, nobody is said to
+    assert shown_labels(found) == [0, 2]  # jog is neither the truth nor an answer
 
 
-def test_of_many_labels_the_most_mistaken_are_shown() -> None:
+def test_of_many_labels_those_with_the_most_mistakes_are_shown() -> None:
     count = MOST_LABELS + 20
     truth = np.arange(count)
     answers = truth.copy()

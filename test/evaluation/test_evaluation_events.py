@@ -46,7 +46,7 @@ def test_the_better_overlap_wins_and_each_counts_once() -> None:
     assert matching.missed == ()
 
 
-def test_a_least_overlap_can_be_asked_for() -> None:
+def test_a_smallest_overlap_can_be_set() -> None:
     matching = match([done(0, 4)], [said(1, 3)], least=0.5)
     assert len(matching.pairs) == 1
     matching = match([done(0, 4)], [said(1, 3)], least=0.51)
@@ -61,7 +61,7 @@ def test_a_stream_worked_out_by_hand() -> None:
         said(10, 12, "throw", 11),  # another action's name
         said(12, 14, "push", 13),  # 2 of 4 s, 3 s late
         said(10, 11, "push", 11),  # once more
-        said(16, 17, "wave", 17),  # nobody moved
+        said(16, 17, "wave", 17),  # no action
     ]
     report = score_events(truth, events, seconds=30)
     assert report.detection_rate == 3 / 4
@@ -85,7 +85,7 @@ def test_two_streams_are_one_long_stream() -> None:
     assert first + EventReport() == first
 
 
-def test_nothing_performed_and_nothing_said() -> None:
+def test_no_action_and_no_event() -> None:
     silent = score_events([], [], 60)
     assert silent.false_per_minute == 0
     assert math.isnan(silent.detection_rate)
@@ -109,7 +109,7 @@ reports = st.lists(
 
 
 @given(actions)
-def test_whoever_says_exactly_what_is_done_is_right(truth: list[Interval]) -> None:
+def test_events_equal_to_the_truth_are_right(truth: list[Interval]) -> None:
     events = [PredictedEvent(a.start, a.end, a.label, published=a.start) for a in truth]
     report = score_events(truth, events, 60)
     assert report.false == 0
@@ -154,7 +154,7 @@ def event(kind: EventKind, stamp: float, label: str, instance: int, **more: obje
     return replace(ActionEvent(round(stamp * SECOND), kind, label, instance, start=0), **more)
 
 
-def test_an_instance_counts_under_its_last_name_from_when_that_was_out() -> None:
+def test_an_instance_counts_under_its_last_label_from_its_publication_on() -> None:
     stream = [
         event(EventKind.STARTED, 1.0, "push", 1, score=0.6),
         event(EventKind.UPDATED, 1.6, "throw", 1, score=0.7),
@@ -164,7 +164,7 @@ def test_an_instance_counts_under_its_last_name_from_when_that_was_out() -> None
     assert found == PredictedEvent(0, 2 * SECOND, "throw", 0.8, round(1.7 * SECOND), ("push",))
 
 
-def test_what_was_retracted_is_no_event_but_a_withdrawn_name() -> None:
+def test_a_retracted_instance_is_no_event_but_a_withdrawn_label() -> None:
     stream = [
         event(EventKind.STARTED, 1.0, "push", 1),
         event(EventKind.UPDATED, 1.6, "throw", 1),

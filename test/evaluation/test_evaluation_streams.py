@@ -1,4 +1,4 @@
-"""The figures of whole streams, from what the recogniser itself says."""
+"""The figures of whole streams, from the output of the recogniser."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_streams_are_taken_together() -> None:
     assert report.mean_ap == pytest.approx(0.5 + 0.5 * 80 / 400)
 
 
-def test_nothing_done_and_nothing_said() -> None:
+def test_no_action_and_no_event() -> None:
     report = score_streams([stream(events=(), scores=np.zeros((len(STAMPS), len(LABELS))))], LABELS)
     assert report.events.false_per_minute == 0.0
     assert math.isnan(report.mean_ap)
@@ -64,7 +64,7 @@ def test_refuses_what_cannot_be_measured() -> None:
 
 
 def test_a_real_recogniser_can_be_measured() -> None:
-    """A model that is sure of itself names each spell of motion: the spell is found, whatever its name."""
+    """A confident model labels each motion segment; the segment is found whatever the label."""
     recognizer = Recognizer(small_bundle(temperature=1e-4), RecognizerConfig(top_k=len(LABELS)))
     picture, recognitions, events = texture(120, 120), [], []
     for i, stamp in enumerate(STAMPS.tolist()):

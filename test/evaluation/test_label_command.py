@@ -1,4 +1,4 @@
-"""The command `label`: what it proposes, and that `evaluate` takes it once it is corrected."""
+"""The command `label`: its proposals, and that `evaluate` reads them once they are corrected."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_recogniser_proposes_names_that_evaluate_takes(
+def test_the_recogniser_proposes_labels_that_evaluate_reads(
     bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, out, figures = (
@@ -48,21 +48,21 @@ def test_the_recogniser_proposes_names_that_evaluate_takes(
     assert (found["detection_rate"], found["false_per_minute"]) == (1.0, 0.0)
 
 
-def test_motion_alone_is_proposed_without_a_name_and_must_get_one(
+def test_motion_alone_is_proposed_without_a_label_and_needs_one(
     bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, out = opinionated_bundle(tmp_path / "m.safetensors", ""), tmp_path / "run.csv"
     assert label(bag, "--model", model, "--out", out) == 0
     assert [(row["label"], row["by"]) for row in rows(out)] == [("?", "motion")] * 2
     page = out.with_suffix(".html").read_text(encoding="utf-8")
-    assert page.count("data:image/jpeg;base64,") == 3  # a row of all of it, and one of each segment
+    assert page.count("data:image/jpeg;base64,") == 3  # a row of the whole bag, and one of each segment
     assert page.count('class="timeline"') == 1
     capsys.readouterr()
     assert main(["evaluate", str(bag), "--truth", str(out), "--model", str(model)]) == BAD_INPUT
     assert "line 2: the label is still ?" in capsys.readouterr().err
 
 
-def test_a_bag_in_which_nothing_moves_is_said_to_show_nothing(tmp_path: Path) -> None:
+def test_a_bag_without_motion_gets_a_line_without_an_action(tmp_path: Path) -> None:
     still = write_bag(tmp_path / "still", seconds=3.0, spells=())
     model, out = opinionated_bundle(tmp_path / "m.safetensors", "wave"), tmp_path / "still.csv"
     assert label(still, "--model", model, "--out", out) == 0

@@ -20,9 +20,8 @@ from fluxformer_core.people.tracks import PeopleConfig
 from fluxformer_core.stream.measurements import ResetCause
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND, ActionEvent, ActionScore, EventKind, Pixels, Recognition, State, Update
-from fluxformer_ros.node import detections as module
-from fluxformer_ros.node.adapters import Adapters
-from fluxformer_ros.node.detections import Detections, detection_type
+from fluxformer_ros.node import adapters as module
+from fluxformer_ros.node.adapters import Adapters, Detections, detection_type
 from fluxformer_ros.node.images import image_to_msg
 from fluxformer_ros.node.messages import time_to_msg
 from fluxformer_ros.node.worker import Worker

@@ -1,0 +1,62 @@
+"""Results of a recogniser that were recorded in a bag, with the retractions of this version and of 0.1.0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rosbags.rosbag2 import Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from fluxformer_core.evaluation.bags.finding import find_bags, find_streams
+from fluxformer_core.evaluation.bags.recorded import read_results
+from fluxformer_core.types import SECOND, EventKind
+
+MESSAGES = Path(__file__).parents[2] / "msg"
+START = 1_700_000_000
+
+
+def record(path: Path, events: list[tuple[float, int, str]]) -> Path:
+    """A bag of results with a recognition each half second, and events given as (seconds, kind, label)."""
+    types = get_typestore(Stores.LATEST)
+    for name in ("ActionScore", "Recognition", "ActionEvent"):
+        types.register(get_types_from_msg((MESSAGES / f"{name}.msg").read_text(), f"fluxformer/msg/{name}"))
+    time, header = types.types["builtin_interfaces/msg/Time"], types.types["std_msgs/msg/Header"]
+
+    def at(seconds: float) -> object:
+        return time(START + int(seconds), round(seconds % 1 * SECOND))
+
+    recognition, event = (types.types[f"fluxformer/msg/{name}"] for name in ("Recognition", "ActionEvent"))
+    score = types.types["fluxformer/msg/ActionScore"]
+    said = 3, "wave", 0.8, [score("wave", 0.8)], 0.1, 0.2, 64, ""
+    messages = [(i / 2, recognition(header(at(i / 2), ""), at(0), at(i / 2), *said)) for i in range(20)]
+    messages += [
+        (seconds, event(header(at(seconds), ""), kind, label, 1, at(1.0), at(seconds if kind >= 2 else 0), 0.8, ""))
+        for seconds, kind, label in events
+    ]
+    with Writer(path, version=8) as writer:
+        connections = {
+            kind: writer.add_connection(f"/recognizer/{topic}", f"fluxformer/msg/{kind}", typestore=types)
+            for kind, topic in (("Recognition", "recognition"), ("ActionEvent", "events"))
+        }
+        for seconds, message in sorted(messages, key=lambda item: item[0]):
+            connection = connections[type(message).__name__.rpartition("__")[2]]
+            data = bytes(types.serialize_cdr(message, connection.msgtype))
+            writer.write(connection, round((START + seconds + 0.1) * SECOND), data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("last", "withdrawn"),
+    [((EventKind.RETRACTED, "clap"), True), ((EventKind.ENDED, ""), True), ((EventKind.ENDED, "clap"), False)],
+    ids=["retracted", "retracted by 0.1.0", "ended"],
+)
+def test_retractions_of_both_versions_withdraw_the_labels(tmp_path: Path, last: tuple, withdrawn: bool) -> None:
+    kind, label = last
+    events = [(2.0, EventKind.STARTED, "wave"), (3.0, EventKind.UPDATED, "clap"), (4.0, kind, label)]
+    (stream,), faults = find_streams(find_bags([record(tmp_path / "results", events)]), {})
+    assert (stream.recorded, stream.topic, faults) == (True, "/recognizer", [])
+    (track,) = read_results(stream).tracks
+    (event,) = track.events
+    assert event.label == ("" if withdrawn else "clap")
+    assert event.withdrawn == (("wave", "clap") if withdrawn else ("wave",))
