@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ImageError,
         SourceError,
     )
+    from fluxformer_core.evaluation.clips import evaluate_clips
     from fluxformer_core.recognition import recognize
     from fluxformer_core.stream.inference import ClipModel
     from fluxformer_core.stream.recognizer import Recognizer
@@ -44,6 +45,7 @@ __all__ = [
     "State",
     "Update",
     "enroll",
+    "evaluate_clips",
     "load_bundle",
     "recognize",
     "train_bundle",
@@ -53,6 +55,7 @@ _MODULES = {
     "bundle": ("Bundle", "load_bundle"),
     "enrollment.enroll": ("enroll",),
     "errors": ("BackendError", "BundleError", "ConfigError", "FluxformerError", "ImageError", "SourceError"),
+    "evaluation.clips": ("evaluate_clips",),
     "recognition": ("recognize",),
     "stream.inference": ("ClipModel",),
     "stream.recognizer": ("Recognizer",),
