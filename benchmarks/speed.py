@@ -44,7 +44,7 @@ from fluxformer_core.evaluation.speed.stages import time_stages
 from fluxformer_core.models.fluxformer.attention import PoolingAttention
 from fluxformer_core.models.fluxformer.fluxformer import Fluxformer
 from fluxformer_core.models.gmflow.gmflow import GMFlow, GMFlowConfig
-from fluxformer_core.stream.trial_clips import performed
+from fluxformer_core.stream.load import performed
 
 RELEASED_FORWARD, RELEASED_PREDICTION = 47.0, 329.0
 """Products that the released implementation took, measured on a machine with 215.6 GFLOP/s on two threads."""

@@ -1,4 +1,4 @@
-"""One model file on disk: weights and everything needed to use them, as safetensors with JSON metadata. No pickle."""
+"""One model file on disk: weights and all that is needed to use them, as safetensors with JSON metadata. No pickle."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _KEY = "fluxformer"
 """Name of the one metadata entry, a JSON document."""
 
 _MEANS, _SPREAD, _PROTOTYPES = "known.means", "known.spread", "enrolled.prototypes"
-"""Names of the tensors beside the weights; the last, (actions, D), goes with the document's notes on these actions."""
+"""Names of the tensors beside the weights; prototypes (actions, D) belong to the metadata's enrolled actions."""
 
 
 def _family(config: object) -> object:
-    """Which family's configuration this is; files from before there were several do not say."""
+    """The family of a configuration; the oldest files, which do not name one, hold Fluxformers."""
     return config.get("family", "fluxformer") if isinstance(config, dict) else getattr(config, "family", None)
 
 
@@ -51,19 +51,19 @@ _Config = (
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a bundle says besides its weights."""
+    """The metadata of a bundle."""
 
     model: str  # a name of models.registry
     config: Annotated[_Config, Discriminator(_family)]
     spec: ClipSpec
     labels: tuple[str, ...]  # in the order of the logits
     temperature: float = 1.0  # logits are divided by this before the softmax
-    members: int = 1  # nets with that configuration; several are an ensemble
+    members: int = 1  # nets with this configuration; more than one is an ensemble
     format: Literal[1, 2, 3] = 1  # 2: with statistics or enrolled actions; 3: of an ensemble; `Bundle.save` sets it
     provenance: dict[str, Any] = field(default_factory=dict)  # data, split, command, commit, metrics
 
     def problems(self) -> list[str]:
-        """What is wrong with the values, in words."""
+        """Describe what is wrong with the values."""
         wrong = []
         if not self.labels or len(set(self.labels)) != len(self.labels) or not all(self.labels):
             wrong.append(f"labels must be distinct and not empty: {self.labels}")
@@ -80,7 +80,7 @@ class Metadata:
 
 
 def _not_finite(value: Any, name: str) -> Iterator[str]:
-    """Names of the numbers that are NaN or infinite: Python's JSON knows them, and range checks may let them pass."""
+    """Names of the numbers that are NaN or infinite, which JSON may hold and range checks may accept."""
     if isinstance(value, dict):
         for key, part in value.items():
             yield from _not_finite(part, f"{name}.{key}")
@@ -93,7 +93,7 @@ def _not_finite(value: Any, name: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class _Note:
-    """What the document says of an enrolled action."""
+    """The metadata of one enrolled action."""
 
     label: str
     threshold: float
@@ -117,7 +117,7 @@ class Bundle:
     metadata: Metadata
     weights: dict[str, Tensor]
     digest: str = ""  # first 12 hexadecimal digits of the file's SHA-256
-    statistics: Statistics | None = None  # of the labels' embeddings: what teaching needs
+    statistics: Statistics | None = None  # of the labels' embeddings, for teaching further actions
     enrolled: tuple[EnrolledAction, ...] = ()  # taught by examples after the training
 
     @property
@@ -132,7 +132,7 @@ class Bundle:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Labels learnt in training, in the order of the logits; those of enrolled actions are not among them."""
+        """Labels learnt in training, in the order of the logits, without those of enrolled actions."""
         return self.metadata.labels
 
     @property
@@ -152,7 +152,7 @@ class Bundle:
         return model.eval()
 
     def weightless_model(self) -> nn.Module:
-        """The model on the meta device: names and shapes of its weights, and what it costs, without memory for them."""
+        """The model on the meta device, without memory for weights: for names, shapes and cost."""
         with torch.device("meta"):
             return self._bare_model().eval()
 
@@ -161,7 +161,7 @@ class Bundle:
         return create_model(metadata.model, len(metadata.labels), config=metadata.config, members=metadata.members)
 
     def _expected(self) -> dict[str, Tensor]:
-        """Names and shapes of the model's weights, found without memory for them: a damaged file may name any size."""
+        """Names and shapes of the model's weights, without memory for them: a damaged file may name any size."""
         blocks, tensors = self.metadata.config.num_blocks * self.metadata.members, len(self.weights)
         if blocks > tensors:
             raise BundleError(f"weights do not fit the model: it has {blocks} blocks, there are {tensors} tensors")
@@ -174,10 +174,10 @@ class Bundle:
         """Write the bundle, all or nothing; weights are stored as float16.
 
         Returns:
-            The bundle as a reader of the file gets it, digest included.
+            The bundle as `load` returns it, digest included.
 
         Raises:
-            BundleError: if the file cannot be written, or could not be read back.
+            BundleError: if the file cannot be written, or the bundle is not valid.
         """
         path = Path(path)
         document, tensors = asdict(replace(self.metadata, format=self._format())), dict(self.weights)
@@ -189,7 +189,7 @@ class Bundle:
             tensors[_PROTOTYPES] = torch.stack([torch.from_numpy(action.prototype) for action in self.enrolled])
         half = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in tensors.items()}
         data = save_tensors(half, metadata={_KEY: json.dumps(document)})
-        bundle = _parse(data, path)  # what could not be read back must not replace what can
+        bundle = _parse(data, path)  # an unreadable bundle must not replace a readable file
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=path.parent, prefix=path.name) as folder:
@@ -207,7 +207,7 @@ class Bundle:
 
     @staticmethod
     def load(path: str | Path) -> Bundle:
-        """Read a bundle and check it against its own model.
+        """Read a bundle and check its weights against its model.
 
         Raises:
             BundleError: if the file is missing, damaged, of another kind, or does not fit its model.
@@ -221,7 +221,7 @@ class Bundle:
 
 
 def default_bundle_path() -> Path:
-    """The weights that come with the package."""
+    """Path of the bundle that comes with the package."""
     return Path(__file__).parent / "assets" / "weights" / "fluxformer_nano.safetensors"
 
 
@@ -276,7 +276,7 @@ def _upgraded(document: str) -> str:
 
 
 def _statistics(bundle: Bundle, tensors: dict[str, NDArray[np.float32]]) -> Statistics | None:
-    """What a file says of the model's own actions."""
+    """The statistics of the model's own actions, if the file has them."""
     if _MEANS not in tensors and _SPREAD not in tensors:
         return None
     if missing := {_MEANS, _SPREAD} - tensors.keys():
@@ -290,7 +290,7 @@ def _statistics(bundle: Bundle, tensors: dict[str, NDArray[np.float32]]) -> Stat
 def _enrolled(
     bundle: Bundle, notes: tuple[_Note, ...], statistics: Statistics | None, tensors: dict[str, NDArray[np.float32]]
 ) -> tuple[EnrolledAction, ...]:
-    """The enrolled actions that a file's notes and tensor describe."""
+    """The enrolled actions of a file's metadata and prototypes."""
     prototypes = tensors.get(_PROTOTYPES, np.empty((0, bundle.width), np.float32))
     if prototypes.ndim != 2 or len(prototypes) != len(notes):
         raise BundleError(f"{len(notes)} enrolled actions have prototypes of shape {prototypes.shape}")
@@ -312,6 +312,6 @@ def _one_line(error: Exception) -> str:
 
 
 def _place(location: tuple[str | int, ...]) -> str:
-    """Where in the document an error is; the family that a configuration was read as is none of its names."""
+    """Where in the metadata an error is, without the family as which a configuration was read."""
     family = location[1:2] if location[:1] == ("config",) and len(location) > 2 else ()
     return ".".join(str(part) for i, part in enumerate(location) if not (family and i == 1))

@@ -1,4 +1,4 @@
-"""Actions that were taught by examples, and what a model must say of its own actions for that.
+"""Actions that were taught by examples, and the statistics of the model's own actions that teaching needs.
 
 Both are kept in bundles, taught actions also in a user's file; stream/enrollment.py says what the numbers mean.
 """
@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_EXAMPLES = 10
-"""Examples of one action; whoever has more has enough to train."""
+"""Examples of one action, at most; more examples are enough for a training."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST_NAME = 64
-_MOST_EVIDENCE = 100.0  # beyond any that there can be
-_UNIT = 1e-2  # how far from 1 the length of a prototype may be: it is stored as float16
+_MOST_EVIDENCE = 100.0  # larger than any possible evidence
+_UNIT = 1e-2  # how far the length of a prototype may be from 1, because prototypes are stored as float16
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +29,11 @@ class Statistics:
     spread: NDArray[np.float32]  # (D, D) covariance about these means, in any unit
 
     def problems(self, labels: int, width: int) -> list[str]:
-        """What is wrong with the values, in words.
+        """Describe what is wrong with the values.
 
         Args:
-            labels: how many the model has.
-            width: D, of its embedding.
+            labels: number of the model's labels.
+            width: D, of the model's embedding.
         """
         wrong = []
         for name, shape in (("means", (labels, width)), ("spread", (width, width))):
@@ -56,7 +56,7 @@ class EnrolledAction:
     consistency: float  # mean cosine similarity of each example to the others, -1..1; 1 for a single example
 
     def problems(self, width: int) -> list[str]:
-        """What is wrong with the values, in words.
+        """Describe what is wrong with the values.
 
         Args:
             width: D, of the model's embedding.
@@ -76,19 +76,19 @@ class EnrolledAction:
 
 
 def name_problem(label: str) -> str:
-    """Why this cannot be an action's name, in words; empty if it can."""
+    """Why this label cannot name an action; empty if it can."""
     if len(label) > _LONGEST_NAME or not _NAME.fullmatch(label):
         return f"{label!r} is no name: use lower-case letters, digits and underscores, such as thumbs_up"
     return ""
 
 
 def set_problems(actions: Sequence[EnrolledAction], labels: Sequence[str], width: int) -> list[str]:
-    """What is wrong with enrolled actions beside a model's own labels, in words.
+    """Describe what is wrong with enrolled actions beside a model's own labels.
 
     Args:
-        actions: all that are enrolled.
-        labels: what the model learnt in training.
-        width: D, of its embedding.
+        actions: all enrolled actions.
+        labels: the model's labels from training.
+        width: D, of the model's embedding.
     """
     names = [action.label for action in actions]
     wrong = [problem for action in actions for problem in action.problems(width)]

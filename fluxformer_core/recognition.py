@@ -14,7 +14,7 @@ from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.render.explanation_writer import ExplanationWriter
 from fluxformer_core.render.overlay import draw_overlay, visible
 from fluxformer_core.stream.config import RecognizerConfig
-from fluxformer_core.stream.counters import Counters
+from fluxformer_core.stream.measurements import Counters
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import ActionEvent, Recognition, Update
 

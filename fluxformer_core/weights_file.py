@@ -1,4 +1,4 @@
-"""Weights in files that others have published, in PyTorch's format or as safetensors; nothing in them is ever run."""
+"""Reading published weights, in PyTorch's format or as safetensors, without running any code in the file."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from torch import Tensor
 from fluxformer_core.errors import BundleError
 
 _HARMLESS: list[Any] = [(OrderedDict, "yacs.config.CfgNode")]
-"""Classes by which trainings save their settings beside the weights, and what is made in their place: nothing but names
-and values, of no use here. The class itself is never looked for, nor run."""
+"""Classes of settings that trainings save beside the weights, each read as a plain dictionary instead. The class itself
+is never imported."""
 
 
 def read_weights_file(path: Path) -> Mapping[str, Any]:
-    """What a file holds, by name: tensors, or tensors in a dictionary beside what else a training has left.
+    """The content of a file by name: tensors, or a dictionary of tensors beside the other state of a training.
 
     Raises:
-        BundleError: if it is missing or damaged, or holds more than plain data.
+        BundleError: if the file is missing or damaged, or holds more than plain data.
     """
     if path.suffix == ".safetensors":
         try:
@@ -41,7 +41,7 @@ def read_weights_file(path: Path) -> Mapping[str, Any]:
         raise BundleError(f"cannot read {path}: {error.strerror}") from None
     except pickle.UnpicklingError as error:
         raise BundleError(f"{path} is refused: {_pickle_problem(str(error))}") from None
-    except Exception as error:  # what a damaged file leads to is not to be foreseen
+    except Exception as error:  # a damaged file may raise any exception
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise BundleError(f"{path} is damaged, or no PyTorch file: {reason}") from None
     if not isinstance(content, Mapping):
@@ -50,12 +50,12 @@ def read_weights_file(path: Path) -> Mapping[str, Any]:
 
 
 def in_a_line(error: Exception) -> str:
-    """What an error says; what it quotes from a damaged file may have line breaks."""
+    """The message of an error in one line; a message may quote line breaks from a damaged file."""
     return " ".join(str(error).splitlines())
 
 
 def check_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """Hold weights against those that a model has.
+    """Compare weights with those of a model.
 
     Raises:
         BundleError: if names, shapes or types differ, or a value is not finite.

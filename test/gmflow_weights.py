@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def published_layout(layers: int) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of GMFlow's and UniMatch's scale-1 checkpoints, written out from SPEC 4.5."""
+    """Names and shapes of GMFlow's and UniMatch's scale-1 checkpoints, written out."""
     shapes: dict[str, tuple[int, ...]] = {"backbone.conv1.weight": (64, 3, 7, 7)}
     before = 64
     for stage, channels in ((1, 64), (2, 96), (3, 128)):

@@ -1,6 +1,6 @@
 """Random weights under the names and in the shapes of published UniFormers and Video-FocalNets.
 
-Written out from the papers' figures and SPEC 2.2 and 4.4; nothing here uses our models.
+Written out from the papers and the published files; nothing here uses our models.
 """
 
 from __future__ import annotations

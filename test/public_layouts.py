@@ -1,4 +1,4 @@
-"""Random weights under the names and in the shapes of the published MViTv2 checkpoints, written out from SPEC 4.1, 4.2.
+"""Random weights under the names and in the shapes of the published MViTv2 checkpoints of PySlowFast and torchvision.
 
 Nothing here uses our models: what is converted must not come from what is tested.
 """

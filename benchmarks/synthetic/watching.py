@@ -16,8 +16,8 @@ from fluxformer_core.evaluation.metrics.streams import StreamRecord
 from fluxformer_core.stream.belief import softmax
 from fluxformer_core.stream.buffer import THUMBNAIL
 from fluxformer_core.stream.config import DecisionConfig
-from fluxformer_core.stream.counters import ResetCause
 from fluxformer_core.stream.decision import Decider
+from fluxformer_core.stream.measurements import ResetCause
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import OTHER, SECOND, ActionEvent, EventKind
 

@@ -1,4 +1,4 @@
-"""An articulated person, drawn: the demonstration's camera, a fixture of tests, a source of training clips."""
+"""A rendered person who performs actions: for the demonstration, for tests, and as a source of training clips."""
 
 from fluxformer_core.actor.appearance import ActorStyle
 from fluxformer_core.actor.body import LIMB_ENDS

@@ -23,7 +23,7 @@ HAIRS: tuple[Colour, ...] = (
 
 @dataclass(frozen=True)
 class ActorStyle:
-    """How the actor looks, moves and is filmed; the defaults are a clear, friendly picture."""
+    """How the actor looks, moves and is filmed. The defaults give a clear picture."""
 
     proportions: Proportions = Proportions()
     stature: float = 1.72  # m
@@ -46,7 +46,7 @@ class ActorStyle:
     depth_background: Literal["none", "wall"] = "none"  # none: 0 = no reading behind the person
     light: tuple[float, float] = (-30.0, 40.0)  # degrees: from the image's left (negative) or right, above
     ambient: float = 0.45  # share of light that has no direction
-    noise: float = 0.0  # of the camera: share of a typical sensor's noise
+    noise: float = 0.0  # relative to a typical sensor's noise
 
     yaw: float = 0.0  # degrees: the person turned from the camera, positive to the image's right
     fov: float = 50.0  # degrees: vertical
@@ -55,19 +55,17 @@ class ActorStyle:
     tilt: float | None = None  # degrees that the camera looks down; None: towards the person
     lateral: float = 0.0  # of the image width: the person's place from the middle
     vertical: float = 0.0  # of the image height: the person's place from the middle; positive is down
-    cropped: bool = (
-        False  # centre and shrink the picture so that the whole performance is inside, as recordings are cut
-    )
+    cropped: bool = False  # centre and scale the picture so that all movement is inside, as in cut recordings
 
     tempo: float = 1.0  # speed of a performance whose length is free
     amplitude: float = 1.0  # of large movements
-    jitter: float = 0.02  # arm lengths: how far hands miss their textbook places
+    jitter: float = 0.02  # arm lengths: standard deviation of the hands' places
     idle: float = 1.0  # of breathing, swaying and glancing
-    mirrored: bool = False  # the whole picture flipped: a left-hander; labels still say what the image shows
+    mirrored: bool = False  # flip the picture, as for a left-handed person; labels say what the image shows
 
     @classmethod
     def sample(cls, seed: int) -> ActorStyle:
-        """A person, place and camera drawn by seed; anywhere in the picture."""
+        """A random person, place and camera, anywhere in the picture."""
         rng = np.random.default_rng([seed, 0xAC7])
 
         def between(low: float, high: float) -> float:
@@ -129,11 +127,10 @@ class ActorStyle:
 
     @classmethod
     def sample_recording(cls, seed: int, *, roaming: bool = False) -> ActorStyle:
-        """A person drawn by seed, filmed like a clip of a data set.
+        """A random person, filmed like a clip of a data set.
 
-        Most are cut so that all movement is inside, near the middle; the others, who are most of those that are
-        roaming, stand before a camera that does not move, from which they may walk away. Some are turned to the side,
-        up to 45 degrees.
+        Most clips are cut so that all movement is near the middle. In the others, the majority if `roaming`, the camera
+        is fixed and the person may walk away. Some persons are turned to the side, by up to 45 degrees.
         """
         rng = np.random.default_rng([seed, 0x5E7])
         aside = rng.random() < 0.3
@@ -141,7 +138,7 @@ class ActorStyle:
         if rng.random() < (0.7 if roaming else 0.45):
             return replace(
                 person,
-                # So wide a lens that nobody is farther away than a depth camera sees.
+                # With a wide lens the person is never beyond the range of a depth camera.
                 fov=float(rng.uniform(50.0, 62.0)),
                 fill=float(rng.uniform(0.4, 0.95)),
                 yaw=float(rng.uniform(-45.0, 45.0)) if aside else person.yaw,

@@ -1,4 +1,4 @@
-"""The actor's flesh and clothes: capsules hung on the joints of the skeleton."""
+"""The actor's body and clothes: capsules between the joints of the skeleton."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from fluxformer_core.actor.appearance import ActorStyle
 from fluxformer_core.actor.pose import Array
-from fluxformer_core.actor.render import SHADES, Part
+from fluxformer_core.actor.render import SHADES, Capsule
 from fluxformer_core.actor.skeleton import Joints, place, rotation
 
 SKIN, SHIRT, ACCENT, TROUSERS, SHOES, HAIR, EYES, WHITES, LIPS, STOOL = range(10)
 LIMB_ENDS = ("right_fingers", "left_fingers", "right_toes", "left_toes", "right_heel", "left_heel", "head")
-"""The points whose stillness is rest."""
+"""The points whose speeds tell whether the actor is at rest."""
 
 
 def palette(style: ActorStyle) -> npt.NDArray[np.uint8]:
@@ -28,7 +28,7 @@ def palette(style: ActorStyle) -> npt.NDArray[np.uint8]:
 
 
 def flesh(joints: Joints, style: ActorStyle) -> dict[str, Array]:
-    """All points that parts refer to, (frames, 3) in body heights: the joints, and places fixed to trunk and head."""
+    """All ends of capsules, (frames, 3) in body heights: the joints, and points fixed to trunk and head."""
     points = {name: values for name, values in joints.items() if values.ndim == 2}
     chest, hips, head = joints["chest_frame"], joints["hips_frame"], joints["head_frame"]
     for side, sign in (("right", 1.0), ("left", -1.0)):
@@ -56,20 +56,20 @@ def flesh(joints: Joints, style: ActorStyle) -> dict[str, Array]:
     return points
 
 
-def outfit(style: ActorStyle) -> list[Part]:
+def outfit(style: ActorStyle) -> list[Capsule]:
     """The capsules of one person, radii in metres."""
-    parts: list[Part] = []
+    parts: list[Capsule] = []
     bulk, limbs, head, m = style.bulk, style.limbs, style.proportions.head, style.stature
 
     def add(a: str, b: str, radius_a: float, radius_b: float, material: int, **paint: Any) -> None:
-        parts.append(Part(a, b, radius_a * m, radius_b * m, material, **paint))
+        parts.append(Capsule(a, b, radius_a * m, radius_b * m, material, **paint))
 
     wide = style.proportions.shoulder_width * bulk
     chest: dict[str, Any] = {"flatness": 0.62, "frame": "chest_frame"}
     hips: dict[str, Any] = {"flatness": 0.66, "frame": "hips_frame"}
     add("chest", "belly", 1.0 * wide, 0.9 * wide, SHIRT, accent=ACCENT, stripes=style.stripes, **chest)
     add("belly", "lap", 0.9 * wide, 0.94 * wide, SHIRT, second=TROUSERS, split=0.45, **hips)
-    # Where along upper arms and thighs the cloth ends; 2: not before their ends.
+    # Position along upper arm and thigh at which the cloth ends; 2: beyond the end.
     upper = {"long": 2.0, "short": 0.6, "none": -1.0}[style.sleeves]
     thigh = {"trousers": 2.0, "shorts": 0.85, "skirt": 0.5}[style.legs]
     arm = limbs * {"long": 1.12, "short": 1.06, "none": 1.0}[style.sleeves]
@@ -103,23 +103,23 @@ def outfit(style: ActorStyle) -> list[Part]:
     return parts
 
 
-def stool(style: ActorStyle, place_z: float, heading: float) -> tuple[dict[str, Array], list[Part]]:
+def stool(style: ActorStyle, place_z: float, heading: float) -> tuple[dict[str, Array], list[Capsule]]:
     """A low stool behind the actor's standing place: its points (1, 3) in body heights and its parts.
 
     Args:
-        style: whose; says how thick its parts are.
-        place_z: of its middle, ahead of the standing place.
-        heading: of who sits on it, degrees as in `Motion.faces`.
+        style: of the actor, which scales the stool.
+        place_z: of the stool's middle, ahead of the standing place.
+        heading: of the seated person, degrees as in `Motion.faces`.
     """
     turned = rotation(np.array([heading]), np.zeros(1), np.zeros(1))[0]
     points: dict[str, Array] = {}
-    parts: list[Part] = []
+    parts: list[Capsule] = []
     seat, half = 0.205, 0.085
     corners = {"fr": (half, half), "fl": (-half, half), "br": (half, -half), "bl": (-half, -half)}
     for name, (x, z) in corners.items():
         points[f"seat_{name}"] = np.array([[x, seat, place_z + z]]) @ turned.T
         points[f"leg_{name}"] = np.array([[1.15 * x, 0.0, place_z + 1.15 * z]]) @ turned.T
-        parts.append(Part(f"seat_{name}", f"leg_{name}", 0.014 * style.stature, 0.012 * style.stature, STOOL))
+        parts.append(Capsule(f"seat_{name}", f"leg_{name}", 0.014 * style.stature, 0.012 * style.stature, STOOL))
     for a, b in (("fr", "fl"), ("br", "bl"), ("fr", "br"), ("fl", "bl"), ("fr", "bl"), ("fl", "br")):
-        parts.append(Part(f"seat_{a}", f"seat_{b}", 0.024 * style.stature, 0.024 * style.stature, STOOL))
+        parts.append(Capsule(f"seat_{a}", f"seat_{b}", 0.024 * style.stature, 0.024 * style.stature, STOOL))
     return points, parts

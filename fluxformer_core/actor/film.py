@@ -1,4 +1,4 @@
-"""Poses before a camera: the images of one performer in one place."""
+"""The images of a performance: poses of one person before one camera."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fluxformer_core.actor import scene
 from fluxformer_core.actor.appearance import ActorStyle
 from fluxformer_core.actor.body import LIMB_ENDS, flesh, outfit, palette, stool
 from fluxformer_core.actor.pose import REST, SEATED, Array
-from fluxformer_core.actor.render import FAR, Camera, Part, ZBuffer
+from fluxformer_core.actor.render import FAR, Capsule, PinholeCamera, ZBuffer
 from fluxformer_core.actor.script import Cast, poses
 from fluxformer_core.actor.skeleton import Joints, solve
 from fluxformer_core.errors import ConfigError
@@ -22,13 +22,13 @@ from fluxformer_core.errors import ConfigError
 Mode = Literal["colour", "depth"]
 Frame = npt.NDArray[Any]
 """uint8 RGB (H, W, 3) in colour, uint16 millimetres (H, W) in depth, 0 = no reading."""
-_SHADOW_RADIUS = 0.03  # m: thinner parts cast no shadow worth drawing
+_SHADOW_RADIUS = 0.03  # m: thinner capsules cast no visible shadow
 _DEPTH_NOISE = 0.0016  # m at 1 m; grows with the square of the distance, as a structured-light sensor's
 _COLOUR_NOISE = 4.0  # of 255
 
 
 class Film:
-    """The images of a cast; any of them can be asked for, in any order."""
+    """The images of a performance, drawn on request in any order."""
 
     def __init__(
         self,
@@ -41,16 +41,16 @@ class Film:
         size: tuple[int, int],
         mode: Mode,
     ) -> None:
-        """Work out all movement; nothing is drawn yet.
+        """Compute all movement; images are drawn later.
 
         Args:
-            cast: who does what when.
+            cast: the performances and their motions.
             duration: s.
-            style: who performs where.
+            style: of person, place and camera.
             seed: of idle movement and of the camera's noise.
             rate: frames per second.
             size: (height, width) of the images.
-            mode: what the camera delivers.
+            mode: kind of camera.
 
         Raises:
             ConfigError: if mode, rate or size is out of range.
@@ -67,7 +67,7 @@ class Film:
         points = flesh(joints, style)
         self.parts = outfit(style)
         seated = [motion for performance, motion in cast if performance.label in ("sit_to_stand", "stand_to_sit")]
-        if seated:  # one stool: in scripts everybody sits facing the camera, and a clip has one performance
+        if seated:  # one stool suffices: in scripts seated people face the camera, and a clip has one performance
             seat, legs = stool(style, SEATED["root"][2], heading=seated[0].start.get("turn", REST["turn"])[0])
             points |= {name: np.repeat(place, len(self.times), axis=0) for name, place in seat.items()}
             self.parts += legs
@@ -156,7 +156,7 @@ class Film:
             field = self._noise.field(index)[..., 0]
             solid = drawn.astype(np.uint8)
             rim = solid - cv2.erode(solid, np.ones((3, 3), np.uint8))
-            # A depth camera is blind at some points of an outline.
+            # Depth cameras have no reading at some points of an outline.
             metres = np.where((rim > 0) & (np.abs(field) > 1.6 * _DEPTH_NOISE), 0, metres + field * metres * metres)
         return np.round(np.clip(metres, 0, 65.0) * 1000.0).astype(np.uint16)
 
@@ -169,8 +169,8 @@ def _limbs(world: dict[str, Array], *, mirrored: bool) -> Array:
     return np.asarray(np.stack([world[name] for name in names], axis=1) * np.array([-1.0, 1.0, 1.0]))
 
 
-def _seen_from_front(parts: Sequence[Part], joints: Joints, view: Array) -> tuple[Array, Array]:
-    """How flat and how broad each part looks as the trunk turns, (frames, parts): 1 for round ones."""
+def _seen_from_front(parts: Sequence[Capsule], joints: Joints, view: Array) -> tuple[Array, Array]:
+    """Flatness and breadth of each capsule as seen by the camera, (frames, capsules): 1 for round capsules."""
     frames = len(next(iter(joints.values())))
     flatness, broad = np.ones((frames, len(parts))), np.ones((frames, len(parts)))
     for column, part in enumerate(parts):
@@ -181,8 +181,8 @@ def _seen_from_front(parts: Sequence[Part], joints: Joints, view: Array) -> tupl
     return flatness, broad
 
 
-def _zoomed(camera: Camera, capsules: Array, size: tuple[int, int], style: ActorStyle) -> Camera:
-    """The same camera, its picture cut and enlarged so that all that is ever drawn fills the style's share of it."""
+def _zoomed(camera: PinholeCamera, capsules: Array, size: tuple[int, int], style: ActorStyle) -> PinholeCamera:
+    """The same camera, with the picture cut and scaled so that all movement fills the style's share of the picture."""
     x, y, radius = (capsules[..., [channel, channel + 4]] for channel in range(3))
     left, right, top, bottom = (x - radius).min(), (x + radius).max(), (y - radius).min(), (y + radius).max()
     zoom = 0.96 * style.fill * min(size[0] / (bottom - top), size[1] / (right - left))

@@ -14,12 +14,12 @@ class Gait:
     step: float  # s
     steps: int
     stride: float  # between the feet's foremost and hindmost place
-    lift: float  # that a foot rises
-    march: float  # 0 slides the standing foot back, as on the move; 1 keeps both in their place and lifts knees instead
-    bob: float  # that the pelvis sinks at each contact
+    lift: float  # height to which a foot rises
+    march: float  # 0: the standing foot slides back, as in walking; 1: both feet stay in place and the knees lift
+    bob: float  # depth to which the pelvis sinks at each contact
     front: tuple[float, float, float]  # arm lengths: the right hand when it is ahead
     back: tuple[float, float, float]
-    kick: float = 0.0  # how high a foot is thrown up behind when it leaves the ground, as in running
+    kick: float = 0.0  # height to which a foot is thrown up behind after leaving the ground, as in running
 
     def motion(self, v: Variation) -> Motion:
         """Steps in turn, each foot lifted for one step and carried back for the next; arms swing against them."""
@@ -94,13 +94,13 @@ def jog(v: Variation) -> Motion:
     if on_the_spot:
         m.perhaps_aside(0.35)
     else:
-        # Between two steps of a run nobody touches the ground.
+        # Between two steps of a run both feet leave the ground.
         _travel(m, v.uniform(1.2, 1.5) * (gait.steps - 1) * gait.stride)
     return m
 
 
 def _travel(m: Motion, distance: float) -> None:
-    """Go through the picture: mostly from side to side, else aslant, or along the camera's axis."""
+    """Move through the picture: mostly from side to side, else diagonally, or along the camera's axis."""
     v = m.variation
     side = 1.0 if v.chance(0.5) else -1.0
     if v.chance(0.65):
@@ -115,7 +115,7 @@ def _travel(m: Motion, distance: float) -> None:
 
 
 def squat(v: Variation) -> Motion:
-    """Hips down to the knees, perhaps staying there, and up again; the arms to the front or up, or where they were."""
+    """Hips down to the knees, perhaps with a pause, and up again; the arms to the front, up, or unchanged."""
     times = v.repetitions(1, 1, 1.7, 1.5)
     crouch = v.seconds is None and v.chance(0.4)
     depth = v.uniform(0.24, 0.33) if crouch else v.uniform(0.19, 0.28)
@@ -201,7 +201,7 @@ def sit_to_stand(v: Variation) -> Motion:
 
 
 def jump(v: Variation) -> Motion:
-    """Jumps on the spot: small ones, or as high as one can, crouching before and throwing up the arms."""
+    """Jumps on the spot: small jumps, or high jumps after a crouch with the arms thrown up."""
     m = Motion(v)
     high = v.chance(0.6)
     clock = 0.0
@@ -227,11 +227,11 @@ def jump(v: Variation) -> Motion:
 
 
 def turn(v: Variation) -> Motion:
-    """A turn to the side or right round, in small steps, from wherever one faces."""
+    """A turn to the side or right round, in small steps, from any heading."""
     m = Motion(v)
     if v.travels:
         m.faces(v.uniform(-180.0, 180.0))
-    # Who stays on the stage of a script goes right round, for what comes next begins facing the camera.
+    # In a script the turn is complete, because the next performance begins facing the camera.
     angle = float(v.rng.choice((-1.0, 1.0))) * (v.uniform(60.0, 180.0) if v.travels else 360.0)
     m.end["turn"] = (m.start.get("turn", REST["turn"])[0] + angle,)
     length = v.uniform(0.9, 1.8)

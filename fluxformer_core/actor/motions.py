@@ -1,4 +1,4 @@
-"""The actions by name."""
+"""The motions of all actions, by label."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ _MOTIONS: dict[str, Callable[[Variation], Motion]] = {
     "turn": footwork.turn,
 }
 ACTIONS: tuple[str, ...] = tuple(_MOTIONS)
-"""Every action the actor can perform; standing idle is `stand`, and any pastime that is none of them `other`."""
+"""Every action that the actor can perform. `stand` is standing idle; `other` is any movement that is no action."""
 FLIPPED = {
     "swipe_left": "swipe_right",
     "swipe_right": "swipe_left",
     "draw_circle_cw": "draw_circle_ccw",
     "draw_circle_ccw": "draw_circle_cw",
 }
-"""What an action becomes when the picture is flipped; the others stay what they are."""
+"""The label of an action when the picture is flipped; all other labels stay the same."""
 
 
 def motion(label: str, variation: Variation) -> Motion:
-    """Write down one performance of an action.
+    """The motion of one performance of an action.
 
     Raises:
         ConfigError: if no action has this label.

@@ -1,4 +1,4 @@
-"""What people do that is none of the actions: standing about, fidgeting, walking off, and movements without a name."""
+"""Movements of the label `other`: fidgeting, looking about, pointing, stretching, and random movements."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fluxformer_core.actor.pose import REST, Motion, Variation, mirrored
 
 
 def pastime(v: Variation) -> Motion:
-    """One of them by chance."""
+    """A random movement of the label `other`."""
     kinds: tuple[Callable[[Variation], Motion], ...] = (
         _fidget, _fidget, _look_about, _touch_head, _hands_on_hips, _point, _bow, _stretch, _kick, jump, turn,
         _sway, _sway, _made_up, _made_up, _made_up, _made_up, _made_up, _made_up,
@@ -26,7 +26,7 @@ def _to(m: Motion, side: str, seconds: float, hand: tuple[float, float, float]) 
 
 
 def _fidget(v: Variation) -> Motion:
-    """A hand goes somewhere and somewhere else for no reason that a camera could see."""
+    """The hands move to random places and back."""
     m = Motion(v)
     clock = 0.0
     low = REST["right_hand"][1]
@@ -73,7 +73,7 @@ def _hands_on_hips(v: Variation) -> Motion:
 
 
 def _point(v: Variation) -> Motion:
-    """An arm stretched to somewhere, for a while."""
+    """An arm stretched to a random place for a while."""
     m = Motion(v)
     side, clock = _side(v), v.uniform(0.4, 0.7)
     place = (v.uniform(0.0, 0.9), v.uniform(-0.1, 0.3), v.uniform(0.25, 0.6))
@@ -111,7 +111,7 @@ def _kick(v: Variation) -> Motion:
 
 
 def _sway(v: Variation) -> Motion:
-    """The weight goes from one leg to the other and back again, the trunk with it; the feet stay where they are."""
+    """The weight shifts from one leg to the other and back, with the trunk; the feet stay in place."""
     m = Motion(v)
     clock, side, wide = 0.0, float(v.rng.choice((-1.0, 1.0))), v.uniform(0.02, 0.09)
     for _ in range(int(v.rng.integers(1, 6))):
@@ -123,14 +123,13 @@ def _sway(v: Variation) -> Motion:
 
 
 def _made_up(v: Variation) -> Motion:
-    """A movement that has no name: hands, trunk and feet go through places drawn by chance, perhaps over and over.
+    """A random movement of hands, trunk and feet, perhaps repeated.
 
-    There are more such movements than anybody could list; a model that has met many of them gives fewer of the others
-    the name of an action.
+    A model that was trained on many such movements mistakes fewer unknown movements for actions.
     """
     m = Motion(v)
     times = int(v.rng.integers(2, 5)) if v.chance(0.3) else 1
-    # Both arms alike, over and over, would be one way or another to wave or to clap.
+    # Both arms alike and repeated would look like waving or clapping.
     arms, body, leg = int(v.rng.integers(3 if times == 1 else 2)), v.chance(0.5), v.chance(0.3)
     side, foot = _side(v), _side(v)
     beats = [_beat(v) for _ in range(int(v.rng.integers(2, 5)))]
@@ -138,7 +137,7 @@ def _made_up(v: Variation) -> Motion:
     for _ in range(times):
         for pause, hand, hand_too, channels, step in beats:
             clock += pause
-            if arms == 0:  # one, or each as it likes, or both alike
+            if arms == 0:  # one arm, or both independently, or both alike
                 _to(m, side, clock, hand)
             else:
                 m.key("right_hand", clock, hand)
@@ -152,7 +151,7 @@ def _made_up(v: Variation) -> Motion:
 
 Place = tuple[float, float, float]
 Beat = tuple[float, Place, Place, dict[str, float | Place], Place]
-"""Seconds since the one before, where one hand and another go, what the trunk does, and where a foot goes."""
+"""Seconds since the previous beat, places of both hands, channels of the trunk, and the place of a foot."""
 
 
 def _beat(v: Variation) -> Beat:

@@ -1,4 +1,4 @@
-"""What moves: the channels of a pose, and key poses joined by smooth curves.
+"""The channels of a pose, and key poses joined by smooth curves.
 
 Lengths are in body heights (roots, feet) or arm lengths (hands), angles in degrees. The body's own frame is x towards
 the image's right edge, y up, z towards the camera, for a person who faces the camera; "right" is the limb at the
@@ -27,7 +27,7 @@ REST: Mapping[str, tuple[float, ...]] = {
     "look": (0.0,),  # of the head about y; positive looks to the image's right
     "right_hand": (0.08, -0.985, 0.06),  # from the shoulder
     "left_hand": (-0.08, -0.985, 0.06),
-    "right_elbow": (0.35, -1.0, -0.5),  # the side of the arm on which the elbow is
+    "right_elbow": (0.35, -1.0, -0.5),  # direction to which the elbow points
     "left_elbow": (-0.35, -1.0, -0.5),
     "right_foot": (0.0, 0.0, 0.0),  # from its standing place
     "left_foot": (0.0, 0.0, 0.0),
@@ -86,7 +86,7 @@ def smooth_curve(times: Array, values: Array, at: Array) -> Array:
 
 
 class Variation:
-    """How this performance differs from the textbook one; asked by the motions while they are written down."""
+    """The random variation of one performance, used by the motions while they add their keys."""
 
     def __init__(
         self,
@@ -101,25 +101,25 @@ class Variation:
         self.rng = rng
         self.amplitude = amplitude
         self.jitter = jitter  # arm lengths: standard deviation of a hand's key positions
-        self.seconds = seconds  # the length to fill, if it is fixed: decides the number of repetitions
-        self.travels = travels  # whether the performer may turn to the side and leave the place
-        self.home = home  # how this person stands, where it differs from REST
-        # Both hands err alike for the most part: nobody claps with one hand a head above the other.
+        self.seconds = seconds  # fixed length, which decides the number of repetitions; None: free
+        self.travels = travels  # whether the person may turn to the side and leave the place
+        self.home = home  # channels in which this person's standing pose differs from REST
+        # Most of the error is common to both hands, so that clapping hands meet.
         alike, right, left = rng.normal(0.0, jitter, 3), *rng.normal(0.0, 0.4 * jitter, (2, 3))
         self._bias = {"right_hand": alike + right, "left_hand": alike * np.array([-1.0, 1.0, 1.0]) + left}
 
     def repetitions(self, least: int, most: int, period: float, overhead: float) -> int:
-        """How often to repeat: as the length demands, or by chance."""
+        """Number of repetitions: by the fixed length, or at random."""
         if self.seconds is not None:
             return max(1, round((self.seconds - overhead) / period))
         return int(self.rng.integers(least, most + 1))
 
     def uniform(self, low: float, high: float) -> float:
-        """A number of this performance."""
+        """A random number from a range."""
         return float(self.rng.uniform(low, high))
 
     def chance(self, probability: float) -> bool:
-        """Whether this performance has some trait."""
+        """True with this probability."""
         return bool(self.rng.random() < probability)
 
     def hand(self, name: str) -> Array:
@@ -145,20 +145,20 @@ class Motion:
         self._keys: dict[str, list[tuple[float, Array]]] = {}
 
     def key(self, name: str, seconds: float, value: float | tuple[float, ...], *, precise: bool = False) -> None:
-        """Add a key to one channel; a hand's is off by the performer's error unless it is precise."""
+        """Add a key to one channel; keys of hands get a random error unless they are precise."""
         values = np.atleast_1d(np.asarray(value, dtype=np.float64))
         if name in HANDS and not precise:
             values = values + self.variation.hand(name)
         self._keys.setdefault(name, []).append((seconds, values))
 
     def at(self, seconds: float, **channels: float | tuple[float, ...]) -> Motion:
-        """Add a key pose of the named channels; the others pass through unaware."""
+        """Add a key pose of the named channels; other channels are not affected."""
         for name, value in channels.items():
             self.key(name, seconds, value)
         return self
 
     def both(self, seconds: float, hand: tuple[float, float, float], *, precise: bool = False) -> Motion:
-        """A key of the right hand, and of the left in its mirror image."""
+        """Add a key of the right hand, and the mirrored key of the left hand."""
         self.key("right_hand", seconds, hand, precise=precise)
         self.key("left_hand", seconds, mirrored(hand), precise=precise)
         return self
@@ -169,28 +169,28 @@ class Motion:
         return self
 
     def stretch(self, factor: float) -> Motion:
-        """Perform the same more slowly by a factor."""
+        """Slow the motion down by a factor."""
         self._keys = {name: [(factor * time, key) for time, key in keys] for name, keys in self._keys.items()}
         self.duration *= factor
         return self
 
     def faces(self, heading: float) -> None:
-        """Do all of it turned to one side: degrees, positive to the image's right."""
+        """Turn the whole motion to one side: degrees, positive to the image's right."""
         self.start["turn"] = self.end["turn"] = (heading,)
 
     def perhaps_aside(self, share: float, farthest: float = 100.0) -> None:
-        """Do it seen from the side in this share of the performances that may be: it can be told from there as well.
+        """Show the motion from the side in a share of the performances that may turn.
 
         Args:
             share: 0 .. 1.
-            farthest: degrees from the camera; 180 for what can be told from behind, too.
+            farthest: degrees from the camera; 180 for motions that can be recognised from behind.
         """
         v = self.variation
         if v.travels and v.chance(share):
             self.faces((1.0 if v.chance(0.5) else -1.0) * v.uniform(25.0, farthest))
 
     def walks(self, heading: float, distance: float) -> None:
-        """Face a heading all the time and walk straight ahead, past the middle of the stage."""
+        """Keep a heading and walk straight ahead, through the middle of the stage."""
         self.faces(heading)
         self._walked = distance
 
@@ -221,7 +221,7 @@ class Motion:
 
     @staticmethod
     def _arc(times: Array, values: Array, at: Array) -> Array:
-        # Reach and direction apart: a hand swings about its shoulder instead of cutting straight through the chest.
+        # Reach and direction are interpolated apart: a hand swings about its shoulder, not through the chest.
         reach = np.linalg.norm(values, axis=1, keepdims=True)
         curve = smooth_curve(times, np.hstack([values / reach, reach]), at)
         direction = curve[:, :3] / np.maximum(np.linalg.norm(curve[:, :3], axis=1, keepdims=True), 1e-6)

@@ -1,4 +1,4 @@
-"""How a body becomes pixels: tapered capsules into a z-buffer, as depth or as shaded colour."""
+"""Drawing of tapered capsules into a z-buffer, as depth or as shaded colour."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ SHADES = 64
 Plane = npt.NDArray[np.float32]
 FAR = np.float32(1e9)
 """Metres: the depth of a z-buffer where nothing is drawn."""
-_EDGE_ON = 1e-2  # px^2: below it, a capsule is seen as one end within the other
+_EDGE_ON = 1e-2  # px^2: below this, one end of a capsule is seen within the other
 _SMALLEST = 0.45  # px: a smaller radius may miss every pixel centre
 
 
 @dataclass(frozen=True)
-class Part:
+class Capsule:
     """One capsule of the body: from a to b (names of points), radii in metres, painted with a material.
 
-    The part of the axis beyond `split` (0..1) is painted with `second`; with stripes > 0 the part before it alternates
-    with `accent` that many times. A part with flatness < 1 has an elliptic section: the radii are those
-    along the x axis of its frame, and that share of them across.
+    The axis beyond `split` (0..1) is painted with `second`; with stripes > 0 the axis before `split` alternates with
+    `accent` that many times. A capsule with flatness < 1 has an elliptic section: the radii are those along the x axis
+    of its frame, and are multiplied by flatness across.
     """
 
     a: str
@@ -41,7 +41,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Camera:
+class PinholeCamera:
     """A pinhole at (x, height, distance) that looks along -z, tilted down by tilt; metres, pixels, radians."""
 
     focal: float
@@ -78,12 +78,12 @@ class ZBuffer:
         self._rows = np.arange(size[0], dtype=np.float32)[:, None]
 
     def clear(self) -> None:
-        """Forget everything drawn."""
+        """Erase the drawing."""
         top, left, bottom, right = self.box
         self.depth[top:bottom, left:right] = FAR
         self.box = (*self.depth.shape, 0, 0)
 
-    def capsule(self, ends: list[float], part: Part, flatness: float = 1.0) -> None:
+    def capsule(self, ends: list[float], part: Capsule, flatness: float = 1.0) -> None:
         """Draw the sphere that slides from a to b.
 
         Rays count as parallel within one capsule: perspective enters through the projected ends and radii. Of all the
@@ -160,7 +160,7 @@ def nearest(x: Plane, y: Plane, step: tuple[float, float, float], ar: float, slo
     return along
 
 
-def _paint(part: Part, along: Plane) -> npt.NDArray[np.uint16] | np.uint16:
+def _paint(part: Capsule, along: Plane) -> npt.NDArray[np.uint16] | np.uint16:
     paint: npt.NDArray[np.uint16] | np.uint16 = np.uint16(part.material * SHADES)
     if part.stripes:
         light = (along * np.float32(part.stripes)) % 1.0 > 0.5

@@ -1,4 +1,4 @@
-"""What is around the actor: the camera, the background in colour and depth, the shadow, the camera's noise."""
+"""The scene around the actor: the camera, the background in colour and depth, the shadow, the camera's noise."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from fluxformer_core.actor.appearance import ActorStyle
 from fluxformer_core.actor.pose import Array
-from fluxformer_core.actor.render import Camera
+from fluxformer_core.actor.render import PinholeCamera
 
 Image = npt.NDArray[np.uint8]
-_NOISE_MARGIN = 48  # px: how far the noise is moved about from frame to frame
+_NOISE_MARGIN = 48  # px: largest shift of the noise from frame to frame
 
 
-def camera_for(style: ActorStyle, size: tuple[int, int]) -> Camera:
+def camera_for(style: ActorStyle, size: tuple[int, int]) -> PinholeCamera:
     """The camera that shows the standing actor as the style asks, for images of size (height, width)."""
     height, width = size
     focal = 0.5 * height / math.tan(math.radians(0.5 * style.fov))
@@ -24,7 +24,7 @@ def camera_for(style: ActorStyle, size: tuple[int, int]) -> Camera:
     aimed = math.atan((style.camera_height - 0.5 * style.stature) / distance) - math.atan(
         style.vertical * height / focal
     )
-    return Camera(
+    return PinholeCamera(
         focal=focal,
         centre=(0.5 * (width - 1), 0.5 * (height - 1)),
         x=-style.lateral * width * distance / focal,
@@ -44,7 +44,7 @@ def light_direction(style: ActorStyle) -> tuple[float, float, float]:
     )
 
 
-def background_depth(style: ActorStyle, camera: Camera, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+def background_depth(style: ActorStyle, camera: PinholeCamera, size: tuple[int, int]) -> npt.NDArray[np.float32]:
     """Distance along the optical axis in metres of the wall behind the actor and the floor, (H, W)."""
     down = (np.arange(size[0]) - camera.centre[1]) / camera.focal
     sine, cosine = math.sin(camera.tilt), math.cos(camera.tilt)
@@ -54,7 +54,7 @@ def background_depth(style: ActorStyle, camera: Camera, size: tuple[int, int]) -
     return np.repeat(np.minimum(wall, floor)[:, None], size[1], axis=1).astype(np.float32)
 
 
-def background_colour(style: ActorStyle, camera: Camera, size: tuple[int, int]) -> Image:
+def background_colour(style: ActorStyle, camera: PinholeCamera, size: tuple[int, int]) -> Image:
     """RGB (H, W, 3) of the place without the actor."""
     rng = np.random.default_rng([style.decor, 0xB6])
     painter = {"room": _room, "gradient": _gradient, "noise": _noise, "clutter": _clutter}[style.background]
@@ -66,7 +66,7 @@ def _pastel(rng: np.random.Generator, low: float, high: float, tint: float) -> A
     return np.clip(rng.uniform(low, high) + rng.uniform(-tint, tint, 3), 0, 255)
 
 
-def _plate(camera: Camera, corners: Array) -> npt.NDArray[np.int32]:
+def _plate(camera: PinholeCamera, corners: Array) -> npt.NDArray[np.int32]:
     pixels, _ = camera.project(corners)
     return np.round(pixels).astype(np.int32)
 
@@ -76,7 +76,7 @@ def _on_wall(style: ActorStyle, left: float, right: float, bottom: float, top: f
     return np.array([[left, bottom, z], [right, bottom, z], [right, top, z], [left, top, z]])
 
 
-def _room(style: ActorStyle, camera: Camera, size: tuple[int, int], rng: np.random.Generator) -> Array:
+def _room(style: ActorStyle, camera: PinholeCamera, size: tuple[int, int], rng: np.random.Generator) -> Array:
     canvas = np.empty((*size, 3))
     wall, floor = _pastel(rng, 165, 232, 16), _pastel(rng, 95, 190, 28)
     canvas[:] = wall
@@ -97,7 +97,7 @@ def _room(style: ActorStyle, camera: Camera, size: tuple[int, int], rng: np.rand
     return canvas
 
 
-def _furnish(canvas: Array, style: ActorStyle, camera: Camera, rng: np.random.Generator, side: float) -> None:
+def _furnish(canvas: Array, style: ActorStyle, camera: PinholeCamera, rng: np.random.Generator, side: float) -> None:
     """A door, a window, a shelf or a picture on one side of the wall."""
     kind = rng.integers(5)
     middle = side * rng.uniform(0.75, 1.9)
@@ -134,12 +134,12 @@ def _furnish(canvas: Array, style: ActorStyle, camera: Camera, rng: np.random.Ge
             panel(-0.64, 0.64, 0.68, 0.76, 0.9 * colour)
 
 
-def _gradient(style: ActorStyle, camera: Camera, size: tuple[int, int], rng: np.random.Generator) -> Array:
+def _gradient(style: ActorStyle, camera: PinholeCamera, size: tuple[int, int], rng: np.random.Generator) -> Array:
     corners = np.stack([[_pastel(rng, 40, 220, 40) for _ in range(2)] for _ in range(2)])
     return cv2.resize(corners, (size[1], size[0]), interpolation=cv2.INTER_CUBIC).astype(np.float64)
 
 
-def _noise(style: ActorStyle, camera: Camera, size: tuple[int, int], rng: np.random.Generator) -> Array:
+def _noise(style: ActorStyle, camera: PinholeCamera, size: tuple[int, int], rng: np.random.Generator) -> Array:
     canvas = np.empty((*size, 3))
     canvas[:] = _pastel(rng, 60, 190, 25)
     strength = rng.uniform(0.2, 1.0)
@@ -151,7 +151,7 @@ def _noise(style: ActorStyle, camera: Camera, size: tuple[int, int], rng: np.ran
     return canvas
 
 
-def _clutter(style: ActorStyle, camera: Camera, size: tuple[int, int], rng: np.random.Generator) -> Array:
+def _clutter(style: ActorStyle, camera: PinholeCamera, size: tuple[int, int], rng: np.random.Generator) -> Array:
     canvas = _gradient(style, camera, size, rng)
     for _ in range(int(rng.integers(8, 30))):
         middle = rng.uniform(0, 1, 2) * (size[1], size[0])
@@ -166,7 +166,7 @@ class Shadow:
 
     _SHRINK = 4
 
-    def __init__(self, camera: Camera, light: tuple[float, float, float], size: tuple[int, int]) -> None:
+    def __init__(self, camera: PinholeCamera, light: tuple[float, float, float], size: tuple[int, int]) -> None:
         self._camera = camera
         lean = 1.0 / max(light[1], 0.7)  # a low lamp would throw the shadow out of the picture
         self._slant = np.array([light[0] * lean, 0.0, light[2] * lean])
@@ -174,7 +174,7 @@ class Shadow:
         self._small = (max(8, size[0] // self._SHRINK), max(8, size[1] // self._SHRINK))
 
     def fall(self, ends: Array, radii: Array) -> npt.NDArray[np.float32]:
-        """How much light is left, (H, W) in 0..1, under bones with ends (N, 2, 3) and radii (N,) in metres."""
+        """Light in the shadow, (H, W) in 0..1, of bones with ends (N, 2, 3) and radii (N,) in metres."""
         ground = ends - self._slant * ends[..., 1:2]
         ground[..., 1] = 0.0
         pixels, depth = self._camera.project(ground)
@@ -188,7 +188,7 @@ class Shadow:
 
 
 class SensorNoise:
-    """The noise of a camera: one field drawn once, moved to another place for every frame."""
+    """The noise of a camera: one random field, shifted for every frame."""
 
     def __init__(self, size: tuple[int, int], channels: int, strength: float, seed: int) -> None:
         rng = np.random.default_rng([seed, 0x2015E])

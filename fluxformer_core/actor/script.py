@@ -1,4 +1,4 @@
-"""What is performed when: scripts, and the poses that follow from them."""
+"""Scripts of performances, their motions, and the pose at each time."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ DEMO_SCRIPT: tuple[Performance, ...] = (
     Performance("arm_cross", 34.3, 36.8),
     Performance("draw_circle_cw", 38.1, 41.0),
 )
-"""Ten actions with standing between them: what the demonstration shows and what its answers are held against."""
+"""Ten actions with standing between them: the script and the ground truth of the demonstration."""
 
 
 Cast = list[tuple[Performance, Motion]]
-"""Every performance of a script with the motion that is exactly as long."""
+"""Every performance of a script with a motion of the same length."""
 
 
 def _as_acted(label: str, style: ActorStyle) -> str:
@@ -46,7 +46,7 @@ def _as_acted(label: str, style: ActorStyle) -> str:
 
 
 def _home(style: ActorStyle, rng: np.random.Generator) -> dict[str, tuple[float, ...]]:
-    """How this person stands when idle."""
+    """The channels in which a random person's standing pose differs from REST."""
     wide, ahead = rng.normal(0.0, 0.6 * style.jitter, 2), rng.normal(0.0, 1.0 * style.jitter, 2)
     right, left = np.asarray(REST["right_hand"]), np.asarray(REST["left_hand"])
     return {
@@ -62,8 +62,8 @@ def cast_script(script: Sequence[Performance], style: ActorStyle, seed: int) -> 
     """Find a motion for every performance of a script.
 
     Raises:
-        ConfigError: if the script is not in order, has an unknown label, or asks a seated actor for anything but
-            standing up.
+        ConfigError: if the script is not in order, has an unknown label, or has a seated actor perform another action
+            than standing up.
     """
     wrong = []
     cast: Cast = []
@@ -91,7 +91,7 @@ def cast_script(script: Sequence[Performance], style: ActorStyle, seed: int) -> 
 
 
 def cast_clip(label: str, style: ActorStyle, seed: int) -> tuple[Cast, float]:
-    """One performance of free length with a little standing around it, and how long all of it takes in seconds.
+    """One performance of free length between short pauses, and the whole length in seconds.
 
     Raises:
         ConfigError: if no action has this label.
@@ -108,7 +108,7 @@ def cast_clip(label: str, style: ActorStyle, seed: int) -> tuple[Cast, float]:
 
 
 def poses(cast: Cast, times: Array, style: ActorStyle, seed: int) -> Pose:
-    """The pose at each time: the motions, the rest between them, and the small movements of anybody who stands."""
+    """The pose at each time: the motions, the rest between them, and the small movements of a standing person."""
     rng = np.random.default_rng([seed, 0x1D1E])
     pose: Pose = {}
     if not cast:

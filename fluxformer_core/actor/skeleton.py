@@ -1,4 +1,4 @@
-"""Where the joints are: proportions of a body and its kinematics, for all frames of a motion at once."""
+"""Proportions and kinematics of a body: joint positions for all frames of a motion at once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Proportions:
 
     @property
     def hip_height(self) -> float:
-        """Of the hips when standing, knees all but straight."""
+        """Height of the hips when standing, with almost straight knees."""
         return self.ankle + 0.996 * (self.thigh + self.shin)
 
 
@@ -59,7 +59,7 @@ def place(origin: Array, frame: Array, x: float, y: float, z: float) -> Array:
 
 
 def solve(pose: Pose, body: Proportions) -> Joints:
-    """Joint positions of a pose: the trunk by its angles, arms and legs by where hands and feet are to be."""
+    """Joint positions of a pose: the trunk from its angles, arms and legs from the targets of hands and feet."""
     column = {name: values[:, 0] for name, values in pose.items() if values.shape[1] == 1}
     still = np.zeros_like(column["turn"])
     heading = rotation(column["turn"], still, still)
@@ -86,7 +86,7 @@ def solve(pose: Pose, body: Proportions) -> Joints:
     }
     for side, sign in (("right", 1.0), ("left", -1.0)):
         hand = _turned(heading, pose[f"{side}_hand"])
-        # A raised arm lifts its shoulder, a reaching one takes it along.
+        # A raised arm lifts the shoulder; a reaching arm pulls the shoulder forward.
         shrug = 0.028 * np.clip(0.3 + hand[:, 1:2], 0.0, 1.0) * np.array([0.0, 1.0, 0.0])
         taken = 0.03 * hand * np.array([1.0, 0.0, 1.0])
         shoulder = place(collar, chest, sign * body.shoulder_width, -0.025, 0.0) + shrug + taken
@@ -116,7 +116,7 @@ def _turned(frame: Array, vectors: Array) -> Array:
 
 
 def _two_bones(root: Array, target: Array, upper: float, lower: float, pole: Array) -> tuple[Array, Array]:
-    """The middle and the end of a limb that reaches for the target as far as it can, bent towards the pole."""
+    """The middle joint and the end of a limb that reaches towards the target, bent towards the pole."""
     towards = target - root
     distance = np.linalg.norm(towards, axis=1, keepdims=True)
     along = towards / np.maximum(distance, 1e-6)

@@ -1,4 +1,4 @@
-"""The two ways to book the actor: for a script on a stage, or for one clip like those of a data set."""
+"""The two uses of the actor: a script on a stage, or one clip like those of a data set."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from fluxformer_core.actor.appearance import ActorStyle
 from fluxformer_core.actor.film import Film, Frame, Mode
 from fluxformer_core.actor.script import Performance, cast_clip, cast_script
 
-_ROAMING = ("walk", "jog")  # cut to all of their way, most of these people would be tiny
+_ROAMING = ("walk", "jog")  # actions that cover ground: in pictures cut to the whole way, the person would be tiny
 
 
 class Stage(Film):
-    """A camera before which a script is performed."""
+    """The images of a script of performances."""
 
     def __init__(
         self,
@@ -25,20 +25,20 @@ class Stage(Film):
         style: ActorStyle | None = None,
         duration: float | None = None,
     ) -> None:
-        """Rehearse the script; nothing is drawn yet.
+        """Compute the movement of the script; images are drawn later.
 
         Args:
-            script: actions in the order of time; the actor stands between them.
-            seed: of the performances: the same script differs from seed to seed.
+            script: performances in the order of time; the actor stands between them.
+            seed: of the random variation of the performances.
             rate: frames per second.
             size: (height, width) of the images.
-            mode: what the camera delivers.
-            style: who performs where; the friendly default if None.
-            duration: s; one second after the last action if None.
+            mode: kind of camera.
+            style: of person, place and camera; None: the default.
+            duration: s; None: until one second after the last performance.
 
         Raises:
-            ConfigError: if the script is not in order, has an unknown label, asks a seated actor for anything but
-                standing up, or another argument is out of range.
+            ConfigError: if the script is not in order, has an unknown label, has a seated actor perform another action
+                than standing up, or an argument is out of range.
         """
         style = style or ActorStyle()
         if duration is None:
@@ -56,15 +56,15 @@ def rehearse(
     mode: Mode = "depth",
     style: ActorStyle | None = None,
 ) -> Film:
-    """One clip like a recording, with its truth: the actor stands, performs once, stands again.
+    """One clip like a recording, with its ground truth: the actor stands, performs once, stands again.
 
     Args:
-        label: one of ACTIONS, `stand` for a clip without any movement, or `other` for one of something else.
-        seed: of everything that the style leaves open: length, repetitions, the hands' paths.
+        label: one of ACTIONS, `stand` for a clip without an action, or `other` for a movement that is no action.
+        seed: of the random variation: length, repetitions, the hands' paths.
         rate: frames per second.
         size: (height, width) of the images.
         mode: `depth`: uint16 millimetres (H, W), 0 = no reading; `colour`: uint8 RGB (H, W, 3).
-        style: who performs where; drawn by the seed as ActorStyle.sample_recording does if None.
+        style: of person, place and camera; None: random, by `ActorStyle.sample_recording`.
 
     Raises:
         ConfigError: if no action has this label, or an argument is out of range.

@@ -1,4 +1,4 @@
-"""What may be behind a person: a stock of painted places and, if asked, of the trainer's own pictures."""
+"""Backgrounds for people who are cut out: a stock of painted ones and, if given, of the user's pictures and videos."""
 
 from __future__ import annotations
 
@@ -22,53 +22,53 @@ log = logging.getLogger(__name__)
 Canvas = NDArray[np.float32]
 """(side, side, 3) RGB, about 0..1."""
 Stock = NDArray[np.uint8]
-"""(n, side, side, 4): RGB, and how well motion can be seen there, 0 (flat) to 255 (structured)."""
+"""(n, side, side, 4): RGB, and how well motion can be seen, 0 (plain) to 255 (structured)."""
 
 ROOM = 1.5
-"""Sides of a clip that a background measures, so that a camera can look about."""
+"""Side of a background, in sides of a clip, so that a moving camera stays inside."""
 PAINTED = 192
-"""Places in the stock."""
+"""Painted backgrounds in the stock."""
 PICTURES = 400
-"""Files of the trainer's folders that are looked at, at most."""
+"""Files of one of the user's folders that are read, at most."""
 _SUFFIXES = {".avi", ".bmp", ".jpeg", ".jpg", ".m4v", ".mkv", ".mov", ".mp4", ".png", ".webm", ".webp"}
-_LOOKS, _LOOK_EVERY = 9, 12  # frames of a video whose median is taken, so that whoever moves disappears
-_STRUCTURE = 0.0015  # brightness difference of neighbouring pixels at which DIS, with some noise, is half sure
+_LOOKS, _LOOK_EVERY = 9, 12  # frames of a video, whose median shows no moving people
+_STRUCTURE = 0.0015  # brightness difference of neighbouring pixels at which DIS finds half of the motion
 
 
 @lru_cache(maxsize=4)
 def backgrounds(size: int, folders: tuple[str, ...] = ()) -> Stock:
-    """The stock for clips of this size: the same in every process.
+    """The stock for clips of this size, the same in every process.
 
     Args:
         size: px, side of the clips.
-        folders: pictures and videos in them, and below, join the painted places; of a video the median of its first
-            seconds, in which people who move do not show.
+        folders: pictures and videos in these folders, and below, join the painted backgrounds; of a video the median
+            of its first seconds, which shows no moving people.
 
     Returns:
         RGB and visibility of motion, (n, side, side, 4) with side = ROOM * size.
 
     Raises:
-        ConfigError: if a folder does not exist or nothing in it can be read.
+        ConfigError: if a folder does not exist, or no file in the folder can be read.
     """
     rng = np.random.default_rng(0xBAC)
     side = round(ROOM * size)
-    places = [_painted(side, rng) for _ in range(PAINTED)]
+    stock = [_painted(side, rng) for _ in range(PAINTED)]
     for folder in folders:
         found = [_finished(picture) for picture in _pictures(Path(folder), side)]
         if not found:
             raise ConfigError(f"no picture or video in {folder} can be read: backgrounds need some")
         log.info("%d backgrounds from %s", len(found), folder)
-        # As often as the painted ones, however few there are.
-        places += [found[i % len(found)] for i in range(max(len(found), PAINTED // len(folders)))]
-    stock = np.stack(places)
-    stock.flags.writeable = False
-    return stock
+        # However few the user's pictures are, they are drawn as often as the painted backgrounds.
+        stock += [found[i % len(found)] for i in range(max(len(found), PAINTED // len(folders)))]
+    pictures = np.stack(stock)
+    pictures.flags.writeable = False
+    return pictures
 
 
 def structure(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How surely a flow estimator sees a picture (H, W) in 0..1 move, per pixel 0..1: a plain wall shows no motion."""
+    """Per pixel, 0..1, how surely a flow estimator sees the motion of a picture (H, W): not at all on a plain wall."""
     steep = np.abs(cv2.Scharr(grey, cv2.CV_32F, 1, 0)) + np.abs(cv2.Scharr(grey, cv2.CV_32F, 0, 1))
-    # Estimators work on patches: what is near an edge moves with it.
+    # Estimators work on patches, in which pixels near an edge move with the edge.
     near = cv2.blur(steep, (9, 9)) / np.float32(32.0)
     return np.asarray(near / (near + np.float32(_STRUCTURE)), dtype=np.float32)
 
@@ -94,11 +94,11 @@ def _pictures(folder: Path, side: int) -> Iterator[Canvas]:
 
 def _painted(side: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     canvas = _PAINTERS[rng.integers(len(_PAINTERS))](side, rng)
-    canvas *= _field(side, 2, rng, 0.15)[..., None] + np.float32(1.0)  # light falls in from somewhere
+    canvas *= _field(side, 2, rng, 0.15)[..., None] + np.float32(1.0)  # uneven light
     if rng.random() < 0.7:
         canvas += _grain(side, rng)[..., None] * np.float32(rng.uniform(0.0, 0.05))
     grey = canvas.mean(axis=2, keepdims=True)
-    canvas = grey + (canvas - grey) * np.float32(rng.uniform(0.1, 1.0))  # most places are less colourful than paint
+    canvas = grey + (canvas - grey) * np.float32(rng.uniform(0.1, 1.0))  # most real places are less colourful
     canvas = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.3, 1.3))
     return _finished(np.asarray(canvas, dtype=np.float32))
 
@@ -121,7 +121,7 @@ def _field(side: int, cells: int, rng: np.random.Generator, strength: float) -> 
 
 
 def _grain(side: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Noise like that of natural surfaces: the coarser, the stronger."""
+    """Noise like natural surfaces: the coarser the grain, the stronger."""
     return np.asarray(sum(_field(side, cells, rng, 2.0 / cells**0.4) for cells in (4, 8, 16, 32, 64)), dtype=np.float32)
 
 
@@ -141,7 +141,7 @@ def _blotches(side: int, rng: np.random.Generator) -> Canvas:
 
 
 def _room(side: int, rng: np.random.Generator) -> Canvas:
-    """A wall, a floor, and things before the wall."""
+    """A wall, a floor, and furniture before the wall."""
     canvas = _plain(side, rng, 0.3, 0.95)
     edge = round(side * rng.uniform(0.55, 0.95))
     floor = np.array(_tone(rng, 0.15, 0.8, 0.12), np.float32)
@@ -204,7 +204,7 @@ def _varied(colour: NDArray[np.float32], rng: np.random.Generator) -> tuple[floa
 
 
 def _outdoors(side: int, rng: np.random.Generator) -> Canvas:
-    """Sky or a distance, perhaps houses and bushes, and the ground."""
+    """The sky, perhaps houses and bushes, and the ground."""
     canvas = np.empty((side, side, 3), np.float32)
     horizon = round(side * rng.uniform(0.15, 0.75))
     sky = np.array(_tone(rng, 0.55, 0.98, 0.08), np.float32) + np.array([-0.06, 0.0, 0.08], np.float32)
@@ -233,7 +233,7 @@ def _outdoors(side: int, rng: np.random.Generator) -> Canvas:
 
 
 def _curtain(side: int, rng: np.random.Generator) -> Canvas:
-    """Upright or level folds: curtains, fences, blinds."""
+    """Vertical or horizontal stripes: curtains, fences, blinds."""
     x = np.linspace(0, 1, side, dtype=np.float32)
     waves = sum(np.sin(2 * np.pi * (rng.uniform(2, 14) * x + rng.random())) for _ in range(3))
     folds = np.asarray(waves, dtype=np.float32)[None, :, None] * np.float32(rng.uniform(0.02, 0.1))

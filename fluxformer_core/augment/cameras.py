@@ -1,4 +1,4 @@
-"""What a camera makes of a scene: its own movement, its light, its colours, its faults."""
+"""Effects of the camera and the light: camera motion, exposure, flicker, blur, noise."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ Clip = NDArray[np.float32]
 """Frames (T, S, S, 3) RGB, 0..1."""
 
 STRAIGHT: NDArray[np.float32] = np.repeat(np.arange(256, dtype=np.float32)[:, None] / np.float32(255), 3, axis=1)
-"""The table of a camera that changes nothing."""
+"""The exposure table that changes nothing."""
 
 
 def wander(
     times: NDArray[np.float64], period: float, pan: float, shake: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where the picture of a restless camera moves: an even pan and the tremor of a hand.
+    """How the picture of a moving camera shifts: an even pan, and the tremor of a hand.
 
     Args:
         times: (T,) s.
-        period: s between a frame and the one that it is compared with.
-        pan: speed of an even pan at most, frame heights per second.
-        shake: size of the tremor at most, frame heights.
+        period: s between two frames of the recording.
+        pan: largest speed of the pan, frame heights per second.
+        shake: largest size of the tremor, frame heights.
         rng: source of randomness.
 
     Returns:
-        Place of the picture's content and its velocity since the frame before, each (T, 2) as x to the right and y
-        down, in frame heights and frame heights per second; the place is about 0 on average.
+        Offset of the picture's content, in frame heights, and its velocity since the previous frame, in frame heights
+        per second: each (T, 2), x to the right and y down. The offset is about 0 on average.
     """
     speed, heading = rng.uniform(0, pan), rng.uniform(0, 2 * np.pi)
-    even = speed * np.array([np.cos(heading), 0.3 * np.sin(heading)])  # heads turn sideways more than up and down
+    even = speed * np.array([np.cos(heading), 0.3 * np.sin(heading)])  # cameras pan more to the sides than up and down
     place, before = ((moments - times.mean())[:, None] * even for moments in (times, times - period))
     for rate in rng.uniform(0.4, 5.0, 3):
         phase, size = rng.uniform(0, 2 * np.pi, 2), rng.uniform(0, shake, 2) / (1 + rate)
@@ -42,7 +42,7 @@ def wander(
 
 
 def exposure(rng: np.random.Generator, *, tint: float) -> NDArray[np.float32]:
-    """Another exposure, contrast and, within the relative tint, white balance: a table for `expose`."""
+    """A random exposure, contrast and, within the relative tint, white balance: a table for `expose`."""
     shown = STRAIGHT ** np.float32(rng.uniform(0.6, 1.7))
     gain = (rng.uniform(0.5, 1.15) * rng.uniform(1 - tint, 1 + tint, 3)).astype(np.float32)
     lift = np.float32(rng.uniform(0, max(0.0, 0.9 - float(gain.max()))))
@@ -50,7 +50,7 @@ def exposure(rng: np.random.Generator, *, tint: float) -> NDArray[np.float32]:
 
 
 def expose(frames: Pictures, table: NDArray[np.float32]) -> Clip:
-    """Look every value up in a table (256, 3) of brightness."""
+    """Replace every value by its brightness in a table (256, 3)."""
     shown = np.empty(frames.shape, np.float32)
     for i, frame in enumerate(frames):
         shown[i] = cv2.LUT(frame, table[None])
@@ -58,7 +58,7 @@ def expose(frames: Pictures, table: NDArray[np.float32]) -> Clip:
 
 
 def flicker(frames: Clip, times: NDArray[np.float64], rng: np.random.Generator) -> None:
-    """Change the light, in place, while the clip lasts: a cloud, a switch, an automatic exposure."""
+    """Change the light within the clip, in place: a cloud, a switch, an automatic exposure."""
     change = rng.uniform(-0.5, 0.5)
     moment = rng.uniform(times[0], times[-1])
     pace = rng.choice((0.03, 0.3, 1.0))  # s
@@ -67,20 +67,20 @@ def flicker(frames: Clip, times: NDArray[np.float64], rng: np.random.Generator) 
 
 
 def soften(frames: Pictures, rng: np.random.Generator) -> None:
-    """Put out of focus, in place, or as if enlarged from fewer pixels."""
+    """Blur in place, as if out of focus or enlarged from fewer pixels."""
     sigma = rng.uniform(0.4, 1.2)
     for i, frame in enumerate(frames):
         frames[i] = cv2.GaussianBlur(frame, (0, 0), sigma)
 
 
 def monochrome(frames: Pictures) -> None:
-    """Show in place what a camera without colours sees."""
+    """Remove the colours in place."""
     for i, frame in enumerate(frames):
         frames[i] = cv2.cvtColor(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
 def grain(frames: Clip, strength: float, rng: np.random.Generator) -> None:
-    """Add noise in place: one field, shifted from frame to frame, as good as fresh noise at a sixteenth of its cost."""
+    """Add noise in place: one field that is shifted from frame to frame, at a sixteenth of the cost of fresh noise."""
     side = len(frames[0])
     noise = rng.standard_normal(frames.shape[1:], dtype=np.float32) * np.float32(strength)
     for i in range(len(frames)):

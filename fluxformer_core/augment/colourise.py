@@ -1,4 +1,4 @@
-"""People known from depth alone, as a colour camera might have seen them: clothes, skin and light on their surface."""
+"""People of depth clips as a colour camera might have seen them: clothes, skin and light on their surface."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ Cutout = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 """RGB times opacity (T, S, S, 3), and opacity (T, S, S)."""
 
 SOLID = 56
-"""Depth grey from which a pixel is somebody; below lie soft edges, and then nobody."""
+"""Depth grey from which a pixel shows a person; below lie soft edges, then the background."""
 
-_ABSENT = 12  # depth grey, below which is nobody
-_CLOTH = 64  # px: side of the picture that is wrapped around a body
+_ABSENT = 12  # depth grey below which a pixel shows no person
+_CLOTH = 64  # px: side of the texture that is wrapped around a body
 _BODY_COLUMN = 0.05  # of the image side: half the width of the strip that holds head and trunk but no raised arm
 
 
 def colourise(depth: NDArray[np.uint8], rng: np.random.Generator) -> Cutout:
-    """Clothe the people of a depth clip at random.
+    """Give the people of a depth clip random clothes, skin and light.
 
     Args:
-        depth: (T, S, S) brightness of depth, near is bright, 0 is nobody; see `stream.prepare.depth_to_grey`.
-        rng: source of randomness: one draw dresses the whole clip alike.
+        depth: (T, S, S) brightness of depth, near is bright, 0 is no reading; see `stream.prepare.depth_to_grey`.
+        rng: source of randomness; all frames of the clip get the same clothes.
     """
     colour, opacity = np.zeros((*depth.shape, 3), np.uint8), np.zeros_like(depth)
     columns = np.flatnonzero((depth > _ABSENT).any(axis=(0, 1)))
     if len(columns) == 0:
         return colour, opacity
-    # Most of a picture is empty on both sides of a person.
+    # The picture is usually empty on both sides of a person.
     span = slice(max(0, int(columns[0]) - 3), int(columns[-1]) + 4)
     shown = contrast(np.ascontiguousarray(depth[:, :, span]), rng.uniform(80, 130), 250.0)
     share = _share(shown)
@@ -48,23 +48,23 @@ def colourise(depth: NDArray[np.uint8], rng: np.random.Generator) -> Cutout:
 
 
 def silhouette(depth: NDArray[np.uint8]) -> Cutout:
-    """The people of a depth clip (T, S, S) as they are."""
+    """The people of a depth clip (T, S, S), unchanged."""
     share = _share(depth)
     colour = (depth * share).astype(np.uint8)
     return np.repeat(colour[..., None], 3, axis=3), (share * np.float32(255)).astype(np.uint8)
 
 
 def can_be_cut_out(depth: NDArray[np.uint8]) -> bool:
-    """Whether a depth clip (T, S, S) shows people before nothing, so that they can be cut out."""
+    """Whether a depth clip (T, S, S) shows people without a background, so that they can be cut out."""
     side = depth.shape[1] // 8
     corners = depth[::4, [[0], [-1]], [0, -1]], depth[::4, [[side], [-side]], [side, -side]]
     return float((np.stack(corners) > _ABSENT).mean()) < 0.3
 
 
 def contrast(depth: NDArray[np.uint8], low: float, high: float) -> NDArray[np.uint8]:
-    """The same depth shown with another contrast: the farthest surface as bright as `low`, the nearest as `high`.
+    """Change the contrast of depth: the farthest surface gets the brightness `low`, the nearest `high`.
 
-    Cameras and recordings differ in the range of depth that black to white stands for.
+    Cameras and recordings differ in the range of depth that they show from black to white.
     """
     sparse = depth[::3, ::2, ::2]
     seen = sparse[sparse >= SOLID]
@@ -82,16 +82,16 @@ def _share(depth: NDArray[np.uint8]) -> Planes:
 
 
 def _surface(depth: NDArray[np.uint8], opacity: Planes) -> Planes:
-    """Depth brightness that goes on smoothly beyond the outline, where only part of a pixel was somebody's."""
+    """Depth brightness, continued smoothly beyond the outline, where pixels show the person only in part."""
     solid = (opacity > 0.95).astype(np.float32)
     stacked = (depth * solid * np.float32(1 / 255)).transpose(1, 2, 0), solid.transpose(1, 2, 0)
-    # All frames at once, as channels of one image.
+    # All frames are blurred at once, as channels of one image.
     seen, weight = (cv2.blur(np.ascontiguousarray(plane), (3, 3)) for plane in stacked)
     return np.ascontiguousarray((seen / np.maximum(weight, np.float32(0.02))).transpose(2, 0, 1))
 
 
 def _shading(surface: Planes, opacity: Planes, rng: np.random.Generator) -> Planes:
-    """Light from one side on a surface that is round where the silhouette ends and has the relief of the depth."""
+    """Light from one side on a surface with the relief of the depth, rounded at the silhouette."""
     body = cv2.blur(np.ascontiguousarray(opacity.transpose(1, 2, 0)), (5, 5)).transpose(2, 0, 1)
     height = surface * np.float32(rng.uniform(4.0, 14.0)) + body * np.float32(rng.uniform(0.5, 2.5))
     right, down = np.zeros_like(height), np.zeros_like(height)
@@ -113,7 +113,7 @@ def _albedo(surface: Planes, opacity: Planes, rng: np.random.Generator) -> NDArr
         scale = (bottom - top) / _CLOTH
         onto = np.array([[scale, 0.0, centre - 0.5 * _CLOTH * scale], [0.0, scale, top]])
         wrapped[i] = cv2.warpAffine(cloth, onto, surface.shape[2:0:-1], borderMode=cv2.BORDER_REPLICATE)
-    # What is nearer than the body as a whole is a hand or a forearm.
+    # Pixels nearer than the body as a whole show a hand or a forearm.
     mean = (surface * opacity).sum(axis=(1, 2)) / np.maximum(opacity.sum(axis=(1, 2)), 1)
     ahead = surface - (mean + np.float32(rng.uniform(0.1, 0.2)))[:, None, None]
     share = np.clip(ahead * np.float32(14), 0, 1)[..., None]
@@ -122,9 +122,9 @@ def _albedo(surface: Planes, opacity: Planes, rng: np.random.Generator) -> NDArr
 
 
 def _extents(opacity: Planes) -> list[tuple[float, float, float]]:
-    """Top and bottom row of head and trunk, and their column, of each frame."""
+    """Top row, bottom row and column of head and trunk in each frame."""
     side = opacity.shape[2]
-    # Squared: tall columns are the trunk's, low ones a stretched arm's.
+    # Squares weight the tall columns of the trunk more than the low columns of a stretched arm.
     weight = opacity.sum(axis=1) ** 2
     centres = (weight * np.arange(side, dtype=np.float32)).sum(axis=1) / np.maximum(weight.sum(axis=1), 1)
     half = max(1, round(_BODY_COLUMN * side))
@@ -138,15 +138,15 @@ def _extents(opacity: Planes) -> list[tuple[float, float, float]]:
 
 
 def _clothes(rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A standing person's front, as high and as wide as the person is high, and the colour of a stretched arm."""
+    """Texture of a standing person's front, as wide as the person is high, and the colour of a stretched arm."""
     skin, hair = (np.array(some[rng.integers(len(some))], np.float32) / 255 for some in (SKINS, HAIRS))
-    shirt, trousers, shoes = (_dye(rng) for _ in range(3))
+    shirt, trousers, shoes = (_cloth_colour(rng) for _ in range(3))
     if rng.random() < 0.15:
         trousers = shirt
     x = np.abs(np.linspace(-0.5, 0.5, _CLOTH, dtype=np.float32))[None, :, None]
     y = np.linspace(0, 1, _CLOTH, dtype=np.float32)[:, None, None]
     hem = rng.uniform(0.46, 0.6)
-    sleeve = rng.choice((0.16, 0.3, 0.5))  # where it ends
+    sleeve = rng.choice((0.16, 0.3, 0.5))  # row at which the sleeve ends
     cloth = np.where(y < hem, _pattern(shirt, x, y, rng), np.where(y < 0.95, trousers, shoes))
     cloth = np.where((y >= sleeve) & (y < 0.56) & (x > 0.105), skin, cloth)
     if rng.random() < 0.2:  # shorts, a skirt
@@ -163,7 +163,7 @@ def _pattern(
     kind = rng.random()
     if kind < 0.6:
         return np.asarray(shirt + 0 * x + 0 * y)
-    other = _dye(rng)
+    other = _cloth_colour(rng)
     if kind < 0.75:
         return np.asarray(np.where((y * rng.uniform(8, 40)) % 1 < 0.5, shirt, other) + 0 * x)
     if kind < 0.85:
@@ -173,8 +173,8 @@ def _pattern(
     return np.asarray(np.where((x * 25 % 1 < 0.3) | (y * 25 % 1 < 0.3), shirt, other))
 
 
-def _dye(rng: np.random.Generator) -> NDArray[np.float32]:
-    """A cloth's colour: seldom vivid."""
+def _cloth_colour(rng: np.random.Generator) -> NDArray[np.float32]:
+    """The colour of a cloth, seldom vivid."""
     value = rng.uniform(0.06, 0.95)
     vivid = 0.5 * rng.random() ** 1.5
     return np.asarray(np.clip(value * (1 + vivid * rng.uniform(-1.4, 1.4, 3)), 0.03, 1), dtype=np.float32)

@@ -7,14 +7,14 @@ from torch import Tensor
 
 
 def mix(rgb: Tensor, flow: Tensor, target: Tensor, mixup: float, cutmix: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Mix every clip with another of the batch; one way and one share for the whole batch, drawn at random.
+    """Mix every clip with another clip of the batch, in one way and with one share for the whole batch.
 
     Args:
         rgb: (B, 3, T, S, S).
         flow: (B, 3, T, S, S).
         target: (B, classes) probabilities.
-        mixup: parameter of the Beta distribution of Mixup's share; 0 is no Mixup.
-        cutmix: likewise for CutMix, which replaces a rectangle in all frames; with both, either is as likely.
+        mixup: parameter of the Beta distribution of Mixup's share; 0: no Mixup.
+        cutmix: the same for CutMix, which replaces a rectangle in all frames. If both are set, each is equally likely.
     """
     if not mixup and not cutmix:
         return rgb, flow, target

@@ -1,4 +1,4 @@
-"""People known from depth, seen from another side: depth tells where in space each pixel is."""
+"""Depth clips seen from another side: depth tells where in space each pixel is."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
 def rotated_view(depth: NDArray[np.uint8], yaw: float, pitch: float, depth_relief: float) -> NDArray[np.uint8]:
-    """Turn the people of a depth clip about their middle.
+    """Rotate the people of a depth clip about their middle.
 
-    What was hidden and would now be seen is taken to be as far away as the farthest surface beside it.
+    Surfaces that were hidden and come into view get the depth of the farthest surface beside them.
 
     Args:
-        depth: (T, S, S) brightness of depth, near is bright, 0 is nobody; see `stream.prepare.depth_to_grey`.
-        yaw: degrees about the upright axis; positive: what is near moves to the right.
-        pitch: degrees about the horizontal one; positive: what is near moves down.
+        depth: (T, S, S) brightness of depth, near is bright, 0 is no reading; see `stream.prepare.depth_to_grey`.
+        yaw: degrees about the vertical axis; if positive, near surfaces move to the right.
+        pitch: degrees about the horizontal axis; if positive, near surfaces move down.
         depth_relief: frame heights that the whole range of brightness stands for.
     """
     side = depth.shape[2]
@@ -29,13 +29,13 @@ def rotated_view(depth: NDArray[np.uint8], yaw: float, pitch: float, depth_relie
         return depth
     grey = np.stack([_surface(picture) for picture in depth])[frame, row, column]
     unit = np.float32(side * depth_relief / (NEAR_GREY - FAR_GREY))  # px that a grey level stands for
-    # The same middle in all frames: a step forward stays one.
+    # One middle for all frames, so that a step forward stays a step forward.
     places = np.stack([column, row, grey * unit]).astype(np.float32)
     middle = np.median(places, axis=1, keepdims=True)
     rotated_places = _rotation(yaw, pitch) @ (places - middle) + middle
     columns, rows = np.rint(rotated_places[:2]).astype(np.intp)
     shown = np.clip(rotated_places[2] / unit, FAR_GREY, NEAR_GREY).astype(np.uint8)
-    # Farthest first: the last to be written into a pixel is the nearest.
+    # The nearest surface is written last, and so stays in the pixel.
     order = np.argsort(shown, kind="stable")
     rotated = np.zeros_like(depth)
     inside = order[((columns >= 0) & (columns < side) & (rows >= 0) & (rows < depth.shape[1]))[order]]
@@ -54,15 +54,15 @@ def _rotation(yaw: float, pitch: float) -> NDArray[np.float32]:
 
 
 def _surface(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Depth without the outline's pixels, which are part person and part nobody, and so of no depth at all."""
+    """Depth without the pixels of the outline, which mix person and background and so show no real depth."""
     inner = cv2.erode(np.where(picture >= SOLID, np.uint8(255), np.uint8(0)), _NEIGHBOURS)
     return np.asarray(np.where(inner > 0, picture, cv2.dilate(picture, _NEIGHBOURS)), dtype=np.uint8)
 
 
 def _mend(picture: NDArray[np.uint8]) -> None:
-    """Close, in place, what was torn, and soften the edges as a resized picture's are.
+    """Close tears of the surface, in place, and soften the edges like those of a resized picture.
 
-    A gap as narrow as a tear, as between legs that stand together, is closed with it.
+    Other gaps as narrow as a tear, such as between legs that stand together, are closed as well.
     """
     seen = np.minimum(picture, np.uint8(1))
     torn = cv2.subtract(cv2.morphologyEx(seen, cv2.MORPH_CLOSE, _NEIGHBOURS), seen)

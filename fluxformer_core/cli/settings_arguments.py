@@ -18,7 +18,7 @@ def add_settings_argument(parser: ArgumentParser | _ArgumentGroup) -> Action:
         metavar="NAME=VALUE",
         nargs="+",
         default=[],
-        help="thresholds and rates by the names of the node's parameters: start_score=0.65 still_time=0.4",
+        help="thresholds and rates, named as the node's parameters: start_score=0.65 max_still_time=0.6",
     )
 
 

@@ -53,9 +53,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     data = parser.add_argument_group("data")
     data.add_argument("--media", metavar="FOLDER", nargs="+", default=[], help="take files from here, beside the list")
-    data.add_argument(
-        "--depth", metavar="NAME", nargs="*", help="the recordings (of this data) show depth in grey"
-    )
+    data.add_argument("--depth", metavar="NAME", nargs="*", help="the recordings (of this data) show depth in grey")
     data.add_argument(
         "--labels", metavar="FILE", type=Path, help="CSV name,label: rename, merge or (empty) drop labels"
     )
@@ -66,9 +64,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     data.add_argument("--splits", nargs="+", metavar="SPLIT", default=[], help="train on these only (default: all)")
     data.add_argument("--subjects", nargs="+", metavar="SUBJECT", default=[], help="train on these only (default: all)")
     data.add_argument("--check-splits", nargs="+", metavar="SPLIT", default=[], help="check on these, never train")
-    data.add_argument(
-        "--check-subjects", nargs="+", metavar="SUBJECT", default=[], help="check on these, never train"
-    )
+    data.add_argument("--check-subjects", nargs="+", metavar="SUBJECT", default=[], help="check on these, never train")
     data.add_argument(
         "--actor", type=int, default=0, metavar="N", help="rendered clips to add per label (3 N of other)"
     )
@@ -108,9 +104,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     recipe.add_argument("--epochs", type=int, help="passes over all clips")
     recipe.add_argument("--batch", type=int, help="clips per step")
     recipe.add_argument("--learning-rate", type=float, metavar="RATE", help="peak of the learning rate")
-    recipe.add_argument(
-        "--backbone-rate", type=float, metavar="FACTOR", help="on the rate of all but the head"
-    )
+    recipe.add_argument("--backbone-rate", type=float, metavar="FACTOR", help="on the rate of all but the head")
     recipe.add_argument("--mixup", type=float, metavar="ALPHA", help="0: none")
     recipe.add_argument("--cutmix", type=float, metavar="ALPHA", help="0: none")
     recipe.add_argument(
@@ -180,15 +174,15 @@ def run(arguments: Namespace) -> None:
         flow=arguments.flow,
         cache=arguments.cache,
     )
-    if not result.saved:
+    if not result.trained.first:
         return  # another process has saved the model
     if result.accuracy is not None:
         temperature = result.bundle.metadata.temperature
         print(f"{result.checked} clips to check on: top-1 {result.accuracy:.1%}, temperature {temperature:.2f}")
     if result.not_teachable:
         print(f"further actions cannot be taught to this model by examples: {result.not_teachable}")
-    if result.clips_per_second:
-        print(f"{result.clips_per_second:.0f} clips/s, {result.waiting:.1%} of the training spent waiting for data")
+    if speed := result.trained.clips_per_second:
+        print(f"{speed:.0f} clips/s, {result.trained.waiting:.1%} of the training spent waiting for data")
     if result.skipped:
         shown = "".join(f"\n  {line}" for line in result.skipped[:10])
         print(f"{len(result.skipped)} recordings were skipped, see {result.folder / 'skipped.txt'}:{shown}")

@@ -1,7 +1,7 @@
-"""Weights of public checkpoints under the names of our models (SPEC 4.1 to 4.4).
+"""Weights of public checkpoints under the names of our models.
 
-Only names differ from ours, and relative positions when the clip has another size: their tables are then resampled.
-Weights trained on images look at one moment, until training teaches them of others.
+Tables of relative positions are resampled if the clip has another size. Weights that were trained on images become
+kernels that see one moment in time, until they are trained on clips.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from fluxformer_core.errors import BundleError
 from fluxformer_core.models.registry import ModelConfig, create_model
 
 _WRAPPERS = ("model_state", "model", "state_dict")
-"""Names under which trainings keep the weights beside what else they have left."""
+"""Names under which trainings save the weights beside their other state."""
 
 _REL_POS = re.compile(r"\.rel_[thw]\.table$")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A public net, by the names of the plain model that has its shape."""
+    """A public net, under the names of the registered plain model of the same shape."""
 
     layout: LayoutName
-    model: str  # the registered model that runs it as it is
+    model: str  # the registered model that runs the weights unchanged
     config: ModelConfig  # of that model, for the clip that the checkpoint was trained on
-    weights: dict[str, Tensor]  # float32; integers stay what they are
-    images: bool = False  # whether it was trained on single pictures
+    weights: dict[str, Tensor]  # float32 or integers
+    images: bool = False  # whether the net was trained on single pictures
 
     @property
     def classes(self) -> int:
@@ -42,11 +42,11 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Transfer:
-    """What became of the weights of a model that was initialised from a checkpoint."""
+    """Which weights of a model were initialised from a checkpoint."""
 
     copied: int  # tensors
     resampled: tuple[str, ...]  # relative positions, because the clip has another size
-    untouched: tuple[str, ...]  # nothing in the checkpoint corresponds to these
+    untouched: tuple[str, ...]  # tensors without a counterpart in the checkpoint
     head: bool  # whether the checkpoint's head was kept
 
 
@@ -54,7 +54,7 @@ def read_checkpoint(state: Mapping[str, object]) -> Checkpoint:
     """Recognise a state dict of a known layout, whole or wrapped as trainings save it.
 
     Raises:
-        BundleError: if it is none, or not all of its net.
+        BundleError: if the layout is unknown, or tensors of the net are missing.
     """
     wrapped = next((state[name] for name in _WRAPPERS if isinstance(state.get(name), Mapping)), state)
     assert isinstance(wrapped, Mapping)
@@ -79,7 +79,7 @@ def read_checkpoint(state: Mapping[str, object]) -> Checkpoint:
 
 
 def _reshaped(value: Tensor, expected: Tensor | None) -> Tensor:
-    """The same numbers with our axes of length one; a kernel for pictures becomes the middle of one for clips."""
+    """The same values in our shape; a kernel for pictures becomes the middle slot of a kernel for clips."""
     if expected is None or value.shape == expected.shape:
         return value
     if [n for n in value.shape if n != 1] == [n for n in expected.shape if n != 1]:
@@ -111,10 +111,10 @@ def _differences(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) 
 def initialise_from(model: nn.Module, checkpoint: Checkpoint) -> Transfer:
     """Copy a checkpoint into a model with the same trunk, for any clip size, in place.
 
-    Colour takes the checkpoint's weights one to one. Flow starts from the same: its attention from the block's
-    attention, its stem from the mean over the colours, since u, v and magnitude are no colours. Closed gates make the
-    duplex blocks start as those of the checkpoint. The head is kept if it has as many outputs; what the checkpoint does
-    not have (clustering, final self-attention, mining of motion, another head) stays as it is.
+    The RGB stream takes the checkpoint's weights. The flow stream starts from the same weights: its attention from the
+    block's attention, its stem from the mean over the colours, since u, v and magnitude are no colours. Gates of zero
+    make duplex blocks start as the checkpoint's blocks. The head is kept if it has the same number of outputs. Parts
+    that the checkpoint lacks (clustering, final self-attention, motion mining, another head) keep their random weights.
 
     Raises:
         BundleError: if a shape differs in anything but relative positions and head.
@@ -141,7 +141,7 @@ def initialise_from(model: nn.Module, checkpoint: Checkpoint) -> Transfer:
 
 
 def _source(name: str, own: Tensor, weights: dict[str, Tensor]) -> Tensor | None:
-    """The checkpoint's tensor from which a tensor of the model starts."""
+    """The initial value of a model's tensor, from the checkpoint; None if the checkpoint has none."""
     if name.endswith((".gamma", ".value_gate")):
         return torch.zeros_like(own)
     if name.startswith("flow_embed."):
@@ -149,7 +149,7 @@ def _source(name: str, own: Tensor, weights: dict[str, Tensor]) -> Tensor | None
         return stem.mean(dim=1, keepdim=True).expand_as(stem) if stem is not None and stem.dim() == 5 else stem
     if ".flow_attn." in name:
         source = weights.get(name.replace(".flow_attn.", ".attn."))
-        # Rows are queries, keys, values; flow that reads RGB's values has no third part.
+        # Rows are queries, keys, values; a flow attention over RGB's values has no rows for values.
         return source[: len(own)] if source is not None and ".qkv." in name else source
     return weights.get(name)
 

@@ -1,4 +1,4 @@
-"""Files from the network: fetched with progress, checked before they are opened, kept where PyTorch keeps its own."""
+"""Files from the network: fetched with progress, checked before they are opened, kept in PyTorch's cache."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 
 
 def fetch(url: str) -> Path:
-    """The file behind a URL: the copy in PyTorch's cache ($TORCH_HOME), or else downloaded to there, all or nothing.
+    """The file behind a URL, in PyTorch's cache ($TORCH_HOME); downloaded, all or nothing, if it is not there.
 
     Raises:
-        BundleError: if it cannot be fetched completely.
+        BundleError: if the file cannot be fetched completely.
     """
     parts = urlparse(url)
     name = Path(parts.path).name
@@ -41,7 +41,7 @@ def fetch(url: str) -> Path:
             _download(url, part)
             part.replace(target)
     except HTTPError as error:
-        error.close()  # it holds the connection
+        error.close()  # closes the connection
         raise _not_fetched(url, error) from None
     except URLError as error:
         raise _not_fetched(url, error.reason) from None
@@ -51,14 +51,14 @@ def fetch(url: str) -> Path:
 
 
 def check_sha256(path: Path, expected: str | None = None) -> str:
-    """The SHA-256 of a file, after holding it against the digits expected or, by PyTorch's convention, in its name.
+    """The SHA-256 of a file, checked against the expected digits or, by PyTorch's convention, those in the file's name.
 
     Args:
         path: the file.
         expected: the digest or its first digits, at least 8.
 
     Raises:
-        BundleError: if it is another file than that, or cannot be read.
+        BundleError: if the SHA-256 is another one, or the file cannot be read.
     """
     if expected is not None and not re.fullmatch(r"[0-9a-fA-F]{8,64}", expected):
         raise BundleError(f"a SHA-256 has 64 hexadecimal digits, of which the first 8 or more are needed: {expected!r}")
@@ -86,7 +86,7 @@ def _not_fetched(url: str, reason: object) -> BundleError:
 
 
 def _download(url: str, path: Path) -> None:
-    request = Request(url, headers={"User-Agent": "fluxformer"})  # some servers refuse Python's own
+    request = Request(url, headers={"User-Agent": "fluxformer"})  # some servers refuse Python's default User-Agent
     with path.open("wb") as file, urlopen(request, timeout=60) as response:
         length = int(response.headers.get("Content-Length", 0))
         with tqdm(total=length or None, desc=path.name, unit="B", unit_scale=True, unit_divisor=1024) as bar:

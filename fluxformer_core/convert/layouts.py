@@ -1,6 +1,6 @@
-"""Layouts in which others publish weights: how each is told, its tensors' names here, which net it is (SPEC 4).
+"""Layouts of published weights: how a layout is recognised, and the names of its tensors in our models.
 
-Nothing but names differs from ours, and axes of length one.
+Published tensors differ from ours in names, and in axes of length one.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Rename = str | Callable[[re.Match[str]], str]
 
 @dataclass(frozen=True)
 class Layout:
-    """One way to name the weights of one family's nets."""
+    """One publisher's names of the weights of one family of nets."""
 
     name: LayoutName
     net: str  # for people
-    mark: str  # a tensor that it has
-    mark_axes: tuple[int, ...]  # numbers of axes that this may have
+    mark: str  # name of a tensor that only this layout has
+    mark_axes: tuple[int, ...]  # numbers of axes that this tensor may have
     renames: Mapping[str, Rename]  # by regular expression, in this order
-    shape: Callable[[Mapping[str, Tensor]], tuple[str, ModelConfig]]  # of renamed weights: registered plain net, clip
+    shape: Callable[[Mapping[str, Tensor]], tuple[str, ModelConfig]]  # of renamed weights: the registered net, its clip
     video_only: str = "(?!)"  # regular expression of our names that weights trained on images lack
 
     def fits(self, tensors: Mapping[str, Tensor]) -> bool:
@@ -47,7 +47,7 @@ class Layout:
 
 
 def _mvit(weights: Mapping[str, Tensor]) -> tuple[str, ModelConfig]:
-    """The plain trunk of as many blocks, with the clip that the relative positions of the first block tell."""
+    """The plain trunk with this number of blocks, and the clip that the relative positions of the first block fit."""
     blocks = {int(m[1]) for name in weights if (m := re.match(r"blocks\.(\d+)\.", name))}
     configs = {name: config_of(name, FluxformerConfig) for name in ("mvit_s", "mvit_b")}
     by_depth = {config.num_blocks: name for name, config in configs.items()}
@@ -62,7 +62,7 @@ def _mvit(weights: Mapping[str, Tensor]) -> tuple[str, ModelConfig]:
     trunk = configs[model].trunk
     frames, height, width = ((n + 1) // 2 * stride for n, stride in zip(rows, trunk.stem_stride, strict=True))
     if height != width:
-        raise BundleError(f"its clips are {height} x {width} px, but only square ones can be used")
+        raise BundleError(f"its clips are {height} x {width} px, but only square clips can be used")
     try:
         return model, replace(configs[model], trunk=replace(trunk, frames=frames, size=height))
     except ConfigError as error:
@@ -70,7 +70,7 @@ def _mvit(weights: Mapping[str, Tensor]) -> tuple[str, ModelConfig]:
 
 
 def _uniformer(weights: Mapping[str, Tensor]) -> tuple[str, ModelConfig]:
-    """The UniFormer of as many blocks; nothing in the weights tells the clip, which is the usual one."""
+    """The UniFormer with these numbers of blocks. The weights do not tell the clip; the default clip is assumed."""
     depths = _depths(weights)
     for name in ("uniformer_s", "uniformer_b"):
         config = config_of(name, EmimConfig)
@@ -80,7 +80,7 @@ def _uniformer(weights: Mapping[str, Tensor]) -> tuple[str, ModelConfig]:
 
 
 def _video_focalnet(weights: Mapping[str, Tensor]) -> tuple[str, ModelConfig]:
-    """The Video-FocalNet of as many blocks and channels; nothing in the weights tells the clip."""
+    """The Video-FocalNet with these numbers of blocks and channels. The weights do not tell the clip."""
     depths, bias = _depths(weights), weights.get("patch_embed.norm.bias")
     dim = 0 if bias is None else len(bias)
     for name in ("video_focalnet_t", "video_focalnet_s", "video_focalnet_b"):

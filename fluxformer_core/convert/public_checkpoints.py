@@ -1,4 +1,4 @@
-"""Public checkpoints to bundles: to be run as they are, or as the start of a training."""
+"""From public checkpoints to bundles, to be run unchanged or to start a training from."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ KNOWN = {
     "slowfast:MViTv2_S_16x4_ssv2": f"{_SLOWFAST}/MViTv2_S_16x4_ssv2_f308341823.pyth",
     "slowfast:MViTv2_B_32x3_ssv2": f"{_SLOWFAST}/MViTv2_B_32x3_ssv2_f305803282.pyth",
 }
-"""Addresses of the published files; the number in PySlowFast's names is a job's, no digest."""
+"""Addresses of the published files; the number in PySlowFast's names is that of a job, not a digest."""
 
 _LABELS = {400: "kinetics400", 174: "something_something_v2"}
-"""By the number of outputs: the file of labels in the order of the logits."""
+"""The file of labels, in the order of the logits, by the number of outputs."""
 
 _COLOURS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     "video_focalnet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 }
-"""Mean and deviation of colours in training, by layout, where they are not those of all others."""
+"""Mean and deviation of colours in training, by layout, where they are not the usual ones."""
 
 _MEAN, _STD = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)
 
@@ -40,14 +40,14 @@ _KINETICS_RATE = {8: 30 / 4, 16: 30 / 4, 32: 30 / 3}
 
 @dataclass(frozen=True)
 class Conversion:
-    """A bundle made from a public checkpoint, not yet on disk, and how it was made."""
+    """A bundle made from a public checkpoint, not yet saved, and which weights were taken."""
 
     bundle: Bundle
     transfer: Transfer
 
 
 def published_labels(classes: int) -> tuple[str, ...] | None:
-    """Labels of the data set with so many classes, as snake_case names in the order of the logits; None if unknown."""
+    """Labels, in snake_case and the order of the logits, of the data set with so many classes; None if unknown."""
     if classes not in _LABELS:
         return None
     lines = (Path(__file__).parents[1] / "assets" / "labels" / f"{_LABELS[classes]}.txt").read_text().splitlines()
@@ -55,16 +55,16 @@ def published_labels(classes: int) -> tuple[str, ...] | None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a file in one of the public layouts; nothing in it is ever run.
+    """Read a file in one of the public layouts without running any code in the file.
 
     Raises:
-        BundleError: if it is damaged, holds more than plain data, or is of no known layout.
+        BundleError: if the file is damaged, holds more than plain data, or has an unknown layout.
     """
     content = read_weights_file(path)
     try:
         return read_checkpoint(content)
     except BundleError as error:
-        # A damaged file's names may hold anything, line ends too.
+        # Names in a damaged file may hold any characters, line ends too.
         raise BundleError(f"{path} is refused: {' '.join(str(error).splitlines())}") from None
 
 
@@ -82,7 +82,7 @@ def convert(
 
     Args:
         checkpoint: the weights.
-        model: a registered model with the checkpoint's trunk; None for the plain trunk, which runs as it is.
+        model: a registered model with the checkpoint's trunk; None for the plain trunk, which needs no training.
         labels: of the new model; None for those of the data set that the checkpoint was trained on.
         frames: of the clip; None for the checkpoint's own.
         size: px, of the clip; None for the checkpoint's own.
@@ -114,11 +114,11 @@ def convert(
 
 
 def _published_clip(checkpoint: Checkpoint, config: ModelConfig, rate: float | None) -> ClipSpec:
-    """The clip that the checkpoint was trained on; with other frames, the same stretch of time.
+    """The clip that the checkpoint was trained on; with another number of frames, the same stretch of time.
 
-    Kinetics nets have seen frames at equal distances: the window holds no more than them, so that nothing is left to
-    select. Something-Something nets have seen whole videos, 4 s long on average, thinned to the clip: for them the
-    window is as long, and the recogniser chooses.
+    Kinetics nets were trained on frames at equal distances: the window holds exactly these frames, so that no selection
+    takes place. Something-Something nets were trained on frames chosen from whole videos of 4 s on average: their
+    window is as long, and the recogniser selects frames.
     """
     clip = ClipSpec(frames=config.frames, size=config.size, window=config.frames, flow="none")
     if rate is not None:
@@ -132,7 +132,7 @@ def _published_clip(checkpoint: Checkpoint, config: ModelConfig, rate: float | N
 
 
 def _clip_to_train_on(name: str, config: ModelConfig, rate: float | None) -> ClipSpec:
-    """Our default clip: what still has to be trained will be trained on it, and flow needs its short steps."""
+    """The default clip, on which the model is still to be trained; flow needs the short steps of this clip."""
     clip = clip_spec(name)
     window = max(clip.window, config.frames)
     return replace(clip, frames=config.frames, size=config.size, rate=rate or clip.rate, window=window)

@@ -1,4 +1,4 @@
-"""From what a user names to clips to train on and clips to check on: several sources, splits, subjects, labels."""
+"""From the data that a user names to decoded clips to train on and to check on."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ ACTOR = "actor"
 """Name of the rendered actor as a source of clips."""
 
 _UNSEEN = 1_000_000
-"""Far from the seeds of performances to train on: those to check on are never among them."""
+"""Added to the seeds of rendered clips to check on, so that these are never among the clips to train on."""
 
 
 @dataclass(frozen=True)
 class RecordingSet:
-    """One set of recordings."""
+    """The recordings of one folder or list."""
 
     name: str
     train: tuple[Recording, ...]
     check: tuple[Recording, ...]
-    depth: bool  # recordings that do not say what they show are grey pictures of depth
+    depth: bool  # whether recordings of unstated content are grey pictures of depth
 
 
 @dataclass(frozen=True)
 class RecordingFilter:
-    """Which recordings to train on and which to check on; empty lists choose all and none."""
+    """Which recordings to train on (empty: all) and which to check on (empty: none)."""
 
     splits: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
@@ -41,8 +41,8 @@ class RecordingFilter:
     check_subjects: tuple[str, ...] = ()
 
     def divide(self, recordings: Sequence[Recording]) -> tuple[list[Recording], list[Recording]]:
-        """Recordings to train on, and those to check on; none is both."""
-        check = []
+        """Recordings to train on, and recordings to check on; the two do not overlap."""
+        check: list[Recording] = []
         if self.check_splits or self.check_subjects:
             check = chosen(recordings, splits=self.check_splits, subjects=self.check_subjects)
         held = set(check)
@@ -54,20 +54,20 @@ def read_sources(
     data: Sequence[Path],
     media: Sequence[str],
     depth: Sequence[str] | None,
-    selection: RecordingFilter,
+    only: RecordingFilter,
     labels: LabelMap | None,
 ) -> list[RecordingSet]:
     """Read every source that the user names.
 
     Args:
         data: folders and lists.
-        media: for all of them, or one for each, where to take the files from; `-`: from where the data says.
-        depth: names of the sources that show depth; empty: all; None: none.
-        selection: what is trained on and what is checked on.
-        labels: names that the labels get.
+        media: for all data, or one for each, the folder to take files from; `-`: the folder that the data names.
+        depth: names of the data that show depth; empty: all; None: none.
+        only: what to train on and what to check on.
+        labels: new names of the labels.
 
     Raises:
-        ConfigError: if one cannot be read, or nothing is left to train on or, though asked for, to check on.
+        ConfigError: if data cannot be read, or no recording is left to train on or to check on.
     """
     if len(media) not in (0, 1, len(data)):
         raise ConfigError(f"{len(media)} media folders do not fit {len(data)} sources; give one, or one for each")
@@ -79,12 +79,12 @@ def read_sources(
     sources = []
     for path, folder, name in zip(data, folders, names, strict=True):
         recordings = read_data(path, media=folder)
-        train, check = selection.divide(labels.apply(recordings) if labels else recordings)
+        train, check = only.divide(labels.apply(recordings) if labels else recordings)
         shown = depth is not None and (not depth or name in depth)
         sources.append(RecordingSet(name, tuple(train), tuple(check), shown))
     if not any(source.train for source in sources):
         raise ConfigError("no recording is left: look at the splits, subjects and labels")
-    if (selection.check_splits or selection.check_subjects) and not any(source.check for source in sources):
+    if (only.check_splits or only.check_subjects) and not any(source.check for source in sources):
         raise ConfigError("no recording is left to check on: look at the splits and subjects to check on")
     return sources
 
@@ -102,10 +102,10 @@ def build_stores(
     seed: int = 0,
     workers: int = 0,
 ) -> tuple[list[ClipStore], ClipStore | None]:
-    """Decode everything: stores to train on, one for each source, and one of all clips to check on.
+    """Decode all clips: one store to train on for each source, and one store of all clips to check on.
 
     Raises:
-        ConfigError: if of a source no clip can be read.
+        ConfigError: if no clip of a source can be read.
     """
     stores: list[ClipStore] = []
     checks: list[ClipStore] = []
@@ -135,15 +135,15 @@ def build_stores(
 
 
 def with_known(labels: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """A trained model's labels, followed by those that are new."""
+    """A trained model's labels, followed by the data's new labels."""
     return (*known, *(label for label in labels if label not in known))
 
 
 def known_alone(labels: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """A trained model's labels, which those of the data must be among.
+    """A trained model's labels, which must include those of the data.
 
     Raises:
-        ConfigError: if one is not.
+        ConfigError: if the data has another label.
     """
     if new := sorted(set(labels) - set(known)):
         raise ConfigError(f"the model has not learnt {', '.join(new)}, and is not to learn anything now")
@@ -151,6 +151,6 @@ def known_alone(labels: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
 
 
 def _name(path: Path) -> str:
-    """What to call data: the folder that it is, or that its list lies in. A bundle travels, so folders stay at home."""
+    """The name of data: the name of its folder without the path, because bundles that keep this name are passed on."""
     place = path.resolve()
     return place.name if place.is_dir() else place.parent.name

@@ -1,4 +1,4 @@
-"""Clips with labels: decoded once into a cache, one file for each, and read from there during training."""
+"""Labelled clips, decoded once into a cache of one file for each clip and read from the cache in training."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 PATIENCE = 120.0
-"""Seconds without a single image after which a decoder counts as hanging."""
+"""Seconds without an image after which a decoder counts as hanging."""
 ACTOR_MODES = ("depth", "colour")
-"""Kinds of cameras that see the actor, by turns."""
+"""Kinds of cameras that the actor is rendered for, by turns."""
 
-_OF_OTHER = 3  # performances of `other` for each of an action
+_OF_OTHER = 3  # rendered clips of `other` for each clip of an action
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Sample:
 def actor_clips(
     labels: Sequence[str], per_label: int, *, seed: int, modes: Sequence[str] = ACTOR_MODES
 ) -> list[ActorClip]:
-    """Clips for the rendered actor to perform, by turns in each mode; more of `other`, which is much."""
+    """Clips of the rendered actor, by turns in each mode; the varied label `other` gets three times as many."""
     rounds = [(i, label) for i in range(per_label) for label in labels]
     rounds += [(i, label) for i in range(per_label, _OF_OTHER * per_label) for label in labels if label == OTHER]
     return [ActorClip(label, seed + k, modes[i % len(modes)]) for k, (i, label) in enumerate(rounds)]
@@ -95,11 +95,11 @@ class ClipStore:
     """Decoded clips on disk; `build` decodes what is not there yet.
 
     Args:
-        clips: file, class and whether it is a grey picture of depth, of every clip.
+        clips: of every clip its file, its class, and whether it is a grey picture of depth.
         labels: names of the classes.
-        skipped: why clips are missing, a line each.
-        name: what the user calls this source of clips.
-        origins: what each clip is, for people; empty if nobody will ask.
+        skipped: one line for each missing clip, with the reason.
+        name: the user's name for this source of clips.
+        origins: a short description of each clip; may be empty.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class ClipStore:
 
     @classmethod
     def joined(cls, stores: Sequence[ClipStore]) -> ClipStore:
-        """The clips of stores with the same labels, one after the other."""
+        """The clips of several stores with the same labels, one store after the other."""
         clips = [clip for store in stores for clip in store._clips]
         skipped = [line for store in stores for line in store.skipped]
         origins = [origin for store in stores for origin in store.origins]
@@ -154,19 +154,19 @@ class ClipStore:
         workers: int = 0,
         name: str = "",
     ) -> ClipStore:
-        """Decode clips with the recogniser's own admission and buffer, or find them decoded.
+        """Decode clips with the recogniser's admission and buffer, unless the cache has them.
 
-        Files that cannot be read are skipped, logged and listed in `skipped`; they are tried again when they change.
+        Files that cannot be read are skipped, logged and listed in `skipped`; a changed file is tried again.
 
         Args:
             clips: what to decode.
             labels: gives classes their numbers.
             spec: size and rate.
-            cache: folder of decoded clips, which may be shared by everything that decodes.
-            depth: whether recordings that do not say what they show are grey pictures of depth.
+            cache: folder of decoded clips, which several trainings may share.
+            depth: whether recordings of unstated content are grey pictures of depth.
             flow: estimator of optical flow, as `create_flow` names it; empty: the spec's.
-            workers: processes that decode; 0 does it in this one, where a decoder that crashes ends the program.
-            name: what to call this source of clips.
+            workers: processes that decode; 0 decodes in this process, which a crashing decoder would end.
+            name: of this source of clips.
 
         Raises:
             ConfigError: if a label is unknown, no clip could be read, or the cache cannot be written.
@@ -175,7 +175,7 @@ class ClipStore:
         if unknown:
             raise ConfigError(f"labels that are not in the list: {', '.join(sorted(unknown))}")
         flow = flow or spec.flow
-        create_flow(flow)  # refuses a name that is none before anything is decoded
+        create_flow(flow)  # refuses an unknown name before anything is decoded
         classes = {label: i for i, label in enumerate(labels)}
         targets, skipped = [], []
         for clip in clips:
@@ -187,7 +187,7 @@ class ClipStore:
             targets.append((clip, cache / key[:2] / f"{key}.safetensors"))
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            # Processes that train together want the same files: the first makes them.
+            # Of the processes that train together, the first decodes and the others wait.
             with FileLock(str(cache / ".lock")):
                 _decode_missing(targets, spec, flow, workers)
         except OSError as error:
@@ -208,7 +208,7 @@ class ClipStore:
 
 
 def _origin(clip: Recording | ActorClip) -> str:
-    """A clip in a few words: its file's name, not its place."""
+    """A short description of a clip, without the folder of its file."""
     if isinstance(clip, ActorClip):
         return f"actor {clip.seed}"
     when = "" if clip.start is None else f" from {clip.start / SECOND:g} s"
@@ -218,7 +218,7 @@ def _origin(clip: Recording | ActorClip) -> str:
 def _decode_missing(
     targets: Sequence[tuple[Recording | ActorClip, Path]], spec: ClipSpec, flow: str, workers: int
 ) -> None:
-    """Decode what has neither a file nor a reason why not; several clips of one recording together."""
+    """Decode clips that have neither a file nor a failure in the cache; several clips of one recording together."""
     wanted: dict[object, tuple[Recording | ActorClip, dict[Path, ClipPart]]] = {}
     for clip, target in targets:
         if target.exists() or failure_of(target).exists():

@@ -1,4 +1,4 @@
-"""Recordings and rendered clips to what is kept of them: the recogniser's own frames and flow, a file for each clip."""
+"""Decoding: from recordings and rendered clips to the frames and flow of the recogniser, one file for each clip."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from fluxformer_core.stream.prepare import prepare
 from fluxformer_core.types import SECOND, ClipSpec, Pixels
 
 LONGEST_CLIP = 512
-"""Frames kept of a recording; an action of more than 25 s at 20 Hz is cut."""
+"""Frames of a clip, at most: 25 s at 20 Hz. Longer actions are cut."""
 
 FLOW_STEP = 1 / 32
-"""Frame heights per second that one step of the stored int8 flow stands for: it reaches to 4, beyond any clamp."""
+"""Frame heights per second of one step of the stored int8 flow, which reaches to 4, beyond the models' clamp."""
 
 LAYOUT = 3
-"""Raised when what is stored changes its meaning, so that old files are not found."""
+"""Version of the stored files, raised with each change of their meaning, so that old files are not found."""
 
-_LONGEST_GAP = 3600.0  # s: a recording may pause, its clip goes on
+_LONGEST_GAP = 3600.0  # s: a clip continues over shorter pauses of its recording
 
 
 @dataclass(frozen=True)
 class ActorClip:
-    """One clip that the rendered actor performs."""
+    """One clip of the rendered actor."""
 
     label: str
     seed: int
@@ -47,7 +47,7 @@ class ActorClip:
 
 @dataclass(frozen=True)
 class ClipPart:
-    """A stretch of a recording, and the file that it goes to."""
+    """A part of a recording, and the file for the part."""
 
     start: int | None  # ns, as in Recording
     end: int | None
@@ -56,24 +56,24 @@ class ClipPart:
 
 @dataclass(frozen=True)
 class DecodeJob:
-    """Everything that is wanted of one recording, which is read once."""
+    """All clips of one recording, which is read once."""
 
-    source: Recording | ActorClip  # of a recording, path and topic count
+    source: Recording | ActorClip  # of a Recording, only path and topic are used
     parts: tuple[ClipPart, ...]
     spec: ClipSpec
     flow: str  # as `create_flow` names it
 
 
 def decode(job: DecodeJob, beat: Callable[[], None]) -> list[str]:
-    """Write the file of every part; why a part could not be had goes to a file of its own, beside it.
+    """Write a file for every part, or a file with the reason why the part cannot be decoded.
 
     Returns:
-        For every part the reason why it could not be had, or nothing.
+        For every part the reason, or an empty string.
 
     Raises:
         OSError: if the cache cannot be written.
     """
-    cv2.setNumThreads(1)  # the processes share the machine already
+    cv2.setNumThreads(1)  # several processes share the machine
     estimator = create_flow(job.flow)
     clips = [_Clip(part, job.spec, estimator) for part in job.parts]
     name = job.source.path if isinstance(job.source, Recording) else job.source.label
@@ -89,19 +89,19 @@ def decode(job: DecodeJob, beat: Callable[[], None]) -> list[str]:
                 break
     except FluxformerError as error:
         reason = str(error)
-    # A decoder may raise anything on a damaged file, and no file may end a training.
+    # Decoders may raise any exception on a damaged file, and no file may end a training.
     except Exception as error:
         reason = f"{name} cannot be read: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
     return [clip.keep(name, "" if clip.over else reason) for clip in clips]
 
 
 def failure_of(target: Path) -> Path:
-    """Where it says why a clip's file could not be made."""
+    """The file with the reason why a clip cannot be decoded."""
     return target.with_suffix(".failed")
 
 
 def write(target: Path, data: bytes) -> None:
-    """Write a file, all or nothing, also when two processes do."""
+    """Write a file, all or nothing, even if two processes write the same file."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.{os.getpid()}")
     partial.write_bytes(data)
@@ -109,13 +109,13 @@ def write(target: Path, data: bytes) -> None:
 
 
 def fingerprint(clip: Recording | ActorClip, spec: ClipSpec, flow: str) -> str:
-    """Names a clip's file: another recording, another stretch, size, rate or flow has another name.
+    """The name of a clip's file, by recording, part, size, rate and flow.
 
     Raises:
-        SourceError: if there is no such recording.
+        SourceError: if the recording does not exist.
     """
     what: list[object] = [LAYOUT, spec.size, spec.rate, spec.depth_range, spec.flow_scale, flow]
-    # Clips from before there was a choice stay what they are.
+    # Default values are left out, so that the names of older files with these values stay valid.
     what += [value for value, was in ((spec.framing, "crop"), (spec.brighten, False)) if value != was]
     if isinstance(clip, Recording):
         what += [_identity(Path(clip.path)), clip.topic, clip.start, clip.end]
@@ -125,7 +125,7 @@ def fingerprint(clip: Recording | ActorClip, spec: ClipSpec, flow: str) -> str:
 
 
 class _Clip:
-    """One part while the recording passes by."""
+    """The clip of one part while its recording is read."""
 
     def __init__(self, part: ClipPart, spec: ClipSpec, flow: FlowEstimator | None) -> None:
         self.over = False
@@ -185,7 +185,7 @@ def _images(job: DecodeJob) -> Iterator[tuple[int, NDArray[np.generic], Pixels]]
 
 
 def _identity(path: Path) -> list[object]:
-    """A file by name, size and time of change; a bag or a folder of images by those of its files."""
+    """A file's path, size and time of change; for a bag or a folder of images, those of the files."""
     try:
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         return [str(path.resolve()), [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]]
@@ -197,7 +197,7 @@ _versions: dict[str, str] = {}
 
 
 def _actor_version() -> str:
-    """Changes with the actor's source: clips of an earlier one are not those of this one."""
+    """A digest of the actor's source, because another source renders other clips."""
     if not _versions:
         files = sorted((Path(__file__).parents[1] / "actor").glob("*.py"))
         _versions["actor"] = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

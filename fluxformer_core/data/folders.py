@@ -1,4 +1,4 @@
-"""Class folders: clips that lie in folders named by their label, below folders named by their split or not."""
+"""Class folders: clips in folders that are named by label, optionally below folders that are named by split."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": 
 
 
 def read_folders(path: Path) -> list[Recording]:
-    """Clips that lie in folders named by their label, optionally below folders named train, val and test.
+    """Clips in folders that are named by label, optionally below folders named train, val and test.
 
     A clip is a video file, a bag, or a folder of images.
 
     Raises:
-        ConfigError: if there is no such clip.
+        ConfigError: if there are no such folders with clips.
     """
     if (path / "metadata.yaml").exists():
         raise ConfigError(f"{path} is a bag; give a CSV with the columns bag,label,start,end that names its actions")

@@ -1,4 +1,4 @@
-"""Our own lists of clips, and of the actions in bags: CSV files with the columns path (or bag) and label."""
+"""Lists of clips and of the actions in bags: CSV files with the columns path (or bag) and label."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_index(path: Path, *, media: str | None = None) -> list[Recording]:
 
     Args:
         path: the list; paths in it are relative to its folder.
-        media: folder, beside the list, to take the files from instead of the one that the list names.
+        media: folder beside the list to take files from, instead of the folder that the list names.
 
     Raises:
         ConfigError: if the list cannot be read, is empty, lacks a column or has an unusable line.
@@ -44,10 +44,10 @@ def read_index(path: Path, *, media: str | None = None) -> list[Recording]:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The lines of a CSV by column, columns in lower case; lines in which nothing stands are left out.
+    """The rows of a CSV by column, with the columns in lower case and without empty rows.
 
     Raises:
-        ConfigError: if it cannot be read.
+        ConfigError: if the file cannot be read.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -63,7 +63,7 @@ def first_line(path: Path) -> str:
     """The first line of a text file.
 
     Raises:
-        ConfigError: if it cannot be read as text.
+        ConfigError: if the file cannot be read as text.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -73,10 +73,10 @@ def first_line(path: Path) -> str:
 
 
 def read_time(text: str, column: str) -> int | None:
-    """Nanoseconds, from seconds or, where only those can be meant, from nanoseconds; None if nothing is written.
+    """Nanoseconds, from seconds or from a stamp in nanoseconds since 1970; None if the text is empty.
 
     Raises:
-        ConfigError: naming the column, if it is neither.
+        ConfigError: naming the column, if the text is neither.
     """
     if not text:
         return None

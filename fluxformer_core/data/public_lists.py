@@ -1,6 +1,6 @@
 """Lists of clips as public data sets publish them: Kinetics, Something-Something V2, HMDB51.
 
-The data sets themselves are not part of this project; `media` names the folder, beside the list, that holds the files.
+The data sets are not part of this project; `media` names the folder beside the list that holds the files.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def read_pairs(path: Path, media: str | None) -> list[Recording]:
 
 
 def read_kinetics(path: Path, media: str | None) -> list[Recording]:
-    """Kinetics' CSV: label, youtube_id, time_start, time_end, split; files as its downloaders name them.
+    """Kinetics' CSV: label, youtube_id, time_start, time_end, split; files are named as by the usual downloaders.
 
     Raises:
         ConfigError: if the list cannot be read, is empty, or has no labels.
@@ -58,7 +58,7 @@ def read_kinetics(path: Path, media: str | None) -> list[Recording]:
 
 
 def read_something(path: Path, media: str | None) -> list[Recording]:
-    """Something-Something V2's JSON: entries with id and template (or label); the split is in the list's name.
+    """Something-Something V2's JSON: entries with id and template (or label); the file's name tells the split.
 
     Raises:
         ConfigError: if the list cannot be read, is empty, or has no labels.
@@ -77,7 +77,7 @@ def read_something(path: Path, media: str | None) -> list[Recording]:
 
 
 def is_hmdb(path: Path) -> bool:
-    """Whether this is one of HMDB51's split files, or the folder that holds them."""
+    """Whether a path is one of HMDB51's split files, or the folder of these files."""
     return bool(any(path.glob("*_test_split1.txt")) if path.is_dir() else _HMDB.fullmatch(path.name))
 
 
@@ -85,7 +85,7 @@ def read_hmdb(path: Path, media: str | None) -> list[Recording]:
     """HMDB51's split files, one per label: lines `name.avi 1` (1: train, 2: test, 0: neither).
 
     Args:
-        path: their folder, for the first of the three splits; or any one file of the split that is meant.
+        path: the folder of the split files, for the first of three splits; or any file of another split.
         media: folder with one folder of videos for each label.
 
     Raises:
@@ -117,13 +117,13 @@ def _media(path: Path, media: str | None) -> Path:
 
 
 def _existing(stems: list[Path]) -> Path:
-    """The video with one of these names, whatever its kind; the first as an MP4 if there is none, to be reported."""
+    """The existing video of one of these names with any suffix, or else the first name as an MP4, to be reported."""
     files = [Path(f"{stem}{suffix}") for stem in stems for suffix in VIDEO_SUFFIXES]
     return next((file for file in files if file.exists()), files[0])
 
 
 def _split_of(name: str) -> str:
-    """The split that a name tells: train, val (valid, validate, validation) or test."""
+    """The split that a name contains: train, val (valid, validate, validation) or test; empty if none."""
     words = re.split(r"[^a-z]+", name.lower())
     return next((split for word in words for split in _SPLITS if word.startswith(split)), "")
 

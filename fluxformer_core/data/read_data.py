@@ -1,4 +1,4 @@
-"""Labelled recordings in any form that a user names: class folders, our own lists, or public data sets' lists."""
+"""Reading labelled recordings from class folders, from this project's lists, or from lists of public data sets."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from fluxformer_core.errors import ConfigError
 
 
 def read_data(path: Path, *, media: str | None = None) -> list[Recording]:
-    """Read what a user names as data, whichever form it has.
+    """Read labelled recordings in any known form.
 
     Args:
         path: a folder of class folders, a list of clips or of the actions in bags, or a public data set's list.
-        media: folder, beside the list, to take the files from instead of the one that the list names.
+        media: folder beside the list to take files from, instead of the folder that the list names.
 
     Raises:
-        ConfigError: if it cannot be read, is empty, or has none of the known forms.
+        ConfigError: if the data cannot be read, is empty, or has no known form.
     """
     if not path.exists():
         raise ConfigError(f"{path} does not exist; give a folder of class folders or a list of clips")

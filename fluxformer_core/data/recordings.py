@@ -1,4 +1,4 @@
-"""One labelled clip, as every list and folder of recordings gives it."""
+"""One labelled recording, or a part of one, as lists and folders give it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 PixelKind = Literal["", "depth", "colour"]
-"""Whether a video shows colours or grey pictures of depth; empty where only the images themselves can tell."""
+"""Whether a video shows colours or grey pictures of depth; empty if the list does not tell."""
 
 SINCE_1970 = 10**17
-"""Times from here on (3 years in nanoseconds) are a clock's stamps, earlier ones count from the recording's start."""
+"""Times from this value (3 years in nanoseconds) are stamps of a clock; smaller times count from the first image."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Recording:
     pixels: PixelKind = ""
     topic: str = ""  # of a bag with several image topics
     start: int | None = None  # ns: from the recording's first image or, beyond SINCE_1970, by its own clock
-    end: int | None = None  # ns, likewise; None: to the end
+    end: int | None = None  # ns, as `start`; None: to the end
 
 
 def chosen(
     recordings: Iterable[Recording], *, splits: Iterable[str] | None, subjects: Iterable[str] | None
 ) -> list[Recording]:
-    """The recordings of these splits and subjects; None stands for all."""
+    """The recordings of these splits and subjects; None or nothing means all."""
     some_splits, some_subjects = set(splits or ()), set(subjects or ())
     return [
         recording

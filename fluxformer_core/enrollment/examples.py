@@ -18,10 +18,10 @@ from fluxformer_core.stream.admission import Admission, AdmissionResult
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.clip import build_clip
 from fluxformer_core.stream.config import MotionConfig
+from fluxformer_core.stream.load import Trials, clip_of
 from fluxformer_core.stream.prepare import prepare
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.selection import SELECTORS, FrameSequence, Selector
-from fluxformer_core.stream.trial_clips import Trials, clip_of
 from fluxformer_core.types import ClipSpec
 
 MAX_FRAMES = 512

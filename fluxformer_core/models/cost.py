@@ -1,4 +1,4 @@
-"""What a model costs, counted while it runs on tensors without memory: large ones take no longer than small ones."""
+"""The cost of a model, counted on the meta device, where large models take no longer than small ones."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from fluxformer_core.models.fluxformer.attention import PoolingAttention
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Numbers that training changes."""
+    """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def count_multiply_adds(model: nn.Module, clip: Sequence[int]) -> int:
     """Multiply-adds of one forward of both streams: convolutions and all matrix products, attention's included.
 
-    What attention does more than its formula asks for, because that is faster, does not count.
+    The extra multiply-adds by which the attention is faster than its textbook form do not count.
 
     Args:
         model: on the meta device, in evaluation mode.
@@ -29,5 +29,5 @@ def count_multiply_adds(model: nn.Module, clip: Sequence[int]) -> int:
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
         model(rgb, rgb)
-    detours = sum(part.detour for part in model.modules() if isinstance(part, PoolingAttention))
-    return int(counter.get_total_flops()) // 2 - detours  # it counts a multiplication and its addition as two
+    extra = sum(part.extra_multiply_adds for part in model.modules() if isinstance(part, PoolingAttention))
+    return int(counter.get_total_flops()) // 2 - extra  # a multiplication and its addition are counted as two

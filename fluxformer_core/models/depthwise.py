@@ -1,8 +1,8 @@
 """Depthwise 3D convolution whose gradient is fast on CPUs.
 
-PyTorch's CPU backward of a depthwise Conv3d costs tens of times its forward, and most of all with a stride, where the
-result is tiny. Here the gradient is the sum over the kernel's offsets, written out. The forward is the ordinary
-operator, so export and other devices see nothing new.
+PyTorch's backward of a depthwise Conv3d on CPUs costs tens of times its forward, above all with a stride. Here the
+gradient is written out as a sum over the kernel's offsets. The forward is PyTorch's operator, so that exports and other
+devices are not affected.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Several nets that answer as one ("deep ensemble", Lakshminarayanan et al. 2017)."""
+"""Several nets that are used as one ("deep ensemble", Lakshminarayanan et al. 2017)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from fluxformer_core.models.layers import Prediction
 class Ensemble(nn.Module):
     """The mean of the members' logits; their embeddings side by side.
 
-    Members that were trained from different random weights agree on what they learnt, and less on what they did not.
-    Unlike in the paper, logits are averaged and not probabilities: a member that is sure need not wait for one that is
-    not yet. What it brings is in docs/measurements/decisions.md.
+    Members that were trained from different random weights agree on what they have learnt, and less on everything else.
+    Unlike in the paper, logits and not probabilities are averaged, so that one confident member decides early
+    (docs/measurements/decisions.md).
 
     Args:
-        members: nets of the same labels, which take the same clip.
+        members: nets with the same labels and the same clip.
     """
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
@@ -30,11 +30,11 @@ class Ensemble(nn.Module):
 
         Args:
             rgb: (B, 3, T, H, W), normalised as the ClipSpec says.
-            flow: (B, 3, T, H, W), encoded (u, v, magnitude), or None: the members go without.
+            flow: (B, 3, T, H, W), encoded (u, v, magnitude), or None to run without flow.
 
         Returns:
-            Logits (B, classes) and embeddings (B, members * D), of which the logits are a linear function.
+            Logits (B, classes), and embeddings (B, members * D); the logits are a linear function of the embeddings.
         """
-        answers = [member(rgb, flow) for member in self.members]
-        logits = torch.stack([answer.logits for answer in answers]).mean(dim=0)
-        return Prediction(logits, torch.cat([answer.embedding for answer in answers], dim=-1))
+        outputs = [member(rgb, flow) for member in self.members]
+        logits = torch.stack([output.logits for output in outputs]).mean(dim=0)
+        return Prediction(logits, torch.cat([output.embedding for output in outputs], dim=-1))

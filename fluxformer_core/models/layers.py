@@ -5,34 +5,43 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 Grid = tuple[int, int, int]
 """Tokens along time, height and width."""
 
+AtLeastOne = Annotated[int, Field(ge=1)]
+Stride = tuple[AtLeastOne, AtLeastOne, AtLeastOne]
+"""Along time, height and width."""
+Depths = Annotated[tuple[AtLeastOne, ...], Field(min_length=1)]
+"""Blocks of each stage."""
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+LayerScale = Annotated[float, Field(gt=0, le=1)] | None
+"""Start of the learned scale on a block's contribution to the residual path; None: no scale."""
 
 MOST_FRAMES, LARGEST = 1024, 4096
-"""Limits of a clip of nets none of whose weights tells it: a damaged file may name one that no memory holds."""
+"""Limits of a clip: a damaged file may name a size that does not fit into memory."""
 
 
 class Prediction(NamedTuple):
-    """What every model returns."""
+    """The output of every model."""
 
     logits: Tensor  # (B, classes)
-    embedding: Tensor  # (B, D): what the classifier sees; taught actions are compared in this space
+    embedding: Tensor  # (B, D): the classifier's input, in which taught actions are compared
 
 
 class ResidualBranch(nn.Module):
-    """What a block adds to its residual path: scaled channel by channel, and in training left out for some samples.
+    """The contribution of a block to its residual path: scaled by channel, and dropped for some training samples.
 
     Args:
         dim: channels.
-        drop: share of training samples that go without (stochastic depth, Huang et al. 2016).
-        scale: start of the learned scales (Touvron et al. 2021, "Going deeper with image transformers"): with a small
-            one, what lies below learns first, which little data needs; None has no scales.
+        drop: share of training samples without the contribution (stochastic depth, Huang et al. 2016).
+        scale: start of the learned scales (Touvron et al. 2021, "Going deeper with image transformers"). With a small
+            scale the lower layers learn first, which helps with little data. None has no scales.
     """
 
     def __init__(self, dim: int, drop: float, scale: float | None) -> None:
@@ -76,9 +85,9 @@ class Mlp(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """Linear layers at the start of training, scaled by their width: 0.02, usual at 768 channels, mutes narrow ones.
+    """Initialise linear layers by their width: the usual deviation of 0.02 is too small below 768 channels.
 
-    Parts that start in a way of their own have a method `start`.
+    Parts with an initialisation of their own have a method `start`.
     """
     for part in module.modules():
         if isinstance(part, nn.Linear):
@@ -91,17 +100,17 @@ def initialise(module: nn.Module) -> None:
 
 
 def clip_problems(frames: int, size: int, stem_stride: Grid, stem_widths: tuple[int, ...], stages: int) -> list[str]:
-    """What is wrong with a clip and the strides by which a net divides it, in words.
+    """Contradictions between a clip and the strides of a net, in words.
 
     Args:
         frames: of the clip.
         size: px, of the clip.
         stem_stride: from the clip to the first stage's grid.
-        stem_widths: channels of convolutions that each halve that stride.
-        stages: of which each after the first halves the grid's height and width.
+        stem_widths: channels of convolutions, each of which takes a factor of 2 of that stride.
+        stages: number of stages; each after the first halves the grid's height and width.
     """
-    if min(*stem_stride, *stem_widths) < 1 or any(s % 2 ** len(stem_widths) for s in stem_stride[1:]):
-        return [f"stem_widths {stem_widths} must be positive and each halve stem_stride {stem_stride}"]
+    if any(s % 2 ** len(stem_widths) for s in stem_stride[1:]):
+        return [f"stem_widths {stem_widths} must each halve stem_stride {stem_stride}"]
     if not (1 <= frames <= MOST_FRAMES and 1 <= size <= LARGEST):
         return [f"a clip has 1 to {MOST_FRAMES} frames of 1 to {LARGEST} px, not {frames} of {size} px"]
     steps = [s * 2 ** (stages - 1) for s in stem_stride[1:]]

@@ -1,4 +1,4 @@
-"""How clips become tokens: the embeddings in front of stages, and the convolutions by which small nets learn sooner."""
+"""From clips to tokens: the embeddings before stages, and the convolutional stem with which small nets learn sooner."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from fluxformer_core.models.layers import Grid
 
 
 def half(kernel: Grid) -> Grid:
-    """The padding that keeps the grid."""
+    """The padding with which a convolution of stride 1 keeps the grid."""
     t, h, w = (k // 2 for k in kernel)
     return t, h, w
 
 
 def conv_stem(widths: tuple[int, ...], stride: Grid, *, causal: bool = False) -> tuple[nn.Module, int, Grid]:
-    """Convolutions that halve height and width each.
+    """Convolutions, each of which halves height and width.
 
     A small net learns edges and their motion from little data when the stride is taken in several convolutions
     (Xiao et al. 2021, "Early convolutions help transformers see better"); on CPUs these are also its fastest layers.
@@ -25,7 +25,7 @@ def conv_stem(widths: tuple[int, ...], stride: Grid, *, causal: bool = False) ->
     Args:
         widths: channels of each convolution.
         stride: of the whole embedding.
-        causal: let no slot of time see a later one.
+        causal: whether slots of time depend on the same and earlier slots alone.
 
     Returns:
         The convolutions, their channels and the stride left to take.
@@ -35,7 +35,7 @@ def conv_stem(widths: tuple[int, ...], stride: Grid, *, causal: bool = False) ->
     t, h, w = stride
     for i, out in enumerate(widths):
         time_stride = t if i == len(widths) - 1 else 1
-        # Motion is looked for where the picture is small already: most of the good at a fraction of the cost.
+        # Only the last convolution extends over time, where the picture is small and the cost is low.
         kernel: Grid = (1, 3, 3) if i < max(len(widths) - 1, 1) else (3, 3, 3)
         layers += [
             conv3d(width, out, kernel, (time_stride, 2, 2), half(kernel), causal=causal),
@@ -49,22 +49,19 @@ def conv_stem(widths: tuple[int, ...], stride: Grid, *, causal: bool = False) ->
 def conv3d(
     channels: int, out: int, kernel: Grid, stride: Grid, padding: Grid, *, causal: bool = False, bias: bool = False
 ) -> nn.Conv3d:
-    """A convolution; a causal one is padded with earlier time alone."""
+    """A convolution; a causal convolution is padded in the past alone."""
     return (CausalConv3d if causal and kernel[0] > 1 else Conv3d)(channels, out, kernel, stride, padding, bias=bias)
 
 
 class Conv3d(nn.Conv3d):
-    """A convolution that is fast for a clip alone, too.
-
-    For a single small input PyTorch takes a slower implementation than for a batch.
-    """
+    """A convolution that is also fast for a single clip, for which PyTorch would choose a slower one."""
 
     def forward(self, x: Tensor) -> Tensor:
         return _convolve(self, x, self.padding)
 
 
 class CausalConv3d(nn.Conv3d):
-    """A convolution whose result at one time depends on no later slot of that result's own span."""
+    """A convolution whose result depends on no slot of time after the span of its own stride."""
 
     def forward(self, x: Tensor) -> Tensor:
         early = self.kernel_size[0] - self.stride[0]
@@ -80,15 +77,15 @@ def _convolve(conv: nn.Conv3d, x: Tensor, padding: Any) -> Tensor:
 
 
 class Embedding(nn.Module):
-    """Cuts (B, C, T, H, W) into patches, embeds and norms each: (B, T', H', W', dim).
+    """Embeds and normalises the patches of (B, C, T, H, W): (B, T', H', W', dim).
 
     Args:
         channels: C.
         dim: channels of a token.
-        kernel: of the embedding; it is padded in time only.
+        kernel: of the embedding, padded in time alone.
         stride: from the clip's grid to the tokens'.
-        widths: channels of convolutions that take most of the stride; none: one embedding, as published.
-        causal: let no token see a later slot of time.
+        widths: channels of convolutions that take most of the stride; empty: one embedding, as published.
+        causal: whether tokens depend on the same and earlier slots of time alone.
     """
 
     def __init__(
@@ -115,12 +112,12 @@ class Embedding(nn.Module):
 
 
 def channels_first(x: Tensor) -> Tensor:
-    """Tokens (B, T, H, W, C) as convolutions want them, (B, C, T, H, W): a view, channels last in memory."""
+    """Tokens (B, T, H, W, C) as convolutions take them, (B, C, T, H, W): a view, channels last in memory."""
     return x.permute(0, 4, 1, 2, 3)
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """The way back."""
+    """(B, C, T, H, W) to tokens (B, T, H, W, C)."""
     return x.permute(0, 2, 3, 4, 1)
 
 

@@ -1,21 +1,34 @@
-"""Video-FocalNet (Wasim et al. 2023): what surrounds a token, in space and in time, modulates it (SPEC 3).
+"""Video-FocalNet (Wasim et al. 2023): the surroundings of a token, in space and time, modulate the token.
 
-No attention: convolutions gather context at growing ranges, gates choose among the ranges, and the token's own query is
-multiplied by what they chose. It sees colour only.
+There is no attention: convolutions gather context at growing ranges, gates weigh the ranges, and the token's query is
+multiplied by the weighted context. The net sees colour only.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fluxformer_core.errors import ConfigError
+from fluxformer_core.declared import check
 from fluxformer_core.models.depthwise import depthwise_conv3d
-from fluxformer_core.models.layers import Grid, Mlp, Prediction, ResidualBranch, clip_problems, drop_rates, initialise
+from fluxformer_core.models.layers import (
+    AtLeastOne,
+    BelowOne,
+    Depths,
+    LayerScale,
+    Mlp,
+    Prediction,
+    ResidualBranch,
+    Stride,
+    clip_problems,
+    drop_rates,
+    initialise,
+)
 from fluxformer_core.models.stem import Embedding, channels_first, channels_last, mean_of_tokens
 
 
@@ -29,36 +42,24 @@ class VideoFocalNetConfig:
 
     frames: int = 8
     size: int = 224  # px
-    depths: tuple[int, ...] = (2, 2, 6, 2)
-    dim: int = 96  # channels of the first stage
-    stem_stride: Grid = (1, 4, 4)
-    stem_widths: tuple[int, ...] = ()  # channels of convolutions before the embedding; none: one, as published
-    kernels: tuple[int, ...] = (3, 5)  # of the levels of context, in space and in time
-    causal: bool = False  # no slot of time is touched by a later one
-    mlp_ratio: int = 4
-    drop_path: float = 0.2  # of the last block, growing linearly from 0
-    layer_scale: float | None = None  # start of a learned scale on what blocks add to the residual path; None: no scale
-    head_dropout: float = 0.0
+    depths: Depths = (2, 2, 6, 2)
+    dim: AtLeastOne = 96  # channels of the first stage
+    stem_stride: Stride = (1, 4, 4)
+    stem_widths: tuple[AtLeastOne, ...] = ()  # channels of convolutions before the embedding; empty as in the paper
+    kernels: Annotated[tuple[int, ...], Field(min_length=1)] = (3, 5)  # of the levels of context, in space and in time
+    causal: bool = False  # whether tokens depend on the same and earlier slots of time alone
+    mlp_ratio: AtLeastOne = 4
+    drop_path: BelowOne = 0.2  # of the last block, growing linearly from 0
+    layer_scale: LayerScale = None
+    head_dropout: BelowOne = 0.0
     family: Literal["video_focalnet"] = "video_focalnet"
 
     def __post_init__(self) -> None:
-        wrong = []
-        if not self.depths or min(self.depths) < 1:
-            wrong.append(f"depths must give every stage at least one block, not {self.depths}")
-        if self.dim < 1:
-            wrong.append(f"dim must be positive, not {self.dim}")
-        if not self.kernels or not all(k > 0 and k % 2 for k in self.kernels):
-            wrong.append(f"kernels must be odd, one at least, not {self.kernels}")
-        if self.mlp_ratio < 1:
-            wrong.append(f"mlp_ratio must be at least 1, not {self.mlp_ratio}")
-        if self.layer_scale is not None and not 0 < self.layer_scale <= 1:
-            wrong.append(f"layer_scale must be in (0, 1] or none, not {self.layer_scale}")
-        for name in ("drop_path", "head_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                wrong.append(f"{name} must be in [0, 1), not {getattr(self, name)}")
-        wrong += clip_problems(self.frames, self.size, self.stem_stride, self.stem_widths, len(self.depths))
-        if wrong:
-            raise ConfigError("; ".join(wrong))
+        check(self)
+        wrong = clip_problems(self.frames, self.size, self.stem_stride, self.stem_widths, len(self.depths))
+        if not all(k > 0 and k % 2 for k in self.kernels):
+            wrong.append(f"kernels must be odd, not {self.kernels}")
+        check(self, wrong)
 
     @property
     def width(self) -> int:
@@ -72,7 +73,7 @@ class VideoFocalNetConfig:
 
     @property
     def takes_flow(self) -> bool:
-        """Whether flow changes the answer."""
+        """Whether flow changes the output."""
         return False
 
     def resized(self, frames: int, size: int) -> VideoFocalNetConfig:
@@ -80,15 +81,8 @@ class VideoFocalNetConfig:
         return replace(self, frames=frames, size=size)
 
 
-class Modulators(NamedTuple):
-    """What multiplies the queries of one block, for pictures; each (B, T, H, W, C)."""
-
-    spatial: Tensor
-    temporal: Tensor
-
-
 class FocalModulation(nn.Module):
-    """Spatio-temporal focal modulation of tokens (B, T, H, W, dim) (SPEC 3.1).
+    """Spatio-temporal focal modulation of tokens (B, T, H, W, dim) (the paper's section on it).
 
     Args:
         dim: channels.
@@ -109,19 +103,19 @@ class FocalModulation(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        query, (spatial, temporal) = self.modulate(x)
+        query, spatial, temporal = self.modulate(x)
         return self.proj(query * spatial * temporal)  # type: ignore[no-any-return]
 
-    def modulate(self, x: Tensor) -> tuple[Tensor, Modulators]:
-        """The queries and what multiplies them, each (B, T, H, W, dim)."""
+    def modulate(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The queries, and their modulators in space and in time; each (B, T, H, W, dim)."""
         gates = len(self.kernels) + 1
         query, context, gate = self.spatial_in(x).split([self.dim, self.dim, gates], dim=-1)
         spatial = self.spatial_out(self._spatial_context(context, gate))
         context, gate = self.temporal_in(x).split([self.dim, gates], dim=-1)
-        return query, Modulators(spatial, self.temporal_out(self._temporal_context(context, gate)))
+        return query, spatial, self.temporal_out(self._temporal_context(context, gate))
 
     def _spatial_context(self, context: Tensor, gate: Tensor) -> Tensor:
-        """Context of each frame for itself: levels of growing range, and the whole frame."""
+        """Context within each frame: levels of growing range, and the whole frame."""
         gathered = torch.zeros_like(context)
         for level, weight in enumerate(self.spatial_levels):
             context = F.gelu(channels_last(depthwise_conv3d(channels_first(context), weight, (1, 1, 1))))
@@ -130,7 +124,7 @@ class FocalModulation(nn.Module):
         return gathered + gate[..., -1:] * whole
 
     def _temporal_context(self, context: Tensor, gate: Tensor) -> Tensor:
-        """Context of each place over time; channels mix (SPEC 3.1: spatially point-wise is what the paper means)."""
+        """Context of each place over time; channels mix, places do not (the paper calls this point-wise)."""
         b, t, h, w, c = context.shape
         context = context.reshape(b, t, h * w, c).permute(0, 3, 1, 2)  # (B, C, T, H*W), channels last in memory
         gate = gate.reshape(b, t, h * w, -1)
@@ -145,7 +139,7 @@ class FocalModulation(nn.Module):
         return (gathered + gate[..., -1:] * whole).reshape(b, t, h, w, c)
 
     def _mean_over_time(self, x: Tensor) -> Tensor:
-        """Of (B, T, N, C): over all slots, or for each over those that it may see."""
+        """Mean of (B, T, N, C) over all slots of time; if causal, for each slot over this and the earlier slots."""
         if not self.causal:
             return x.mean(dim=1, keepdim=True)
         count = torch.arange(1, x.shape[1] + 1, device=x.device, dtype=x.dtype)
@@ -153,7 +147,7 @@ class FocalModulation(nn.Module):
 
 
 def _kernel(*shape: int) -> nn.Parameter:
-    """The weight of a convolution without bias, at the start of training as PyTorch's own."""
+    """The weight of a convolution without bias, initialised like PyTorch's convolutions."""
     weight = nn.Parameter(torch.empty(shape))
     nn.init.kaiming_uniform_(weight, a=5**0.5)
     return weight
@@ -207,7 +201,7 @@ class VideoFocalNet(nn.Module):
 
         Args:
             rgb: (B, 3, T, H, W), normalised as the ClipSpec says.
-            flow: not looked at; every model of this library takes both.
+            flow: ignored; all models of this library take both.
         """
         embedding = mean_of_tokens(self.features(rgb))
         return Prediction(self.head(self.dropout(embedding)), embedding)
@@ -220,16 +214,3 @@ class VideoFocalNet(nn.Module):
                 x = self.downsamples[stage - 1](channels_first(x))
             x = blocks(x)
         return self.norm(x)  # type: ignore[no-any-return]
-
-    def modulators(self, rgb: Tensor) -> list[Modulators]:
-        """What modulates the tokens of every block, first to last; their size is where the net looks."""
-        found = []
-        x = self.patch_embed(rgb)
-        for stage, blocks in enumerate(self.stages):
-            if stage:
-                x = self.downsamples[stage - 1](channels_first(x))
-            for block in blocks.children():
-                assert isinstance(block, FocalBlock)
-                found.append(block.modulation.modulate(block.norm1(x))[1])
-                x = block(x)
-        return found

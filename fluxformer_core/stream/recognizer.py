@@ -16,11 +16,10 @@ from fluxformer_core.people.tracks import PeopleConfig, Tracks
 from fluxformer_core.stream.admission import Admission, AdmissionResult
 from fluxformer_core.stream.clip import FrameSelection
 from fluxformer_core.stream.config import RecognizerConfig
-from fluxformer_core.stream.counters import Counters, ResetCause
 from fluxformer_core.stream.inference import ClipModel
+from fluxformer_core.stream.measurements import Counters, ResetCause, StageTimings
 from fluxformer_core.stream.prepare import check_image
 from fluxformer_core.stream.stream import ClipRequest, Stream
-from fluxformer_core.stream.timings import StageTimings
 from fluxformer_core.types import ActionEvent, Pixels, Recognition, Update
 
 SCENE = ""

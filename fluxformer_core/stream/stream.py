@@ -11,13 +11,12 @@ from fluxformer_core.stream.admission import next_turn
 from fluxformer_core.stream.buffer import THUMBNAIL, RollingBuffer, Window
 from fluxformer_core.stream.clip import FrameSelection
 from fluxformer_core.stream.config import RecognizerConfig
-from fluxformer_core.stream.counters import Counters
 from fluxformer_core.stream.decision import Decider
 from fluxformer_core.stream.inference import ClipModel, ModelOutput
+from fluxformer_core.stream.measurements import Counters, StageTimings
 from fluxformer_core.stream.motion import MotionSegment
 from fluxformer_core.stream.prepare import prepare
 from fluxformer_core.stream.selection import SELECTORS
-from fluxformer_core.stream.timings import StageTimings
 from fluxformer_core.types import SECOND, ActionEvent, ActionScore, Pixels, Recognition, State, Update
 
 LEAD = 0.3

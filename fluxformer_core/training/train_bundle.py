@@ -52,9 +52,7 @@ class TrainResult:
     checked: int  # clips to check on
     skipped: tuple[str, ...]  # recordings that could not be read, with the reason
     not_teachable: str  # why further actions cannot be taught to the model by examples; empty: they can be
-    clips_per_second: float  # of the training; 0 if nothing was trained
-    waiting: float  # share of the training time spent waiting for data
-    saved: bool = True  # False in those processes of a distributed training that leave saving to the first
+    trained: Trained  # speed and kept weights; only the process that is `first` in a distributed training saves
 
 
 def train_bundle(
@@ -190,18 +188,8 @@ def train_bundle(
     if trained.first:
         bundle = bundle.save(out)
         _tidy(folder, skipped)
-    return TrainResult(
-        bundle,
-        out,
-        folder,
-        top1,
-        len(check) if check else 0,
-        skipped,
-        not_teachable,
-        trained.clips_per_second,
-        trained.waiting,
-        trained.first,
-    )
+    checked = len(check) if check else 0
+    return TrainResult(bundle, out, folder, top1, checked, skipped, not_teachable, trained)
 
 
 def _parent(paths: Sequence[str | Path], join: Join, config: TrainConfig, *, resized: bool) -> Bundle | None:

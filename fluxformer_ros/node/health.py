@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from std_msgs.msg import Float32
 
-from fluxformer_core.stream.timings import RecentValues, cpu_of_thread
+from fluxformer_core.stream.measurements import RecentValues, cpu_of_thread
 from fluxformer_ros.node.detections import Detections
 from fluxformer_ros.node.diagnostics import PERCENTILES, Health, ImageTopic
 from fluxformer_ros.node.overlay_topic import OverlayTopic

@@ -11,7 +11,7 @@ from rclpy.qos import qos_policy_name_from_kind, qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 
-from fluxformer_core.stream.counters import ResetCause
+from fluxformer_core.stream.measurements import ResetCause
 from fluxformer_core.types import SECOND
 from fluxformer_ros.node.diagnostics import ImageTopic, no_image_reason
 from fluxformer_ros.node.health import HealthMonitor

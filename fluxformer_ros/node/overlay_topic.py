@@ -14,8 +14,8 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from fluxformer_core.render.overlay import draw_overlay, visible
 from fluxformer_core.stream.clip import FrameSelection
+from fluxformer_core.stream.measurements import RecentValues
 from fluxformer_core.stream.recognizer import Recognizer, ViewState
-from fluxformer_core.stream.timings import RecentValues
 from fluxformer_core.types import SECOND, ActionEvent, Pixels, Recognition, State
 from fluxformer_ros.node.images import image_to_compressed, image_to_msg
 from fluxformer_ros.node.mailbox import Mailbox

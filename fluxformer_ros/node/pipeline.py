@@ -11,7 +11,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from std_srvs.srv import Trigger
 
 from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.stream.counters import ResetCause
+from fluxformer_core.stream.measurements import ResetCause
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import Update
 from fluxformer_ros.node.adapters import Adapters, installed

@@ -19,9 +19,8 @@ from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import ImageError
 from fluxformer_core.people.square import Person
 from fluxformer_core.stream.config import RecognizerConfig
-from fluxformer_core.stream.counters import ResetCause
+from fluxformer_core.stream.measurements import ResetCause, StageTimings
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.stream.timings import StageTimings
 from fluxformer_core.types import ActionEvent, Pixels, Update
 from fluxformer_ros.node.images import image_from_msg
 from fluxformer_ros.node.mailbox import Mailbox

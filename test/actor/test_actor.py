@@ -22,7 +22,7 @@ from fluxformer_core.actor import (
     rehearse,
 )
 from fluxformer_core.actor.pose import smooth_curve
-from fluxformer_core.actor.render import FAR, Part, ZBuffer
+from fluxformer_core.actor.render import FAR, Capsule, ZBuffer
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.types import OTHER
 
@@ -363,7 +363,7 @@ def test_a_capsule_is_the_union_of_the_spheres_along_it(a, b, radii):
     focal, distance = 4800.0, 100.0  # so far away that rays are parallel; 48 pixels per metre
     buffer = ZBuffer((48, 48), focal, colour=False, light=(0.0, 0.0, 1.0), ambient=0.5)
     ends = [a[0], a[1], radii[0], distance + a[2], b[0], b[1], radii[1], distance + b[2]]
-    buffer.capsule(ends, Part("a", "b", 0.1, 0.1, 0))
+    buffer.capsule(ends, Capsule("a", "b", 0.1, 0.1, 0))
 
     rows, columns = np.mgrid[:48, :48]
     expected, inside = np.full((48, 48), np.inf), np.full((48, 48), -np.inf)

@@ -27,8 +27,7 @@ from fluxformer_core.backends.tensorrt import TensorRtBackend, typed
 from fluxformer_core.backends.torch import CudaBackend, TorchBackend
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.errors import BackendError, ConfigError
-from fluxformer_core.stream.load import open_model
-from fluxformer_core.stream.trial_clips import trial_clips
+from fluxformer_core.stream.load import open_model, trial_clips
 
 CLIP = (1, 3, 4, 32, 32)
 

@@ -20,7 +20,7 @@ def dynamic_shapes(inputs: tuple[torch.Tensor, ...]) -> tuple[dict[int, torch.ex
 
 
 def shallow(config: Any, deepest: int) -> Any:
-    """The same configuration with few blocks in each stage: the first block may change the grid, all others are alike."""
+    """The same configuration with few blocks in each stage: the first may change the grid, all others are alike."""
     if hasattr(config, "trunk"):
         return replace(config, trunk=shallow(config.trunk, deepest))
     return replace(config, depths=tuple(min(depth, deepest) for depth in config.depths))

@@ -17,8 +17,7 @@ from fluxformer_core.backends.tensorrt import TensorRtBackend
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.evaluation.speed.forwards import random_bundle
 from fluxformer_core.models.registry import list_models
-from fluxformer_core.stream.load import open_model
-from fluxformer_core.stream.trial_clips import trial_clips
+from fluxformer_core.stream.load import open_model, trial_clips
 
 pytestmark = [pytest.mark.tensorrt, pytest.mark.slow]
 
@@ -27,7 +26,7 @@ import json, sys, torch
 from pathlib import Path
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.stream.load import open_model
-from fluxformer_core.stream.trial_clips import trial_clips
+from fluxformer_core.stream.load import trial_clips
 
 bundle, cache, precision, batch = Bundle.load(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 said = []

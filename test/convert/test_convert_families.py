@@ -120,7 +120,7 @@ def test_a_uniformer_computes_what_its_layers_say(uniformer):
 
 @torch.no_grad()
 def test_a_focal_block_computes_what_its_layers_say(focalnet):
-    """The last block of the first stage, written out from the published names (SPEC 3.1 and 4.4)."""
+    """The last block of the first stage, written out from the published names (Wasim et al. 2023)."""
     net = create_model("video_focalnet_t", 400, frames=4, size=64).eval()
     initialise_from(net, read_checkpoint(focalnet))
     at, dim = "layers.0.blocks.1", 96

@@ -80,7 +80,7 @@ def test_the_affinity_of_a_shifted_pair_is_greatest_at_the_shift(down, right):
 
 
 def by_loops(layer: MotionMining, x: Tensor, border: str, pairing: str) -> Tensor:
-    """Output for tokens (T, H, W, C), query by query and cell by cell (SPEC 2.1)."""
+    """Output for tokens (T, H, W, C), query by query and cell by cell (EMIM, 2025)."""
     t, h, w, c = x.shape
     d, reach = c // layer.heads, layer.window // 2
     q, k, v = layer.qkv(x).split(c, dim=-1)
@@ -195,7 +195,7 @@ def test_flow_is_not_looked_at():
     ("changes", "named"),
     [
         ({"depths": (1, 1)}, "depths and dims"),
-        ({"depths": (1, 1, 0, 1)}, "depths and dims"),
+        ({"depths": (1, 1, 0, 1)}, "depths must be"),
         ({"dims": (8, 8, 16, 12)}, "head_dim"),
         ({"head_dim": 0}, "head_dim"),
         ({"conv_stages": 5}, "conv_stages"),

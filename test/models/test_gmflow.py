@@ -112,7 +112,7 @@ def test_any_multiple_of_16_will_do_and_weights_fit_all(height, width):
 
 @pytest.mark.parametrize("shape", [(60, 64), (64, 8), (0, 16)])
 def test_other_sizes_are_refused(shape):
-    with pytest.raises(ConfigError, match="multiples of 16"):
+    with pytest.raises(ConfigError, match=r"(height|width) must be"):
         GMFlowConfig(*shape)
     with pytest.raises(ConfigError, match="layers"):
         GMFlowConfig(layers=0)

@@ -51,7 +51,7 @@ def gelu(x: float | Tensor) -> Tensor:
 
 
 def by_loops(layer: FocalModulation, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Output and both modulators of tokens (T, H, W, C), cell by cell and tap by tap (SPEC 3.1)."""
+    """Output and both modulators of tokens (T, H, W, C), cell by cell and tap by tap (Wasim et al. 2023)."""
     t, h, w, c = x.shape
     levels = len(layer.kernels)
     cells = [(i, y, z) for i in range(t) for y in range(h) for z in range(w)]
@@ -97,7 +97,7 @@ def by_loops(layer: FocalModulation, x: Tensor) -> tuple[Tensor, Tensor, Tensor]
 def test_focal_modulation_is_what_the_formula_says(causal):
     layer = modulation(causal=causal)
     x = torch.randn(2, 5, 4, 3, 3, dtype=torch.float64)
-    out, (_, (spatial, temporal)) = layer(x), layer.modulate(x)
+    out, (_, spatial, temporal) = layer(x), layer.modulate(x)
     for sample in range(2):
         expected = by_loops(layer, x[sample])
         for ours, theirs in zip((out, spatial, temporal), expected, strict=True):
@@ -110,26 +110,12 @@ def test_focal_modulation_is_what_the_formula_says(causal):
 def test_constant_input_has_constant_modulators_where_no_kernel_meets_the_border():
     layer = modulation(causal=False)
     x = torch.randn(3, dtype=torch.float64).expand(1, 9, 9, 9, 3)
-    spatial, temporal = layer.modulate(x)[1]
+    _, spatial, temporal = layer.modulate(x)
     reach = sum(kernel // 2 for kernel in layer.kernels)
     inner = slice(reach, -reach)
     for found in (spatial[:, :, inner, inner], temporal[:, inner]):
         torch.testing.assert_close(found, found[:, :1, :1, :1].expand_as(found))
         assert found.abs().min() > 1e-6
-
-
-@torch.no_grad()
-def test_modulators_are_returned_on_request_and_are_those_that_are_used():
-    model = small()
-    found = model.modulators(clips())
-    assert [m.spatial.shape for m in found] == [(2, 4, 8, 8, 8), (2, 4, 4, 4, 16)]
-    assert [m.temporal.shape for m in found] == [m.spatial.shape for m in found]
-    block = model.stages[0][0]  # type: ignore[index]
-    normed = block.norm1(model.patch_embed(clips()))
-    query = block.modulation.modulate(normed)[0]
-    torch.testing.assert_close(
-        block.modulation(normed), block.modulation.proj(query * found[0].spatial * found[0].temporal)
-    )
 
 
 @pytest.mark.parametrize("stem", [{}, {"stem_stride": (2, 8, 8), "stem_widths": (4, 6), "frames": 8}])

@@ -17,7 +17,7 @@ from ros_bench import LABELS, PATIENCE
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.people.tracks import PeopleConfig
-from fluxformer_core.stream.counters import ResetCause
+from fluxformer_core.stream.measurements import ResetCause
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND, ActionEvent, ActionScore, EventKind, Pixels, Recognition, State, Update
 from fluxformer_ros.node import detections as module

@@ -11,7 +11,7 @@ import pytest
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
-from fluxformer_core.stream.timings import RecentValues
+from fluxformer_core.stream.measurements import RecentValues
 from fluxformer_ros.node.diagnostics import Health, ImageTopic, Updater, diagnose, fill
 from fluxformer_ros.node.health import Rate
 

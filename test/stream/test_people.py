@@ -10,8 +10,8 @@ from fluxformer_core.errors import ConfigError, ImageError
 from fluxformer_core.people.square import Person, Square
 from fluxformer_core.people.tracks import PeopleConfig
 from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
-from fluxformer_core.stream.counters import ResetCause
 from fluxformer_core.stream.inference import ClipModel
+from fluxformer_core.stream.measurements import ResetCause
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND, EventKind, Pixels, State, Update
 

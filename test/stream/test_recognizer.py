@@ -20,12 +20,11 @@ from fluxformer_core.flow.classical import DisFlow
 from fluxformer_core.stream.buffer import RollingBuffer
 from fluxformer_core.stream.clip import build_clip
 from fluxformer_core.stream.config import DecisionConfig, MotionConfig, RecognizerConfig
-from fluxformer_core.stream.counters import ResetCause
+from fluxformer_core.stream.measurements import ResetCause, StageTimings
 from fluxformer_core.stream.prepare import prepare
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.selection import choose
 from fluxformer_core.stream.stream import LEAD
-from fluxformer_core.stream.timings import StageTimings
 from fluxformer_core.types import SECOND, ActionEvent, EventKind, Pixels, Recognition, State, Update
 
 EPOCH = 1_700_000_000 * SECOND

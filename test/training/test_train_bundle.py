@@ -51,14 +51,14 @@ def test_a_bundle_is_trained_checked_and_saved(index, tmp_path):
     assert result.accuracy == pytest.approx(result.bundle.metadata.provenance["top1"], abs=1e-4)
     (line,) = result.skipped
     assert "broken.mp4" in line
-    assert result.saved
+    assert result.trained.first
 
 
 def test_another_process_of_a_distributed_training_saves_nothing(index, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "train", lambda net, *_, **__: Trained(net.eval(), first=False))
     out = tmp_path / "mine.safetensors"
     result = train_bundle([index], out, config=CONFIG, start=[saved_bundle(tmp_path)], cache=tmp_path / "cache")
-    assert not result.saved
+    assert not result.trained.first
     assert not out.exists()
 
 

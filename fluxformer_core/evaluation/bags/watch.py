@@ -23,7 +23,7 @@ from fluxformer_core.evaluation.metrics.stream_output import predicted_events
 from fluxformer_core.io.sources import bag as bag_source
 from fluxformer_core.io.sources.bag import BagSource
 from fluxformer_core.stream.config import RecognizerConfig
-from fluxformer_core.stream.counters import ResetCause
+from fluxformer_core.stream.measurements import ResetCause
 from fluxformer_core.stream.motion import MotionSegment
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import OTHER, SECOND, ActionEvent

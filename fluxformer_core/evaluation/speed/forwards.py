@@ -14,8 +14,7 @@ from fluxformer_core.errors import BackendError, ConfigError
 from fluxformer_core.evaluation.speed.machine import MachineLimits, Timing, product, seconds_of
 from fluxformer_core.models.cost import count_multiply_adds
 from fluxformer_core.models.registry import clip_spec, create_model, model_config
-from fluxformer_core.stream.load import open_model
-from fluxformer_core.stream.trial_clips import trial_clips
+from fluxformer_core.stream.load import open_model, trial_clips
 
 LABELS = 400
 """Labels of models with random weights, as many as Kinetics-400 has."""

@@ -1,21 +1,36 @@
-"""EMIM (2025): a UniFormer (Li et al. 2022) whose attention mines motion between neighbouring frames (SPEC 2).
+"""EMIM (2025): a UniFormer (Li et al. 2022) whose attention mines motion between neighbouring frames.
 
-The first stages are convolutions. In the later ones every other block compares each frame with the next (mining.py),
-and the blocks between them attend to all tokens of the clip. It sees colour only; without mining it is UniFormer.
+The blocks of the first stages are convolutions. In later stages every other block compares each frame with the next
+frame (mining.py), and the blocks between attend to all tokens of the clip. The net sees colour only. Without mining the
+net is UniFormer.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from fluxformer_core.errors import ConfigError
+from fluxformer_core.declared import check
 from fluxformer_core.models.depthwise import depthwise_conv3d
 from fluxformer_core.models.emim.mining import Border, MotionMining, Pairing
-from fluxformer_core.models.layers import Grid, Mlp, Prediction, ResidualBranch, clip_problems, drop_rates, initialise
+from fluxformer_core.models.layers import (
+    AtLeastOne,
+    BelowOne,
+    Depths,
+    Grid,
+    LayerScale,
+    Mlp,
+    Prediction,
+    ResidualBranch,
+    Stride,
+    clip_problems,
+    drop_rates,
+    initialise,
+)
 from fluxformer_core.models.stem import Embedding, channels_first, channels_last, mean_of_tokens
 
 
@@ -29,60 +44,51 @@ class EmimConfig:
 
     frames: int = 16
     size: int = 224  # px
-    depths: tuple[int, ...] = (3, 4, 8, 3)
-    dims: tuple[int, ...] = (64, 128, 320, 512)  # channels of each stage
-    head_dim: int = 64
-    conv_stages: int = 2  # stages, from the first, whose blocks are convolutions
-    conv_kernel: int = 5  # of these, in time, height and width
+    depths: Depths = (3, 4, 8, 3)
+    dims: tuple[AtLeastOne, ...] = (64, 128, 320, 512)  # channels of each stage
+    head_dim: AtLeastOne = 64
+    conv_stages: Annotated[int, Field(ge=0)] = 2  # stages, from the first, whose blocks are convolutions
+    conv_kernel: int = 5  # of these convolutions, in time, height and width
     stem_kernel: Grid = (3, 4, 4)
-    stem_stride: Grid = (1, 4, 4)  # published UniFormers take every other frame: (2, 4, 4)
-    stem_widths: tuple[int, ...] = ()  # channels of convolutions before the embedding; none: one, as published
-    window: int = 7  # tokens, odd: how far motion is looked for; 0: nowhere
+    stem_stride: Stride = (1, 4, 4)  # published UniFormers take every other frame: (2, 4, 4)
+    stem_widths: tuple[AtLeastOne, ...] = ()  # channels of convolutions before the embedding; empty as in the paper
+    window: Annotated[int, Field(ge=0)] = 7  # tokens, odd: side of the window in which motion is looked for; 0: none
     pairing: Pairing = "next"
     border: Border = "mask"
-    mlp_ratio: int = 4
-    drop_path: float = 0.2  # of the last block, growing linearly from 0
-    layer_scale: float | None = None  # start of a learned scale on what blocks add to the residual path; None: no scale
-    head_dropout: float = 0.0
+    mlp_ratio: AtLeastOne = 4
+    drop_path: BelowOne = 0.2  # of the last block, growing linearly from 0
+    layer_scale: LayerScale = None
+    head_dropout: BelowOne = 0.0
     family: Literal["emim"] = "emim"
 
     def __post_init__(self) -> None:
+        check(self)
         wrong = []
-        if not self.depths or min(self.depths) < 1 or len(self.depths) != len(self.dims):
+        if len(self.depths) != len(self.dims):
             wrong.append(f"depths and dims must give every stage blocks and channels, not {self.depths}, {self.dims}")
-        if min(self.dims, default=0) < 1 or self.head_dim < 1 or any(d % self.head_dim for d in self._attending):
+        if any(dim % self.head_dim for dim in self._attending):
             wrong.append(f"dims of stages that attend must be multiples of head_dim {self.head_dim}, not {self.dims}")
-        if not 0 <= self.conv_stages <= len(self.depths):
+        if self.conv_stages > len(self.depths):
             wrong.append(f"conv_stages must be 0 to {len(self.depths)}, not {self.conv_stages}")
         if self.conv_kernel < 1 or not self.conv_kernel % 2:
             wrong.append(f"conv_kernel must be odd, not {self.conv_kernel}")
-        # Patches lie side by side: others would leave a grid that is not the clip's divided by the stride.
+        # Patches do not overlap: another kernel would give a grid that is not the clip's divided by the stride.
         slots = self.stem_kernel[0]
         if not self.stem_widths and (slots < 1 or not slots % 2 or self.stem_kernel[1:] != self.stem_stride[1:]):
             wrong.append(
                 f"stem_kernel must be odd in time and as wide and high as stem_stride {self.stem_stride}, "
                 f"not {self.stem_kernel}"
             )
-        if self.window < 0 or (self.window and not self.window % 2):
+        if self.window and not self.window % 2:
             wrong.append(f"window must be odd, or 0 for none, not {self.window}")
-        if self.pairing not in get_args(Pairing) or self.border not in get_args(Border):
-            wrong.append(f"pairing is next or causal, border mask or pad, not {self.pairing!r} and {self.border!r}")
-        if self.mlp_ratio < 1:
-            wrong.append(f"mlp_ratio must be at least 1, not {self.mlp_ratio}")
-        if self.layer_scale is not None and not 0 < self.layer_scale <= 1:
-            wrong.append(f"layer_scale must be in (0, 1] or none, not {self.layer_scale}")
-        for name in ("drop_path", "head_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                wrong.append(f"{name} must be in [0, 1), not {getattr(self, name)}")
         wrong += clip_problems(self.frames, self.size, self.stem_stride, self.stem_widths, len(self.depths))
         if not wrong and self.window and self.frames < 2 * self.stem_stride[0]:
             wrong.append(f"motion is between frames: {self.frames} are one slot of time, two are needed")
-        if wrong:
-            raise ConfigError("; ".join(wrong))
+        check(self, wrong)
 
     @property
     def _attending(self) -> tuple[int, ...]:
-        return self.dims[max(self.conv_stages, 0) :]
+        return self.dims[self.conv_stages :]
 
     @property
     def width(self) -> int:
@@ -96,7 +102,7 @@ class EmimConfig:
 
     @property
     def takes_flow(self) -> bool:
-        """Whether flow changes the answer."""
+        """Whether flow changes the output."""
         return False
 
     def grid(self, stage: int) -> Grid:
@@ -145,7 +151,7 @@ class GlobalAttention(nn.Module):
 
 
 class ConvMixing(nn.Module):
-    """What stands for attention in the first stages: a wide convolution between two linear layers."""
+    """The mixer of the first stages, in place of attention: a wide convolution between two linear layers."""
 
     def __init__(self, dim: int, kernel: int) -> None:
         super().__init__()
@@ -156,12 +162,12 @@ class ConvMixing(nn.Module):
 
 
 class UniBlock(nn.Module):
-    """A block of UniFormer, (B, T, H, W, dim): where tokens are, what mixes them, and an MLP, each added to them."""
+    """A block of UniFormer, (B, T, H, W, dim): position encoding, a mixer of tokens, and an MLP, each added."""
 
     def __init__(self, dim: int, mixer: nn.Module, norm: type[nn.Module], config: EmimConfig, drop_path: float) -> None:
         super().__init__()
         self.position = DepthwiseConv(dim, 3)
-        # Of an affine norm's layers only LayerNorm's epsilon differs from the default where it was published.
+        # The published LayerNorm has another epsilon than PyTorch's default; the published BatchNorm has not.
         settings = {"eps": 1e-6} if norm is nn.LayerNorm else {}
         self.norm1, self.norm2 = norm(dim, **settings), norm(dim, **settings)
         self.mixer = mixer
@@ -208,7 +214,7 @@ class Emim(nn.Module):
 
         Args:
             rgb: (B, 3, T, H, W), normalised as the ClipSpec says.
-            flow: not looked at; every model of this library takes both.
+            flow: ignored; all models of this library take both.
         """
         x = rgb
         for stage, (embed, blocks) in enumerate(zip(self.embeds, self.stages, strict=True)):
@@ -218,7 +224,7 @@ class Emim(nn.Module):
 
 
 def _block(config: EmimConfig, stage: int, index: int, drop_path: float) -> UniBlock:
-    """The block at a place: convolutions in early stages; later, mining of motion in turns with global attention."""
+    """The block at a place: convolutions in early stages; later, motion mining and global attention by turns."""
     dim, grid = config.dims[stage], config.grid(stage)
     if stage < config.conv_stages:
         return UniBlock(dim, ConvMixing(dim, config.conv_kernel), TokenBatchNorm, config, drop_path)

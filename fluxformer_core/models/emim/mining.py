@@ -1,10 +1,10 @@
-"""Explicit motion information mining: attention between neighbouring frames that tells how things moved (SPEC 2.1).
+"""Explicit motion information mining: attention between neighbouring frames that tells how things moved (EMIM, 2025).
 
-Every query is compared with a window of the frame next to it. These affinities are used twice: softened, they gather
-the appearance of where the query came from or goes to; as they are, a small net reads the motion out of them.
+Every query is compared with a window of the neighbouring frame. The affinities are used twice: after a softmax they
+gather the appearance at the place that the query came from or goes to; without one a small net reads the motion.
 
-They are made of whole rows: a row of queries times the rows of keys around it is one matrix product, and of its result
-each query's own offsets are cut out by padding and reshaping alone, which exports and runs everywhere.
+Affinities are computed by whole rows: a row of queries times the rows of keys around that row is one matrix product.
+Padding and reshaping cut each query's own offsets out of the product, which exports to every backend.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from torch.nn import functional as F
 from fluxformer_core.models.layers import Grid
 
 Pairing = Literal["next", "causal"]
-"""Which frame a frame is compared with: the one that follows, as published, or the one before it, as a stream needs."""
+"""The frame that a frame is compared with: the next, as in the paper, or the previous (causal), as a stream needs."""
 
 Border = Literal["mask", "pad"]
-"""What lies around the picture: nothing that could be attended to, or, as published, cells without content."""
+"""Cells outside the picture: masked in the softmax, or padded with zeros as in the paper."""
 
 
 class MotionMining(nn.Module):
-    """Appearance and motion of tokens (B, T, H, W, dim) from the frame next to theirs.
+    """Appearance and motion of tokens (B, T, H, W, dim) from the neighbouring frame.
 
     Args:
         dim: channels.
         heads: of the attention.
         grid: height and width of a frame.
         window: odd; height and width in tokens of what a query is compared with.
-        pairing: with which frame. The last frame repeats what the one before it found, for it has no next one; the
-            first has none before it and is compared with itself.
-        border: whether cells outside of the picture are masked, or take part in the softmax with no content.
+        pairing: with which frame. With `next` the last frame repeats the result of the frame before; with `causal` the
+            first frame is compared with itself.
+        border: whether cells outside the picture are masked, or take part in the softmax as zeros.
     """
 
     inside: Tensor
@@ -57,10 +57,10 @@ class MotionMining(nn.Module):
         self.motion1, self.motion2 = nn.Linear(window**2, 4 * window**2), nn.Linear(4 * window**2, dim // heads)
         inside = _inside(*grid, window).to(self.position_bias.device)
         self.register_buffer("inside", inside, persistent=False)
-        self.start()  # models that are initialised as a whole do so again
+        self.start()  # `initialise` calls this again
 
     def start(self) -> None:
-        """Begin as attention alone: nothing is known of motion yet."""
+        """Initialise as attention alone, with motion output zero."""
         nn.init.trunc_normal_(self.position_bias, std=0.02)
         nn.init.xavier_uniform_(self.motion1.weight)
         for silent in (self.motion1.bias, self.motion2.weight, self.motion2.bias):
@@ -76,11 +76,11 @@ class MotionMining(nn.Module):
         return self.proj(out.permute(0, 1, 3, 4, 2, 5).flatten(4))  # type: ignore[no-any-return]
 
     def affinity(self, q: Tensor, k: Tensor) -> Tensor:
-        """How alike every query is to what lies around its place.
+        """Similarity of every query to the keys around the same place.
 
         Args:
             q: (B, T, heads, H, W, d).
-            k: likewise, of the frames to compare with.
+            k: the same shape, of the frames to compare with.
 
         Returns:
             (B, T, heads, H, W, window, window), by offset down and right; 0 plus the bias outside of the picture.
@@ -111,22 +111,22 @@ class MotionMining(nn.Module):
         return self.motion2(hidden * torch.sigmoid(1.702 * hidden))  # type: ignore[no-any-return]
 
     def _rows(self, x: Tensor) -> Tensor:
-        """Of each row of (..., H, W, d) all rows that its windows reach, one after the other: (..., H, window*W, d)."""
+        """For each row of (..., H, W, d), all rows within the windows, concatenated: (..., H, window*W, d)."""
         reach, height = self.window // 2, x.shape[-3]
         padded = F.pad(x, (0, 0, 0, 0, reach, reach))
         return torch.stack([padded[..., i : i + height, :, :] for i in range(self.window)], dim=-3).flatten(-3, -2)
 
 
 class MinedMotion(nn.Module):
-    """What mining finds, added through a learned gate to tokens (B, 1+N, dim) of a trunk that has no eye for motion.
+    """Motion mining for a trunk without flow: the result is added to tokens (B, 1+N, dim) through a learned gate.
 
-    The class token, row 0, is left as it is.
+    The class token, row 0, is not changed.
 
     Args:
         dim: channels.
         heads: of the attention.
         grid: tokens along time, height and width.
-        window: as in MotionMining; pairs of frames are causal.
+        window: as in MotionMining; pairing is causal.
         gate: start of the learned gate: 0 starts as the plain trunk.
     """
 
@@ -145,7 +145,7 @@ class MinedMotion(nn.Module):
 def _own_offsets(x: Tensor, window: int) -> Tensor:
     """(..., W, W) by query and key -> (..., W, window) by query and offset; 0 where there is no key.
 
-    In rows that are one longer than they were, each begins one place later: the diagonal becomes a column.
+    Read in rows that are one longer, each row begins one place later, so that diagonals become columns.
     """
     width, reach = x.shape[-1], window // 2
     padded = F.pad(x, (reach, reach)).flatten(-2)
@@ -154,7 +154,7 @@ def _own_offsets(x: Tensor, window: int) -> Tensor:
 
 
 def _all_columns(x: Tensor, width: int) -> Tensor:
-    """The way back, (..., W, window) -> (..., W, W): 0 for keys outside of the window."""
+    """The inverse, (..., W, window) -> (..., W, W): 0 for keys outside the window."""
     window = x.shape[-1]
     padded = F.pad(x, (0, width)).flatten(-2)
     columns: Tensor = padded[..., : width * (width + window - 1)].unflatten(-1, (width, -1))

@@ -1,11 +1,11 @@
 """Pooling attention of MViTv2 (Li et al. 2022).
 
 Queries, keys and values are pooled over the token grid by depthwise convolutions, positions enter as decomposed
-relative biases, and the pooled query is added to the result (SPEC 1.6).
+relative biases, and the pooled query is added to the result ("residual pooling").
 
-The biases of all pairs of tokens would be a matrix as large as the attention itself, added up, padded for the class
-token and read again. Instead they are part of the product of queries and keys: behind its channels, a query carries its
-bias for each place on each axis, and a key has ones where its own places are.
+`attend_textbook` is this formula. Its biases of all pairs of tokens are a matrix as large as the attention. `attend`
+makes the biases part of the product of queries and keys: behind its channels, a query carries its bias for each
+position on each axis, and a key carries ones at its own positions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from fluxformer_core.models.depthwise import depthwise_conv3d
 from fluxformer_core.models.layers import Grid
 
-_ROUND = 8  # channels of queries and keys are a multiple of this, as kernels for GPUs ask and for CPUs like
+_ROUND = 8  # channels of queries and keys are a multiple of this, for the fast kernels of GPUs and CPUs
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class TokenPool(nn.Module):
 
 
 class RelativePosition(nn.Module):
-    """Bias q·r of one axis, r looked up by the distance between query and key on that axis."""
+    """The vectors r of one axis, by the distance between query and key on that axis; the bias is q·r."""
 
     index: Tensor
 
@@ -100,10 +100,10 @@ class PoolingAttention(nn.Module):
     Args:
         config: shapes.
         own_value: without it the layer has no value projection and attends over the values that it is given, which is
-            what the flow stream of duplex attention does (SPEC 1.4).
+            what the flow stream of duplex attention does (Fluxformer, RA-L 2023).
     """
 
-    places: Tensor
+    key_places: Tensor
 
     def __init__(self, config: AttentionConfig, *, own_value: bool = True) -> None:
         super().__init__()
@@ -122,13 +122,14 @@ class PoolingAttention(nn.Module):
         self.rel_w = RelativePosition(qw, kw, d)
         self.proj = nn.Linear(dim, dim)
         width = -(-(d + kt + kh + kw) // _ROUND) * _ROUND
-        self.register_buffer("places", _places(config.kv_grid, width - d).to(self.proj.weight.device), persistent=False)
+        key_places = _key_places(config.kv_grid, width - d).to(self.proj.weight.device)
+        self.register_buffer("key_places", key_places, persistent=False)
 
     @property
-    def detour(self) -> int:
-        """Multiply-adds of one sample that only carrying the biases costs, and adding them up would not."""
+    def extra_multiply_adds(self) -> int:
+        """Multiply-adds of one sample that `attend` needs more than `attend_textbook`: those that carry the biases."""
         pairs = (1 + math.prod(self.config.q_grid)) * (1 + math.prod(self.config.kv_grid))
-        return 2 * self.config.heads * pairs * self.places.shape[1]
+        return 2 * self.config.heads * pairs * self.key_places.shape[1]
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Pooled and normalised queries, keys and values of x (B, 1+N, dim); each (B, heads, 1+N', d)."""
@@ -138,38 +139,55 @@ class PoolingAttention(nn.Module):
         v = self.norm_v(self._split(self.pool_v(parts[2]))) if self.own_value else None
         return q, k, v
 
+    def attend_textbook(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attention as the MViTv2 paper writes it: softmax(QKᵀ/√d + E) V + Q, then the projection; (B, 1+Nq, dim_out).
+
+        The reference for `attend`, which computes the same sooner; a test compares the two.
+        """
+        t, h, w = self._axis_biases(q)
+        pairs = t[..., :, None, None] + h[..., None, :, None] + w[..., None, None, :]  # (B, heads, *q_grid, *kv_grid)
+        biases = F.pad(pairs.flatten(5).flatten(2, 4), (1, 0, 1, 0))  # the class token, row and column 0, has no bias
+        scores = q @ k.transpose(2, 3) * self.config.head_dim**-0.5 + biases  # (B, heads, 1+Nq, 1+Nk)
+        return self._project_out(scores.softmax(dim=3) @ v, q)
+
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attention of q over (k, v), plus the pooled queries; (B, 1+Nq, dim_out)."""
-        d, more = self.config.head_dim, self.places.shape[1]
-        places = self.places.to(k.dtype).expand(*k.shape[:2], -1, -1)
-        placed_q = torch.cat([q, self._biases(q).to(q.dtype)], dim=3)
-        placed_k = torch.cat([k, places], dim=3)
-        # Values get as wide as queries and keys, which is what fast kernels ask for.
-        wide = F.scaled_dot_product_attention(placed_q, placed_k, F.pad(v, (0, more)), scale=d**-0.5)
-        out = wide[..., :d]
-        # Residual pooling; the class token's query is left out of it, as in MViTv2.
-        out = torch.cat([out[:, :, :1], out[:, :, 1:] + q[:, :, 1:]], dim=2)
+        d, columns = self.config.head_dim, self.key_places.shape[1]
+        key_places = self.key_places.to(k.dtype).expand(*k.shape[:2], -1, -1)
+        wide_q = torch.cat([q, self._query_biases(q).to(q.dtype)], dim=3)
+        wide_k = torch.cat([k, key_places], dim=3)
+        # Values get the width of queries and keys, because fast kernels need equal widths.
+        wide = F.scaled_dot_product_attention(wide_q, wide_k, F.pad(v, (0, columns)), scale=d**-0.5)
+        return self._project_out(wide[..., :d], q)
+
+    def _project_out(self, attended: Tensor, q: Tensor) -> Tensor:
+        """Residual pooling, which leaves out the class token's query as in MViTv2, and the output projection."""
+        out = torch.cat([attended[:, :, :1], attended[:, :, 1:] + q[:, :, 1:]], dim=2)
         return self.proj(out.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
     def _split(self, x: Tensor) -> Tensor:
         heads: Tensor = x.unflatten(2, (self.config.heads, self.config.head_dim))
         return heads.transpose(1, 2)
 
-    def _biases(self, q: Tensor) -> Tensor:
-        """Each query's biases for the places on each axis, side by side: (B, heads, 1+Nq, places' columns)."""
-        (qt, qh, qw), columns = self.config.q_grid, self.places.shape[1]
+    def _axis_biases(self, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Biases of each query for the key positions on each axis: (B, heads, *q_grid, kt), (..., kh), (..., kw)."""
+        (qt, qh, qw) = self.config.q_grid
         batch, heads, _, d = q.shape
         grid = q[:, :, 1:].reshape(batch, heads, qt, qh, qw, d)
         t = torch.einsum("bnthwd,tkd->bnthwk", grid, self.rel_t())
         h = torch.einsum("bnthwd,hkd->bnthwk", grid, self.rel_h())
         w = torch.einsum("bnthwd,wkd->bnthwk", grid, self.rel_w())
-        biases = torch.cat([t, h, w], dim=-1).flatten(2, 4) * d**0.5  # which the attention will divide by
-        # The class token has no position: its row is zero, like its key's places.
-        return F.pad(biases, (0, columns - sum(self.config.kv_grid), 1, 0))
+        return t, h, w
+
+    def _query_biases(self, q: Tensor) -> Tensor:
+        """The axis biases side by side, as further channels of the queries: (B, heads, 1+Nq, columns of key_places)."""
+        biases = torch.cat(self._axis_biases(q), dim=-1).flatten(2, 4) * self.config.head_dim**0.5  # undone by `scale`
+        # The class token has no position: its row is zero, like its row of key_places.
+        return F.pad(biases, (0, self.key_places.shape[1] - sum(self.config.kv_grid), 1, 0))
 
 
-def _places(grid: Grid, columns: int) -> Tensor:
-    """Ones where each key is on each axis, (1+Nk, columns); the class token, row 0, is nowhere."""
+def _key_places(grid: Grid, columns: int) -> Tensor:
+    """One-hot positions of each key on each axis, (1+Nk, columns); the row of the class token, row 0, is zero."""
     axes = torch.meshgrid(*(torch.arange(n, device="cpu") for n in grid), indexing="ij")
     places = torch.zeros(1 + math.prod(grid), columns, device="cpu")
     first = 0

@@ -1,7 +1,7 @@
-"""Spatial attention clustering: support tokens that summarise *where* things are in the clip (SPEC 1.5 [R]).
+"""Spatial attention clustering: support tokens that summarise *where* things are in the clip.
 
-Tubelets of the clip are assigned softly to learned prototypes in a few unrolled k-means rounds; the centroids become
-tokens beside the trunk's output. Everything is differentiable and deterministic.
+The Fluxformer paper (RA-L 2023) clusters tubelets; this form of it is differentiable and deterministic: tubelets are
+assigned softly to learned prototypes in a few unrolled k-means rounds. The centroids become the support tokens.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class ClusteringTokens(nn.Module):
         dim: channels.
         clusters: K, number of prototypes and of support tokens.
         rounds: unrolled k-means rounds.
-        hard: give each tubelet to one prototype alone; gradients still flow as if it were shared.
+        hard: assign each tubelet to one prototype; gradients flow as if the assignment were soft.
     """
 
     def __init__(self, clip: Grid, tubelet: Grid, dim: int, clusters: int, rounds: int, *, hard: bool = False) -> None:
@@ -35,7 +35,7 @@ class ClusteringTokens(nn.Module):
         self.position_h = nn.Parameter(torch.zeros(1, 1, h, 1, dim))
         self.position_w = nn.Parameter(torch.zeros(1, 1, 1, w, dim))
         self.prototypes = nn.Parameter(torch.empty(clusters, dim))
-        self.log_sharpness = nn.Parameter(torch.tensor(2.0))  # e² = 7: soft at the start of training
+        self.log_sharpness = nn.Parameter(torch.tensor(2.0))  # e² = 7.4: a soft assignment at the start of training
         self.out_norm = nn.LayerNorm(dim, eps=1e-6)
         self.out = nn.Linear(dim, dim)
         self.type_embedding = nn.Parameter(torch.zeros(1, 1, dim))
@@ -47,7 +47,7 @@ class ClusteringTokens(nn.Module):
         return self.assign(rgb)[0]
 
     def assign(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        """Support tokens (B, K, dim) and the assignment (B, T', H', W', K) that made them, for pictures."""
+        """Support tokens (B, K, dim) and the assignment (B, T', H', W', K) of tubelets to them."""
         z = self.norm(self.embed(rgb).permute(0, 2, 3, 4, 1))  # (B, T', H', W', dim)
         grid = z.shape[1:4]
         z = (z + self.position_t + self.position_h + self.position_w).flatten(1, 3)
@@ -58,7 +58,7 @@ class ClusteringTokens(nn.Module):
             share = (similarity * self.log_sharpness.exp()).softmax(dim=-1)  # (B, N, K)
             if self.hard:
                 winner = F.one_hot(share.argmax(dim=-1), share.shape[-1]).to(share.dtype)
-                share = winner + share - share.detach()  # straight through: the winner's value, the share's gradient
+                share = winner + share - share.detach()  # straight-through estimator: hard value, soft gradient
             centre = share.transpose(1, 2) @ z / (share.sum(dim=1)[..., None] + 1e-6)
         tokens = self.out(self.out_norm(centre)) + self.type_embedding
         return tokens, share.unflatten(1, grid)

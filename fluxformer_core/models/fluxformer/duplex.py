@@ -1,7 +1,7 @@
-"""Duplex attention: an RGB stream and a flow stream through one block (SPEC 1.4).
+"""Duplex attention: an RGB stream and a flow stream through one block (Fluxformer, RA-L 2023).
 
-The RGB stream attends to itself. The flow stream decides *where* to look, by queries and keys of its own, and reads
-*what* is there from the RGB stream's values; its MLP output is then added to RGB through a learned gate.
+The RGB stream attends to its own tokens. The flow stream decides *where* to look by its own queries and keys, and reads
+*what* is there from the RGB stream's values. The flow stream's MLP output is added to RGB through a learned gate.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class DuplexBlock(Block):
 
     Args:
         config: shapes of both attentions.
-        trunk: of which it is a block.
+        trunk: configuration of the trunk that the block belongs to.
         drop_path: share of training samples that skip a branch.
-        mode: `cross` (flow attends over RGB's values), `self` (flow over its own: the released code's behaviour) or
-            `bidirectional` (as cross, and RGB also over flow's values through a second gate).
-        gate: start value of the learned gate on flow's contribution; 0 starts as the plain block.
+        mode: `cross` (flow attends over RGB's values), `self` (flow over its own values, as the released code does) or
+            `bidirectional` (as cross, and RGB also attends over flow's values through a second gate).
+        gate: start of the learned gate on flow's contribution; 0 starts as the plain block.
     """
 
     def __init__(
@@ -39,16 +39,16 @@ class DuplexBlock(Block):
         if mode == "bidirectional":
             self.value_gate = nn.Parameter(torch.zeros(config.head_dim))
 
-    def forward_duplex(self, x: Tensor, flow: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward_duplex(self, rgb: Tensor, flow: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
         """Both streams, each (B, 1+N, dim) -> (B, 1+N', dim_out).
 
         Args:
-            x: RGB tokens.
+            rgb: RGB tokens.
             flow: flow tokens.
-            keep: (B, 1, 1), 0 where a sample's flow is to be ignored; None keeps all.
+            keep: (B, 1, 1), 0 for samples whose flow is ignored; None keeps the flow of all samples.
         """
-        normed, flow_normed = self.norm1(x), self.norm1(flow)
-        q, k, v = self.attn.project(normed)
+        rgb_normed, flow_normed = self.norm1(rgb), self.norm1(flow)
+        q, k, v = self.attn.project(rgb_normed)
         flow_q, flow_k, flow_v = self.flow_attn.project(flow_normed)
         assert v is not None
         flow_values = v
@@ -58,9 +58,9 @@ class DuplexBlock(Block):
             gated = self.value_gate * flow_v
             v = v + (gated if keep is None else gated * keep[..., None])
         flow = self.skip(flow, flow_normed) + self.attn_branch(self.flow_attn.attend(flow_q, flow_k, flow_values))
-        x = self.skip(x, normed) + self.attn_branch(self.attn.attend(q, k, v))
-        # One draw of drop path for flow's MLP: it must vanish from both streams or from neither.
+        rgb = self.skip(rgb, rgb_normed) + self.attn_branch(self.attn.attend(q, k, v))
+        # One draw of drop path serves both streams, so that flow's MLP vanishes from both or from neither.
         flow_mlp = self.mlp_branch(self.mlp(self.norm2(flow)))
         shared = self.gamma * flow_mlp
-        x = x + self.mlp_branch(self.mlp(self.norm2(x))) + (shared if keep is None else shared * keep)
-        return x, flow + flow_mlp
+        rgb = rgb + self.mlp_branch(self.mlp(self.norm2(rgb))) + (shared if keep is None else shared * keep)
+        return rgb, flow + flow_mlp

@@ -1,4 +1,4 @@
-"""Fluxformer (RA-L 2023), read from top to bottom like the paper's figure (SPEC 1.0 and 1.10).
+"""Fluxformer (RA-L 2023): `Fluxformer.forward` reads from top to bottom like the paper's overview figure.
 
 RGB and flow clips are embedded separately and pass through duplex blocks; the flow stream ends there and the rest of
 the multiscale trunk works on RGB tokens. Support tokens from spatial clustering join them for a last self-attention,
@@ -9,20 +9,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from fluxformer_core.errors import ConfigError
+from fluxformer_core.declared import check
 from fluxformer_core.models.emim.mining import MinedMotion
 from fluxformer_core.models.fluxformer.clustering import ClusteringTokens
 from fluxformer_core.models.fluxformer.duplex import DuplexBlock, DuplexMode
 from fluxformer_core.models.fluxformer.mvit import Block, MViTConfig, PatchEmbed
-from fluxformer_core.models.layers import Grid, Mlp, Prediction, ResidualBranch, drop_rates, initialise, sample_mask
+from fluxformer_core.models.layers import (
+    BelowOne,
+    Grid,
+    Mlp,
+    Prediction,
+    ResidualBranch,
+    drop_rates,
+    initialise,
+    sample_mask,
+)
 
-LOUDEST_GATE = 100.0
-"""Far beyond any use: a damaged file may name a number that float32 cannot hold."""
+LARGEST_GATE = 100.0
+"""Far beyond any useful value: a damaged file may name a number that float32 cannot hold."""
+Gate = Annotated[float, Field(ge=-LARGEST_GATE, le=LARGEST_GATE)]
 
 
 @dataclass(frozen=True)
@@ -36,53 +47,38 @@ class FluxformerConfig:
     trunk: MViTConfig
     duplex: DuplexMode | Literal["off"] = "cross"
     duplex_stages: tuple[int, ...] = (1,)  # counted from 1, without gaps
-    gate: float = 0.0  # start of the learned gate on motion: 0 starts as the plain trunk, 1 suits training from scratch
-    clusters: int = 16  # support tokens; 0 leaves clustering and the final self-attention out
+    gate: Gate = 0.0  # start of the learned gate on motion: 0 starts as the plain trunk, 1 suits training from scratch
+    clusters: Annotated[int, Field(ge=0)] = 16  # support tokens; 0: no clustering and no final self-attention
     cluster_rounds: int = 3
-    hard_clusters: bool = False  # each tubelet belongs to one cluster alone, instead of to all by degrees
+    hard_clusters: bool = False  # each tubelet belongs to one cluster, instead of to all clusters by degrees
     tubelet: Grid = (2, 16, 16)
     final_blocks: int = 1
     final_heads: int = 8
-    flow_dropout: float = 0.15  # share of training samples that see no flow, so that the net works without it
-    readout: Literal["cls", "mean"] = "cls"  # what is classified: the class token, or all tokens' mean (learns sooner)
-    head_dropout: float = 0.5
-    mined_stages: tuple[int, ...] = ()  # after whose first block motion is mined from colour, counted from 1
-    mining_window: int = 7  # tokens, odd: how far it is looked for
+    flow_dropout: BelowOne = 0.15  # share of training samples without flow, so that the net works without flow
+    readout: Literal["cls", "mean"] = "cls"  # classify the class token, or the mean of all tokens (learns sooner)
+    head_dropout: BelowOne = 0.5
+    mined_stages: tuple[int, ...] = ()  # counted from 1: motion is mined from colour after the first block of each
+    mining_window: int = 7  # tokens, odd: side of the window in which motion is looked for
     family: Literal["fluxformer"] = "fluxformer"
 
     def __post_init__(self) -> None:
-        wrong = []
-        stages = tuple(range(1, len(self.duplex_stages) + 1))
-        if self.duplex != "off" and (self.duplex_stages != stages or not 1 <= len(stages) <= len(self.trunk.depths)):
-            wrong.append(
-                f"duplex_stages must count up from 1, at most to the trunk's {len(self.trunk.depths)}, "
-                f"not {self.duplex_stages}"
-            )
-        if self.clusters < 0:
-            wrong.append(f"clusters must not be negative, not {self.clusters}")
-        if self.clusters:
-            wrong += self._clustering_problems()
-        if self.mined_stages:
-            wrong += self._mining_problems()
-        if not abs(self.gate) <= LOUDEST_GATE:
-            wrong.append(f"gate must be within {LOUDEST_GATE:g} of 0, not {self.gate}")
-        for name in ("flow_dropout", "head_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                wrong.append(f"{name} must be in [0, 1), not {getattr(self, name)}")
-        if wrong:
-            raise ConfigError("; ".join(wrong))
+        check(self)
+        check(self, [*self._stage_problems(), *(self._clustering_problems() if self.clusters else ())])
 
-    def _mining_problems(self) -> list[str]:
-        wrong, stages = [], range(1, len(self.trunk.depths) + 1)
-        if len(set(self.mined_stages)) < len(self.mined_stages) or not set(self.mined_stages) <= set(stages):
-            wrong.append(f"mined_stages must be some of the trunk's 1 to {len(stages)}, not {self.mined_stages}")
-        if self.mining_window < 1 or not self.mining_window % 2:
+    def _stage_problems(self) -> list[str]:
+        wrong, depth = [], len(self.trunk.depths)
+        counted, mined = tuple(range(1, len(self.duplex_stages) + 1)), set(self.mined_stages)
+        if self.duplex != "off" and (self.duplex_stages != counted or not 1 <= len(counted) <= depth):
+            wrong.append(f"duplex_stages must count up from 1, at most to {depth}, not {self.duplex_stages}")
+        if len(mined) < len(self.mined_stages) or not mined <= set(range(1, depth + 1)):
+            wrong.append(f"mined_stages must be some of the trunk's 1 to {depth}, not {self.mined_stages}")
+        if mined and (self.mining_window < 1 or not self.mining_window % 2):
             wrong.append(f"mining_window must be odd, not {self.mining_window}")
         return wrong
 
     @property
     def frames(self) -> int:
-        """Of a clip."""
+        """Frames of a clip."""
         return self.trunk.frames
 
     @property
@@ -97,16 +93,16 @@ class FluxformerConfig:
 
     @property
     def num_blocks(self) -> int:
-        """Blocks of the trunk and after it."""
+        """Blocks of the trunk and of the final self-attention."""
         return sum(self.trunk.depths) + (self.final_blocks if self.clusters else 0)
 
     @property
     def takes_flow(self) -> bool:
-        """Whether flow changes the answer."""
+        """Whether flow changes the output."""
         return self.duplex != "off"
 
     def resized(self, frames: int, size: int) -> FluxformerConfig:
-        """The same net for another clip; relative positions and the clustering's places depend on it."""
+        """The same net for another clip, on which the relative positions and the clustering's positions depend."""
         return replace(self, trunk=replace(self.trunk, frames=frames, size=size))
 
     def _clustering_problems(self) -> list[str]:
@@ -199,25 +195,25 @@ class Fluxformer(nn.Module):
             rgb: (B, 3, T, H, W), normalised as the ClipSpec says.
             flow: (B, 3, T, H, W), encoded (u, v, magnitude); None runs the RGB stream alone.
         """
-        x = self._tokens(self.patch_embed, rgb)
+        rgb_tokens = self._tokens(self.patch_embed, rgb)  # (B, 1 + N, dim)
+        flow_tokens = keep = None
         if flow is not None and self.num_duplex:
-            f = self._tokens(self.flow_embed, flow)
-            keep = sample_mask(x, self.config.flow_dropout) if self.training and self.config.flow_dropout else None
-            for i, block in enumerate(self.blocks[: self.num_duplex]):
-                x, f = block.forward_duplex(x, f, keep)  # type: ignore[operator]
-                x = self._mine(i, x)
-        else:
-            for i, block in enumerate(self.blocks[: self.num_duplex]):
-                x = self._mine(i, block(x))
-        for i, block in enumerate(self.blocks[self.num_duplex :], start=self.num_duplex):
-            x = self._mine(i, block(x))
+            flow_tokens = self._tokens(self.flow_embed, flow)
+            if self.training and self.config.flow_dropout:
+                keep = sample_mask(rgb_tokens, self.config.flow_dropout)  # (B, 1, 1)
+        for i, block in enumerate(self.blocks):
+            if flow_tokens is not None and i < self.num_duplex:
+                rgb_tokens, flow_tokens = block.forward_duplex(rgb_tokens, flow_tokens, keep)  # type: ignore[operator]
+            else:
+                rgb_tokens = block(rgb_tokens)
+            if str(i) in self.mined:
+                rgb_tokens = self.mined[str(i)](rgb_tokens)
         if self.config.clusters:
-            x = self.final(torch.cat([x, self.clustering(rgb)], dim=1))
-        embedding = self.norm(x)[:, 0] if self.config.readout == "cls" else self.norm(x).mean(dim=1)
+            support_tokens = self.clustering(rgb)  # (B, K, dim_out)
+            rgb_tokens = self.final(torch.cat([rgb_tokens, support_tokens], dim=1))
+        normed = self.norm(rgb_tokens)
+        embedding = normed[:, 0] if self.config.readout == "cls" else normed.mean(dim=1)  # (B, dim_out)
         return Prediction(self.head(self.dropout(embedding)), embedding)
-
-    def _mine(self, block: int, x: Tensor) -> Tensor:
-        return self.mined[str(block)](x) if str(block) in self.mined else x
 
     def _tokens(self, embed: PatchEmbed, clip: Tensor) -> Tensor:
         x = embed(clip)

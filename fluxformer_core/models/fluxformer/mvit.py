@@ -1,16 +1,25 @@
-"""Multiscale vision transformer, MViTv2 (Li et al. 2022): the trunk of Fluxformer (SPEC 1.6)."""
+"""Multiscale vision transformer, MViTv2 (Li et al. 2022): the trunk of Fluxformer."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from fluxformer_core.errors import ConfigError
+from fluxformer_core.declared import check
 from fluxformer_core.models.fluxformer.attention import AttentionConfig, PoolingAttention
-from fluxformer_core.models.layers import Grid, Mlp, ResidualBranch
+from fluxformer_core.models.layers import (
+    AtLeastOne,
+    BelowOne,
+    Depths,
+    Grid,
+    LayerScale,
+    Mlp,
+    ResidualBranch,
+    Stride,
+    clip_problems,
+)
 from fluxformer_core.models.stem import conv3d, conv_stem, half
 
 
@@ -24,47 +33,28 @@ class MViTConfig:
 
     frames: int = 16
     size: int = 224  # px
-    depths: tuple[int, ...] = (1, 2, 11, 2)
-    dim: int = 96  # channels of the first stage
-    heads: int = 1  # of the first stage
+    depths: Depths = (1, 2, 11, 2)
+    dim: AtLeastOne = 96  # channels of the first stage
+    heads: AtLeastOne = 1  # of the first stage
     stem_kernel: Grid = (3, 7, 7)
-    stem_stride: Grid = (2, 4, 4)
-    stem_widths: tuple[int, ...] = ()  # channels of convolutions before the embedding; none: one, as published
+    stem_stride: Stride = (2, 4, 4)
+    stem_widths: tuple[AtLeastOne, ...] = ()  # channels of convolutions before the embedding; empty as in the paper
     pool_kernel: Grid = (3, 3, 3)  # of the depthwise convolutions that pool queries, keys and values
-    kv_stride: int = 8  # of keys and values in the first stage, halved at each transition
-    coarse_transitions: bool = False  # halve it after the transition block instead, whose keys then cost a quarter
-    mlp_ratio: int = 4
-    drop_path: float = 0.2  # of the last block, growing linearly from 0
-    layer_scale: float | None = None  # start of a learned scale on what blocks add to the residual path; None: no scale
+    kv_stride: AtLeastOne = 8  # of keys and values in the first stage, halved at each transition
+    coarse_transitions: bool = False  # halve kv_stride after the transition block, whose keys then cost a quarter
+    mlp_ratio: AtLeastOne = 4
+    drop_path: BelowOne = 0.2  # of the last block, growing linearly from 0
+    layer_scale: LayerScale = None
 
     def __post_init__(self) -> None:
+        check(self)
         wrong = []
-        if not self.depths or min(self.depths) < 1:
-            wrong.append(f"depths must give every stage at least one block, not {self.depths}")
-        if self.heads < 1 or self.dim < 1 or self.dim % self.heads:
-            wrong.append(f"dim must be a positive multiple of heads, not {self.dim} for {self.heads} heads")
-        if min(*self.stem_stride, self.kv_stride) < 1:
-            wrong.append(f"stem_stride and kv_stride must be at least 1, not {self.stem_stride} and {self.kv_stride}")
+        if self.dim % self.heads:
+            wrong.append(f"dim must be a multiple of heads, not {self.dim} for {self.heads} heads")
         if not all(k > 0 and k % 2 for k in (*self.stem_kernel, *self.pool_kernel)):
             wrong.append(f"stem_kernel and pool_kernel must be odd, not {self.stem_kernel} and {self.pool_kernel}")
-        if min(self.stem_widths, default=1) < 1 or any(s % 2 ** len(self.stem_widths) for s in self.stem_stride[1:]):
-            wrong.append(
-                f"stem_widths {self.stem_widths} must be positive and each halve stem_stride {self.stem_stride}"
-            )
-        if self.mlp_ratio < 1:
-            wrong.append(f"mlp_ratio must be at least 1, not {self.mlp_ratio}")
-        if not 0 <= self.drop_path < 1:
-            wrong.append(f"drop_path must be in [0, 1), not {self.drop_path}")
-        if self.layer_scale is not None and not 0 < self.layer_scale <= 1:
-            wrong.append(f"layer_scale must be in (0, 1] or none, not {self.layer_scale}")
-        if wrong:
-            raise ConfigError("; ".join(wrong))
-        steps = [s * 2 ** (len(self.depths) - 1) for s in self.stem_stride[1:]]
-        if min(self.frames, self.size) < 1 or self.frames % self.stem_stride[0] or any(self.size % s for s in steps):
-            raise ConfigError(
-                f"a clip of {self.frames} frames of {self.size} px does not divide by the model's strides: "
-                f"frames by {self.stem_stride[0]}, size by {math.lcm(*steps)}"
-            )
+        wrong += clip_problems(self.frames, self.size, self.stem_stride, self.stem_widths, len(self.depths))
+        check(self, wrong)
 
     @property
     def grid(self) -> Grid:
@@ -98,7 +88,7 @@ class MViTConfig:
 
 
 class PatchEmbed(nn.Module):
-    """Cuts a clip (B, 3, T, H, W) into overlapping tubes and embeds each: (B, N, dim)."""
+    """Embeds overlapping tubelets of a clip: (B, 3, T, H, W) -> (B, N, dim)."""
 
     def __init__(self, config: MViTConfig) -> None:
         super().__init__()
@@ -117,7 +107,7 @@ class PatchEmbed(nn.Module):
 
 
 class Block(nn.Module):
-    """Pooling attention and an MLP, each with a residual path; the attention widens and shrinks in transitions."""
+    """Pooling attention and an MLP, each with a residual path. Transitions double the channels and shrink the grid."""
 
     def __init__(self, config: AttentionConfig, trunk: MViTConfig, drop_path: float) -> None:
         super().__init__()

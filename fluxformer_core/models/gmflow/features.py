@@ -1,6 +1,6 @@
 """Features of GMFlow (Xu et al. 2022): a small convolutional net, then a transformer that sees both images.
 
-Modules are named as in the published checkpoints (SPEC 4.5), so that their weights load as they are.
+Modules are named as in the published checkpoints of GMFlow and UniMatch, so that their weights load unchanged.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ CHANNELS = 128
 STRIDE = 8  # px of the image per cell of the feature map
 SPLITS = 2  # windows of self- and cross-attention along each side of the map
 
-_FORBIDDEN = -100.0  # added to the score of two cells that only the cyclic shift has made neighbours
+_FORBIDDEN = -100.0  # added to the score of two cells that are neighbours only by the cyclic shift
 
 
 class ResidualBlock(nn.Module):
@@ -37,7 +37,7 @@ class ResidualBlock(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Images (B, 3, H, W) to features (B, CHANNELS, H/8, W/8), each image for itself."""
+    """Images (B, 3, H, W) to features (B, CHANNELS, H/8, W/8), each image independently."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class WindowAttention(nn.Module):
     """One layer: a message from the target's windows to the source's, then a residual.
 
     Args:
-        feedforward: whether the message goes through two linear layers together with what it is for.
+        feedforward: whether the message, concatenated with the source, passes through two linear layers.
     """
 
     def __init__(self, *, feedforward: bool) -> None:
@@ -114,7 +114,7 @@ class TransformerBlock(nn.Module):
 
 
 class FeatureTransformer(nn.Module):
-    """Features of both images, each enhanced by what the other one shows.
+    """Features of both images, each enhanced by the other image.
 
     Args:
         height: rows of the feature map; an even number.

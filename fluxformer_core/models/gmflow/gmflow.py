@@ -1,25 +1,27 @@
-"""GMFlow (Xu et al. 2022): optical flow as global matching, the flow network of the Fluxformer paper (SPEC 1.2).
+"""GMFlow (Xu et al. 2022): optical flow as global matching, the flow network of the Fluxformer paper (RA-L 2023).
 
-One scale, an eighth of the image: features of both images, every cell of the first compared with every cell of the
-second, the flow propagated to where nothing matches, and upsampled. GMFlow's and UniMatch's public scale-1 weights
-load as they are.
+At an eighth of the image's size, features of both images are computed and every cell of the first image is compared
+with every cell of the second. Flow is propagated to cells without a match, then upsampled. The public scale-1 weights
+of GMFlow and UniMatch load unchanged.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fluxformer_core.errors import ConfigError
+from fluxformer_core.declared import check
 from fluxformer_core.models.gmflow.features import CHANNELS, SPLITS, STRIDE, Backbone, FeatureTransformer
 
 MULTIPLE = STRIDE * SPLITS
 """Height and width of an image must be multiples of this."""
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, on which it was trained to be normalised
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as in the training of the public weights
 
 
 @dataclass(frozen=True)
@@ -30,22 +32,16 @@ class GMFlowConfig:
         ConfigError: if a field is outside its range.
     """
 
-    height: int = 224  # px
-    width: int = 224  # px
-    layers: int = 6  # of the public weights; the Fluxformer paper's net has 4, and its weights are not public
+    height: Annotated[int, Field(ge=MULTIPLE, multiple_of=MULTIPLE)] = 224  # px
+    width: Annotated[int, Field(ge=MULTIPLE, multiple_of=MULTIPLE)] = 224  # px
+    layers: Annotated[int, Field(ge=1)] = 6  # of the public weights; the Fluxformer paper's net has 4, without weights
 
     def __post_init__(self) -> None:
-        wrong = []
-        if min(self.height, self.width) < MULTIPLE or self.height % MULTIPLE or self.width % MULTIPLE:
-            wrong.append(f"height and width must be multiples of {MULTIPLE}, not {self.height} and {self.width}")
-        if self.layers < 1:
-            wrong.append(f"layers must be at least 1, not {self.layers}")
-        if wrong:
-            raise ConfigError("; ".join(wrong))
+        check(self)
 
 
 class FlowPropagation(nn.Module):
-    """Carries flow from where it was matched to where the image looks alike: occluded places have no match."""
+    """Carries flow from matched cells to cells with similar features, because occluded cells have no match."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,18 +50,18 @@ class FlowPropagation(nn.Module):
         nn.init.xavier_uniform_(self.k_proj.weight)
 
     def forward(self, features: Tensor, flow: Tensor) -> Tensor:
-        """Flow (B, N, 2) averaged by the likeness of features (B, N, CHANNELS)."""
+        """Flow (B, N, 2) averaged by the similarity of features (B, N, CHANNELS)."""
         query = self.q_proj(features)
-        # Keys are projected from the queries, not from the features: so the public weights were trained (SPEC 1.2).
+        # Keys are projected from the queries, not from the features: the public weights were trained so.
         key = self.k_proj(query)
-        return _likeness(query, key) @ flow
+        return _similarity(query, key) @ flow
 
 
 class GMFlow(nn.Module):
     """Displacement of each pixel from one image to another.
 
-    The size is fixed: positions and window masks are constants, so that the net exports as it is. They are not part of
-    the state, so that weights fit any size.
+    The size is fixed: positions and window masks are constants, so that the net can be exported. The constants are not
+    part of the state, so that weights fit any size.
     """
 
     mean: Tensor
@@ -97,7 +93,7 @@ class GMFlow(nn.Module):
             (B, 2, H, W): how many pixels each pixel of `first` moves to the right and down.
         """
         maps = self.backbone((torch.cat([first, second]) - self.mean) / self.std)
-        batch = first.shape[0]  # not len(), which an export takes for a constant
+        batch = first.shape[0]  # not len(), which an export would fix as a constant
         one, two = self.transformer(maps[:batch], maps[batch:])
         tokens = one.flatten(2).transpose(1, 2)  # (B, cells, CHANNELS)
         flow = match(tokens, two.flatten(2).transpose(1, 2), self.cells)
@@ -112,14 +108,14 @@ def cell_places(height: int, width: int) -> Tensor:
 
 
 def match(first: Tensor, second: Tensor, cells: Tensor) -> Tensor:
-    """Flow in cells (B, N, 2): the place in the second map that a cell's feature is expected at, less its own.
+    """Flow in cells (B, N, 2): the expected place of a cell's feature in the second map, minus the cell's own place.
 
     Args:
         first: features (B, N, C).
         second: features (B, N, C).
         cells: places (N, 2).
     """
-    return _likeness(first, second) @ cells - cells
+    return _similarity(first, second) @ cells - cells
 
 
 def upsample_convex(flow: Tensor, weights: Tensor, factor: int) -> Tensor:
@@ -140,7 +136,7 @@ def upsample_convex(flow: Tensor, weights: Tensor, factor: int) -> Tensor:
     return fine.permute(0, 1, 4, 2, 5, 3).flatten(4, 5).flatten(2, 3)
 
 
-def _likeness(query: Tensor, key: Tensor) -> Tensor:
-    """Softmax over all of the other map, (B, N, N)."""
+def _similarity(query: Tensor, key: Tensor) -> Tensor:
+    """Softmax of the feature products over all cells of the other map, (B, N, N)."""
     scores: Tensor = query @ key.transpose(1, 2) / query.shape[-1] ** 0.5
     return scores.softmax(dim=-1)

@@ -1,4 +1,7 @@
-"""How long the stages took lately. One thread measures while others read."""
+"""What a recogniser measures of itself: counts of frames, and how long the stages took lately.
+
+One thread counts and measures while others read.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,34 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
 
 import numpy as np
+
+
+class ResetCause(str, Enum):
+    """Why the window was emptied."""
+
+    GAP = "gap"
+    TIME_JUMP = "time_jump"
+    SIZE_CHANGE = "size_change"
+    REQUESTED = "requested"
+
+
+@dataclass
+class Counters:
+    """Counts since construction. Each pushed frame is admitted, skipped, a duplicate or late."""
+
+    frames: int = 0  # pushed
+    admitted: int = 0  # entered the window
+    skipped: int = 0  # not needed: the camera is faster than the model's rate
+    duplicates: int = 0
+    late: int = 0  # out of order
+    flows: int = 0  # flow fields estimated, of all views
+    recognitions: int = 0  # of all views
+    forwards: int = 0  # forward passes; one pass serves all views that are due
+    resets: dict[ResetCause, int] = field(default_factory=lambda: dict.fromkeys(ResetCause, 0))
 
 
 class RecentValues:
