@@ -75,7 +75,7 @@ class Toy(Backend):
 
 class ToyEngine(LoadedNet):
     def __init__(self, request: BuildRequest, factor: float) -> None:
-        super().__init__("toy", request, "cpu", request.batch)
+        super().__init__("toy", request, "cpu")
         self.net, self.factor = request.net(), factor
 
     def _run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

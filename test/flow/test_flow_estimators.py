@@ -25,7 +25,7 @@ from fluxformer_core.errors import BundleError, ConfigError
 from fluxformer_core.flow.classical import FlowEstimator, normal_speed
 from fluxformer_core.flow.gmflow import SHORTEST_SIDE, GMFlowEstimator
 from fluxformer_core.flow.registry import create_flow, list_flows
-from fluxformer_core.models.gmflow.gmflow import GMFlow, GMFlowConfig
+from fluxformer_core.models.gmflow import GMFlow, GMFlowConfig
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.clip import build_clip, encode_flow
 from fluxformer_core.stream.recognizer import Recognizer

@@ -9,8 +9,8 @@ from gmflow_weights import published_layout, random_weights
 from references import HEIGHT, WIDTH, pair
 
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.models.gmflow.features import CHANNELS, FeatureTransformer, sine_positions
-from fluxformer_core.models.gmflow.gmflow import GMFlow, GMFlowConfig, cell_places, match, upsample_convex
+from fluxformer_core.models import gmflow
+from fluxformer_core.models.gmflow import GMFlow, GMFlowConfig, cell_places, match, upsample_convex
 
 
 def net(height: int = HEIGHT, width: int = WIDTH, layers: int = 6) -> GMFlow:
@@ -62,16 +62,16 @@ def test_upsampling_takes_the_cell_that_the_weights_name():
 
 
 def test_positions_tell_every_cell_of_a_window_apart():
-    places = sine_positions(7, 5).flatten(1).T
+    places = gmflow.sine_positions(7, 5).flatten(1).T
     apart = torch.cdist(places, places) + torch.eye(len(places)) * 9
-    assert places.shape == (35, CHANNELS)
+    assert places.shape == (35, gmflow.CHANNELS)
     assert apart.min() > 0.1
 
 
 @torch.no_grad()
 def test_windows_come_back_to_where_they_were():
-    transformer = FeatureTransformer(6, 8, 1)
-    x = torch.randn(2, 6, 8, CHANNELS)
+    transformer = gmflow.FeatureTransformer(6, 8, 1)
+    x = torch.randn(2, 6, 8, gmflow.CHANNELS)
     for shifted in (False, True):
         assert torch.equal(transformer._join(transformer._split(x, shifted), shifted), x)
 
@@ -81,8 +81,8 @@ def test_windows_come_back_to_where_they_were():
 def test_a_cell_is_seen_within_its_window_and_never_across_the_border(layers, reach):
     """The first cell lies in the first window; shifting lets the second layer see on, but not around the edge."""
     torch.manual_seed(3)
-    transformer = FeatureTransformer(8, 8, layers).eval()
-    maps = torch.randn(2, 1, CHANNELS, 8, 8)
+    transformer = gmflow.FeatureTransformer(8, 8, layers).eval()
+    maps = torch.randn(2, 1, gmflow.CHANNELS, 8, 8)
     plain = transformer(*maps)
     maps[0, :, :, 0, 0] += 1.0
     changed = [(a - b).abs().amax(dim=(0, 1)) > 1e-4 for a, b in zip(plain, transformer(*maps), strict=True)]
