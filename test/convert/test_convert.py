@@ -266,16 +266,10 @@ def refused_files() -> dict[str, tuple[Callable[[bytes, dict[str, Tensor]], byte
         "empty": (lambda *_: b"", "is damaged"),
         "text": (lambda *_: b"<html>404</html>\n", "damaged, or no PyTorch file"),
         "code": (lambda _, state: saved(state | {"trap": Trap()}), "it asks for posix.mkdir to be run"),
-        "code, old format": (
-            lambda *_: saved({"trap": Trap()}, _use_new_zipfile_serialization=False),
-            "it asks for posix.mkdir to be run",
-        ),
+        "old code": (lambda *_: saved({"trap": Trap()}, _use_new_zipfile_serialization=False), "asks for posix.mkdir"),
         "a list": (lambda *_: saved([torch.ones(1)]), "holds a list and no weights by name"),
         "another net": (lambda *_: saved({"stem.weight": torch.ones(1)}), "it has no known layout"),
-        "first version": (
-            lambda _, state: saved({name: value for name, value in state.items() if "rel_pos" not in name}),
-            "no relative positions",
-        ),
+        "version 1": (lambda _, s: saved({k: v for k, v in s.items() if "rel_pos" not in k}), "no relative positions"),
     }
 
 

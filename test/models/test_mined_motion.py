@@ -80,14 +80,8 @@ def test_a_closed_gate_can_open():
 
 
 @pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"mined_stages": (3,)}, "mined_stages"),
-        ({"mined_stages": (0,)}, "mined_stages"),
-        ({"mined_stages": (1, 1)}, "mined_stages"),
-        ({"mined_stages": (1,), "mining_window": 4}, "mining_window"),
-    ],
+    "changes", [{"mined_stages": (3,)}, {"mined_stages": (0,)}, {"mined_stages": (1, 1)}, {"mining_window": 4}]
 )
-def test_a_setting_that_makes_no_sense_is_refused(changes, named):
-    with pytest.raises(ConfigError, match=named):
-        small_config(**changes)
+def test_a_setting_that_makes_no_sense_is_refused(changes):
+    with pytest.raises(ConfigError, match=next(iter(changes))):
+        small_config(**{"mined_stages": (1,), **changes})
