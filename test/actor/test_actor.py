@@ -318,9 +318,9 @@ def test_an_impossible_script_is_refused(script, complaint):
 
 
 def test_unusable_arguments_are_refused():
-    for label, changes, named in (("fly", {}, "fly"), ("wave", {"rate": 0}, "rate"), ("wave", {"size": (8, 8)}, "size")):
-        with pytest.raises(ConfigError, match=named):
-            perform(label, 0, **changes)
+    for name, changes, part in (("fly", {}, "fly"), ("wave", {"rate": 0}, "rate"), ("wave", {"size": (8, 8)}, "size")):
+        with pytest.raises(ConfigError, match=part):
+            perform(name, 0, **changes)
 
 
 def test_a_slope_of_next_to_nothing_counts_as_zero():
