@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fluxformer_core.cli.settings_arguments import apply_settings
+from fluxformer_core.cli.shared_arguments import apply_settings
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig, settings_of, with_settings
 
