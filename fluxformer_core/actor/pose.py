@@ -98,9 +98,9 @@ class Variation:
         self.seconds = seconds  # fixed length, which decides the number of repetitions; None: free
         self.travels = travels  # whether the person may turn to the side and leave the place
         self.home = home  # channels in which this person's standing pose differs from REST
-        # Most of the error is common to both hands, so that clapping hands meet.
-        alike, right, left = rng.normal(0.0, jitter, 3), *rng.normal(0.0, 0.4 * jitter, (2, 3))
-        self._bias = {"right_hand": alike + right, "left_hand": alike * np.array([-1.0, 1.0, 1.0]) + left}
+        # Most of the error is common to both hands: otherwise clapping hands would not meet.
+        common, right, left = rng.normal(0.0, jitter, 3), *rng.normal(0.0, 0.4 * jitter, (2, 3))
+        self._bias = {"right_hand": common + right, "left_hand": common * np.array([-1.0, 1.0, 1.0]) + left}
 
     def repetitions(self, least: int, most: int, period: float, overhead: float) -> int:
         """Number of repetitions: by the fixed length, or at random."""

@@ -67,7 +67,7 @@ def cast_script(script: Sequence[Performance], style: ActorStyle, seed: int) -> 
         if performance.start < before or performance.end <= performance.start:
             wrong.append(f"{performance} must begin after the one before it and end after it began")
         if performance.label not in ACTIONS:
-            wrong.append(f"{performance.label!r} is none of {', '.join(ACTIONS)}")
+            wrong.append(f"no action is called {performance.label!r}; known are {', '.join(ACTIONS)}")
             continue
         if seated != (performance.label == "sit_to_stand"):
             wrong.append(f"{performance}: the actor {'sits' if seated else 'stands'} by then")

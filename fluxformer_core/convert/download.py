@@ -57,7 +57,7 @@ def check_sha256(path: Path, expected: str | None = None) -> str:
         BundleError: if the SHA-256 is another one, or the file cannot be read.
     """
     if expected is not None and not re.fullmatch(r"[0-9a-fA-F]{8,64}", expected):
-        raise BundleError(f"a SHA-256 has 64 hexadecimal digits, of which the first 8 or more are needed: {expected!r}")
+        raise BundleError(f"a SHA-256 has 64 hexadecimal digits: give the first 8 or more, not {expected!r}")
     named = _HASH_IN_NAME.search(path.name)
     wanted = expected.lower() if expected else named[1] if named else ""
     try:

@@ -136,4 +136,4 @@ LAYOUTS = (
     Layout("uniformer", "UniFormer", "patch_embed1.proj.weight", (4, 5), _UNIFORMER, _uniformer),
     Layout("video_focalnet", "Video-FocalNet or FocalNet", _STEM, (4,), _FOCALNET, _video_focalnet, _TEMPORAL),
 )
-"""All that can be read."""
+"""Every layout that can be read."""

@@ -44,7 +44,7 @@ class Conversion:
 
 
 def published_labels(classes: int) -> tuple[str, ...] | None:
-    """Labels, in snake_case and the order of the logits, of the data set with so many classes; None if unknown."""
+    """Labels of the data set with this number of classes, in snake_case and in logit order; None if unknown."""
     if classes not in _LABELS:
         return None
     lines = (Path(__file__).parents[1] / "assets" / "labels" / f"{_LABELS[classes]}.txt").read_text().splitlines()

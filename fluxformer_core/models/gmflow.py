@@ -211,7 +211,7 @@ class FlowPropagation(nn.Module):
     def forward(self, features: Tensor, flow: Tensor) -> Tensor:
         """Flow (B, N, 2) averaged by the similarity of features (B, N, CHANNELS)."""
         query = self.q_proj(features)
-        # Keys are projected from the queries, not from the features: the public weights were trained so.
+        # Keys are projected from the queries, not from the features, as in the training of the public weights.
         key = self.k_proj(query)
         return _similarity(query, key) @ flow
 

@@ -1,4 +1,4 @@
-"""From clips to tokens: the embeddings before stages, and the convolutional stem with which small nets learn sooner."""
+"""From clips to tokens: the embeddings before stages, and a convolutional stem for nets that learn from little data."""
 
 from __future__ import annotations
 

@@ -207,14 +207,14 @@ def test_clips_of_people_who_cover_ground_are_mostly_not_cut_to_the_whole_way():
     assert jog < wave < 36
 
 
-def test_nobody_is_too_far_for_a_depth_camera():
+def test_the_person_is_within_the_range_of_a_depth_camera():
     for seed in range(30):
         image = rehearse("wave", seed, size=(64, 64)).frame(0)
         person = image[24:40, 24:40]
         assert 500 < np.percentile(person[person > 0], 10) < 4300  # what is nearest: a wall may be behind
 
 
-def test_some_stay_down_in_a_squat():
+def test_some_people_stay_down_in_a_squat():
     low = []
     for seed in range(20):
         film = rehearse("squat", seed, style=STILL, rate=20.0)
@@ -303,7 +303,7 @@ def test_a_longer_performance_has_more_repetitions():
 
 
 @pytest.mark.parametrize(
-    ("script", "complaint"),
+    ("script", "message"),
     [
         ([Performance("fly", 0, 1)], "fly"),
         ([Performance("wave", 0, 2), Performance("clap", 1, 3)], "must begin after"),
@@ -312,8 +312,8 @@ def test_a_longer_performance_has_more_repetitions():
         ([Performance("wave", 0, 2), Performance("sit_to_stand", 3, 5)], "stands"),
     ],
 )
-def test_an_impossible_script_is_refused(script, complaint):
-    with pytest.raises(ConfigError, match=complaint):
+def test_an_impossible_script_is_refused(script, message):
+    with pytest.raises(ConfigError, match=message):
         Stage(script)
 
 

@@ -258,9 +258,9 @@ def test_without_an_estimator_the_model_gets_no_flow():
     with torch.inference_mode():
         expected = bundle.build_model()(colour).logits[0].numpy()
         still = bundle.build_model()(colour, torch.zeros_like(colour)).logits[0].numpy()
-    evidence = recognizer.scene.last_output
-    assert evidence is not None
-    np.testing.assert_allclose(evidence.logits, expected, atol=1e-5)
+    output = recognizer.scene.last_output
+    assert output is not None
+    np.testing.assert_allclose(output.logits, expected, atol=1e-5)
     assert np.abs(expected - still).max() > 1e-4  # no flow is something else than no motion
 
 

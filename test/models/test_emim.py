@@ -111,7 +111,7 @@ def test_a_window_wider_than_the_picture_sees_all_of_it():
 
 
 @torch.no_grad()
-def test_as_it_starts_mining_is_attention_to_the_neighbouring_frame_and_nothing_more():
+def test_before_training_mining_is_plain_attention_to_the_neighbouring_frame():
     torch.manual_seed(0)
     layer = MotionMining(6, 2, (4, 4), 7).double()  # the window reaches everything
     x = torch.randn(1, 3, 4, 4, 6, dtype=torch.float64)
@@ -126,7 +126,7 @@ def test_as_it_starts_mining_is_attention_to_the_neighbouring_frame_and_nothing_
 
 
 @torch.no_grad()
-def test_without_mask_what_lies_outside_takes_its_share_and_with_it_none():
+def test_cells_outside_the_picture_share_in_the_softmax_unless_they_are_masked():
     x = torch.ones(1, 2, 4, 4, 6, dtype=torch.float64)
     shares = {}
     for border in ("mask", "pad"):

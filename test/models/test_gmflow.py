@@ -44,7 +44,7 @@ def test_a_shifted_map_matches_at_exactly_that_displacement():
     torch.testing.assert_close(inside, torch.tensor([float(right), float(down)]).expand_as(inside), rtol=0, atol=1e-3)
 
 
-def test_alike_everywhere_expects_the_middle():
+def test_equal_features_everywhere_match_the_middle():
     flow = match(torch.ones(1, 12, 8), torch.ones(1, 12, 8), cell_places(3, 4))
     torch.testing.assert_close(flow[0, 0], torch.tensor([1.5, 1.0]))
     torch.testing.assert_close(flow.mean(dim=1), torch.zeros(1, 2), atol=1e-6, rtol=0)
@@ -95,7 +95,7 @@ def test_a_cell_is_seen_within_its_window_and_never_across_the_border(layers, re
 
 
 @torch.no_grad()
-def test_a_batch_is_its_parts():
+def test_a_batch_gives_the_flow_of_its_parts():
     model = net(layers=2)
     one, two = pair(), pair(-4, 6, seed=7)
     together = model(*(torch.cat(images) for images in zip(one, two, strict=True)))
@@ -104,7 +104,7 @@ def test_a_batch_is_its_parts():
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (48, 80), (112, 32)])
 @torch.no_grad()
-def test_any_multiple_of_16_will_do_and_weights_fit_all(height, width):
+def test_weights_fit_any_size_in_multiples_of_16(height, width):
     flow = net(height, width, layers=2)(*pair(2, 1, height=height, width=width))
     assert flow.shape == (1, 2, height, width)
     assert flow.isfinite().all()
@@ -128,7 +128,7 @@ def test_every_parameter_has_a_finite_gradient():
 
 
 @torch.no_grad()
-def test_it_exports_for_any_batch_and_computes_the_same():
+def test_the_exported_net_computes_the_same_for_any_batch():
     model = net(layers=2)
     images = [torch.cat([image, image.flip(3)]) for image in pair()]
     batch = torch.export.Dim("batch", min=1, max=8)

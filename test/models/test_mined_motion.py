@@ -18,7 +18,7 @@ def clips(seed: int = 0) -> tuple[Tensor, Tensor]:
     return rgb, flow.clamp(-1, 1)
 
 
-def test_it_is_off_unless_asked_for():
+def test_mined_motion_is_off_by_default():
     assert not any(name.startswith("mined") for name in small_model(small_config()).state_dict())
     fluxformers = (n for n in list_models() if n.startswith(("fluxformer", "mvit")))
     asked = [name for name in fluxformers if model_config(name).mined_stages]  # type: ignore[union-attr]

@@ -129,7 +129,8 @@ class MinedMotion(nn.Module):
 def _own_offsets(x: Tensor, window: int) -> Tensor:
     """(..., W, W) by query and key -> (..., W, window) by query and offset; 0 where there is no key.
 
-    Read in rows that are one longer, each row begins one place later, so that diagonals become columns.
+    The flat matrix is read in rows that are one element longer: each row begins one place later, which turns diagonals
+    into columns.
     """
     width, reach = x.shape[-1], window // 2
     padded = F.pad(x, (reach, reach)).flatten(-2)

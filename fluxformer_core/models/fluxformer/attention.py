@@ -140,7 +140,7 @@ class PoolingAttention(nn.Module):
     def attend_textbook(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attention as the MViTv2 paper writes it: softmax(QKᵀ/√d + E) V + Q, then the projection; (B, 1+Nq, dim_out).
 
-        The reference for `attend`, which computes the same sooner; a test compares the two.
+        The reference for `attend`, which computes the same in less time; a test compares the two.
         """
         t, h, w = self._axis_biases(q)
         pairs = t[..., :, None, None] + h[..., None, :, None] + w[..., None, None, :]  # (B, heads, *q_grid, *kv_grid)

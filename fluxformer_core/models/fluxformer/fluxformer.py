@@ -47,7 +47,7 @@ class FluxformerConfig:
     final_blocks: int = 1
     final_heads: int = 8
     flow_dropout: BelowOne = 0.15  # share of training samples without flow, so that the net works without flow
-    readout: Literal["cls", "mean"] = "cls"  # classify the class token, or the mean of all tokens (learns sooner)
+    readout: Literal["cls", "mean"] = "cls"  # classify the class token, or the mean of all tokens (learns faster)
     head_dropout: BelowOne = 0.5
     mined_stages: tuple[int, ...] = ()  # counted from 1: motion is mined from colour after the first block of each
     mining_window: int = 7  # tokens, odd: side of the window in which motion is looked for
