@@ -71,9 +71,9 @@ def solve(pose: Pose, body: Proportions) -> Joints:
     waist = place(pelvis, hips, 0.0, 0.28 * body.trunk, 0.0)
     collar = place(waist, chest, 0.0, 0.72 * body.trunk, 0.0)
     neck = place(collar, chest, 0.0, 0.03, 0.004)
-    joints: Joints = {"pelvis": pelvis, "waist": waist, "collar": collar, "neck": neck}
-    joints |= {"head": place(neck, head, 0.0, 0.088, 0.012)}
-    joints |= {"hips_frame": hips, "chest_frame": chest, "head_frame": head}
+    joints: Joints = {"hips_frame": hips, "chest_frame": chest, "head_frame": head}
+    joints |= {"pelvis": pelvis, "waist": waist, "collar": collar, "neck": neck}
+    joints["head"] = place(neck, head, 0.0, 0.088, 0.012)
     for side, sign in (("right", 1.0), ("left", -1.0)):
         hand = _turned(heading, pose[f"{side}_hand"])
         # A raised arm lifts the shoulder; a reaching arm pulls the shoulder forward.

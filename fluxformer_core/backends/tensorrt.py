@@ -77,16 +77,15 @@ class TensorRtBackend(Backend):
         program = export(net, request)
         dtype = DTYPES[request.precision]
         examples = [x.to("cuda", dtype) for x in request.noise()]
-        inputs = [torch_tensorrt.Input(shape, dtype=dtype) for shape in request.shapes]
-        if request.batch > 1:
-            inputs = [
-                torch_tensorrt.Input(min_shape=one, opt_shape=one, max_shape=(request.batch, *one[1:]), dtype=dtype)
-                for one in request.shapes
-            ]
-        saved = {"output_format": "exported_program", "arg_inputs": examples}
         try:
+            inputs = [torch_tensorrt.Input(shape, dtype=dtype) for shape in request.shapes]
+            if request.batch > 1:
+                inputs = [
+                    torch_tensorrt.Input(min_shape=one, opt_shape=one, max_shape=(request.batch, *one[1:]), dtype=dtype)
+                    for one in request.shapes
+                ]
             compiled = torch_tensorrt.dynamo.compile(program, inputs=inputs, **SETTINGS)
-            torch_tensorrt.save(compiled, str(folder / _ENGINE), **saved)
+            torch_tensorrt.save(compiled, str(folder / _ENGINE), output_format="exported_program", arg_inputs=examples)
         except Exception as error:  # the compiler raises errors of many types
             raise BackendError(f"TensorRT cannot compile {request.name}: {first_line(error)}") from error
 

@@ -169,8 +169,8 @@ class Emim(nn.Module):
         channels = 3
         rates = drop_rates(config.drop_path, config.depths)
         for stage, (dim, drops) in enumerate(zip(config.dims, rates, strict=True)):
-            stem = (config.stem_kernel, config.stem_stride, config.stem_widths)
-            self.embeds.append(Embedding(channels, dim, *(((1, 2, 2), (1, 2, 2), ()) if stage else stem)))
+            form = ((1, 2, 2), (1, 2, 2), ()) if stage else (config.stem_kernel, config.stem_stride, config.stem_widths)
+            self.embeds.append(Embedding(channels, dim, *form))
             self.stages.append(nn.Sequential(*[_block(config, stage, i, drop) for i, drop in enumerate(drops)]))
             channels = dim
         self.norm = TokenBatchNorm(config.width)

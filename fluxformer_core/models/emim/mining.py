@@ -73,8 +73,7 @@ class MotionMining(nn.Module):
     def affinity(self, q: Tensor, k: Tensor) -> Tensor:
         """Similarity of every query (B, T, heads, H, W, d) to the keys around the same place in the other frames.
 
-        The result is (B, T, heads, H, W, window, window), by offset down and right; outside the picture, the bias
-        alone.
+        The result is (B, T, heads, H, W, window, window), by offset down and right; the bias alone outside the picture.
         """
         rows = self._rows(k)
         products = (self.scale * q) @ rows.transpose(-1, -2)  # (B, T, heads, H, W, window*W)
