@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,25 @@ import cv2
 import numpy as np
 import torch
 
+from fluxformer_core.actor import Performance, Stage
+from fluxformer_core.augment.config import AugmentConfig
 from fluxformer_core.bundle import Bundle, Metadata
+from fluxformer_core.flow.classical import DisFlow
 from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.models.fluxformer.fluxformer import Fluxformer, FluxformerConfig
 from fluxformer_core.models.fluxformer.mvit import MViTConfig
-from fluxformer_core.types import SECOND, ClipSpec
+from fluxformer_core.stream.buffer import RollingBuffer, Window
+from fluxformer_core.stream.recognizer import Recognizer
+from fluxformer_core.types import SECOND, ClipSpec, Update
 
 FRAMES, SIZE = 4, 32
 LABELS = ("clap", "wave", "walk")
+_CHANGES = (
+    "partial midway rotated_view dropped aspect shift rotation flip colourised with_background contrast recolour grey "
+    "flicker soft noise flow_noise moving_camera crossing other"
+)
+PLAIN = AugmentConfig(scale=(1.0, 1.0), tempo=(1.0, 1.0), **dict.fromkeys(_CHANGES.split(), 0.0))
+"""Augmentation that changes nothing."""
 
 
 def small_config(*, trunk: dict[str, Any] | None = None, **changes: Any) -> FluxformerConfig:
@@ -69,15 +81,45 @@ def rgb(grey: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.repeat(grey[..., None], 3, axis=2))
 
 
+def actor_images(
+    *segments: tuple[float, float], label: str = "wave", still: float = 1.2, size: int = 96, **options: Any
+) -> list[np.ndarray]:
+    """Images at 20 Hz of a person who acts from one time to another (s), and then stands for `still` seconds."""
+    actions = [Performance(label, *segment) for segment in segments]
+    stage = Stage(actions, size=(size, size), duration=segments[-1][1] + still, **{"rate": 20.0} | options)
+    return [image for _, image in stage]
+
+
+def write_frames(path: Path, images: Iterable[np.ndarray], *, rate: int = 20) -> Path:
+    """A video of RGB images."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with VideoRecorder(path) as recorder:
+        for i, image in enumerate(images):
+            recorder.write(image, i * SECOND // rate)
+    return path
+
+
+def push_images(recognizer: Recognizer, images: Iterable[np.ndarray], *, start: int = 0) -> list[Update]:
+    """What a recogniser says of images at 20 Hz."""
+    return [recognizer.push(image, start + i * SECOND // 20) for i, image in enumerate(images)]
+
+
+def window_of(pictures: Sequence[np.ndarray], *, rate: float = 20.0, **spec: Any) -> Window:
+    """What the buffer holds of RGB or grey images."""
+    buffer = RollingBuffer(small_spec(**{"window": max(len(pictures), FRAMES)} | spec), DisFlow())
+    for i, picture in enumerate(pictures):
+        buffer.push(picture if picture.ndim == 3 else rgb(picture), round(i * SECOND / rate))
+    return buffer.window()
+
+
 def moving_pictures(folder: Path) -> Path:
     """Sixteen recordings of the last two labels, a picture that moves to the left or the right; returns their list."""
     picture = texture(96, 160)
     lines = ["path,label"]
     for number in range(16):
         label, direction = (LABELS[1], 1) if number % 2 else (LABELS[2], -1)
-        with VideoRecorder(folder / f"{number}.mp4") as recorder:
-            for step in range(12):
-                recorder.write(rgb(view(picture, direction * 2.0 * step, number / 4, 64)), step * SECOND // 20)
+        frames = (rgb(view(picture, direction * 2.0 * step, number / 4, 64)) for step in range(12))
+        write_frames(folder / f"{number}.mp4", frames)
         lines.append(f"{number}.mp4,{label}")
     path = folder / "index.csv"
     path.write_text("\n".join(lines) + "\n")

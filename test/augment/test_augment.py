@@ -8,8 +8,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from helpers import rgb, texture, view
-from plain_augmentation import PLAIN
+from helpers import PLAIN, rgb, texture, view
 
 from fluxformer_core.augment.config import AugmentConfig
 from fluxformer_core.augment.pair_flow import PairFlow

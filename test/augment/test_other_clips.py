@@ -8,8 +8,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from helpers import small_spec
-from plain_augmentation import PLAIN
+from helpers import PLAIN, small_spec
 
 from fluxformer_core.actor import ACTIONS, FLIPPED
 from fluxformer_core.augment.colourise import can_be_cut_out

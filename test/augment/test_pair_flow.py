@@ -7,8 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from helpers import rgb, small_spec, texture, view
-from plain_augmentation import PLAIN
+from helpers import PLAIN, rgb, small_spec, texture, view
 
 from fluxformer_core.augment.pair_flow import PairFlow
 from fluxformer_core.augment.training_clip import training_clip

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle
-from fluxformer_core.errors import ConfigError, ImageError
+from fluxformer_core.errors import ImageError
 from fluxformer_core.flow.classical import DisFlow
 from fluxformer_core.stream.buffer import RollingBuffer
 from fluxformer_core.stream.clip import build_clip
@@ -417,23 +417,6 @@ def test_other_thresholds_take_effect_at_the_next_push(bundle, acting):
     updates = push_all(recognizer, stamped(acting[50:], start=opened + SECOND // 20))
     assert [event.kind for event in events_of(updates)] == [EventKind.ENDED]
     assert events_of(push_all(recognizer, stamped(acting, start=opened + 60 * SECOND))) == []
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"recognition_rate": 0.0}, "recognition_rate"),
-        ({"recognition_rate": float("nan")}, "recognition_rate"),
-        ({"top_k": 0}, "top_k"),
-        ({"max_gap": 0.0}, "max_gap"),
-        ({"max_gap": float("inf")}, "max_gap"),
-        ({"selection": "best"}, "selection must be 'flow_guided' or 'uniform'"),
-        ({"recognition_rate": -1.0, "top_k": -1, "max_gap": -1.0}, "recognition_rate.*top_k.*max_gap"),
-    ],
-)
-def test_settings_out_of_range_are_refused(changes, named):
-    with pytest.raises(ConfigError, match=named):
-        RecognizerConfig(**changes)
 
 
 def test_timings_are_kept_per_stage(bundle, acting):

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import rgb, small_spec, texture, view
+from helpers import texture, view, window_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.released_selection import CLOSE, colour_sums, released, released_selection, representatives
 from benchmarks.selection import SEQUENCES, Sequence, share_before_cut, share_inside
-from fluxformer_core.flow.classical import DisFlow
-from fluxformer_core.stream.buffer import RollingBuffer, Window
+from fluxformer_core.stream.buffer import Window
 from fluxformer_core.stream.selection import SELECTORS, evenly, flow_guided
-from fluxformer_core.types import SECOND
-
-WAYS = SELECTORS
 
 
 @pytest.fixture(scope="module", params=SEQUENCES)
@@ -35,34 +31,30 @@ def test_the_cut_is_one_that_others_select_across() -> None:
     assert share_before_cut(sequence, evenly(sequence.window, 16).indices) > 0.2
 
 
-def footage(n: int, *, seed: int = 0, step: float = 0.5) -> Window:
-    buffer = RollingBuffer(small_spec(window=max(n, 4)), DisFlow())
-    picture = texture(80, 80, seed=seed)
-    for i in range(n):
-        buffer.push(rgb(view(picture, step * np.sin(i), step * i / 9, 32)), i * SECOND // 20)
-    return buffer.window()
+def footage(n: int, *, step: float = 0.5) -> Window:
+    picture = texture(80, 80)
+    return window_of([view(picture, step * np.sin(i), step * i / 9, 32) for i in range(n)])
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", SELECTORS)
 @settings(max_examples=15)
 @example(n=2, count=1, step=0.7)
 @given(n=st.integers(1, 40), count=st.integers(1, 20), step=st.sampled_from([0.0, 0.7]))
 def test_every_way_gives_exactly_t_sorted_indices_of_any_footage(way: str, n: int, count: int, step: float) -> None:
     window = footage(n, step=step)
-    choice = WAYS[way](window, count)
+    choice = SELECTORS[way](window, count)
     assert choice.indices.shape == (count,)
     assert (np.diff(choice.indices) >= 0).all()
     assert 0 <= choice.indices[0] <= choice.indices[-1] < n
     assert choice.groups.shape == (n,)
     assert set(choice.groups.tolist()) <= set(range(-1, count))
-    again = WAYS[way](window, count)
-    assert np.array_equal(again.indices, choice.indices)
+    assert np.array_equal(SELECTORS[way](window, count).indices, choice.indices)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", SELECTORS)
 def test_a_choice_can_be_counted_in_a_longer_sequence(way: str) -> None:
     window = footage(40)
-    choice = WAYS[way](window.since(10), 8)
+    choice = SELECTORS[way](window.since(10), 8)
     moved = choice.after(10)
     assert np.array_equal(moved.indices, choice.indices + 10)
     assert (moved.groups[:10] == -1).all()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers import moving_pictures, saved_bundle
-from plain_augmentation import PLAIN
+from helpers import PLAIN, moving_pictures, saved_bundle
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.data.assembly import RecordingFilter

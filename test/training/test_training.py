@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import small_config, small_model, small_spec
-from plain_augmentation import PLAIN
+from helpers import PLAIN, small_config, small_model, small_spec
 from torch import Tensor, nn
 
 from fluxformer_core.augment.config import AugmentConfig
