@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is first imported, here and in child processes
 
@@ -20,6 +21,14 @@ cv2.setNumThreads(1)
 
 settings.register_profile("fluxformer", deadline=None)  # a busy machine is no failure
 settings.load_profile("fluxformer")
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    """The list of sixteen small recordings."""
+    from helpers import moving_pictures
+
+    return moving_pictures(tmp_path)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -13,16 +13,21 @@ import torch
 from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.augment.config import AugmentConfig
 from fluxformer_core.bundle import Bundle, Metadata
+from fluxformer_core.cli import main
 from fluxformer_core.flow.classical import DisFlow
 from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.models.fluxformer.fluxformer import Fluxformer, FluxformerConfig
 from fluxformer_core.models.fluxformer.mvit import MViTConfig
 from fluxformer_core.stream.buffer import RollingBuffer, Window
+from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.types import SECOND, ClipSpec, Update
+from fluxformer_core.types import SECOND, ActionEvent, ClipSpec, Recognition, Update
 
 FRAMES, SIZE = 4, 32
 LABELS = ("clap", "wave", "walk")
+EPOCH = 1_700_000_000 * SECOND  # stamp of a stream's first image
+EAGER = RecognizerConfig(decision=DecisionConfig(start_score=0.01, keep_score=0.01, smoothing=0.0))
+"""Any motion becomes an event, whatever the untrained model says."""
 _CHANGES = (
     "partial midway rotated_view dropped aspect shift rotation flip colourised with_background contrast recolour grey "
     "flicker soft noise flow_noise moving_camera crossing other"
@@ -55,9 +60,15 @@ def small_bundle(*, seed: int = 0, temperature: float = 1.0, **spec: Any) -> Bun
 
 
 def saved_bundle(folder: Path, **changes: Any) -> Path:
+    folder.mkdir(exist_ok=True)
     path = folder / "small.safetensors"
     small_bundle(**changes).save(path)
     return path
+
+
+def train(data: Path, out: Path, *more: object) -> int:
+    """The exit code of `fluxformer train`, which keeps its cache beside the bundle."""
+    return main(["train", *map(str, (data, "--out", out, "--cache", out.parent / "cache", "--workers", 0, *more))])
 
 
 def texture(height: int, width: int, *, seed: int = 0) -> np.ndarray:
@@ -75,6 +86,11 @@ def view(picture: np.ndarray, right: float, down: float, size: int) -> np.ndarra
     top, left = (height - size) / 2, (width - size) / 2
     matrix = np.array([[1, 0, right - left], [0, 1, down - top]], dtype=np.float64)
     return cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+
+
+def area(picture: np.ndarray, colour: tuple[int, int, int]) -> int:
+    """Pixels of an RGB colour."""
+    return int((np.abs(picture.astype(int) - colour).max(axis=-1) <= 2).sum())
 
 
 def rgb(grey: np.ndarray) -> np.ndarray:
@@ -99,9 +115,18 @@ def write_frames(path: Path, images: Iterable[np.ndarray], *, rate: int = 20) ->
     return path
 
 
-def push_images(recognizer: Recognizer, images: Iterable[np.ndarray], *, start: int = 0) -> list[Update]:
-    """What a recogniser says of images at 20 Hz."""
-    return [recognizer.push(image, start + i * SECOND // 20) for i, image in enumerate(images)]
+def push_images(
+    recognizer: Recognizer, images: Iterable[np.ndarray], *, start: int = EPOCH, rate: float = 20.0
+) -> list[Update]:
+    return [recognizer.push(image, start + round(i * SECOND / rate)) for i, image in enumerate(images)]
+
+
+def events_of(updates: Iterable[Update]) -> list[ActionEvent]:
+    return [event for update in updates for event in update.events]
+
+
+def recognitions_of(updates: Iterable[Update]) -> list[Recognition]:
+    return [update.recognition for update in updates if update.recognition is not None]
 
 
 def window_of(pictures: Sequence[np.ndarray], *, rate: float = 20.0, **spec: Any) -> Window:

@@ -6,10 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-
-from fluxformer_core.actor import Performance, Stage
-from fluxformer_core.io.video_writer import VideoRecorder
-from fluxformer_core.types import SECOND
+from helpers import actor_images, write_frames
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -22,11 +19,7 @@ def example() -> str:
 
 
 def record(path: Path, label: str, seed: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stage = Stage([Performance(label, 0.6, 1.8)], seed=seed, rate=15.0, size=(96, 96), duration=2.6)
-    with VideoRecorder(path) as recorder:
-        for i, (_, image) in enumerate(stage):
-            recorder.write(image, i * SECOND // 15)
+    write_frames(path, actor_images((0.6, 1.8), still=0.8, label=label, seed=seed, rate=15.0), rate=15)
 
 
 @pytest.mark.slow

@@ -5,26 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers import small_bundle
+from helpers import actor_images, small_bundle, write_frames
 
 from fluxformer_core import EventKind, SourceError, Update, recognize
-from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle
-from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.recognition import RecognitionResult
 from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
-from fluxformer_core.types import SECOND
 
 EAGER = RecognizerConfig(decision=DecisionConfig(start_score=0.01, keep_score=0.01, sure_score=0.0))
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("video") / "wave.mp4"
-    with VideoRecorder(path) as recorder:
-        for i, (_, image) in enumerate(Stage([Performance("wave", 1.0, 2.4)], rate=20.0, size=(96, 96), duration=4.0)):
-            recorder.write(image, i * SECOND // 20)
-    return path
+    images = actor_images((1.0, 2.4), still=1.6)
+    return write_frames(tmp_path_factory.mktemp("video") / "wave.mp4", images)
 
 
 @pytest.fixture(scope="module")

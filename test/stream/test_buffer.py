@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import pytest
 from helpers import rgb, small_spec, texture, view, window_of
@@ -93,25 +91,6 @@ def test_even_a_window_of_one_frame_has_flow():
     assert flow.pairs == [(i, i + 1) for i in range(8)]
 
 
-def test_a_window_is_a_view_and_memory_does_not_grow():
-    buffer = RollingBuffer(small_spec(window=16), DisFlow())
-    pictures = [rgb(view(texture(60, 60), i % 7, 0, 32)) for i in range(7)]
-    for i in range(40):
-        buffer.push(pictures[i % 7], i * SECOND // 20)
-    homes = {name: array.base for name, array in arrays(buffer.window()).items()}
-    assert all(home is not None for home in homes.values())
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
-        for i in range(40, 240):
-            buffer.push(pictures[i % 7], i * SECOND // 20)
-        grown = tracemalloc.get_traced_memory()[0] - before
-    finally:
-        tracemalloc.stop()
-    assert grown < 20_000  # one stored frame and its flow alone are 12 kB; 200 were pushed
-    assert all(array.base is homes[name] for name, array in arrays(buffer.window()).items())
-
-
 @pytest.mark.parametrize("step", [0, -1, -SECOND])
 def test_a_stamp_that_is_not_later_is_refused_and_changes_nothing(step):
     buffer = RollingBuffer(small_spec(), DisFlow())
@@ -137,8 +116,8 @@ def panned(rate: float, *, size: int = 64) -> Window:
 def test_velocity_is_in_frame_heights_per_second_at_any_rate_and_size(rate, size):
     window = panned(rate, size=size)
     inner = window.flow[1:, size // 4 : -size // 4, size // 4 : -size // 4]
-    assert np.median(inner[..., 0]) == pytest.approx(SPEED, rel=0.08)
-    assert np.median(inner[..., 1]) == pytest.approx(SPEED / 2, rel=0.08)
+    assert np.median(inner[..., 0]) == pytest.approx(SPEED, rel=0.06)
+    assert np.median(inner[..., 1]) == pytest.approx(SPEED / 2, rel=0.06)
     assert np.median(window.motion[1:]) == pytest.approx(np.hypot(SPEED, SPEED / 2), rel=0.25)
 
 

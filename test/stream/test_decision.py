@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fluxformer_core.stream.belief import Belief
 from fluxformer_core.stream.config import DecisionConfig
 from fluxformer_core.stream.decision import Decider, Decision
 from fluxformer_core.types import OTHER, SECOND, ActionEvent, EventKind, State
@@ -313,49 +311,6 @@ def test_an_unsure_action_is_retracted_when_another_follows_it_without_rest_and_
     stream.events += stream.decider.reset(stream.now)
     assert stream.told.endswith("started clap, ended clap, started walk, retracted walk")
     check(stream.events)
-
-
-@settings(max_examples=100)
-@given(
-    scores=st.lists(st.floats(0.001, 1), min_size=3, max_size=3),
-    memory=st.sampled_from([0.1, 0.3, 1.0]),
-    rates=st.tuples(st.integers(5, 60), st.integers(5, 60)),
-)
-def test_belief_does_not_depend_on_how_often_one_asks(scores, memory, rates):
-    probabilities = np.array(scores, np.float32) / np.float32(sum(scores))
-    believed = []
-    for rate in rates:
-        belief = Belief(LABELS, 0)
-        for i in range(1, rate + 1):
-            belief.update(i * SECOND // rate, probabilities, memory)
-        believed.append(belief.mean)
-    np.testing.assert_allclose(believed[0], believed[1], atol=1e-4)
-    assert 0 <= believed[0].sum() <= 1 + 1e-5
-
-
-@settings(max_examples=100)
-@given(
-    steps=st.lists(st.tuples(st.floats(0.01, 0.5), st.floats(0.02, 0.98)), min_size=1, max_size=20),
-    memory=st.sampled_from([0.0, 0.1, 0.3, 1.0]),
-)
-def test_the_unknown_score_is_the_mean_of_what_was_seen_and_of_nothing_else(steps, memory):
-    belief = Belief((*LABELS, OTHER), 0)
-    assert belief.unknown == 1.0
-    belief.update(0, sure_of("wave", labels=(*LABELS, OTHER)), 0.3)  # at the beginning itself nothing was seen yet
-    assert belief.unknown == 1.0
-    now, seen = 0.0, []
-    for passed, none in steps:
-        now += passed
-        probabilities = np.array([0, 1 - none, 0, none], np.float32)
-        belief.update(round(now * SECOND), probabilities, memory)
-        known = math.sqrt(1 - none)
-        seen.append((now - passed, now, 1 - known / (known + math.sqrt(none))))
-    faded = [
-        (math.exp(-(now - end) / memory) - math.exp(-(now - begin) / memory) if memory else float(end == now), value)
-        for begin, end, value in seen
-    ]
-    mean = sum(weight * value for weight, value in faded) / sum(weight for weight, _ in faded)
-    assert belief.unknown == pytest.approx(mean, abs=1e-4)
 
 
 def test_scores_below_the_threshold_are_unknown_motion():

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import saved_bundle
-from test_train_start import index as index  # noqa: PLC0414  # a fixture
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.training import loading

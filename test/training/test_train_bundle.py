@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from helpers import PLAIN, moving_pictures, saved_bundle
+from helpers import LABELS, PLAIN, saved_bundle
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.data.assembly import RecordingFilter
@@ -18,34 +16,20 @@ from fluxformer_core.training.train_bundle import train_bundle
 CONFIG = TrainConfig(epochs=1, batch=4, workers=0, augment=PLAIN)
 
 
-@pytest.fixture
-def index(tmp_path: Path) -> Path:
-    path = moving_pictures(tmp_path)
-    lines = path.read_text().split()
-    splits = ["split", *("val" if i % 4 == 0 else "train" for i in range(1, len(lines)))]
-    path.write_text("\n".join(f"{line},{split}" for line, split in zip(lines, splits, strict=True)))
-    return path
-
-
 def test_a_bundle_is_trained_checked_and_saved(index, tmp_path):
     (tmp_path / "broken.mp4").write_text("no video")
-    index.write_text(f"{index.read_text()}\nbroken.mp4,{Bundle.load(saved_bundle(tmp_path)).labels[1]},train\n")
+    rows = [*index.read_text().split()[1:], f"broken.mp4,{LABELS[1]}"]
+    lines = (f"{row},{'val' if i % 4 == 3 else 'train'}\n" for i, row in enumerate(rows))
+    index.write_text("path,label,split\n" + "".join(lines))
     out = tmp_path / "mine.safetensors"
     result = train_bundle(
-        [str(index)],
-        str(out),
-        config=CONFIG,
-        start=[saved_bundle(tmp_path)],
-        recordings=RecordingFilter(splits=("train",), check_splits=("val",)),
-        clip={"selection": "uniform"},
-        cache=tmp_path / "cache",
-    )
-    assert result.path == out
-    assert result.bundle.digest == Bundle.load(out).digest
+        [str(index)], str(out), config=CONFIG, start=[saved_bundle(tmp_path)], cache=tmp_path / "cache",
+        recordings=RecordingFilter(splits=("train",), check_splits=("val",)), clip={"selection": "uniform"},
+    )  # fmt: skip
+    assert (result.path, result.bundle.digest) == (out, Bundle.load(out).digest)
     assert result.bundle.spec.selection == "uniform"
     assert result.bundle.statistics is not None
-    assert result.not_teachable == ""
-    assert result.checked == 4
+    assert (result.not_teachable, result.checked) == ("", 4)
     assert 0 <= result.accuracy <= 1
     assert result.accuracy == pytest.approx(result.bundle.metadata.provenance["top1"], abs=1e-4)
     (line,) = result.skipped
