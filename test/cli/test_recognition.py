@@ -1,7 +1,8 @@
-"""Recognition of a whole source as a function of the library."""
+"""The library as the README shows it: recognition of a whole source as a function, and training."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,29 @@ def test_an_error_comes_after_the_result_so_far(bundle: Bundle, tmp_path: Path) 
     with pytest.raises(SourceError, match="cannot be read"):
         recognize(tmp_path, bundle, on_update=lambda update, result: results.append(result))
     assert [result.counters.frames for result in results] == [0]
+
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+def example() -> str:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S)
+    found = [block for block in blocks if "train_bundle" in block]
+    assert len(found) == 1, "the README has one Python example, which trains a bundle"
+    return found[0]
+
+
+def record(path: Path, label: str, seed: int) -> None:
+    write_frames(path, actor_images((0.6, 1.8), still=0.8, label=label, seed=seed, rate=15.0), rate=15)
+
+
+@pytest.mark.slow
+def test_the_example_of_the_readme_trains_evaluates_and_recognises(tmp_path, monkeypatch, capsys) -> None:
+    for label in ("wave", "squat"):
+        for seed in range(3):
+            record(tmp_path / "clips" / label / f"{seed}.mp4", label, seed)
+    record(tmp_path / "video.mp4", "wave", seed=9)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example(), str(README), "exec"), {})
+    assert (tmp_path / "mine.safetensors").exists()
+    assert capsys.readouterr().out != ""

@@ -10,22 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import LABELS, actor_images, push_images, small_bundle, texture, write_frames
+from helpers import EAGER, LABELS, actor_images, push_images, small_bundle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.enrolled import EnrolledAction, Statistics
 from fluxformer_core.enrollment.enrolled_file import default_enrolled_file, load_enrolled, save_enrolled
-from fluxformer_core.enrollment.examples import THINNINGS, Example, Thinning, describe, read_example, thin
-from fluxformer_core.enrollment.live_examples import MIN_MOTION, ExampleCapture
+from fluxformer_core.enrollment.examples import Example, describe
+from fluxformer_core.enrollment.live_examples import ExampleCapture
 from fluxformer_core.enrollment.teaching import MAX_SIMILARITY, refuse_name, teach
-from fluxformer_core.errors import BundleError, ConfigError, SourceError
-from fluxformer_core.stream.buffer import Window
-from fluxformer_core.stream.config import DecisionConfig, MotionConfig, RecognizerConfig
+from fluxformer_core.errors import BundleError, ConfigError
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.stream.selection import SELECTORS
-from fluxformer_core.stream.stream import LEAD
 from fluxformer_core.stream.taught import KnownActions, TaughtActions, unit
 from fluxformer_core.types import SECOND, EventKind, Update
 
@@ -133,11 +129,6 @@ def test_what_looks_like_a_taught_action_is_refused(known: KnownActions) -> None
 def test_an_invalid_or_taken_name_is_refused(name: str, reason: str) -> None:
     assert reason in refuse_name(name, LABELS, [action()])
     assert refuse_name("thumbs_up", LABELS, [action()]) == ""
-
-
-def test_a_model_without_statistics_names_the_command_that_adds_them() -> None:
-    with pytest.raises(ConfigError, match="--known DATA"):
-        KnownActions(small_bundle())
 
 
 def test_a_taught_action_is_as_likely_as_all_others_on_its_border(known: KnownActions) -> None:
@@ -276,87 +267,6 @@ def test_the_users_file_is_in_the_folder_of_ros_or_of_the_desktop(monkeypatch: p
         monkeypatch.delenv(name)
 
 
-def random_window(count: int = 30) -> Window:
-    rng = np.random.default_rng(0)
-    frames = np.stack([np.repeat(texture(32, 32, seed=i)[..., None], 3, axis=2) for i in range(count)])
-    flow = np.ones((count, 32, 32, 2), np.float32)
-    ones = np.ones(count, np.float32)
-    stamps = np.arange(count, dtype=np.int64) * SECOND // 20
-    return Window(stamps, frames, flow, ones, ones, ones, rng.standard_normal((count, 384)).astype(np.float32))
-
-
-def test_the_first_thinning_is_the_clip_that_the_stream_would_show() -> None:
-    seen = random_window()
-    frames, flow = thin(seen, THINNINGS[0], 4, SELECTORS["flow_guided"])
-    chosen = SELECTORS["flow_guided"](seen, 4).indices
-    np.testing.assert_array_equal(frames, seen.frames[chosen])
-    np.testing.assert_array_equal(flow, seen.flow[chosen])
-
-
-@pytest.mark.parametrize("thinning", THINNINGS)
-@pytest.mark.parametrize("count", [1, 4, 5, 30])
-def test_every_thinning_gives_a_whole_clip_of_any_example(thinning: Thinning, count: int) -> None:
-    frames, flow = thin(random_window(count), thinning, 4, SELECTORS["flow_guided"])
-    assert (frames.shape, frames.dtype, flow.shape) == ((4, 32, 32, 3), np.uint8, (4, 32, 32, 2))
-
-
-def test_a_file_is_an_example_and_one_without_motion_is_none(tmp_path: Path, bundle: Bundle) -> None:
-    recognizer = Recognizer(bundle)
-    images = actor_images((0.5, 1.5))
-    wave, still = (
-        str(write_frames(tmp_path / f"{name}.mp4", shown))
-        for name, shown in (("wave", images), ("still", images[:1] * 40))
-    )
-    assert len(read_example(wave, bundle.spec, recognizer.model.flow)) == len(images)
-    with pytest.raises(SourceError, match=r"still\.mp4 shows no motion"):
-        read_example(still, bundle.spec, recognizer.model.flow)
-
-
-def statuses(recognizer: Recognizer, images: list[np.ndarray], capture: ExampleCapture, start: int = 0) -> list:
-    seen = []
-    for i, image in enumerate(images):
-        recognizer.push(image, start + i * SECOND // 20)
-        seen.append(capture.update(recognizer))
-    return seen
-
-
-def test_each_motion_segment_is_captured_once_with_its_surroundings(bundle: Bundle) -> None:
-    recognizer = Recognizer(bundle)
-    seen = statuses(recognizer, actor_images((1.0, 2.0), (3.5, 4.5)), ExampleCapture())
-    caught = [status.example for status in seen if status.example is not None]
-    assert len(caught) == 2
-    for window, start in zip(caught, (1.0, 3.5), strict=True):
-        assert window.stamps[0] / SECOND == pytest.approx(start - LEAD, abs=0.2)
-        assert window.stamps[-1] / SECOND == pytest.approx(start + 1.0 + LEAD, abs=0.25)
-        assert not np.shares_memory(window.frames, recognizer.scene.window.frames)
-    moving = [i / 20 for i, status in enumerate(seen) if status.moving]
-    assert min(moving) == pytest.approx(1.0, abs=0.5)
-    assert all(status.motion >= 0 and not status.hint for status in seen)
-
-
-def test_motion_that_was_under_way_is_no_example(bundle: Bundle) -> None:
-    recognizer, images = Recognizer(bundle), actor_images((1.0, 2.0))
-    statuses(recognizer, images[:30], ExampleCapture())
-    assert recognizer.scene.segment is not None
-    rest = statuses(recognizer, images[30:], ExampleCapture(), start=30 * SECOND // 20)
-    assert not any(status.example is not None or status.moving for status in rest)
-
-
-def test_motion_that_is_too_short_or_too_long_is_no_example_and_says_so(bundle: Bundle) -> None:
-    calm = RecognizerConfig(decision=DecisionConfig(motion=MotionConfig(still_time=0.2)))
-    narrow = Recognizer(known_bundle(window=24), calm)
-    (hint,) = [s.hint for s in statuses(narrow, actor_images((1.0, 3.0)), ExampleCapture()) if s.hint]
-    assert "more than the model sees at once" in hint
-    images = actor_images((1.0, 2.0))
-    blink = images[:20] + images[26:29] + [images[19]] * 50
-    (hint,) = [s.hint for s in statuses(Recognizer(bundle, calm), blink, ExampleCapture()) if s.hint]
-    assert "too short" in hint
-    assert MIN_MOTION > 3 / 20
-
-
-EAGER = RecognizerConfig(decision=DecisionConfig(start_score=0.01, keep_score=0.01))
-
-
 def labels_of(updates: list[Update]) -> set[str]:
     """The labels that have scores; each recognition that looked at a clip has as many."""
     looked = [update.recognition for update in updates if update.recognition and update.recognition.scores]
@@ -370,8 +280,12 @@ def test_a_recogniser_names_what_it_was_taught_and_forgets_it(bundle: Bundle) ->
     images = actor_images((1.0, 1.8))
     assert recognizer.model.labels == LABELS
     # Whatever the untrained model makes of the movement, this is its direction, and the known actions lie elsewhere.
-    shown = [s.example for s in statuses(recognizer, images, ExampleCapture()) if s.example is not None]
-    result = teach("hail", [describe(recognizer, window) for window in shown], KnownActions(bundle))
+    capture, shown = ExampleCapture(), []
+    for i, image in enumerate(images):
+        recognizer.push(image, i * SECOND // 20)
+        shown.append(capture.update(recognizer).example)
+    examples = [describe(recognizer, window) for window in shown if window is not None]
+    result = teach("hail", examples, KnownActions(bundle))
     assert result.action is not None
     recognizer.enroll([result.action])
     assert (recognizer.model.labels, recognizer.model.enrolled) == ((*LABELS, "hail"), (result.action,))

@@ -11,6 +11,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from bag_bench import storage_file
 from media import HEIGHT, IRREGULAR, TYPES, WIDTH, header, raw_image, write_bag, write_video
 from rosbags.rosbag2 import StoragePlugin
 
@@ -189,10 +190,6 @@ def compressed_image(stamp: int, value: int) -> tuple[str, bytes]:
 def text(value: str) -> tuple[str, bytes]:
     kind = "std_msgs/msg/String"
     return kind, bytes(TYPES.serialize_cdr(TYPES.types[kind](value), kind))
-
-
-def storage_file(bag: Path) -> Path:
-    return next(file for file in bag.iterdir() if file.suffix in (".mcap", ".db3"))
 
 
 @STORAGES

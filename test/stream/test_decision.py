@@ -36,7 +36,6 @@ class Stream:
         self.decider = Decider(self.labels, config)
         self.window = window
         self.now = 0
-        self.frames = 0
         self.events: list[ActionEvent] = []
         self.decisions: list[Decision] = []
 
@@ -51,13 +50,12 @@ class Stream:
             share = (i + 1) / frames
             appearance = begin if end is None else (1 - share) * begin + share * end
             self.events += self.decider.observe(self.now, motion, appearance.astype(np.float32))
-            if self.frames % 3 == 0 and scores is not None and self.decider.due() is not None:
+            if self.now // FRAME % 3 == 0 and scores is not None and self.decider.due() is not None:
                 start = max(0, self.now - round(self.window * SECOND))
                 decision, events = self.decider.decide(self.now, scores, start)
                 self.decisions.append(decision)
                 self.events += events
             self.now += FRAME
-            self.frames += 1
         return self
 
     def rest(self, seconds: float = 1.0) -> Stream:
@@ -124,16 +122,9 @@ def check(events: list[ActionEvent]) -> None:
 SCORES = st.lists(st.floats(0.001, 1), min_size=4, max_size=4).map(
     lambda values: np.array(values, np.float32) / np.float32(sum(values))
 )
-FRAMES = st.lists(
-    st.tuples(
-        st.integers(1, 20),  # so many frames of
-        st.sampled_from([0.0, 0.05, 0.1, 0.3, 1.0]),  # this motion
-        st.integers(0, 2),  # in this pose
-        SCORES,
-        st.sampled_from(["", "", "", "", "reset", "configure"]),  # and then this
-    ),
-    max_size=30,
-)
+COUNT, MOTION, POSE = st.integers(1, 20), st.sampled_from([0.0, 0.05, 0.1, 0.3, 1.0]), st.integers(0, 2)
+THEN = st.sampled_from(["", "", "", "", "reset", "configure"])
+FRAMES = st.lists(st.tuples(COUNT, MOTION, POSE, SCORES, THEN), max_size=30)
 CONFIGS = st.builds(
     DecisionConfig,
     start_score=st.sampled_from([0.35, 0.5, 0.9]),
@@ -144,7 +135,7 @@ CONFIGS = st.builds(
 )
 
 
-@settings(max_examples=250)
+@settings(max_examples=150)
 @given(frames=FRAMES, config=CONFIGS, other=CONFIGS, window=st.sampled_from([0.3, 3.2]))
 def test_any_stream_gives_events_that_make_sense(frames, config, other, window):
     stream = Stream(config, window=window, other=True)
@@ -293,7 +284,7 @@ def test_what_was_never_believed_enough_is_retracted_when_it_ends(peak, ended):
     stream = squats((1.0, "wave", 0.6), (1.0, "wave", peak), (1.0, "wave", 0.6), config=SURE)
     assert stream.told == f"started wave, {ended} wave"
     assert stream.events[-1].stamp > 4 * SECOND, "until it is over it may yet become sure"
-    assert stream.events[-1].score == pytest.approx(peak)
+    assert [event.score for event in stream.events] == pytest.approx([0.6, peak])
     assert stream.events[-1].end == pytest.approx(4 * SECOND, abs=1.5 * FRAME), "as of the last motion all the same"
 
 
@@ -326,12 +317,6 @@ def test_the_decision_shows_the_action_that_is_under_way():
     assert (stream.decisions[-1].label, stream.decisions[-1].score) == ("wave", pytest.approx(0.9))
     stream.squat(0.5, np.array([0.5, 0.4, 0.1], np.float32))  # clap leads, wave goes on
     assert (stream.decisions[-1].label, stream.decisions[-1].score) == ("wave", pytest.approx(0.4))
-
-
-def test_an_event_carries_the_peak_of_its_score():
-    stream = squats(*((0.6, "wave", score) for score in (0.6, 0.95, 0.7)), config=PROMPT)
-    assert stream.events[0].score == pytest.approx(0.6)
-    assert stream.events[-1].score == pytest.approx(0.95)
 
 
 def test_belief_begins_anew_with_each_segment():

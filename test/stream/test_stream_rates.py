@@ -7,10 +7,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
-import cv2
 import numpy as np
 import pytest
-import torch
 from helpers import EPOCH, recognitions_of, rgb, small_bundle, texture
 
 from fluxformer_core.actor import ActorStyle, Performance, Stage
@@ -78,44 +76,6 @@ def test_at_any_rate_brisk_actions_are_seen_at_the_same_moments(label, noise):
         assert (apart <= 1).mean() >= 0.75
         assert apart.max() <= 3
         assert apart.mean() <= 0.7
-
-
-@pytest.mark.parametrize("label", BRISK)
-def test_velocities_agree_at_moments_that_all_rates_have(label):
-    windows = {rate: filmed(label, rate) for rate in RATES}
-    shared = sorted(set.intersection(*({int(s) // 1000 for s in window.stamps[1:]} for window in windows.values())))
-    assert len(shared) >= 10
-    smooth = {
-        rate: np.stack([cv2.blur(window.flow[np.searchsorted(window.stamps // 1000, s)], (8, 8)) for s in shared])
-        for rate, window in windows.items()
-    }
-    for rate in RATES[:2]:
-        assert cosine(smooth[rate], smooth[60]) >= 0.7
-        speeds = [np.linalg.norm(smooth[r], axis=-1).mean() for r in (rate, 60)]
-        assert speeds[0] == pytest.approx(speeds[1], rel=0.15)
-
-
-@pytest.mark.parametrize("rate", RATES)
-def test_frames_pushed_one_by_one_give_the_clip_of_the_whole_video(rate):
-    """Bit by bit, after every frame."""
-    film = Stage([Performance("wave", 1.0, 3.5)], rate=rate, size=(96, 96), duration=5.0)
-    rolling, whole = RollingBuffer(SPEC, DisFlow()), RollingBuffer(replace(SPEC, window=512), DisFlow())
-    admission, compared = Admission(SPEC, 0.5), 0
-    for i in range(len(film)):
-        stamp = round(i * SECOND / rate)
-        if admission.judge(stamp) is not AdmissionResult.ADMIT:
-            continue
-        frame = prepare(film.frame(i), Pixels.RGB, SPEC)
-        rolling.push(frame, stamp)
-        whole.push(frame, stamp)
-        clips = []
-        for window in (rolling.window(), whole.window().since(max(0, len(whole) - SPEC.window))):
-            chosen = chosen_of(window)
-            clips.append(build_clip(window.frames[chosen], window.flow[chosen], SPEC))
-        assert all(torch.equal(a, b) for a, b in zip(*clips, strict=True))
-        compared += 1
-    assert rolling.flows == whole.flows == compared - 1
-    assert compared > SPEC.window, "the window has moved on"
 
 
 STILL = rgb(texture(32, 32))

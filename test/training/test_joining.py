@@ -160,7 +160,6 @@ def test_without_checks_a_model_that_is_not_trained_keeps_its_temperature(index,
         ("{other} --join ensemble --train head", "an ensemble takes --train none"),
         ("{turned} --join ensemble --train none", "joined differ in labels"),
         ("--train none --labels {names}", "the model has not learnt juggle, and is not to learn anything"),
-        ("--train none --size 32", "--size is of a new model"),
     ],
 )
 def test_what_cannot_be_joined_is_refused_in_a_line(two, index, tmp_path, capsys, more, message):

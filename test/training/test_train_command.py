@@ -1,4 +1,4 @@
-"""`fluxformer train`: labels renamed, clips rendered, files damaged, models that are there trained on."""
+"""`fluxformer train`, and the same in Python: labels renamed, clips rendered, files damaged, models trained on."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import LABELS, saved_bundle, train
+from helpers import LABELS, PLAIN, saved_bundle, train
 from media import record
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.cli import BAD_INPUT, main
+from fluxformer_core.data.assembly import RecordingFilter
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.training import train_bundle as module
+from fluxformer_core.training.recipe import TrainConfig
+from fluxformer_core.training.train import Trained
+from fluxformer_core.training.train_bundle import train_bundle
 
 
 @pytest.fixture
@@ -112,3 +118,45 @@ def test_what_cannot_be_done_is_said_in_a_line(clips, tmp_path, capsys, more, me
     assert train(clips, tmp_path / "out.safetensors", *more) == BAD_INPUT
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("fluxformer: ")]
     assert message in line
+
+
+CONFIG = TrainConfig(epochs=1, batch=4, workers=0, augment=PLAIN)
+
+
+def test_a_bundle_is_trained_checked_and_saved(index, tmp_path):
+    (tmp_path / "broken.mp4").write_text("no video")
+    rows = [*index.read_text().split()[1:], f"broken.mp4,{LABELS[1]}"]
+    lines = (f"{row},{'val' if i % 4 == 3 else 'train'}\n" for i, row in enumerate(rows))
+    index.write_text("path,label,split\n" + "".join(lines))
+    out = tmp_path / "mine.safetensors"
+    result = train_bundle(
+        [str(index)], str(out), config=CONFIG, start=[saved_bundle(tmp_path)], cache=tmp_path / "cache",
+        recordings=RecordingFilter(splits=("train",), check_splits=("val",)), clip={"selection": "uniform"},
+    )  # fmt: skip
+    assert (result.path, result.bundle.digest) == (out, Bundle.load(out).digest)
+    assert result.bundle.spec.selection == "uniform"
+    assert result.bundle.statistics is not None
+    assert (result.not_teachable, result.checked) == ("", 4)
+    assert 0 <= result.accuracy <= 1
+    assert result.accuracy == pytest.approx(result.bundle.metadata.provenance["top1"], abs=1e-4)
+    (line,) = result.skipped
+    assert "broken.mp4" in line
+    assert result.trained.first
+
+
+def test_another_process_of_a_distributed_training_saves_nothing(index, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "train", lambda net, *_, **__: Trained(net.eval(), first=False))
+    out = tmp_path / "mine.safetensors"
+    result = train_bundle([index], out, config=CONFIG, start=[saved_bundle(tmp_path)], cache=tmp_path / "cache")
+    assert not result.trained.first
+    assert not out.exists()
+
+
+def test_a_wrong_table_of_labels_or_clip_is_refused_before_anything_is_decoded(index, tmp_path):
+    table, cache = tmp_path / "table.csv", tmp_path / "cache"
+    table.write_text("label,gait\nwalk,fast\n")
+    with pytest.raises(ConfigError, match="gait must be LOW:HIGH"):
+        train_bundle([index], tmp_path / "out.safetensors", label_table=table, cache=cache)
+    assert not cache.exists()
+    with pytest.raises(ConfigError, match="colour"):
+        train_bundle([index], tmp_path / "out.safetensors", clip={"colour": True}, cache=cache)
