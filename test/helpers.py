@@ -19,8 +19,10 @@ from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.models.fluxformer.fluxformer import Fluxformer, FluxformerConfig
 from fluxformer_core.models.fluxformer.mvit import MViTConfig
 from fluxformer_core.stream.buffer import RollingBuffer, Window
+from fluxformer_core.stream.clip import FrameSelection
 from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
 from fluxformer_core.stream.recognizer import Recognizer
+from fluxformer_core.stream.selection import Choice
 from fluxformer_core.types import SECOND, ActionEvent, ClipSpec, Recognition, Update
 
 FRAMES, SIZE = 4, 32
@@ -88,6 +90,22 @@ def view(picture: np.ndarray, right: float, down: float, size: int) -> np.ndarra
     return cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
 
+def frame_selection(
+    count: int, window: int, colour: Sequence[int], *, seen: int = 0, cuts: Sequence[int] = (), fastest: float = 1.0
+) -> FrameSelection:
+    """A clip of frames of one colour in which everything moves to the right, faster and faster until 10 s."""
+    stamps = 10 * SECOND - np.arange(window - 1, -1, -1) * SECOND // 20
+    chosen = np.linspace(seen, window - 1, count).astype(np.intp)
+    groups = np.searchsorted(chosen, np.arange(window))
+    groups[:seen] = -1
+    frames = np.full((count, 20, 20, 3), colour, np.uint8)
+    flow = np.zeros((count, 20, 20, 2), np.float32)
+    flow[..., 0] = 5.0
+    motion = np.linspace(0, fastest, window, dtype=np.float32)
+    choice = Choice(chosen, groups, np.array(cuts, np.intp))
+    return FrameSelection(stamps[chosen], frames, flow, stamps, motion, choice, int(stamps[seen]), (0.12, 0.07))
+
+
 def area(picture: np.ndarray, colour: tuple[int, int, int]) -> int:
     """Pixels of an RGB colour."""
     return int((np.abs(picture.astype(int) - colour).max(axis=-1) <= 2).sum())
@@ -138,14 +156,14 @@ def window_of(pictures: Sequence[np.ndarray], *, rate: float = 20.0, **spec: Any
 
 
 def moving_pictures(folder: Path) -> Path:
-    """Sixteen recordings of the last two labels, a picture that moves to the left or the right; returns their list."""
+    """The list of 16 recordings of the last two labels, a picture that moves left or right; 4 are to check on."""
     picture = texture(96, 160)
-    lines = ["path,label"]
+    lines = ["path,label,split"]
     for number in range(16):
         label, direction = (LABELS[1], 1) if number % 2 else (LABELS[2], -1)
         frames = (rgb(view(picture, direction * 2.0 * step, number / 4, 64)) for step in range(12))
         write_frames(folder / f"{number}.mp4", frames)
-        lines.append(f"{number}.mp4,{label}")
+        lines.append(f"{number}.mp4,{label},{'val' if number // 2 % 4 == 3 else 'train'}")
     path = folder / "index.csv"
     path.write_text("\n".join(lines) + "\n")
     return path

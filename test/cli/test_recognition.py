@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers import actor_images, small_bundle, write_frames
+from helpers import actor_images, write_frames
 
 from fluxformer_core import EventKind, SourceError, Update, recognize
 from fluxformer_core.bundle import Bundle
@@ -20,11 +20,6 @@ EAGER = RecognizerConfig(decision=DecisionConfig(start_score=0.01, keep_score=0.
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images = actor_images((1.0, 2.4), still=1.6)
     return write_frames(tmp_path_factory.mktemp("video") / "wave.mp4", images)
-
-
-@pytest.fixture(scope="module")
-def bundle() -> Bundle:
-    return small_bundle()
 
 
 def test_the_result_has_events_and_counts_and_recognitions_on_demand(video: Path, bundle: Bundle) -> None:

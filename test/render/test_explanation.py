@@ -7,42 +7,32 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import EAGER, actor_images, area, rgb, small_bundle, texture
+from helpers import EAGER, area, frame_selection, rgb, small_bundle, texture
 from PIL import Image
 
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.render.explanation import Explanation, draw_explanation
 from fluxformer_core.render.explanation_writer import ExplanationWriter
-from fluxformer_core.stream.clip import FrameSelection
 from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.stream.selection import Choice
 from fluxformer_core.types import SECOND, ActionScore, EventKind, Recognition, State
 
 NOW = 10 * SECOND
 NEVER = RecognizerConfig(decision=DecisionConfig(start_score=1.0))
-FIRST_CLUSTER, CUT = (96, 165, 250), (248, 113, 113)
+FIRST_CLUSTER, CUT, MAGENTA = (96, 165, 250), (248, 113, 113), (230, 20, 220)
 
 
 def explanation(n: int = 40, count: int = 8, *, cuts: tuple[int, ...] = (), seen: int = 5) -> Explanation:
     """Magenta frames, of which those from `seen` on were looked at."""
-    stamps = NOW - np.arange(n - 1, -1, -1) * SECOND // 20
-    chosen = np.linspace(seen, n - 1, count).astype(np.intp)
-    groups = np.searchsorted(chosen, np.arange(n))
-    groups[:seen] = -1
-    frames = np.full((n, 20, 20, 3), (230, 20, 220), np.uint8)
-    motion = np.linspace(0, 1, n, dtype=np.float32)
-    choice, flow = Choice(chosen, groups, np.array(cuts, np.intp)), np.zeros((count, 20, 20, 2), np.float32)
-    clip = FrameSelection(stamps[chosen], frames[chosen], flow, stamps, motion, choice, int(stamps[seen]), (0.12, 0.07))
-    scores = (ActionScore("wave", 0.75),)
-    recognition = Recognition(NOW, 0, NOW, State.ACTION, "wave", 0.75, scores, 0.25, 0.4, n)
-    return Explanation(recognition, clip, frames, np.zeros(n, np.float32))
+    clip = frame_selection(count, n, MAGENTA, cuts=cuts, seen=seen)
+    recognition = Recognition(NOW, 0, NOW, State.ACTION, "wave", 0.75, (ActionScore("wave", 0.75),), 0.25, 0.4, n)
+    return Explanation(recognition, clip, np.full((n, 20, 20, 3), MAGENTA, np.uint8), np.zeros(n, np.float32))
 
 
 def test_every_frame_is_shown_and_unused_frames_are_dimmed() -> None:
     picture = draw_explanation(explanation(n=40, seen=10), name="", scale=1.0)
-    bright = area(picture, (230, 20, 220))
-    dimmed = area(picture, tuple(round(0.4 * c + 0.6 * b) for c, b in zip((230, 20, 220), (17, 19, 24), strict=True)))
+    bright = area(picture, MAGENTA)
+    dimmed = area(picture, tuple(round(0.4 * c + 0.6 * b) for c, b in zip(MAGENTA, (17, 19, 24), strict=True)))
     tile = 71.25**2
     assert dimmed == pytest.approx(10 * tile, rel=0.05)
     assert bright == pytest.approx(30 * tile + 8 * 96**2, rel=0.1)  # the window's frames, and the clip's; less badges
@@ -59,11 +49,6 @@ def test_any_window_and_clip_can_be_drawn(n: int, count: int) -> None:
     assert picture.dtype == np.uint8
     assert picture.shape[1] == pytest.approx(1550, abs=2)
     assert area(picture, FIRST_CLUSTER) > 50
-
-
-@pytest.fixture(scope="module")
-def acting() -> list[np.ndarray]:
-    return actor_images((1.0, 2.6), still=2.0, size=128)
 
 
 def explained(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import area
+from helpers import area, frame_selection
 
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.io.sources import open_source
@@ -16,7 +16,6 @@ from fluxformer_core.render.canvas import Page
 from fluxformer_core.render.overlay import draw_overlay, readable, visible
 from fluxformer_core.stream.clip import FrameSelection
 from fluxformer_core.stream.recognizer import ViewState
-from fluxformer_core.stream.selection import Choice
 from fluxformer_core.types import SECOND, ActionEvent, ActionScore, EventKind, Pixels, Recognition, State
 
 NOW = 10 * SECOND
@@ -27,16 +26,8 @@ EVENT = ActionEvent(NOW, EventKind.STARTED, "wave", 3, NOW - SECOND, 0, 0.8)
 CAMERA = np.full((240, 320, 3), (200, 30, 120), np.uint8)
 
 
-def selection(count: int = 16, window: int = 48, fastest: float = 2.0) -> FrameSelection:
-    """A clip of blue frames in which everything moves to the right, faster and faster."""
-    stamps = NOW - np.arange(window - 1, -1, -1) * SECOND // 15
-    chosen = np.linspace(0, window - 1, count).astype(np.intp)
-    frames = np.full((count, 20, 20, 3), (10, 20, 240), np.uint8)
-    flow = np.zeros((count, 20, 20, 2), np.float32)
-    flow[..., 0] = 5.0
-    motion = np.linspace(0, fastest, window, dtype=np.float32)
-    choice = Choice(chosen, np.searchsorted(chosen, np.arange(window)), np.empty(0, np.intp))
-    return FrameSelection(stamps[chosen], frames, flow, stamps, motion, choice, int(stamps[0]), (0.12, 0.07))
+def selection(count: int = 16, fastest: float = 2.0) -> FrameSelection:
+    return frame_selection(count, 48, (10, 20, 240), fastest=fastest)
 
 
 @pytest.mark.parametrize("height", [120, 240, 480, 1080])

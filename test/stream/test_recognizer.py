@@ -24,7 +24,6 @@ from helpers import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fluxformer_core.bundle import Bundle
 from fluxformer_core.errors import ImageError
 from fluxformer_core.flow.classical import DisFlow
 from fluxformer_core.stream.buffer import RollingBuffer, Window
@@ -36,17 +35,6 @@ from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.selection import choose
 from fluxformer_core.stream.stream import LEAD
 from fluxformer_core.types import SECOND, EventKind, Pixels, State
-
-
-@pytest.fixture(scope="module")
-def bundle() -> Bundle:
-    return small_bundle()
-
-
-@pytest.fixture(scope="module")
-def acting() -> list[np.ndarray]:
-    """RGB frames at 20 Hz: a person stands for a second, waves until 2.6 s, and stands for another two."""
-    return actor_images((1.0, 2.6), still=2.0, size=128)
 
 
 def stamped(images: list[np.ndarray]) -> list[tuple[np.ndarray, int]]:

@@ -7,11 +7,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from helpers import LABELS, rgb, small_bundle, small_spec, texture
+from helpers import LABELS, rgb, small_spec, texture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fluxformer_core.bundle import Bundle
 from fluxformer_core.flow.classical import FlowField, GreyImage
 from fluxformer_core.stream.admission import Admission, AdmissionResult
 from fluxformer_core.stream.belief import Belief
@@ -29,11 +28,6 @@ STEPS = st.one_of(
     st.integers(8 * MILLISECOND, 100 * MILLISECOND),  # cameras of 10 to 120 Hz, with jitter and drops
     st.sampled_from([0, 1, -1, -20 * MILLISECOND, 2 * SECOND, -9 * SECOND, 3600 * SECOND, -(10**18)]),
 )
-
-
-@pytest.fixture(scope="module")
-def bundle() -> Bundle:
-    return small_bundle()
 
 
 def numbered(serial: int) -> np.ndarray:
