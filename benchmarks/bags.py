@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.synthetic.bag_writer import ImageBag
 from fluxformer_core.bundle import default_bundle_path
-from fluxformer_core.cli.backend_arguments import add_backend_arguments
+from fluxformer_core.cli.shared_arguments import add_backend_arguments
 from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import Recording
 from fluxformer_core.evaluation.bags.evaluation import evaluate_bags

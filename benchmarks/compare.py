@@ -116,7 +116,7 @@ def transfer(options: argparse.Namespace) -> list[Variant]:
 
 
 class Results:
-    """Accuracies by row and column, kept in a file so that an interrupted comparison continues.
+    """Accuracies by row and column; a file keeps them, so that an interrupted comparison continues.
 
     Args:
         path: JSON file; None keeps the results in memory.

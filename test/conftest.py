@@ -46,8 +46,11 @@ def acting() -> list[np.ndarray]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores: the ROS tests wait for messages for much of their time."""
-    return len(os.sched_getaffinity(0)) + 1
+    """One process more than there are cores: the ROS tests wait for messages for much of their time.
+
+    A process takes about 1 GB of memory, and a container may have fewer cores than it sees: there are at most 9.
+    """
+    return min(os.cpu_count() or 1, 8) + 1
 
 
 @pytest.hookimpl(trylast=True)

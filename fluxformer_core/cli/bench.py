@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fluxformer_core.cli.backend_arguments import BACKENDS, PRECISIONS
+from fluxformer_core.cli.shared_arguments import BACKENDS, PRECISIONS
 
 if TYPE_CHECKING:
     from fluxformer_core.bundle import Bundle

@@ -9,7 +9,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from fluxformer_core.cli.backend_arguments import add_backend_arguments
+from fluxformer_core.cli.shared_arguments import add_backend_arguments
 
 SUMMARY = "Build a model's engine for a backend, check it against the model, and keep it."
 EXAMPLES = """\

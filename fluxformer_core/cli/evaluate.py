@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from fluxformer_core.cli import evaluate_bags, evaluate_clips
-from fluxformer_core.cli.backend_arguments import add_backend_arguments
+from fluxformer_core.cli.shared_arguments import add_backend_arguments
 
 SUMMARY = "Evaluate models on labelled recordings, or on bags."
 EXAMPLES = """\

@@ -7,7 +7,7 @@ import sys
 from argparse import Action, Namespace, _ArgumentGroup
 from pathlib import Path
 
-from fluxformer_core.cli.settings_arguments import add_settings_argument, apply_settings
+from fluxformer_core.cli.shared_arguments import add_settings_argument, apply_settings
 
 WORSE, INCOMPLETE = 1, 3
 """Exit codes: worse than the baseline; some bags have no figures."""

@@ -10,8 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from fluxformer_core.cli.backend_arguments import add_backend_arguments
-from fluxformer_core.cli.settings_arguments import add_settings_argument, apply_settings
+from fluxformer_core.cli.shared_arguments import add_backend_arguments, add_settings_argument, apply_settings
 
 if TYPE_CHECKING:
     from fluxformer_core.io.sources import Source, SourceFrame

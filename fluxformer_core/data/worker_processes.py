@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -110,7 +112,12 @@ class _Helper(Generic[Item, Result]):
         self.pipe: Connection
         self.pipe, theirs = _SPAWN.Pipe()
         self._process: BaseProcess = _SPAWN.Process(target=_serve, args=(theirs, self._work), daemon=True)
-        self._process.start()
+        # A process must not import the user's script, which would run the script again.
+        main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+        try:
+            self._process.start()
+        finally:
+            sys.modules["__main__"] = main
         theirs.close()  # with this end open, the end of the process would not close the pipe
 
 

@@ -254,12 +254,12 @@ def table(results: Sequence[FaultResult]) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this check can be told."""
+    """Add the arguments of this check."""
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 
 
 def run(options: argparse.Namespace) -> bool:
-    """Inject every fault; whether one was not counted as it should be, or stopped the recogniser.
+    """Inject every fault; the check fails (True) if a fault is not counted as expected or stops the recogniser.
 
     Raises:
         TimeoutError: if the recogniser got stuck.

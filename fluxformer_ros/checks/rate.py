@@ -61,7 +61,7 @@ def cpu_table(run: Run) -> dict[str, float]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this check can be told."""
+    """Add the arguments of this check."""
     add = parser.add_argument
     add("--seconds", type=float, default=30.0, help="how long to play (default: %(default)s)")
     add("--size", default="640x480", metavar="WxH", help="of the images (default: %(default)s)")
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> bool:
-    """Play the rendered actor to a recogniser; whether a received frame is unaccounted for."""
+    """Play the rendered actor to a recogniser; the check fails (True) if a received frame is unaccounted for."""
     player = ["actor", "--loop", "--duration", str(options.seconds), "--size", options.size]
     played = run_graph(player, model=options.model, parameters=options.parameter, quiet=True)
     numbers, cpu, backend = account(played), cpu_table(played), played.transcript.last_values["backend"]

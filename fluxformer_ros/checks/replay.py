@@ -24,7 +24,7 @@ EXAMPLE = "my_bag --topic /camera/color/image_raw --keep results"
 
 
 def record(job: BagStream, out: Path, *, model: Path | None = None, rate: float = 1.0) -> None:
-    """Play a bag in real time, with /clock, into a recogniser, and record what that says.
+    """Play a bag in real time, with /clock, into a recogniser, and record the recogniser's topics.
 
     Args:
         job: a bag of images.
@@ -85,7 +85,7 @@ def check(
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this check can be told."""
+    """Add the arguments of this check."""
     add = parser.add_argument
     add("bag", type=Path, metavar="BAG", help="a bag of images")
     add("--topic", help="of the images; needed where the bag has several image topics")
@@ -94,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> bool:
-    """Play the bag; whether live and offline differ in too many windows.
+    """Play the bag; the check fails (True) if live and offline differ in too many windows.
 
     Raises:
         SourceError: if the bag cannot be used.

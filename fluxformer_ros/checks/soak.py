@@ -77,7 +77,7 @@ def find_faults(numbers: dict[str, float]) -> list[str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what this check can be told."""
+    """Add the arguments of this check."""
     add = parser.add_argument
     add("--minutes", type=float, default=30.0, help="how long (default: %(default)s; at least 0.2)")
     add("--warm-up", type=float, default=0.1, metavar="SHARE", help="share of the time that does not count (0.1)")
@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> bool:
-    """Play the rendered actor over and over; whether something grows or an image is unaccounted for.
+    """Play the rendered actor over and over; the check fails (True) if something grows or an image is unaccounted for.
 
     Raises:
         ValueError: if the time is too short.

@@ -13,7 +13,7 @@ from fluxformer_core.backends.base import DTYPES, list_backends
 from fluxformer_core.backends.openvino import OpenVinoBackend
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.cli import main
-from fluxformer_core.cli.backend_arguments import BACKENDS, PRECISIONS
+from fluxformer_core.cli.shared_arguments import BACKENDS, PRECISIONS
 from fluxformer_core.errors import BackendError, ConfigError
 from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
 from fluxformer_core.stream.recognizer import Recognizer

@@ -65,7 +65,8 @@ def example() -> str:
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S)
     found = [block for block in blocks if "train_bundle" in block]
     assert len(found) == 1, "the README has one Python example, which trains a bundle"
-    return found[0]
+    assert "epochs=10" in found[0]
+    return found[0].replace("epochs=10", "epochs=1")  # the same example in less time
 
 
 def record(path: Path, label: str, seed: int) -> None:
@@ -75,7 +76,7 @@ def record(path: Path, label: str, seed: int) -> None:
 @pytest.mark.slow
 def test_the_example_of_the_readme_trains_evaluates_and_recognises(tmp_path, monkeypatch, capsys) -> None:
     for label in ("wave", "squat"):
-        for seed in range(3):
+        for seed in range(8):
             record(tmp_path / "clips" / label / f"{seed}.mp4", label, seed)
     record(tmp_path / "video.mp4", "wave", seed=9)
     monkeypatch.chdir(tmp_path)

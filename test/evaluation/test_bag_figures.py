@@ -9,9 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fluxformer_core.evaluation.bags.confusion import NOTHING, UNKNOWN, confusion
 from fluxformer_core.evaluation.bags.evaluation import BagEvaluation
-from fluxformer_core.evaluation.bags.figures import JudgedStream, JudgedTrack, by_label, judge, mean_scores, measure
+from fluxformer_core.evaluation.bags.figures import (
+    NOTHING,
+    UNKNOWN,
+    JudgedStream,
+    JudgedTrack,
+    by_label,
+    confusion,
+    judge,
+    mean_scores,
+    measure,
+)
 from fluxformer_core.evaluation.bags.finding import BagStream
 from fluxformer_core.evaluation.bags.gate import GateResult, compare
 from fluxformer_core.evaluation.bags.stream_result import StreamResult, Track

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fluxformer_core.cli.settings_arguments import apply_settings
+from fluxformer_core.cli.shared_arguments import apply_settings
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.people.tracks import PeopleConfig
 from fluxformer_core.stream.config import DecisionConfig, MotionConfig, RecognizerConfig, settings_of, with_settings

@@ -15,8 +15,8 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from fluxformer_core.evaluation.bags.confusion import confusion
 from fluxformer_core.evaluation.bags.evaluation import BagEvaluation
+from fluxformer_core.evaluation.bags.figures import confusion
 from fluxformer_core.evaluation.bags.proposals import Proposal, propose
 from fluxformer_core.evaluation.bags.stream_result import StreamResult, percentiles
 from fluxformer_core.evaluation.clips import FIGURES, ClipEvaluation

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from fluxformer_core.augment.training_clip import whole_clip
 from fluxformer_core.data.clip_store import ClipStore
-from fluxformer_core.evaluation.bags.confusion import NOTHING, pair_up
-from fluxformer_core.evaluation.bags.figures import JudgedStream, mean_scores
+from fluxformer_core.evaluation.bags.figures import NOTHING, JudgedStream, mean_scores, pair_up
 from fluxformer_core.evaluation.bags.finding import BagStream
 from fluxformer_core.evaluation.metrics.clips import ClipReport
 from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
-from fluxformer_core.evaluation.bags.confusion import pair_up
-from fluxformer_core.evaluation.bags.figures import JudgedTrack
+from fluxformer_core.evaluation.bags.figures import JudgedTrack, pair_up
 from fluxformer_core.evaluation.bags.stream_result import Track
 from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent
 from fluxformer_core.evaluation.report.svg import line, svg, text

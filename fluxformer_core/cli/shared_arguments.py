@@ -1,4 +1,4 @@
-"""The argument --set of several commands, which changes the recogniser's settings."""
+"""Arguments of several commands: --backend, --precision, and --set, which changes the recogniser's settings."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fluxformer_core.stream.config import RecognizerConfig
+
+
+BACKENDS = ("auto", "torch", "cuda", "openvino", "tensorrt")
+PRECISIONS = ("fp32", "fp16", "bf16")
+
+
+def add_backend_arguments(parser: ArgumentParser) -> None:
+    """Declare --backend and --precision. The names are repeated here, so that the help text needs no PyTorch."""
+    parser.add_argument(
+        "--backend", choices=BACKENDS, default="torch", help="library that runs the model (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="fp32", help="precision of the arithmetic (default: %(default)s)"
+    )
 
 
 def add_settings_argument(parser: ArgumentParser | _ArgumentGroup) -> Action:
