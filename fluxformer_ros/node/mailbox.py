@@ -22,18 +22,11 @@ class Mailbox(Generic[T]):
     """
 
     def __init__(self, size: int = 1) -> None:
-        """An open mailbox.
-
-        Args:
-            size: items that may wait.
-        """
+        """An open mailbox in which as many items as its size may wait."""
         self._changed = threading.Condition()
         self._items: deque[T] = deque(maxlen=size)
         self._closed = False
-        self.received = 0
-        self.taken = 0
-        self.replaced = 0
-        self.discarded = 0
+        self.received = self.taken = self.replaced = self.discarded = 0
 
     def put(self, item: T) -> None:
         """Add an item; never blocks."""

@@ -83,7 +83,7 @@ class RecognizerNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         self._health.error = ""
         file = Path(self._config.enrolled_file) if self._config.enrolled_file else default_enrolled_file()
-        self._enrollment.configure(pipeline.bundle, pipeline.recognizer, pipeline.worker, file)
+        self._enrollment.configure(pipeline.bundle, pipeline.worker, file)
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
