@@ -24,12 +24,7 @@ _DEPTH = 100  # messages that may wait while the terminal is slow
 
 
 class ListenerNode(Node):
-    """Prints events, and writes recognitions, events and diagnostics to a file if one is given.
-
-    Args:
-        recognizer: name of the node to listen to.
-        record: writes to the file; None: no file.
-    """
+    """Prints the events of a recogniser, and records its recognitions, events and diagnostics if wanted."""
 
     def __init__(self, recognizer: str, record: TranscriptWriter | None) -> None:
         super().__init__("listener")

@@ -19,8 +19,7 @@ import pytest
 from fluxformer_core.errors import SourceError
 from fluxformer_core.io.sources import SourceFrame
 from fluxformer_core.types import SECOND, Pixels
-from fluxformer_ros.tools.actor_source import actor_frames, open_drawn_actor
-from fluxformer_ros.tools.playback import Arrangement, Opener, arrange, read_ahead
+from fluxformer_ros.tools.playback import Arrangement, Opener, actor_frames, arrange, open_drawn_actor, read_ahead
 
 PERIOD = SECOND // 20
 

@@ -13,8 +13,8 @@ from fluxformer_core.types import SECOND, ActionEvent, ActionScore, EventKind, R
 from fluxformer_ros.checks.clips import ListedClip, judge, read_list
 from fluxformer_ros.checks.rate import account, cpu_table
 from fluxformer_ros.tools.actor_report import compare, table
+from fluxformer_ros.tools.demo import newest
 from fluxformer_ros.tools.graph import PlayedFrame, Run
-from fluxformer_ros.tools.overlay_video import newest
 from fluxformer_ros.tools.transcript import Status, Transcript, TranscriptWriter, read_transcript
 
 EPOCH = 1_000 * SECOND  # the stamps of a camera have nothing to do with the script's seconds
