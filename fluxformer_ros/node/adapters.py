@@ -48,15 +48,12 @@ class Detections:
     Args:
         class_id: the detector's class of people; empty: every detection with an id is a person.
         expiry: s; the largest difference between the stamps of detections and of the image that they are used for.
-
-    Attributes:
-        received: messages.
-        outdated: messages whose stamp was too far from that of the image.
-        unusable: detections without an id, or without a box of finite numbers and some size.
     """
 
     def __init__(self, class_id: str, expiry: float) -> None:
-        self.received = self.outdated = self.unusable = 0
+        self.received = 0  # messages
+        self.outdated = 0  # messages whose stamp was too far from the image's stamp
+        self.unusable = 0  # detections without an id, or without a box of finite numbers and some size
         self._class_id, self._expiry = class_id, expiry
         self._newest: Any = None
 

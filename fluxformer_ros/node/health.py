@@ -36,20 +36,13 @@ class Rate:
 
 
 class HealthMonitor:
-    """Keeps what only the node sees, and makes a `Health` of everything.
-
-    Attributes:
-        error: why the last transition failed; empty if the transition succeeded.
-        incompatible_qos: the policies of a publisher that do not fit the subscription.
-        lost: images that the middleware reports as lost on the way.
-        latency: ms from the stamp of an image to the publication of its recognition.
-    """
+    """Keeps what only the node sees, and makes a `Health` of everything."""
 
     def __init__(self) -> None:
-        self.error = ""
-        self.incompatible_qos: set[str] = set()
-        self.lost = 0
-        self.latency = RecentValues()
+        self.error = ""  # why the last transition failed; empty if the transition succeeded
+        self.incompatible_qos: set[str] = set()  # the policies of a publisher that do not fit the subscription
+        self.lost = 0  # images that the middleware reports as lost on the way
+        self.latency = RecentValues()  # ms from the stamp of an image to the publication of its recognition
         self._cpu = Rate()
         self.activated()
 

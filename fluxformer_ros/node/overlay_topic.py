@@ -43,17 +43,13 @@ class OverlayTopic:
     While nobody subscribes, an image costs one look at the number of subscribers. While somebody subscribes, a one-slot
     mailbox holds the newest image until the drawing thread is free: recognition never waits for pictures.
 
-    Attributes:
-        rate: Hz, by the images' stamps; may be changed at any time, like the height.
-        height: px; the picture is 16:9.
-        drawn: pictures published so far.
-        durations: ms that drawing and publishing a picture took.
+    The rate (Hz, by the images' stamps) and the height (px; the picture is 16:9) may be changed at any time.
     """
 
     def __init__(self, node: LifecycleNode, recognizer: Recognizer, *, rate: float, height: int) -> None:
         self.rate, self.height = rate, height
-        self.drawn = 0
-        self.durations = RecentValues(64)
+        self.drawn = 0  # pictures published so far
+        self.durations = RecentValues(64)  # ms that drawing and publishing a picture took
         self._recognizer = recognizer
         self._logger = node.get_logger()
         self._raw = node.create_lifecycle_publisher(Image, "~/overlay", _NEWEST)

@@ -159,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     wait = "for a subscriber, before the first frame (default: %(default)s)"
     add("--wait", type=float, default=30.0, metavar="S", help=wait)
     log = "write one JSON line for every published frame"
-    add("--log", type=Path, default=Path(os.devnull), metavar="FILE", help=log)
+    add("--log", type=Path, default=os.devnull, metavar="FILE", help=log)
     return parser
 
 
