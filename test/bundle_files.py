@@ -1,4 +1,4 @@
-"""Bundle files written by hand, and what loading them may lead to."""
+"""Bundle files with any content, and checks that loading one succeeds or ends in a BundleError."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def refusal(path: Path) -> str:
 
 
 def loaded_or_refused(path: Path) -> Bundle | None:
-    """Any other error than a BundleError that names the file ends the test."""
+    """The loaded bundle, or None after a BundleError that names the file; every other error fails the test."""
     try:
         return Bundle.load(path)
     except BundleError as error:

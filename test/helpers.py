@@ -1,4 +1,4 @@
-"""What several tests build: models small enough to run in milliseconds, and things that move."""
+"""Models that are small enough to run in milliseconds, and moving pictures, for tests of several folders."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def saved_bundle(folder: Path, **changes: Any) -> Path:
 
 
 def texture(height: int, width: int, *, seed: int = 0) -> np.ndarray:
-    """Grey blobs on all scales, (height, width) uint8: something that optical flow can hold on to."""
+    """Grey blobs on all scales, (height, width) uint8: a texture in which optical flow finds every displacement."""
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal((height, width)).astype(np.float32)
     blurred = sum(sigma * cv2.GaussianBlur(noise, (0, 0), sigma) for sigma in (1.5, 3.0, 6.0))

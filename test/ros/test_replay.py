@@ -30,7 +30,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "launch"
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bag(
-        tmp_path_factory.mktemp("bags") / "run", seconds=6.0, spells=((2.0, 4.0),), topics=(TOPIC, "/rear")
+        tmp_path_factory.mktemp("bags") / "run", seconds=6.0, segments=((2.0, 4.0),), topics=(TOPIC, "/rear")
     )
 
 
