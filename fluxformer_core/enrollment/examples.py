@@ -62,12 +62,7 @@ class _Kept:
 
 
 def read_example(
-    source: str,
-    spec: ClipSpec,
-    flow: FlowEstimator | None,
-    *,
-    topic: str | None = None,
-    rate: float | None = None,
+    source: str, spec: ClipSpec, flow: FlowEstimator | None, *, topic: str | None = None, rate: float | None = None
 ) -> Window:
     """Read a whole video, bag or folder of images as one example.
 

@@ -9,9 +9,8 @@ import pytest
 
 from fluxformer_core.data.assembly import RecordingFilter, read_sources
 from fluxformer_core.data.labels import LabelMap
-from fluxformer_core.data.lists import read_index
 from fluxformer_core.data.read_data import read_data
-from fluxformer_core.data.recordings import Recording
+from fluxformer_core.data.recordings import Recording, read_index
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.types import SECOND
 
