@@ -11,19 +11,20 @@ import time
 from pathlib import Path
 
 import av
-import numpy as np
 import pytest
-from ros_bench import LABELS
+from ros_bench import LABELS, filmed
 
-from fluxformer_core.actor import perform
-from fluxformer_core.io.video_writer import VideoRecorder
-from fluxformer_core.types import SECOND
+from fluxformer_core.actor import DEMO_SCRIPT
 from fluxformer_ros.checks.__main__ import main as check_main
 from fluxformer_ros.checks.rate import account
 from fluxformer_ros.tools import demo
+from fluxformer_ros.tools.actor_report import compare, table
 from fluxformer_ros.tools.graph import Run, run_graph
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ros")]
+
+NAMED = 8  # of the script's ten performances
+TIME_ERROR = 0.5  # s: between the script's start and end, and the event's
 
 
 def running(pid: int) -> bool:
@@ -57,11 +58,15 @@ def test_the_demo_shows_the_actor_and_writes_a_video(
     assert {recognition.stamp for recognition in runs[0].transcript.recognitions} <= {f.stamp for f in runs[0].frames}
 
 
+def test_the_shipped_weights_name_the_actors_actions_and_their_times() -> None:
+    answers, wrong = compare(DEMO_SCRIPT, run_graph(["actor"], quiet=True))
+    good = [a for a in answers if a.named and abs(a.start_error) <= TIME_ERROR and abs(a.end_error) <= TIME_ERROR]
+    assert len(good) >= NAMED, table(answers, wrong)
+
+
 def test_the_clip_check_judges_every_clip(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     for name in ("wave", "squat"):
-        with VideoRecorder(tmp_path / f"{name}.mp4") as video:
-            for index, image in enumerate(perform(name, 1, mode="colour", size=(96, 128))):
-                video.write(np.ascontiguousarray(image), index * SECOND // 20)
+        filmed(tmp_path / f"{name}.mp4")
     (tmp_path / "clips.csv").write_text("path,label,subject\nwave.mp4,wave,s01\nsquat.mp4,squat,s01\n")
     options = ["--json", str(tmp_path / "result.json"), "--model", str(model)]
     assert check_main(["clips", str(tmp_path / "clips.csv"), str(tmp_path), *options]) == 0

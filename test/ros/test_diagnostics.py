@@ -18,31 +18,22 @@ from fluxformer_ros.node.health import Rate
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 TOPIC = ImageTopic("/camera/image", publishers=1)
 COUNTS = {"images received": 1500, "images pushed": 1500}
-NAMES = {
-    "input": "images received",
-    "pushed": "images pushed",
-    "refused": "images refused",
-    "lost": "images lost in transport",
-    "stuck": "images with a repeated stamp",
-    "late": "images late",
-    "recognition": "recognitions",
+RATES = {
+    "input_rate": ("images received", 30.0),
+    "pushed_rate": ("images pushed", 30.0),
+    "refused_rate": ("images refused", 0.0),
+    "lost_rate": ("images lost in transport", 0.0),
+    "stuck_rate": ("images with a repeated stamp", 0.0),
+    "late_rate": ("images late", 0.0),
+    "recognition_rate": ("recognitions", 7.5),
 }
-RATES = {"input": 30.0, "pushed": 30.0, "refused": 0.0, "lost": 0.0, "stuck": 0.0, "late": 0.0, "recognition": 7.5}
-WELL = Health(
-    state="active",
-    image=TOPIC,
-    active_for=60.0,
-    flowing_for=50.0,
-    trained_rate=15.0,
-    input_age=0.03,
-    counts=COUNTS,
-    rates={NAMES[name]: rate for name, rate in RATES.items()},
-)
+TIMES = {"active_for": 60.0, "flowing_for": 50.0, "input_age": 0.03}
+WELL = Health("active", image=TOPIC, trained_rate=15.0, counts=COUNTS, rates=dict(RATES.values()), **TIMES)
 
 
 def ill(image: dict[str, object] | None = None, counts: dict[str, int] | None = None, **changes: Any) -> Health:
     """A healthy node but for the changes; names that end in `_rate` change rates."""
-    rates = {NAMES[name[:-5]]: changes.pop(name) for name in [*changes] if name.endswith("_rate")}
+    rates = {RATES[name][0]: changes.pop(name) for name in [*changes] if name in RATES}
     health = replace(WELL, image=replace(TOPIC, **(image or {})), **changes)
     return replace(health, counts={**COUNTS, **(counts or {})}, rates={**WELL.rates, **rates})
 

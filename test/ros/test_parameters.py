@@ -24,11 +24,12 @@ ROOT = Path(__file__).resolve().parents[2]
 def node(ros: None) -> Iterator[Node]:
     node = Node("parameters")
     declare(node)
-    node.add_on_set_parameters_callback(
-        lambda changes: SetParametersResult(
-            successful=not (reason := refusal(node, {p.name: p.value for p in changes}, configured=True)), reason=reason
-        )
-    )
+
+    def check(changes: list[Parameter]) -> SetParametersResult:
+        reason = refusal(node, {p.name: p.value for p in changes}, configured=True)
+        return SetParametersResult(successful=not reason, reason=reason)
+
+    node.add_on_set_parameters_callback(check)
     yield node
     node.destroy_node()
 
@@ -48,12 +49,11 @@ def test_every_row_is_complete() -> None:
     assert len({setting.name for setting in SETTINGS}) == len(SETTINGS)
     for setting in SETTINGS:
         assert setting.description
-        low, high = setting.limits.low, setting.limits.high
-        assert (low is not None and high is not None) == (setting.type in ("int", "double")), setting.name
+        assert (setting.range is not None) == (setting.type in ("int", "double")), setting.name
         assert not setting.limits.low_excluded  # ROS knows inclusive ranges only
         assert not setting.limits.high_excluded
-        if low is not None and high is not None:
-            assert low <= setting.default <= high
+        if setting.range:
+            assert setting.range[0] <= setting.default <= setting.range[1]
 
 
 def test_defaults_are_those_of_the_dataclasses() -> None:
@@ -95,8 +95,7 @@ def test_a_node_declares_what_the_table_says(node: Node) -> None:
         assert setting.description in descriptor.description
         assert descriptor.read_only == (setting.change == "start")
         ranges = [*descriptor.integer_range, *descriptor.floating_point_range]
-        limits = (setting.limits.low, setting.limits.high)
-        assert [(r.from_value, r.to_value) for r in ranges] == ([limits] if None not in limits else [])
+        assert [(r.from_value, r.to_value) for r in ranges] == ([setting.range] if setting.range else [])
 
 
 @pytest.mark.parametrize(

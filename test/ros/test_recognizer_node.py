@@ -10,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from fluxformer.msg import ActionEvent, Recognition
 from lifecycle_msgs.msg import Transition
-from ros_bench import LABELS, PATIENCE, PERIOD, RecognizerProcess, Robot, robot_and_recognizer
+from ros_bench import LABELS, PATIENCE, PERIOD, RecognizerProcess, Robot, a_robot, as_rgb, robot_and_recognizer
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float32
 from std_srvs.srv import Trigger
 
+from fluxformer_core.bundle import Bundle, Metadata
+from fluxformer_core.models.registry import clip_spec, create_model, model_config
 from fluxformer_core.types import SECOND, Pixels
 from fluxformer_ros.node.images import image_to_compressed, image_to_msg
 from fluxformer_ros.node.messages import time_from_msg
@@ -30,17 +31,15 @@ EAGER = {"start_score": 0.02, "keep_score": 0.01, "smoothing": 0.0, "min_duratio
 
 @pytest.fixture(scope="module")
 def recognizer(ros: None, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecognizerProcess]:
-    process = RecognizerProcess(tmp_path_factory.mktemp("node") / "stderr", model=model, **EAGER)
-    yield process
-    process.close()
+    with RecognizerProcess(tmp_path_factory.mktemp("node") / "stderr", model=model, **EAGER) as process:
+        yield process
 
 
 @pytest.fixture(scope="module")
 def shared_robot(recognizer: RecognizerProcess) -> Iterator[Robot]:
-    robot = Robot(rclpy.create_node("robot"))
-    robot.ready()
-    yield robot
-    robot.close()
+    with a_robot() as robot:
+        robot.ready()
+        yield robot
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ def as_depth(image: np.ndarray, dtype: type) -> Image:
 
 
 INPUTS = {
-    "rgb8": lambda image: image_to_msg(image, Pixels.RGB, 0, ""),
+    "rgb8": as_rgb,
     "mono8": lambda image: image_to_msg(np.ascontiguousarray(image[..., 0]), Pixels.GREY, 0, ""),
     "16UC1": lambda image: as_depth(image, np.uint16),
     "32FC1": lambda image: as_depth(image, np.float32),
@@ -98,24 +97,21 @@ def test_images_become_recognitions_and_events_with_the_cameras_stamps(robot: Ro
 
 
 def test_labels_are_there_for_late_subscribers_and_follow_the_thresholds(robot: Robot) -> None:
-    late = Robot(rclpy.create_node("late"))
-    late.wait(lambda: late.labels, "labels")
-    message = late.labels[-1]
-    assert (message.model, message.labels, message.enrolled) == ("fluxformer_nano", list(LABELS), [False, False])
-    assert len(message.version) == 12
-    assert robot.set(start_score=0.25).successful
-    late.wait(lambda: late.labels[-1].thresholds.tolist() == [0.25, 0.25], "the new threshold")
-    assert robot.set(start_score=EAGER["start_score"]).successful
-    late.close()
+    with a_robot() as late:
+        late.wait(lambda: late.labels, "labels")
+        message = late.labels[-1]
+        assert (message.model, message.labels, message.enrolled) == ("fluxformer_nano", list(LABELS), [False, False])
+        assert len(message.version) == 12
+        assert robot.set(start_score=0.25).successful
+        late.wait(lambda: late.labels[-1].thresholds.tolist() == [0.25, 0.25], "the new threshold")
+        assert robot.set(start_score=EAGER["start_score"]).successful
 
 
 def test_every_frame_is_accounted_for(robot: Robot) -> None:
     before, published = robot.counts(), robot.published
     robot.show(60)
-    bad = image_to_msg(np.zeros((8, 8, 3), np.uint8), Pixels.RGB, 0, "")
-    bad.encoding = "rgb7"
     for _ in range(5):
-        robot.publish(bad)
+        robot.publish(damaged(encoding="rgb7"))
     robot.let_it_finish()  # an image that waits is not counted yet
     after = robot.counts()
     grown = {key: after[key] - before.get(key, 0) for key in after}
@@ -129,7 +125,7 @@ def test_every_frame_is_accounted_for(robot: Robot) -> None:
 
 
 def damaged(**changes: object) -> Image:
-    message = image_to_msg(np.zeros((8, 8, 3), np.uint8), Pixels.RGB, 0, "")
+    message = as_rgb(np.zeros((8, 8, 3), np.uint8))
     for name, value in changes.items():
         setattr(message, name, value)
     return message
@@ -153,8 +149,7 @@ def test_unusable_images_are_counted_by_cause_and_do_no_harm(robot: Robot) -> No
     for cause in unusable:
         key = f"refused: {cause}"
         assert before.get(key, 0) < int(values[key]) <= before.get(key, 0) + 10
-    robot.show(10)
-    robot.wait(lambda: robot.recognitions, "a recognition")
+    robot.hear()
 
 
 def test_images_without_stamps_are_refused(robot: Robot) -> None:
@@ -170,8 +165,7 @@ def test_a_stamp_that_jumps_back_ends_the_action_and_starts_anew(robot: Robot) -
     newest = robot.stamp - PERIOD
     robot.stamp -= 100 * SECOND
     robot.show(5)
-    robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
-    assert robot.events[-1].instance == event.instance
+    robot.wait_for_the_end_of(event)
     assert time_from_msg(robot.events[-1].end) <= newest
     assert robot.counts()["resets: time_jump"] == before + 1
     robot.wait(lambda: time_from_msg(robot.recognitions[-1].header.stamp) < newest, "a recognition after the jump")
@@ -180,25 +174,23 @@ def test_a_stamp_that_jumps_back_ends_the_action_and_starts_anew(robot: Robot) -
 def test_a_change_of_size_starts_anew(robot: Robot) -> None:
     before = robot.counts()["resets: size_change"]
     event = robot.act_until_an_event_is_open()
-    robot.show(5, make=lambda image: image_to_msg(image[::2, ::2], Pixels.RGB, 0, ""))
-    robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
-    assert robot.events[-1].instance == event.instance
+    robot.show(5, make=lambda image: as_rgb(image[::2, ::2]))
+    robot.wait_for_the_end_of(event)
     assert robot.counts()["resets: size_change"] == before + 1
 
 
 def test_a_request_to_reset_ends_the_action(robot: Robot) -> None:
     event = robot.act_until_an_event_is_open()
     assert robot.call("reset", Trigger.Request()).success
-    robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
-    assert robot.events[-1].instance == event.instance
+    robot.wait_for_the_end_of(event)
 
 
 def test_a_camera_that_goes_ends_the_action_and_may_come_back(robot: Robot, recognizer: RecognizerProcess) -> None:
-    robot.act_until_an_event_is_open()
+    event = robot.act_until_an_event_is_open()
     newest = robot.stamp - PERIOD
     # A busy machine may publish the images above further apart than this timeout.
     assert robot.set(camera_timeout=0.6).successful
-    robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
+    robot.wait_for_the_end_of(event)
     assert time_from_msg(robot.events[-1].end) <= newest
     status, values = robot.fresh_status()
     assert (status.level, "is the camera still running?" in status.message) == (WARN, True)
@@ -228,16 +220,14 @@ def test_parameters_change_while_it_runs_and_nonsense_is_rejected(robot: Robot) 
 def test_deactivating_ends_the_action_and_activating_goes_on(robot: Robot) -> None:
     event = robot.act_until_an_event_is_open()
     assert robot.change_state(Transition.TRANSITION_DEACTIVATE)
-    robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
-    assert robot.events[-1].instance == event.instance
+    robot.wait_for_the_end_of(event)
     robot.wait(lambda: not robot.images.get_subscription_count(), "the end of the subscription")
     robot.recognitions.clear()
     assert robot.fresh_status()[1]["state"] == "inactive"
     assert not robot.recognitions
     assert robot.change_state(Transition.TRANSITION_ACTIVATE)
     robot.ready()
-    robot.show(10)
-    robot.wait(lambda: robot.recognitions, "a recognition")
+    robot.hear()
 
 
 def test_the_overlay_is_drawn_for_subscribers_only(robot: Robot) -> None:
@@ -306,17 +296,17 @@ def test_the_security_policy_allows_what_the_node_does(robot: Robot) -> None:
 def test_compressed_images_after_a_new_configuration(robot: Robot) -> None:
     down = [Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP]
     up = [Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE]
-    assert all(robot.change_state(transition) for transition in down)
+    assert robot.change_state(*down)
     assert robot.fresh_status()[1]["state"] == "unconfigured"
     assert robot.set(image_transport="compressed").successful
-    assert all(robot.change_state(transition) for transition in up)
+    assert robot.change_state(*up)
     robot.wait(robot.compressed.get_subscription_count, "a subscriber")
     robot.show(20, make=lambda image: image_to_compressed(image, Pixels.RGB, 0, ""))
     robot.wait(lambda: robot.recognitions, "a recognition")
     assert robot.counts()["images refused"] == 0
-    assert all(robot.change_state(transition) for transition in down)
+    assert robot.change_state(*down)
     assert robot.set(image_transport="raw").successful
-    assert all(robot.change_state(transition) for transition in up)
+    assert robot.change_state(*up)
     robot.ready()
 
 
@@ -332,13 +322,13 @@ def test_a_camera_whose_qos_does_not_fit_is_named(ros: None, model: Path, tmp_pa
 def test_a_signal_ends_the_action_and_the_process_cleanly(
     ros: None, model: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    with robot_and_recognizer(tmp_path / "stderr", namespace="solo", model=model, **EAGER) as (robot, process):
+    with robot_and_recognizer(tmp_path / "stderr", namespace="solo", model=model, **EAGER) as (robot, node):
         robot.ready()
         event = robot.act_until_an_event_is_open()
-        assert process.end(number) == 0, process.said
-        robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
-        assert robot.events[-1].instance == event.instance
-        assert "Traceback" not in process.said
+        node.process.send_signal(number)
+        assert node.process.wait(PATIENCE) == 0, node.said
+        robot.wait_for_the_end_of(event)
+        assert "Traceback" not in node.said
 
 
 @pytest.mark.parametrize(
@@ -349,6 +339,7 @@ def test_a_signal_ends_the_action_and_the_process_cleanly(
         ({"top_k": 0}, "top_k"),
         ({"recognition_rate": "fast"}, "recognition_rate"),
         ({"keep_score": 0.9}, "keep_score (0.9) must be at most start_score"),
+        ({"backend": "tensorrt"}, "backend tensorrt cannot be used in fp32: "),
         pytest.param(
             {"people": "true"},
             "apt install ros-$ROS_DISTRO-vision-msgs",
@@ -358,31 +349,33 @@ def test_a_signal_ends_the_action_and_the_process_cleanly(
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
 def test_a_node_that_cannot_start_says_why_and_ends(ros: None, tmp_path: Path, parameters, words: str) -> None:
-    process = RecognizerProcess(tmp_path / "stderr", namespace="solo", **parameters)
-    try:
-        assert process.process.wait(60) == 2
-        assert words in process.said
-        assert "Traceback" not in process.said
-    finally:
-        process.close()
+    with RecognizerProcess(tmp_path / "stderr", namespace="solo", **parameters) as node:
+        assert node.process.wait(PATIENCE) == 2
+        assert words in node.said
+        assert "Traceback" not in node.said
 
 
 def test_a_build_only_run_ends_by_itself(ros: None, tmp_path: Path) -> None:
     # The shipped weights, because the answers of random weights differ by no more than rounding does.
-    process = RecognizerProcess(tmp_path / "stderr", build_only="true", backend="torch", precision="bf16")
-    try:
-        assert process.process.wait(PATIENCE) == 0, process.said
-        assert "torch in bf16 is within" in process.said
-        assert "run by torch bf16 on cpu" in process.said
-        assert "waiting for images" not in process.said
-    finally:
-        process.close()
+    settings = {"build_only": "true", "backend": "torch", "precision": "bf16"}
+    with RecognizerProcess(tmp_path / "stderr", **settings) as node:
+        assert node.process.wait(PATIENCE) == 0, node.said
+        assert "torch in bf16 is within" in node.said
+        assert "run by torch bf16 on cpu" in node.said
+        assert "waiting for images" not in node.said
 
 
-def test_a_backend_that_is_not_there_is_refused_with_its_reason(ros: None, model: Path, tmp_path: Path) -> None:
-    process = RecognizerProcess(tmp_path / "stderr", model=model, backend="tensorrt")
-    try:
-        assert process.process.wait(PATIENCE) == 2
-        assert "backend tensorrt cannot be used in fp32: " in process.said
-    finally:
-        process.close()
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["emim_nano", "video_focalnet_nano"])
+def test_a_model_of_another_family_recognises_the_same_images(ros: None, name: str, tmp_path: Path) -> None:
+    model, weights = tmp_path / "model.safetensors", create_model(name, len(LABELS)).state_dict()
+    Bundle(Metadata(name, model_config(name), clip_spec(name), LABELS), weights).save(model)
+    with robot_and_recognizer(tmp_path / "stderr", "solo", model=model, **EAGER) as (robot, node):
+        robot.ready()
+        robot.show(45)
+        robot.wait(lambda: any(r.state == Recognition.ACTION for r in robot.recognitions), "a named action")
+        named = next(r for r in robot.recognitions if r.state == Recognition.ACTION)
+        assert sorted(score.label for score in named.scores) == sorted(LABELS)
+        assert robot.labels[-1].model.startswith(name)
+        assert node.process.poll() is None, node.said
+        assert "Traceback" not in node.said

@@ -14,6 +14,7 @@ import pytest
 import rclpy
 from bag_bench import START, TOPIC, opinionated_bundle, write_bag, write_truth
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from ros_bench import LAUNCH
 
 from fluxformer_core.cli import main
 from fluxformer_core.errors import ConfigError
@@ -29,9 +30,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "launch"
 
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bag(
-        tmp_path_factory.mktemp("bags") / "run", seconds=6.0, segments=((2.0, 4.0),), topics=(TOPIC, "/rear")
-    )
+    folder = tmp_path_factory.mktemp("bags") / "run"
+    return write_bag(folder, seconds=6.0, segments=((2.0, 4.0),), topics=(TOPIC, "/rear"))
 
 
 @pytest.fixture(scope="module")
@@ -108,10 +108,8 @@ def test_the_live_run_says_what_the_offline_run_says_and_is_scored_alike(
     assert live.frames == 120
 
     truth, figures = write_truth(tmp_path / "truth.csv", ("run", TOPIC, 2, 4, "wave")), tmp_path / "figures.json"
-    assert (
-        main(["evaluate", str(out), str(bag), "--truth", str(truth), "--json", str(figures), "--model", str(model)])
-        == 0
-    )
+    scored = [str(out), str(bag), "--truth", str(truth), "--json", str(figures), "--model", str(model)]
+    assert main(["evaluate", *scored]) == 0
     found = json.loads(figures.read_text())
     assert [(s["bag"], s["results_of"]) for s in found["streams"]] == [(out.name, "run"), ("run", None)]
     said, offline = (stream["figures"] for stream in found["streams"])
@@ -127,19 +125,8 @@ def test_the_live_run_says_what_the_offline_run_says_and_is_scored_alike(
 def test_launching_a_replay_makes_a_bag_of_results(ros: None, bag: Path, model: Path, tmp_path: Path) -> None:
     pytest.importorskip("launch_ros.actions", reason="launch_ros comes with ROS 2 itself, not with the wheels")
     out = tmp_path / "results"
-    start = (
-        "import sys\n"
-        "from launch import LaunchDescription, LaunchService\n"
-        "from launch.actions import IncludeLaunchDescription\n"
-        "from launch.launch_description_sources import AnyLaunchDescriptionSource\n"
-        "arguments = [tuple(argument.split(':=')) for argument in sys.argv[2:]]\n"
-        "include = IncludeLaunchDescription(AnyLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments)\n"
-        "service = LaunchService()\n"
-        "service.include_launch_description(LaunchDescription([include]))\n"
-        "sys.exit(service.run())\n"
-    )
     arguments = [f"bag:={bag}", f"topic:={TOPIC}", f"out:={out}", f"model:={model}", "player:=fluxformer"]
-    words = [sys.executable, "-c", start, str(FOLDER / "replay.launch.py"), *arguments]
+    words = [sys.executable, "-c", LAUNCH, str(FOLDER / "replay.launch.py"), *arguments]
     ended = subprocess.run(words, env=os.environ, timeout=300, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     truth, figures = write_truth(tmp_path / "truth.csv", ("run", TOPIC, 2, 4, "wave")), tmp_path / "figures.json"
