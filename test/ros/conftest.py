@@ -35,8 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def domain() -> int:
     """A DDS domain (1..100) of this process, so that test processes that run side by side do not hear each other."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    session = os.getppid() if worker else os.getpid()
-    return 1 + (session + worker) % 100
+    return 1 + ((os.getppid() if worker else os.getpid()) + worker) % 100
 
 
 @pytest.fixture(scope="session")

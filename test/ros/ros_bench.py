@@ -187,9 +187,11 @@ class Robot:
     def play(self, images: Iterable[np.ndarray], make: Callable[[np.ndarray], Any] = as_rgb) -> None:
         """Publish images no faster than a busy machine recognises them."""
         for image in images:
-            self.publish(make(image))
+            message = make(image)
+            self.publish(message)
             for _ in range(20):
-                if not self.recognitions or self._behind() < _LEAD:
+                newest = self.recognitions[-1].header.stamp if self.recognitions else message.header.stamp
+                if self.stamp - PERIOD - time_from_msg(newest) < _LEAD:
                     break
                 self.spin(0.02)
 
@@ -199,10 +201,6 @@ class Robot:
         while heard != len(self.recognitions):
             heard = len(self.recognitions)
             self.spin(0.3)
-
-    def _behind(self) -> int:
-        """How much older (ns) the newest recognition is than the newest image."""
-        return self.stamp - PERIOD - time_from_msg(self.recognitions[-1].header.stamp)
 
     def ready(self) -> None:
         """Wait until the recogniser subscribes."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rclpy
@@ -37,6 +38,13 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return opinionated_bundle(tmp_path_factory.mktemp("model") / "waver.safetensors", "wave")
+
+
+def evaluated(folder: Path, *arguments: object) -> dict[str, Any]:
+    """The figures of bags with one wave."""
+    truth, figures = write_truth(folder / "truth.csv", ("run", TOPIC, 2, 4, "wave")), folder / "figures.json"
+    assert main(["evaluate", *map(str, arguments), "--truth", str(truth), "--json", str(figures)]) == 0
+    return json.loads(figures.read_text())
 
 
 def test_a_bag_of_results_says_what_was_played(bag: Path, tmp_path: Path) -> None:
@@ -92,7 +100,7 @@ def test_a_recorder_whose_disk_is_full_says_so_and_how_the_bag_is_mended(ros: No
 
 @pytest.mark.slow
 def test_the_live_run_says_what_the_offline_run_says_and_is_scored_alike(
-    ros: None, bag: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ros: None, bag: Path, model: Path, tmp_path: Path
 ) -> None:
     job = BagStream("run", TOPIC, bag, length=120)
     for rate in (1.0, 0.5, 0.2):
@@ -107,10 +115,7 @@ def test_the_live_run_says_what_the_offline_run_says_and_is_scored_alike(
     assert agreement.share >= 0.98, agreement.differences
     assert live.frames == 120
 
-    truth, figures = write_truth(tmp_path / "truth.csv", ("run", TOPIC, 2, 4, "wave")), tmp_path / "figures.json"
-    scored = [str(out), str(bag), "--truth", str(truth), "--json", str(figures), "--model", str(model)]
-    assert main(["evaluate", *scored]) == 0
-    found = json.loads(figures.read_text())
+    found = evaluated(tmp_path, out, bag, "--model", model)
     assert [(s["bag"], s["results_of"]) for s in found["streams"]] == [(out.name, "run"), ("run", None)]
     said, offline = (stream["figures"] for stream in found["streams"])
     alike = ("actions", "detection_rate", "false_per_minute", "mean_jaccard", "edit", "f1_50", "clip_top1")
@@ -129,9 +134,7 @@ def test_launching_a_replay_makes_a_bag_of_results(ros: None, bag: Path, model: 
     words = [sys.executable, "-c", LAUNCH, str(FOLDER / "replay.launch.py"), *arguments]
     ended = subprocess.run(words, env=os.environ, timeout=300, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    truth, figures = write_truth(tmp_path / "truth.csv", ("run", TOPIC, 2, 4, "wave")), tmp_path / "figures.json"
-    assert main(["evaluate", str(out), "--truth", str(truth), "--json", str(figures)]) == 0
-    found = json.loads(figures.read_text())
+    found = evaluated(tmp_path, out)
     assert found["streams"][0]["results_of"] == "run"
     assert found["figures"]["actions"] == 1
     assert found["streams"][0]["recognitions"] > 10
