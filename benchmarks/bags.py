@@ -23,10 +23,10 @@ from fluxformer_core.cli.shared_arguments import add_backend_arguments
 from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import Recording
 from fluxformer_core.evaluation.bags.evaluation import evaluate_bags
-from fluxformer_core.evaluation.bags.processes import usable_cores
 from fluxformer_core.evaluation.bags.watch import peak_memory
 from fluxformer_core.evaluation.report.json_document import speed
 from fluxformer_core.evaluation.report.text import bag_table
+from fluxformer_core.evaluation.speed.machine import usable_cores
 from fluxformer_core.io.sources import open_source
 from fluxformer_core.stream.config import RecognizerConfig
 from fluxformer_core.stream.prepare import FAR_GREY, NEAR_GREY, to_rgb

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import re
 from collections import OrderedDict
@@ -47,6 +48,15 @@ def read_weights_file(path: Path) -> Mapping[str, Any]:
     if not isinstance(content, Mapping):
         raise BundleError(f"{path} holds a {type(content).__name__} and no weights by name")
     return content
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file of any size, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def in_a_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Small bags for tests: something that moves now and then, and what makes a bag bad."""
+"""Small bags for tests: images with motion segments, a list of true actions, and models with a fixed answer."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ RATE = 20
 _PICTURE = texture(96, 96, seed=5)
 
 
-def moving(seconds: float, spells: Sequence[tuple[float, float]]) -> Iterable[tuple[int, np.ndarray]]:
-    """Images (48, 48, 3) that stand still but in the spells, with their stamps."""
+def moving(seconds: float, segments: Sequence[tuple[float, float]]) -> Iterable[tuple[int, np.ndarray]]:
+    """Stamps (ns) and images (48, 48, 3) of a picture that moves in the segments (start, end) in seconds."""
     x = 0.0
     for i in range(round(seconds * RATE)):
         now = i / RATE
-        if any(start <= now < end for start, end in spells):
+        if any(start <= now < end for start, end in segments):
             x += 1.5
         yield START + round(now * SECOND), rgb(view(_PICTURE, 12 * np.sin(x / 6), 0.0, 48))
 
 
 def write_bag(
-    path: Path, seconds: float = 6.0, spells: Sequence[tuple[float, float]] = ((2.0, 4.0),), **options: Any
+    path: Path, seconds: float = 6.0, segments: Sequence[tuple[float, float]] = ((2.0, 4.0),), **options: Any
 ) -> Path:
     topics = options.pop("topics", (TOPIC,))
     with ImageBag(path, **options) as bag:
-        for stamp, image in moving(seconds, spells):
+        for stamp, image in moving(seconds, segments):
             for topic in topics:
                 bag.write(topic, image, Pixels.RGB, stamp)
     return path
@@ -54,7 +54,7 @@ def write_truth(path: Path, *rows: Sequence[object]) -> Path:
 
 
 def opinionated_bundle(path: Path, label: str) -> Path:
-    """A model to which every movement is this action; without a label it is sure of nothing."""
+    """A model that gives every clip this label. The empty label gives all labels about the same probability."""
     bundle = small_bundle()
     weights = dict(bundle.weights)
     weights["head.weight"] = 0.01 * weights["head.weight"]

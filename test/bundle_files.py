@@ -1,10 +1,12 @@
-"""Bundle files written by hand, and what loading them may lead to."""
+"""Bundle files with any content, and checks that loading one succeeds or ends in a BundleError."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,7 +34,7 @@ def refusal(path: Path) -> str:
 
 
 def loaded_or_refused(path: Path) -> Bundle | None:
-    """Any other error than a BundleError that names the file ends the test."""
+    """The loaded bundle, or None after a BundleError that names the file; every other error fails the test."""
     try:
         return Bundle.load(path)
     except BundleError as error:
@@ -48,4 +50,18 @@ def leaves(tree: object, names: tuple[object, ...] = ()) -> Iterator[tuple[objec
             yield from leaves(value, (*names, key))
 
 
+def changed(document: dict[str, Any], place: Sequence[object], value: object) -> dict[str, Any]:
+    """The document with another value at a place."""
+    tree: Any = document
+    for name in place[:-1]:
+        tree = tree[name]
+    tree[place[-1]] = value
+    return document
+
+
+def document_of(bundle: Bundle) -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(bundle.metadata)))
+
+
 SIMPLE = st.none() | st.booleans() | st.integers(-3, 70) | st.sampled_from([2**31, 10**20]) | st.floats() | st.text()
+ANY = SIMPLE | st.lists(SIMPLE, max_size=4) | st.dictionaries(st.text(), SIMPLE, max_size=2)

@@ -1,4 +1,4 @@
-"""Work that does to its process what damaged files do to decoders; apart, so that a new process imports it quickly."""
+"""Workers that crash or hang, as decoders do with damaged files. This module imports little, so it loads quickly."""
 
 from __future__ import annotations
 

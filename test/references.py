@@ -57,12 +57,14 @@ def _key(reference: Callable[..., np.ndarray], case: Iterable[object]) -> str:
 
 
 def _import(name: str) -> ModuleType:
-    if str(FOLDER) not in sys.path:
-        sys.path.append(str(FOLDER))
+    """Import from FOLDER, without leaving that folder to the imports of others, which would then use torchvision."""
+    sys.path.append(str(FOLDER))
     try:
         return import_module(name)
     except ImportError as error:
-        raise MissingReferenceError(f"{name} is not installed: `make references` installs it") from error
+        raise MissingReferenceError(f"{name} is not installed: `make test` installs it") from error
+    finally:
+        sys.path.remove(str(FOLDER))
 
 
 # torchvision: MViTv2 (Li et al. 2022) and the colour wheel of Baker et al. 2011
@@ -170,7 +172,7 @@ class _Base(nn.Module):
 def _ptlflow() -> ModuleType:
     """ptlflow's GMFlow without the rest of that package, whose requirements are many and not needed for the net."""
     if not (FOLDER / "ptlflow").is_dir():
-        raise MissingReferenceError("ptlflow is not installed: `make references` installs it")
+        raise MissingReferenceError("ptlflow is not installed: `make test` installs it")
 
     def module(name: str, **content: Any) -> None:
         made = sys.modules.setdefault(f"ptlflow{name}", ModuleType(f"ptlflow{name}"))

@@ -7,15 +7,13 @@ import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fluxformer_core.cli.shared_arguments import BACKENDS, PRECISIONS
 
 if TYPE_CHECKING:
     from fluxformer_core.bundle import Bundle
     from fluxformer_core.evaluation.speed.forwards import ForwardTime
-    from fluxformer_core.evaluation.speed.machine import MachineLimits
-    from fluxformer_core.evaluation.speed.stages import StageTime
 
 SUMMARY = "Measure how fast this machine runs models, beside the limits of the machine."
 EXAMPLES = """\
@@ -27,27 +25,19 @@ Through ROS, with a player: python -m fluxformer_ros.checks rate; figures: docs/
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "--models",
-        nargs="+",
-        default=[],
-        metavar="MODEL",
-        help="bundle files, or names that `fluxformer models` lists, with random weights (default: the shipped model)",
-    )
+    add = parser.add_argument
+    models = "bundle files, or names that `fluxformer models` lists, with random weights (default: the shipped model)"
+    add("--models", nargs="+", default=[], metavar="MODEL", help=models)
     known = [name for name in BACKENDS if name != "auto"]
-    parser.add_argument("--backends", nargs="+", choices=known, default=known, help="(default: all that work here)")
-    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=["fp32"], help="(default: fp32)")
-    parser.add_argument("--rounds", type=int, default=10, metavar="N", help="measurements of each (default: 10)")
-    parser.add_argument("--threads", type=int, metavar="N", help="processor threads (default: PyTorch's choice)")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write every figure here")
+    add("--backends", nargs="+", choices=known, default=known, help="(default: all that work here)")
+    add("--precisions", nargs="+", choices=PRECISIONS, default=["fp32"], help="(default: fp32)")
+    add("--rounds", type=int, default=10, metavar="N", help="measurements of each (default: 10)")
+    add("--threads", type=int, metavar="N", help="processor threads (default: PyTorch's choice)")
+    add("--json", metavar="FILE", type=Path, help="write every figure here")
 
 
 def run(arguments: Namespace) -> None:
-    """Measure, and print each line as soon as it is known.
-
-    Raises:
-        FluxformerError: if a model or an argument cannot be used.
-    """
+    """Measure, and print each line as soon as it is known."""
     import cv2
     import torch
 
@@ -66,13 +56,17 @@ def run(arguments: Namespace) -> None:
         cv2.setNumThreads(arguments.threads)
     bundles = [_bundle(model) for model in arguments.models or [""]]
     limits = measure_limits()
-    _print_limits(limits)
+    for precision, rate in limits.product.items():
+        print(f"matrix product in {precision}: {rate / 1e9:.1f} G multiply-adds/s, "
+              f"{limits.fastest[precision] / 1e9:.1f} at the fastest, {limits.threads} threads")  # fmt: skip
+    print(f"copy of memory: {limits.bandwidth / 1e9:.1f} GB/s read and written")
     stages = []
     for spec in dict.fromkeys(bundle.spec for bundle in bundles):
         print(f"\n{'stage, ms':14}{'':50}{'best':>9}{'median':>9}   for clips of {spec.frames} x {spec.size} px")
         for stage in time_stages(spec, rounds=5 * arguments.rounds):
             stages.append({"size": spec.size, **asdict(stage)})
-            _print_stage(stage)
+            best, middle = 1e3 * stage.seconds.best, 1e3 * stage.seconds.middle
+            print(f"{stage.stage:14}{stage.what:50}{best:>9.3f}{middle:>9.3f}")
     print(f"\n{'model':18}{'backend':10}{'':6}{'best ms':>9}{'median':>9}{'products':>10}{'of rate':>9}{'away':>9}")
     forwards = []
     for bundle in bundles:
@@ -80,12 +74,7 @@ def run(arguments: Namespace) -> None:
             forwards.append(asdict(forward))
             _print_forward(forward)
     if arguments.json is not None:
-        document: dict[str, Any] = {
-            "machine": asdict(this_machine()),
-            "limits": asdict(limits),
-            "stages": stages,
-            "forwards": forwards,
-        }
+        document = {"machine": asdict(this_machine()), "limits": asdict(limits), "stages": stages, "forwards": forwards}
         write_text(arguments.json, json.dumps(document, indent=1) + "\n")
 
 
@@ -98,18 +87,6 @@ def _bundle(model: str) -> Bundle:
     if model in list_models():
         return random_bundle(model)
     return Bundle.load(model or default_bundle_path())
-
-
-def _print_limits(limits: MachineLimits) -> None:
-    for precision, rate in limits.product.items():
-        print(f"matrix product in {precision}: {rate / 1e9:.1f} G multiply-adds/s, "
-              f"{limits.fastest[precision] / 1e9:.1f} at the fastest, {limits.threads} threads")  # fmt: skip
-    print(f"copy of memory: {limits.bandwidth / 1e9:.1f} GB/s read and written")
-
-
-def _print_stage(stage: StageTime) -> None:
-    best, middle = 1e3 * stage.seconds.best, 1e3 * stage.seconds.middle
-    print(f"{stage.stage:14}{stage.what:50}{best:>9.3f}{middle:>9.3f}")
 
 
 def _print_forward(forward: ForwardTime) -> None:

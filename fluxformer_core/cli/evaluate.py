@@ -21,36 +21,24 @@ Exit codes: 0 all is well, 1 worse than the baseline, 2 bad input, 3 some bags h
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "data",
-        metavar="DATA",
-        type=Path,
-        nargs="+",
-        help="folder of class folders, or list of clips; with --truth: bags or folders of bags",
-    )
-    parser.add_argument(
-        "--model", metavar="BUNDLE", type=Path, nargs="+", default=[], help="model files (default: the shipped one)"
-    )
-    parser.add_argument("--labels", metavar="FILE", type=Path, help="CSV name,label: rename, merge or drop labels")
-    parser.add_argument("--flow", metavar="NAME", default="", help="optical flow (default: as in the model's training)")
+    add = parser.add_argument
+    data = "folder of class folders, or list of clips; with --truth: bags or folders of bags"
+    add("data", metavar="DATA", type=Path, nargs="+", help=data)
+    add("--model", metavar="BUNDLE", type=Path, nargs="+", default=[], help="model files (default: the shipped one)")
+    add("--labels", metavar="FILE", type=Path, help="CSV name,label: rename, merge or drop labels")
+    add("--flow", metavar="NAME", default="", help="optical flow (default: as in the model's training)")
     add_backend_arguments(parser)
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write every figure here")
-    parser.add_argument("--report", metavar="FILE.html", type=Path, help="write a page with charts here")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of the model (default for bags: 1)")
-    parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes that decode or read bags (default for bags: the cores)"
-    )
+    add("--json", metavar="FILE", type=Path, help="write every figure here")
+    add("--report", metavar="FILE.html", type=Path, help="write a page with charts here")
+    add("--threads", type=int, metavar="N", help="threads of the model (default for bags: 1)")
+    add("--workers", type=int, metavar="N", help="processes that decode or read bags (default for bags: the cores)")
     clips = evaluate_clips.add_options(parser.add_argument_group("recordings of single actions"))
     bags = evaluate_bags.add_options(parser.add_argument_group("bags"))
     parser.set_defaults(only_clips=clips, only_bags=bags)
 
 
 def run(arguments: Namespace) -> int:
-    """Evaluate on clips or on bags; returns the exit code.
-
-    Raises:
-        FluxformerError: if the data, a model or an argument cannot be used.
-    """
+    """Evaluate on clips or on bags; returns the exit code."""
     from fluxformer_core.cli.output import check_writable
     from fluxformer_core.errors import ConfigError
     from fluxformer_core.evaluation.bags.finding import is_bag

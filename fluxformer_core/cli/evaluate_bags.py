@@ -26,11 +26,7 @@ def add_options(group: _ArgumentGroup) -> list[Action]:
 
 
 def run(arguments: Namespace) -> int:
-    """Evaluate, print, write and compare with the baseline; returns the exit code.
-
-    Raises:
-        FluxformerError: if the bags, the truth, the model or an argument cannot be used.
-    """
+    """Evaluate, print, write and compare with the baseline; returns the exit code."""
     from datetime import datetime
 
     from fluxformer_core.bundle import Bundle, default_bundle_path

@@ -21,11 +21,7 @@ def add_options(group: _ArgumentGroup) -> list[Action]:
 
 
 def run(arguments: Namespace) -> None:
-    """Evaluate, print and write.
-
-    Raises:
-        FluxformerError: if the data, a model or an argument cannot be used.
-    """
+    """Evaluate, print and write."""
     from datetime import datetime
 
     import torch

@@ -25,11 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Run the recogniser, propose segments and write them; returns the exit code.
-
-    Raises:
-        FluxformerError: if the bags, the model or an output cannot be used.
-    """
+    """Run the recogniser, propose segments and write them; returns the exit code."""
     from datetime import datetime
 
     from fluxformer_core.bundle import Bundle, default_bundle_path
@@ -37,9 +33,10 @@ def run(arguments: Namespace) -> int:
     from fluxformer_core.cli.output import check_writable, require_packages, write_text
     from fluxformer_core.errors import ConfigError, SourceError
     from fluxformer_core.evaluation.bags.finding import find_bags, find_streams
-    from fluxformer_core.evaluation.bags.processes import usable_cores, watch_streams
+    from fluxformer_core.evaluation.bags.processes import watch_streams
     from fluxformer_core.evaluation.bags.proposals import write_proposals
     from fluxformer_core.evaluation.bags.watch import Watcher
+    from fluxformer_core.evaluation.speed.machine import usable_cores
 
     if arguments.workers is not None and arguments.workers < 1:
         raise ConfigError("--workers must be at least 1")

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from statistics import fmean, stdev
 
 import numpy as np
 
 from fluxformer_core.backends.base import BackendName, InferencePrecision
-from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.data.assembly import RecordingFilter, RecordingSet, build_stores, read_sources
+from fluxformer_core.bundle import Bundle, Metadata, default_bundle_path
+from fluxformer_core.data.assembly import RecordingFilter, build_stores, read_sources
 from fluxformer_core.data.clip_store import ClipStore
 from fluxformer_core.data.labels import LabelMap
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.metrics.clips import ClipReport, score_clips
-from fluxformer_core.evaluation.metrics.seeds import MeanAndStd, mean_and_std, recipe
 from fluxformer_core.evaluation.report.mistakes import ClipMistake, worst_clip_mistakes
 from fluxformer_core.evaluation.speed.latency import Latency, measure_latency
 from fluxformer_core.evaluation.speed.machine import Machine, this_machine
 from fluxformer_core.stream.load import open_model
 from fluxformer_core.training.train import predict
-from fluxformer_core.types import ClipSpec
 
 FIGURES = {
     "top1": "top-1",
@@ -34,6 +35,9 @@ FIGURES = {
 
 CONFUSIONS = 6
 """Confusions of which a clip is shown."""
+
+CHANCE = ("seed", "minutes", "clips_per_second", "waiting_for_data", "top1", "kept")
+"""Entries of a bundle's provenance that may differ between two trainings of one recipe."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,14 @@ class ModelResult:
 
 
 @dataclass(frozen=True)
+class MeanAndStd:
+    """A figure over several models."""
+
+    mean: float
+    sd: float  # standard deviation of a sample (n - 1)
+
+
+@dataclass(frozen=True)
 class RecipeResult:
     """Models that differ by their seed only, with mean and standard deviation of their figures."""
 
@@ -83,8 +95,16 @@ class ClipEvaluation:
         found = []
         for group in groups.values():
             figures = {name: [getattr(m.report, name) for m in group] for name in FIGURES} if len(group) > 1 else {}
-            found.append(RecipeResult(tuple(group), {name: mean_and_std(values) for name, values in figures.items()}))
+            means = {name: MeanAndStd(fmean(values), stdev(values)) for name, values in figures.items()}
+            found.append(RecipeResult(tuple(group), means))
         return found
+
+
+def recipe(metadata: Metadata) -> str:
+    """The same text for models that were trained alike, on the same data, from different seeds."""
+    how = {name: value for name, value in metadata.provenance.items() if name not in CHANCE}
+    what = [metadata.model, asdict(metadata.config), asdict(metadata.spec), metadata.labels, how]
+    return json.dumps(what, sort_keys=True)
 
 
 def evaluate_clips(
@@ -132,30 +152,14 @@ def evaluate_clips(
     for path, bundle in bundles.items():
         _answers(bundle.labels, names, path.name, restrict=restrict)  # decoding takes long: refuse before
     stores = {
-        spec: _decode(sources, names, spec, Path(cache), flow, workers)
+        spec: ClipStore.joined(build_stores(sources, names, spec, Path(cache), flow=flow, workers=workers)[0])
         for spec in dict.fromkeys(bundle.spec for bundle in bundles.values())
     }
-    results = [
-        _evaluate(
-            bundle,
-            path.name,
-            stores[bundle.spec],
-            restrict=restrict,
-            flow=flow,
-            backend=backend,
-            precision=precision,
-        )
-        for path, bundle in bundles.items()
-    ]
+    evaluate = partial(_evaluate, restrict=restrict, flow=flow, backend=backend, precision=precision)
+    results = [evaluate(bundle, path.name, stores[bundle.spec]) for path, bundle in bundles.items()]
     store = stores[results[0].bundle.spec]
-    evaluated = EvaluatedData(
-        tuple(source.name for source in sources),
-        chosen.splits,
-        chosen.subjects,
-        len(store),
-        tuple(store.skipped),
-        restrict,
-    )
+    sets = tuple(source.name for source in sources), chosen.splits, chosen.subjects
+    evaluated = EvaluatedData(*sets, len(store), tuple(store.skipped), restrict)
     return ClipEvaluation(evaluated, this_machine(), tuple(results))
 
 
@@ -164,28 +168,11 @@ def _several(paths: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
 
 
 def _answers(labels: Sequence[str], data: Sequence[str], file: str, *, restrict: bool) -> tuple[str, ...]:
-    """The labels that a model may answer with.
-
-    Args:
-        labels: of the model.
-        data: labels of the recordings.
-        file: name of the model, for the message.
-        restrict: whether to leave out labels that the recordings do not have.
-
-    Raises:
-        ConfigError: if the model lacks a label of the recordings.
-    """
+    """The labels of a model that it may answer with; a model without a label of the data is refused."""
     unknown = sorted(set(data) - set(labels))
     if unknown:
         raise ConfigError(f"{file} has no label {', '.join(unknown)}: rename or drop them with --labels")
     return tuple(label for label in labels if label in data) if restrict else tuple(labels)
-
-
-def _decode(
-    sources: list[RecordingSet], labels: tuple[str, ...], spec: ClipSpec, cache: Path, flow: str, workers: int
-) -> ClipStore:
-    stores, _ = build_stores(sources, labels, spec, cache, flow=flow, workers=workers)
-    return ClipStore.joined(stores)
 
 
 def _evaluate(
@@ -198,12 +185,7 @@ def _evaluate(
     backend: BackendName,
     precision: InferencePrecision,
 ) -> ModelResult:
-    """Classify every recording of a store once.
-
-    Raises:
-        ConfigError: if the model lacks a label of the recordings.
-        BackendError: if the backend cannot be used here.
-    """
+    """Classify every recording of a store once."""
     labels = _answers(bundle.labels, store.labels, file, restrict=restrict)
     takes_flow = bundle.spec.flow != "none"  # `predict` has the same rule
     model = open_model(bundle, backend, precision, flow=takes_flow)

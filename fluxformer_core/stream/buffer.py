@@ -32,9 +32,9 @@ class Window:
     def __len__(self) -> int:
         return len(self.stamps)
 
-    def since(self, first: int) -> Window:
-        """The frames from an index on; views, too."""
-        return Window(*(getattr(self, member.name)[first:] for member in fields(self)))
+    def since(self, first: int, stop: int | None = None) -> Window:
+        """The frames from an index on, up to another index; views, too."""
+        return Window(*(getattr(self, member.name)[first:stop] for member in fields(self)))
 
 
 class RollingBuffer:
@@ -52,14 +52,16 @@ class RollingBuffer:
     def __init__(self, spec: ClipSpec, flow: FlowEstimator | None) -> None:
         self.spec, self._estimate = spec, flow
         size, room = spec.size, 2 * spec.window
-        self._stamps = np.zeros(room, np.int64)
-        self._frames = np.zeros((room, size, size, 3), np.uint8)
         self._grey = np.zeros((room, size, size), np.uint8)
-        self._flow = np.zeros((room, size, size, 2), np.float32)
-        self._motion = np.zeros(room, np.float32)
-        self._energy = np.zeros(room, np.float32)
-        self._change = np.zeros(room, np.float32)
-        self._descriptors = np.zeros((room, THUMBNAIL**2 + 2 * FLOW_THUMBNAIL**2), np.float32)
+        self._store = Window(
+            np.zeros(room, np.int64),
+            np.zeros((room, size, size, 3), np.uint8),
+            np.zeros((room, size, size, 2), np.float32),
+            motion=np.zeros(room, np.float32),
+            energy=np.zeros(room, np.float32),
+            change=np.zeros(room, np.float32),
+            descriptors=np.zeros((room, THUMBNAIL**2 + 2 * FLOW_THUMBNAIL**2), np.float32),
+        )
         self._start = self._end = 0
         self.flows = 0  # flow fields estimated since construction
         row, column = np.mgrid[0:size, 0:size].astype(np.float32)
@@ -78,86 +80,68 @@ class RollingBuffer:
         Raises:
             ValueError: if the stamp is not later than the newest one.
         """
-        if len(self) and stamp <= self._stamps[self._end - 1]:
-            raise ValueError(f"stamp {stamp} is not later than {self._stamps[self._end - 1]}")
-        if self._end == len(self._stamps):
+        store = self._store
+        if len(self) and stamp <= store.stamps[self._end - 1]:
+            raise ValueError(f"stamp {stamp} is not later than {store.stamps[self._end - 1]}")
+        if self._end == len(store):
             self._move_to_front()
         i = self._end
-        self._frames[i] = frame
-        self._stamps[i] = stamp
+        store.frames[i], store.stamps[i] = frame, stamp
         cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY, dst=self._grey[i])
         if len(self):
             self._measure_motion(i)
         else:
-            self._flow[i] = 0.0
-            self._motion[i] = self._energy[i] = self._change[i] = 0.0
+            store.flow[i] = store.motion[i] = store.energy[i] = store.change[i] = 0.0
         self._describe(i)
         self._end += 1
         self._start = max(self._start, self._end - self.spec.window)
 
     def window(self) -> Window:
         """Views of all that is held."""
-        held = slice(self._start, self._end)
-        return Window(
-            self._stamps[held],
-            self._frames[held],
-            self._flow[held],
-            self._motion[held],
-            self._energy[held],
-            self._change[held],
-            self._descriptors[held],
-        )
+        return self._store.since(self._start, self._end)
 
     def _measure_motion(self, i: int) -> None:
-        per_second = SECOND / (float(self._stamps[i] - self._stamps[i - 1]) * self.spec.size)
-        before, aligned = self._grey[i - 1], self._grey[i]
+        store, before, aligned = self._store, self._grey[i - 1], self._grey[i]
+        per_second = self._per_second(i - 1, i)
         if self._estimate is None:
-            self._flow[i] = 0.0
+            store.flow[i] = 0.0
             speed = per_second * normal_speed(before, aligned).ravel()
         else:
-            pictures = self._frames if self._estimate.colour else self._grey
+            pictures = store.frames if self._estimate.colour else self._grey
             displacement = self._estimate(pictures[i - 1], pictures[i])
             self.flows += 1
             u, v = displacement[..., 0], displacement[..., 1]
             aligned = cv2.remap(aligned, self._column + u, self._row + v, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
-            np.multiply(displacement, per_second, out=self._flow[i])
+            np.multiply(displacement, per_second, out=store.flow[i])
             # The last digit of cv2.magnitude depends on where the arrays lie in memory: the same stream would not give
             # the same numbers twice.
-            right, down = self._flow[i, ..., 0], self._flow[i, ..., 1]
+            right, down = store.flow[i, ..., 0], store.flow[i, ..., 1]
             speed = np.sqrt(right * right + down * down).ravel()
-        self._change[i] = cv2.norm(aligned, before, cv2.NORM_L1) / (255.0 * aligned.size)
-        self._motion[i] = _fastest(speed)
-        self._energy[i] = self._measure_energy(i)
+        store.change[i] = cv2.norm(aligned, before, cv2.NORM_L1) / (255.0 * aligned.size)
+        store.motion[i], store.energy[i] = _fastest(speed), self._measure_energy(i)
 
     def _measure_energy(self, i: int) -> float:
         """Speed since the newest frame that is ENERGY_SPAN old or, from a slow camera, since the frame before."""
-        half_frame = self.spec.period // 2
-        first = i - 1
-        while first > self._start and self._stamps[i] - self._stamps[first] < ENERGY_SPAN * SECOND - half_frame:
+        stamps, span, first = self._store.stamps, ENERGY_SPAN * SECOND - self.spec.period // 2, i - 1
+        while first > self._start and stamps[i] - stamps[first] < span:
             first -= 1
-        per_second = SECOND / (float(self._stamps[i] - self._stamps[first]) * self.spec.size)
-        return per_second * _fastest(normal_speed(self._grey[first], self._grey[i]).ravel())
+        return self._per_second(first, i) * _fastest(normal_speed(self._grey[first], self._grey[i]).ravel())
+
+    def _per_second(self, first: int, last: int) -> float:
+        """Factor from pixels between two frames to frame heights per second."""
+        return SECOND / (float(self._store.stamps[last] - self._store.stamps[first]) * self.spec.size)
 
     def _describe(self, i: int) -> None:
         split = THUMBNAIL**2
         small = cv2.resize(self._grey[i], (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel() / 255.0
-        self._descriptors[i, :split] = small - small.mean()  # a change of the light must not look like motion
-        flow = cv2.resize(self._flow[i], (FLOW_THUMBNAIL, FLOW_THUMBNAIL), interpolation=cv2.INTER_AREA)
-        self._descriptors[i, split:] = flow.ravel() / self.spec.flow_scale
+        self._store.descriptors[i, :split] = small - small.mean()  # a change of the light must not look like motion
+        flow = cv2.resize(self._store.flow[i], (FLOW_THUMBNAIL, FLOW_THUMBNAIL), interpolation=cv2.INTER_AREA)
+        self._store.descriptors[i, split:] = flow.ravel() / self.spec.flow_scale
 
     def _move_to_front(self) -> None:
         keep = self.spec.window
-        for store in (
-            self._stamps,
-            self._frames,
-            self._grey,
-            self._flow,
-            self._motion,
-            self._energy,
-            self._change,
-            self._descriptors,
-        ):
-            store[:keep] = store[self._end - keep : self._end]
+        for array in (self._grey, *vars(self._store).values()):
+            array[:keep] = array[self._end - keep : self._end]
         self._start, self._end = 0, keep
 
 

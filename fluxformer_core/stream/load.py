@@ -63,19 +63,19 @@ def open_model(
     rebuild: bool = False,
     progress: Progress | None = None,
 ) -> LoadedModel:
-    """The model of a bundle, ready to run.
+    """The model of a bundle, ready to run on a backend.
 
     Args:
         bundle: the model.
         backend: one of `list_backends()`.
         precision: of the arithmetic.
-        flow: whether the model is given optical flow; it must be given what it was opened for.
-        batch: clips at once, at most; more are worked through in parts.
+        flow: whether the model will be given optical flow.
+        batch: most clips at once; longer batches are split.
         trials: makes the clips on which an engine is compared with the model; None: the actor performs.
         cache: folder of engines; None: the user's.
         tolerance: of that comparison; None: that of the precision.
         rebuild: build even if the cache has the engine.
-        progress: told what is being done; None: the log is told.
+        progress: called with what is being done; None: the log is told.
 
     Raises:
         ConfigError: if there is no such backend or precision, or the batch is out of range.
@@ -105,14 +105,7 @@ def open_flow(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> FlowEstimator | None:
-    """An estimator of optical flow; one that is a neural net runs on a backend, an engine for each size of images.
-
-    Args:
-        name: as `create_flow` takes it.
-        backend: one of `list_backends()`.
-        precision: of the net's arithmetic.
-        cache: folder of engines; None: the user's.
-        progress: told what is being done; None: the log is told.
+    """A flow estimator, as `create_flow` names it; a flow network gets an engine for each size of images.
 
     Raises:
         ConfigError: if there is no such estimator or backend.
@@ -146,12 +139,7 @@ def build_flow(
 
 @lru_cache(maxsize=4)
 def trial_clips(spec: ClipSpec, flow: bool) -> list[tuple[Tensor, ...]]:
-    """Clips of the actor as a stream would give them to the model, each rgb and, with flow, flow, (1, 3, T, S, S).
-
-    Args:
-        spec: of the model.
-        flow: whether the model is given optical flow.
-    """
+    """Clips of the actor as a stream would give them to the model, each rgb and, with flow, flow, (1, 3, T, S, S)."""
     return [performed(label, spec, flow=flow) for label in TRIALS]
 
 

@@ -76,7 +76,7 @@ class StageTimings:
         keep: milliseconds that are remembered of each.
 
     Attributes:
-        stages: as given.
+        recent: milliseconds, by stage.
         cpu: seconds of processor time since construction, by stage: of the measuring thread, and for stages measured
             with `pool=True` of all threads but the main one, among which a backend's are.
     """
@@ -86,12 +86,7 @@ class StageTimings:
     def __init__(self, stages: Sequence[str] = STAGES, keep: int = 256) -> None:
         self.stages = tuple(stages)
         self.cpu = dict.fromkeys(self.stages, 0.0)
-        self._recent = {stage: RecentValues(keep) for stage in self.stages}
-
-    @property
-    def recent(self) -> dict[str, RecentValues]:
-        """The recent milliseconds, by stage."""
-        return dict(self._recent)
+        self.recent = {stage: RecentValues(keep) for stage in self.stages}
 
     @contextmanager
     def measure(self, stage: str, *, pool: bool = False) -> Iterator[None]:
@@ -100,11 +95,11 @@ class StageTimings:
         start, cpu_start = time.perf_counter(), cpu()
         yield
         self.cpu[stage] += cpu() - cpu_start
-        self._recent[stage].add((time.perf_counter() - start) * 1e3)
+        self.recent[stage].add((time.perf_counter() - start) * 1e3)
 
     def percentile(self, stage: str, q: float) -> float:
         """The q-th percentile (0..100) of a stage's recent milliseconds; nan before the first."""
-        return self._recent[stage].percentile(q)
+        return self.recent[stage].percentile(q)
 
 
 def cpu_of_thread(thread: threading.Thread) -> float:

@@ -158,14 +158,14 @@ def damaged(state: dict[str, Tensor]) -> dict[str, tuple[dict[str, Tensor], str]
         "another width": (state | {"norm.weight": torch.ones(96)}, r"norm.weight has shape \(96,\) instead"),
         "not finite": (state | {"norm.bias": torch.full((768,), math.nan)}, "norm.bias has values that are not finite"),
         "odd head": (state | {"head.projection.bias": torch.ones(3)}, "different lengths"),
-        "not square": (state | {"blocks.0.attn.rel_pos_w": torch.ones(47, 96)}, "only square ones"),
+        "not square": (state | {"blocks.0.attn.rel_pos_w": torch.ones(47, 96)}, "only square clips"),
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", damaged({}))
-def test_anything_else_is_refused_with_what_is_wrong(state, case):
-    content, complaint = damaged(state)[case]
-    with pytest.raises(BundleError, match=complaint):
+def test_other_weights_are_refused_and_the_error_names_the_reason(state, case):
+    content, message = damaged(state)[case]
+    with pytest.raises(BundleError, match=message):
         read_checkpoint(content)
 
 

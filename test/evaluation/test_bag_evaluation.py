@@ -307,7 +307,7 @@ class _Links(HTMLParser):
 def page(bags: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report that has every kind of content."""
     folder = tmp_path_factory.mktemp("page")
-    write_bag(folder / "<i>long", seconds=8.0, spells=((1.0, 2.5), (4.0, 6.0)))
+    write_bag(folder / "<i>long", seconds=8.0, segments=((1.0, 2.5), (4.0, 6.0)))
     rows = [("<i>long", "", 1, 2.5, SAID), ("<i>long", "", 4, 6, "clap"), ("mcap", "", 2, 4, "<b>fall")]
     truth = write_truth(folder / "truth.csv", *rows)
     out = folder / "report.html"

@@ -33,7 +33,7 @@ def test_a_label_without_clips_has_no_recall() -> None:
 
 
 def test_refuses_shapes_that_do_not_match() -> None:
-    with pytest.raises(ValueError, match="do not fit"):
+    with pytest.raises(ValueError, match="do not match"):
         score_clips(np.zeros((2, 3), np.float32), np.array([0]), LABELS)
-    with pytest.raises(ValueError, match="do not fit"):
+    with pytest.raises(ValueError, match="do not match"):
         score_clips(np.zeros((0, 3), np.float32), np.array([], dtype=int), LABELS)

@@ -13,8 +13,7 @@ import pytest
 from helpers import LABELS, small_bundle, texture, view
 
 from fluxformer_core.cli import BAD_INPUT, main
-from fluxformer_core.evaluation.clips import evaluate_clips
-from fluxformer_core.evaluation.metrics.seeds import mean_and_std, recipe
+from fluxformer_core.evaluation.clips import evaluate_clips, recipe
 from fluxformer_core.evaluation.report.json_document import clip_document
 from fluxformer_core.evaluation.report.text import clip_table
 from fluxformer_core.io.video_writer import VideoRecorder
@@ -213,10 +212,3 @@ def test_a_recipe_is_the_same_for_every_seed() -> None:
     assert recipe(one) == recipe(two)
     assert recipe(one) != recipe(replace(two, provenance={"data": "y", "seed": 1}))
     assert recipe(one) != recipe(replace(two, labels=("clap", "wave", "jog")))
-
-
-def test_mean_and_standard_deviation_of_a_sample() -> None:
-    assert mean_and_std([1.0, 3.0]).mean == 2.0
-    assert mean_and_std([1.0, 3.0]).sd == pytest.approx(2**0.5)
-    with pytest.raises(ValueError, match="no standard deviation"):
-        mean_and_std([1.0])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 
 import numpy as np
 import pytest
@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluxformer_core.evaluation.metrics.events import EventReport, score_events
-from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent, jaccard, overlap
-from fluxformer_core.evaluation.metrics.matching import match
+from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent, jaccard, match, overlap
 from fluxformer_core.evaluation.metrics.stream_output import frame_names, predicted_events
 from fluxformer_core.types import SECOND, ActionEvent, EventKind
 
@@ -46,13 +45,6 @@ def test_the_better_overlap_wins_and_each_counts_once() -> None:
     assert matching.missed == ()
 
 
-def test_a_smallest_overlap_can_be_set() -> None:
-    matching = match([done(0, 4)], [said(1, 3)], least=0.5)
-    assert len(matching.pairs) == 1
-    matching = match([done(0, 4)], [said(1, 3)], least=0.51)
-    assert (matching.pairs, len(matching.missed), len(matching.false)) == ((), 1, 1)
-
-
 def test_a_stream_worked_out_by_hand() -> None:
     truth = [done(1, 3, "wave"), done(5, 7, "clap"), done(10, 14, "push"), done(20, 22, "wave")]
     events = [
@@ -65,7 +57,6 @@ def test_a_stream_worked_out_by_hand() -> None:
     ]
     report = score_events(truth, events, seconds=30)
     assert report.detection_rate == 3 / 4
-    assert report.by_label == {"clap": (1, 1), "push": (1, 1), "wave": (1, 2)}
     assert report.mean_jaccard == pytest.approx((1 + 2 / 3 + 1 / 2 + 0) / 4)
     assert (report.repeated, report.confused, report.invented) == (1, 1, 1)
     assert report.false_per_minute == pytest.approx(3 / 0.5)
@@ -80,7 +71,6 @@ def test_two_streams_are_one_long_stream() -> None:
     both = first + second
     assert both.detection_rate == 1 / 3
     assert both.false_per_minute == 1
-    assert both.by_label == {"wave": (1, 2), "clap": (0, 1)}
     assert both.delay(50) == pytest.approx(1.0)
     assert first + EventReport() == first
 
@@ -100,12 +90,9 @@ def test_no_action_and_no_event() -> None:
 labels = st.sampled_from(["clap", "wave", "push"])
 spans = st.tuples(st.integers(0, 40), st.integers(1, 10))
 actions = st.lists(st.builds(lambda span, label: done(span[0], sum(span), label), spans, labels), max_size=8)
-reports = st.lists(
-    st.builds(
-        lambda span, label, late: said(span[0], sum(span), label, span[0] + late), spans, labels, st.integers(0, 9)
-    ),
-    max_size=8,
-)
+published = st.builds(lambda span, label, late: said(span[0], sum(span), label, span[0] + late),
+                      spans, labels, st.integers(0, 9))  # fmt: skip
+reports = st.lists(published, max_size=8)
 
 
 @given(actions)
@@ -119,16 +106,10 @@ def test_events_equal_to_the_truth_are_right(truth: list[Interval]) -> None:
         assert report.delay(90) == 0.0
 
 
-@given(actions, reports, st.randoms(use_true_random=False), st.sampled_from([0.0, 0.3]))
-def test_order_does_not_matter(
-    truth: list[Interval], events: list[PredictedEvent], random: object, least: float
-) -> None:
-    shuffle: Callable[[list[object]], None] = random.shuffle  # type: ignore[attr-defined]
-    before = score_events(truth, events, 60, least)
-    mixed_truth, mixed_events = list(truth), list(events)
-    shuffle(mixed_truth)  # type: ignore[arg-type]
-    shuffle(mixed_events)  # type: ignore[arg-type]
-    assert score_events(mixed_truth, mixed_events, 60, least) == before
+@given(actions, reports, st.randoms(use_true_random=False))
+def test_order_does_not_matter(truth: list[Interval], events: list[PredictedEvent], random: Random) -> None:
+    mixed_truth, mixed_events = (random.sample(items, len(items)) for items in (truth, events))
+    assert score_events(mixed_truth, mixed_events, 60) == score_events(truth, events, 60)
 
 
 @given(actions, reports)

@@ -7,21 +7,15 @@ import references
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxformer_core.evaluation.metrics.segments import (
-    THRESHOLDS,
-    LabelRun,
-    SegmentCounts,
-    count_segments,
-    edit_score,
-    segments,
-)
+from fluxformer_core.evaluation.metrics.intervals import Interval
+from fluxformer_core.evaluation.metrics.segments import THRESHOLDS, SegmentCounts, count_segments, edit_score, segments
 
 runs = st.lists(st.tuples(st.sampled_from(["", "a", "b", "c"]), st.integers(1, 6)), min_size=1, max_size=12)
 names = runs.map(lambda runs: [name for name, length in runs for _ in range(length)])
 
 
 def test_segments_are_runs_of_a_name() -> None:
-    assert segments(["", "a", "a", "b", "", "b"]) == [LabelRun("a", 1, 3), LabelRun("b", 3, 4), LabelRun("b", 5, 6)]
+    assert segments(["", "a", "a", "b", "", "b"]) == [Interval(1, 3, "a"), Interval(3, 4, "b"), Interval(5, 6, "b")]
     assert segments([""]) == segments([]) == []
 
 

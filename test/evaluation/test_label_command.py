@@ -15,7 +15,7 @@ from fluxformer_core.types import SECOND
 
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bag(tmp_path_factory.mktemp("bags") / "run", seconds=8.0, spells=((1.0, 2.5), (4.0, 6.0)))
+    return write_bag(tmp_path_factory.mktemp("bags") / "run", seconds=8.0, segments=((1.0, 2.5), (4.0, 6.0)))
 
 
 def label(*arguments: object) -> int:
@@ -63,7 +63,7 @@ def test_motion_alone_is_proposed_without_a_label_and_needs_one(
 
 
 def test_a_bag_without_motion_gets_a_line_without_an_action(tmp_path: Path) -> None:
-    still = write_bag(tmp_path / "still", seconds=3.0, spells=())
+    still = write_bag(tmp_path / "still", seconds=3.0, segments=())
     model, out = opinionated_bundle(tmp_path / "m.safetensors", "wave"), tmp_path / "still.csv"
     assert label(still, "--model", model, "--out", out) == 0
     (row,) = rows(out)
@@ -80,7 +80,7 @@ def test_corrections_are_not_overwritten(bag: Path, tmp_path: Path, capsys: pyte
 
 
 def test_times_count_from_the_first_image(bag: Path, tmp_path: Path) -> None:
-    late = write_bag(tmp_path / "late", seconds=6.0, spells=((3.0, 5.0),))
+    late = write_bag(tmp_path / "late", seconds=6.0, segments=((3.0, 5.0),))
     model, out = opinionated_bundle(tmp_path / "m.safetensors", "wave"), tmp_path / "both.csv"
     assert label(late, bag, "--model", model, "--out", out) == 0
     assert [row["bag"] for row in rows(out)] == ["late", "run", "run"]

@@ -32,7 +32,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "launch"
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bags") / "run"
-    return write_bag(folder, seconds=6.0, spells=((2.0, 4.0),), topics=(TOPIC, "/rear"))
+    return write_bag(folder, seconds=6.0, segments=((2.0, 4.0),), topics=(TOPIC, "/rear"))
 
 
 @pytest.fixture(scope="module")

@@ -14,21 +14,12 @@ Said = tuple[int, str]  # state, and label
 
 
 @dataclass(frozen=True)
-class WindowDifference:
-    """A window on which the runs differ; None: the run has no window with this stamp."""
-
-    stamp: int  # ns
-    live: Said | None
-    offline: Said | None
-
-
-@dataclass(frozen=True)
 class RunAgreement:
     """Two runs over the same images, compared by stamps."""
 
     windows: int  # in either run
     same: int  # windows with the same state and label at the same stamp
-    differences: tuple[WindowDifference, ...]
+    differences: tuple[tuple[int, Said | None, Said | None], ...]  # stamp (ns), live, offline; None: no such window
 
     @property
     def share(self) -> float:
@@ -45,28 +36,22 @@ def compare_runs(live: StreamResult, offline: StreamResult) -> RunAgreement:
     """Compare the recognitions of two runs; a window that only one run has counts as a difference."""
     a, b = _said(live), _said(offline)
     keys = sorted(a.keys() | b.keys())
-    differences = [WindowDifference(key[1], a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)]
+    differences = [(key[1], a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)]
     return RunAgreement(len(keys), len(keys) - len(differences), tuple(differences))
 
 
 def describe(agreement: RunAgreement, origin: int, most: int = 10) -> str:
-    """The comparison as text.
-
-    Args:
-        agreement: the comparison.
-        origin: ns: stamp that seconds count from.
-        most: largest number of differences to list.
-    """
+    """The comparison as text with at most `most` differences; seconds count from the stamp `origin` in ns."""
     lines = [
-        f"{(one.stamp - origin) / SECOND:9.3f} s  live {_name(one.live):<24} offline {_name(one.offline)}"
-        for one in agreement.differences[:most]
+        f"{(stamp - origin) / SECOND:9.3f} s  live {_name(live):<24} offline {_name(offline)}"
+        for stamp, live, offline in agreement.differences[:most]
     ]
     if len(agreement.differences) > most:
         lines.append(f"and {len(agreement.differences) - most} more")
-    alone = [sum(getattr(one, other) is None for one in agreement.differences) for other in ("offline", "live")]
+    only_live, only_offline = (sum(one[missing] is None for one in agreement.differences) for missing in (2, 1))
     lines.append(
         f"{agreement.same} of {agreement.windows} windows agree in stamp, state and label ({agreement.share:.2%}); "
-        f"{alone[0]} only live, {alone[1]} only offline"
+        f"{only_live} only live, {only_offline} only offline"
     )
     return "\n".join(lines)
 

@@ -20,12 +20,11 @@ from fluxformer_core.evaluation.bags.figures import (
     measure,
 )
 from fluxformer_core.evaluation.bags.finding import BagFault, find_bags, find_streams
-from fluxformer_core.evaluation.bags.processes import usable_cores, watch_streams
+from fluxformer_core.evaluation.bags.processes import watch_streams
 from fluxformer_core.evaluation.bags.recorded import read_results
-from fluxformer_core.evaluation.bags.stream_result import StreamResult
 from fluxformer_core.evaluation.bags.truth import read_truth
 from fluxformer_core.evaluation.bags.watch import Watcher
-from fluxformer_core.evaluation.speed.machine import Machine, this_machine
+from fluxformer_core.evaluation.speed.machine import Machine, this_machine, usable_cores
 from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.stream.config import RecognizerConfig, settings_of
 
@@ -54,12 +53,10 @@ class BagEvaluation:
 
     @property
     def judged(self) -> list[JudgedTrack]:
-        """All tracks that have figures."""
         return [one for stream in self.streams for one in stream.judged]
 
     @property
     def complete(self) -> bool:
-        """Whether every bag has its figures."""
         return not any(fault.fatal for fault in self.faults)
 
 
@@ -95,9 +92,10 @@ def evaluate_bags(
         ConfigError: if a truth file cannot be read, or streams have different labels.
         BundleError: if the model cannot be used.
     """
-    bundle = Bundle.load(model or default_bundle_path())
+    model = model or default_bundle_path()
+    bundle = Bundle.load(model)
     create_flow(flow or bundle.spec.flow)  # refuses an unknown name once, before any process starts
-    watcher = Watcher(model or default_bundle_path(), flow, config or RecognizerConfig(), threads)
+    watcher = Watcher(model, flow, config or RecognizerConfig(), threads)
     workers = workers or max(1, usable_cores() // threads)
     paths = find_bags(bags)
     sources, faults = find_streams(paths, {})
@@ -114,8 +112,14 @@ def evaluate_bags(
     seconds = time.monotonic() - began
     streams = [judge(watched[source] if source in watched else read_results(source), truth) for source in sources]
     faults += [fault for stream in streams for fault in stream.result.faults]
-    names = _labels([stream.result for stream in streams if stream.judged])
     judged = [one for stream in streams for one in stream.judged]
+    results = [stream.result for stream in streams if stream.judged]
+    names = results[0].labels if results else ()
+    if any(result.labels != names for result in results):
+        raise ConfigError(
+            f"{results[0].stream.bag} has results with other labels than another bag: "
+            "evaluate images and results of different models in separate runs"
+        )
     return BagEvaluation(
         "recorded" if not images else f"{bundle.name} {bundle.digest}",
         names,
@@ -129,13 +133,3 @@ def evaluate_bags(
         this_machine(),
         settings_of(watcher.config) if images else {},
     )
-
-
-def _labels(results: Sequence[StreamResult]) -> tuple[str, ...]:
-    different = {result.labels for result in results}
-    if len(different) > 1:
-        raise ConfigError(
-            f"{results[0].stream.bag} has results with other labels than another bag: "
-            "evaluate images and results of different models in separate runs"
-        )
-    return next(iter(different), ())

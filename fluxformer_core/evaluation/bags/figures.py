@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from fluxformer_core.evaluation.bags.stream_result import StreamResult, Track
 from fluxformer_core.evaluation.bags.truth import Truth, TruthLine, intervals
 from fluxformer_core.evaluation.metrics.frames import average_precision, unknown_auroc
-from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent, jaccard, overlap
-from fluxformer_core.evaluation.metrics.matching import Matching, match
+from fluxformer_core.evaluation.metrics.intervals import Interval, Matching, PredictedEvent, jaccard, match, overlap
 from fluxformer_core.evaluation.metrics.stream_output import frame_truth
 from fluxformer_core.evaluation.metrics.streams import StreamRecord, StreamReport, score_streams
 from fluxformer_core.types import SECOND, State
@@ -29,10 +28,9 @@ class JudgedTrack:
     track: Track
     known: tuple[Interval, ...]  # actions whose label the model knows
     unknown: tuple[Interval, ...]  # actions whose label the model does not know
-    matching: Matching[PredictedEvent]
+    matching: Matching
 
     def stream(self) -> StreamRecord:
-        """The input of `score_streams`."""
         track = self.track
         return StreamRecord(track.stamps, self.known, track.events, track.scores.astype(np.float64))
 
@@ -47,12 +45,10 @@ class ActionAccuracy:
 
     @property
     def top1(self) -> float:
-        """Share of the actions whose label has the highest mean score."""
         return self.first / self.actions if self.actions else math.nan
 
     @property
     def top5(self) -> float:
-        """Share of the actions whose label is among the five highest."""
         return self.fifth / self.actions if self.actions else math.nan
 
 
@@ -71,7 +67,6 @@ class LabelFigures:
 
     @property
     def detection_rate(self) -> float:
-        """Share of the performed actions that have an event."""
         return self.detected / self.performed if self.performed else math.nan
 
 
@@ -95,7 +90,6 @@ class JudgedStream:
 
     @property
     def name(self) -> str:
-        """Bag and topic."""
         return f"{self.result.stream.bag} {self.result.stream.topic}"
 
 
@@ -115,14 +109,18 @@ def judge(result: StreamResult, truth: Truth) -> JudgedStream:
     if lines is None:
         text = "the truth does not name it: no figures (a line with its name alone says that nothing is performed)"
         return JudgedStream(result.with_fault(text, fatal=True), (), None)
-    judged = []
+    judged: list[JudgedTrack] = []
+    lost: list[TruthLine] = []
     for track in result.tracks:
-        found, _ = _intervals(lines, track, result)
+        found, outside = intervals(lines, int(track.stamps[0]), int(track.stamps[-1]), result.origin)
         known = tuple(action for action in found if action.label in result.labels)
         unknown = tuple(action for action in found if action.label not in result.labels)
         judged.append(JudgedTrack(track, known, unknown, match(known, track.events)))
-    for text in _outside(lines, result):
-        result = result.with_fault(text, fatal=False)
+        lost = [line for line in outside if len(judged) == 1 or line in lost]
+    if lost:  # lines outside all tracks
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        where = f"{result.stream.topic}: {lost[0].label} at {lost[0].times}{more}"
+        result = result.with_fault(f"{where} lies outside the recording and is left out", fatal=False)
     return JudgedStream(result, tuple(judged), measure(judged, result.labels))
 
 
@@ -164,25 +162,20 @@ def by_label(judged: Sequence[JudgedTrack], labels: Sequence[str]) -> list[Label
 
 
 def pair_up(one: JudgedTrack) -> list[tuple[Interval | None, PredictedEvent | None, str]]:
-    """Pair each action with its event, or with a false event that overlaps the action.
+    """Each action with its event or an overlapping false event, or None, and each other event with NOTHING or UNKNOWN.
 
     Missed actions take their false events in the order of time: each action takes the free false event with the largest
     Jaccard index. The false events that remain belong to NOTHING, or to UNKNOWN if they overlap an action whose label
     the model does not know.
-
-    Returns:
-        (action, event, NOTHING or UNKNOWN if there is no action); each action and each event once.
     """
     pairs: list[tuple[Interval | None, PredictedEvent | None, str]]
     pairs = [(pair.truth, pair.predicted, "") for pair in one.matching.pairs]
     left = list(one.matching.false)
     for action in one.matching.missed:
-        near = max(left, key=lambda event: jaccard(action, event), default=None)
-        if near is not None and overlap(action, near):
+        near = max((e for e in left if overlap(action, e)), key=lambda event: jaccard(action, event), default=None)
+        pairs.append((action, near, ""))
+        if near is not None:
             left.remove(near)
-            pairs.append((action, near, ""))
-        else:
-            pairs.append((action, None, ""))
     for event in left:
         on_unknown = any(overlap(action, event) for action in one.unknown)
         pairs.append((None, event, UNKNOWN if on_unknown else NOTHING))
@@ -222,34 +215,15 @@ def _accuracy(performed: Sequence[tuple[Interval, Track]], labels: Sequence[str]
     return ActionAccuracy(len(performed), first, fifth)
 
 
-def _intervals(
-    lines: Iterable[TruthLine], track: Track, result: StreamResult
-) -> tuple[list[Interval], list[TruthLine]]:
-    return intervals(lines, int(track.stamps[0]), int(track.stamps[-1]), result.origin)
-
-
-def _outside(lines: Sequence[TruthLine], result: StreamResult) -> list[str]:
-    """A message about lines outside all tracks, if there are any."""
-    by_track = [_intervals(lines, track, result)[1] for track in result.tracks]
-    lost = [line for line in by_track[0] if all(line in others for others in by_track)]
-    if not lost:
-        return []
-    more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-    where = f"{lost[0].label} at {lost[0].times}{more}"
-    return [f"{result.stream.topic}: {where} lies outside the recording and is left out"]
-
-
 def _unknown_auroc(judged: Sequence[JudgedTrack]) -> float:
     """AUROC of the unknown score between actions unknown to the model and known ones, at recognitions in motion."""
-    values, unknown = [], []
-    for one in judged:
-        track = one.track
-        moving = (track.states == State.UNKNOWN) | (track.states == State.ACTION)
-        for actions, is_unknown in ((one.known, False), (one.unknown, True)):
-            for action in actions:
-                inside = moving & (track.stamps >= action.start) & (track.stamps < action.end)
-                values.append(track.unknown[inside])
-                unknown.append(np.full(int(inside.sum()), is_unknown))
     if not any(one.unknown for one in judged):
         return math.nan
+    values, unknown = [], []
+    for one in judged:
+        moving = np.isin(one.track.states, (State.UNKNOWN, State.ACTION))
+        for action in (*one.known, *one.unknown):
+            inside = moving & (one.track.stamps >= action.start) & (one.track.stamps < action.end)
+            values.append(one.track.unknown[inside])
+            unknown.append(np.full(int(inside.sum()), action in one.unknown))
     return unknown_auroc(np.concatenate(values), np.concatenate(unknown))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from fluxformer_core.errors import SourceError
@@ -74,12 +74,8 @@ def find_bags(paths: Sequence[Path]) -> dict[str, Path]:
 def find_streams(bags: dict[str, Path], topics: dict[str, frozenset[str]]) -> tuple[list[BagStream], list[BagFault]]:
     """The streams of the bags, and the faults of bags without streams.
 
-    The streams of a bag of images are its image topics, or the chosen topics. `X/compressed` is left out beside `X`,
-    which has the same images. The streams of a bag of results are its recognisers.
-
-    Args:
-        bags: by name.
-        topics: the chosen topics of each bag; a bag without chosen topics has all its topics read.
+    The streams of a bag of images are its image topics, or those in `topics` by the bag's name. `X/compressed` is left
+    out beside `X`, which has the same images. The streams of a bag of results are its recognisers.
     """
     streams: list[BagStream] = []
     faults: list[BagFault] = []
@@ -98,21 +94,13 @@ def without_name(text: str, path: Path, name: str) -> str:
 
 
 def _results(name: str, path: Path, contents: BagContents) -> list[BagStream]:
-    said = {topic for topic, kind in contents.others.items() if kind == RECOGNITION}
-    told = {topic for topic, kind in contents.others.items() if kind == EVENT}
-    nodes = sorted({topic.rpartition("/")[0] for topic in said} & {topic.rpartition("/")[0] for topic in told})
-    notes = contents.notes
-    origin = notes.get(ORIGIN_NOTE, "")
-    stream = BagStream(
-        name,
-        "",
-        path,
-        recorded=True,
-        of=notes.get(SOURCE_NOTE, ""),
-        of_topic=notes.get(TOPIC_NOTE, ""),
-        origin=int(origin) if origin.isdecimal() else 0,
+    said, told = (
+        {topic.rpartition("/")[0] for topic, kind in contents.others.items() if kind == wanted}
+        for wanted in (RECOGNITION, EVENT)
     )
-    return [replace(stream, topic=node or "/") for node in nodes]
+    of, of_topic, origin = (contents.notes.get(note, "") for note in (SOURCE_NOTE, TOPIC_NOTE, ORIGIN_NOTE))
+    first = int(origin) if origin.isdecimal() else 0
+    return [BagStream(name, node or "/", path, True, 0, of, of_topic, first) for node in sorted(said & told)]
 
 
 def _images(name: str, path: Path, contents: BagContents, chosen: Iterable[str]) -> list[BagStream]:
@@ -131,12 +119,8 @@ def _images(name: str, path: Path, contents: BagContents, chosen: Iterable[str])
 
 def _inside(folder: Path) -> Iterator[Path]:
     for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):
-            continue
-        if is_bag(entry):
-            yield entry
-        elif entry.is_dir():
-            yield from _inside(entry)
+        if not entry.name.startswith("."):
+            yield from [entry] if is_bag(entry) else _inside(entry) if entry.is_dir() else []
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -44,7 +44,6 @@ class GateResult:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is worse by more than is allowed."""
         return not self.worse
 
 
@@ -68,16 +67,13 @@ def read_baseline(path: Path) -> dict[str, Any]:
 def compare(old: dict[str, Any], new: dict[str, Any], max_drop: float) -> GateResult:
     """Compare two documents of the same bags and the same truth.
 
-    Args:
-        old: the baseline.
-        new: the new evaluation.
-        max_drop: allowed loss: percentage points for shares, percent for other figures.
+    `max_drop` is the allowed loss: percentage points for shares, percent for other figures.
 
     Raises:
         ConfigError: if bags or truth differ from those of the baseline.
     """
     _check_same(old, new)
-    lost = sorted(_scored(old) - _scored(new))
+    lost = sorted(_truth(old).keys() - _truth(new).keys())
     worse = [f"{' '.join(stream)}: it no longer has figures" for stream in lost]
     before, now = old["figures"], new["figures"] or {}
     for name, title in SHARES.items():
@@ -94,23 +90,19 @@ def compare(old: dict[str, Any], new: dict[str, Any], max_drop: float) -> GateRe
 
 def _check_same(old: dict[str, Any], new: dict[str, Any]) -> None:
     """Refuse other bags or another truth; a bag of the baseline that fails now is a loss, not an error."""
-    names = {(s["bag"], s["topic"]) for s in new["streams"]} | {(f["bag"], "") for f in new["faults"]}
-    missing = sorted({s["bag"] for s in old["streams"]} - {bag for bag, _ in names})
-    extra = sorted({" ".join(key) for key in _scored(new)} - {" ".join(key) for key in _scored(old)})
+    before, now = _truth(old), _truth(new)
+    missing = sorted({s["bag"] for s in old["streams"]} - {entry["bag"] for entry in (*new["streams"], *new["faults"])})
+    extra = sorted(" ".join(key) for key in now.keys() - before.keys())
     if missing or extra:
         what = f"only the baseline has {', '.join(missing)}" if missing else f"it lacks {', '.join(extra)}"
         raise ConfigError(f"the baseline has other bags: {what}")
-    before, now = _truth(old), _truth(new)
     changed = sorted(" ".join(key) for key in before.keys() & now.keys() if before[key] != now[key])
     if changed:
         raise ConfigError(f"the truth about {', '.join(changed)} differs from the baseline's: write a new baseline")
 
 
-def _scored(document: dict[str, Any]) -> set[tuple[str, str]]:
-    return {(stream["bag"], stream["topic"]) for stream in document["streams"] if stream["figures"]}
-
-
 def _truth(document: dict[str, Any]) -> dict[tuple[str, str], list[Any]]:
+    """The truth of every stream with figures, by bag and topic."""
     return {
         (stream["bag"], stream["topic"]): [track["truth"] for track in stream["timeline"]]
         for stream in document["streams"]
@@ -125,16 +117,12 @@ def _where(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         a = before.get(entry["label"])
         if a is None or entry["detected"] < a["detected"] or entry["false"] > a["false"]:
             was = f"{a['detected']} of {a['performed']} with {a['false']} false" if a else "not named"
-            found.append(
-                f"{entry['label']}: was {was}, detected {entry['detected']} of {entry['performed']} "
-                f"with {entry['false']} false"
-            )
+            now = f"detected {entry['detected']} of {entry['performed']} with {entry['false']} false"
+            found.append(f"{entry['label']}: was {was}, {now}")
     streams = {(s["bag"], s["topic"]): s["figures"] for s in old["streams"]}
     for stream in new["streams"]:
         a, b = streams.get((stream["bag"], stream["topic"])), stream["figures"]
         if a and b and (b["detection_rate"] or 0) < (a["detection_rate"] or 0):
-            found.append(
-                f"{stream['bag']} {stream['topic']}: detection rate was {a['detection_rate']:.1%}, "
-                f"{b['detection_rate']:.1%}"
-            )
+            rates = f"{a['detection_rate']:.1%}, {b['detection_rate']:.1%}"
+            found.append(f"{stream['bag']} {stream['topic']}: detection rate was {rates}")
     return found

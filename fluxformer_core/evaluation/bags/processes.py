@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -26,21 +26,12 @@ _POLL = 0.2  # s
 _beats: Queue[int] | None = None  # in a worker process: where the worker reports its progress
 
 
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def watch_streams(
     watcher: Watcher, streams: Sequence[BagStream], workers: int, *, quiet: bool = False
 ) -> list[StreamResult]:
-    """Watch every stream and show a progress bar; the results do not depend on the number of processes.
+    """Watch every stream; the results come in the order of the streams, whatever the number of processes.
 
-    Args:
-        watcher: runs the recogniser.
-        streams: to watch; the results come in this order.
-        workers: processes in parallel; one worker, or one stream, runs in this process.
-        quiet: no progress bar.
+    One worker, or one stream, runs in this process. A progress bar is shown unless `quiet`.
     """
     total = sum(stream.length for stream in streams)
     hidden = True if quiet else None  # None: hidden where standard error is no terminal
@@ -53,21 +44,14 @@ def watch_streams(
             return results
         # The longest stream starts first, so that the other processes do not wait for it at the end.
         order = sorted(range(len(streams)), key=lambda i: -streams[i].length)
-        found = _in_processes(watcher, {i: streams[i] for i in order}, min(workers, len(streams)), bar.update)
+        found = dict(_pool(watcher, {i: streams[i] for i in order}, min(workers, len(streams)), bar.update))
+        # A killed process breaks the whole pool. Each stream without a result gets another try in a pool of its own.
+        for i in [i for i in order if i not in found]:
+            found.update(_pool(watcher, {i: streams[i]}, 1, bar.update))
+            if i not in found:
+                text = f"{streams[i].topic}: the process that watched it was killed, perhaps for lack of memory"
+                found[i] = StreamResult(streams[i], faults=(BagFault(streams[i].bag, text, fatal=True),))
     return [found[i] for i in range(len(streams))]
-
-
-def _in_processes(
-    watcher: Watcher, streams: dict[int, BagStream], workers: int, beat: Callable[[int], object]
-) -> dict[int, StreamResult]:
-    found = dict(_pool(watcher, streams, workers, beat))
-    # A killed process breaks the whole pool. Each stream without a result gets another try in a pool of its own.
-    for i in [i for i in streams if i not in found]:
-        found.update(_pool(watcher, {i: streams[i]}, 1, beat))
-        if i not in found:
-            text = f"{streams[i].topic}: the process that watched it was killed, perhaps for lack of memory"
-            found[i] = StreamResult(streams[i], faults=(BagFault(streams[i].bag, text, fatal=True),))
-    return found
 
 
 def _pool(
@@ -84,8 +68,9 @@ def _pool(
         try:
             while pending:
                 done, _ = wait(pending, _POLL, FIRST_COMPLETED)
-                for count in _drain(beats):
-                    beat(count)
+                with suppress(Empty):
+                    while True:
+                        beat(beats.get_nowait())
                 for future in done:
                     i = pending.pop(future)
                     with suppress(BrokenProcessPool):
@@ -93,12 +78,6 @@ def _pool(
         finally:
             for future in pending:  # after Ctrl-C no further stream begins
                 future.cancel()
-
-
-def _drain(beats: Queue[int]) -> Iterable[int]:
-    with suppress(Empty):
-        while True:
-            yield beats.get_nowait()
 
 
 def _begin(beats: Queue[int]) -> None:

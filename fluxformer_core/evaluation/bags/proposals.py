@@ -51,10 +51,7 @@ def propose(track: Track, labels: Sequence[str]) -> list[Proposal]:
 
 
 def write_proposals(path: Path, results: Iterable[StreamResult]) -> int:
-    """Write a truth file of proposals; `fluxformer evaluate` reads the file once every label is filled in.
-
-    Returns:
-        The number of proposals.
+    """Write a truth file of proposals for `fluxformer evaluate`, and return the number of proposals.
 
     Raises:
         ConfigError: if the file exists already (a person may have corrected it), or cannot be written.
@@ -74,9 +71,7 @@ def write_proposals(path: Path, results: Iterable[StreamResult]) -> int:
                     writer.writerow((*where, "", "", "", "", "", ""))
                 count += len(found)
     except FileExistsError:
-        raise ConfigError(
-            f"{path} exists already, perhaps corrected by hand: remove it or name another file"
-        ) from None
+        raise ConfigError(f"{path} exists already, perhaps corrected by hand: remove it or name another file") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
     return count

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,15 +34,9 @@ _DROPS = {
 
 
 def read_results(stream: BagStream) -> StreamResult:
-    """Read the results of one recogniser.
+    """Read the results of one recogniser from recorded topics; a bag that cannot be read has a fatal fault.
 
     The latency of a recognition is the time from its stamp to its arrival at the recorder, if both have one clock.
-
-    Args:
-        stream: a stream of recorded results.
-
-    Returns:
-        The results, or a fatal fault.
     """
     try:
         with bag_damage(stream.bag), Reader(stream.path) as reader:
@@ -51,17 +45,14 @@ def read_results(stream: BagStream) -> StreamResult:
                 results.add(topic, received, message)
         return results.result()
     except SourceError as error:
-        return StreamResult(stream, faults=(BagFault(stream.bag, str(error), fatal=True),))
+        return StreamResult(stream).with_fault(str(error), fatal=True)
 
 
 def _messages(reader: Reader, stream: BagStream) -> Iterator[tuple[str, int, Any]]:
     node = stream.topic.rstrip("/")
-    wanted = [
-        connection
-        for connection in reader.connections
-        if connection.topic in (f"{node}/recognition", f"{node}/events", f"{node}/labels")
-        or (connection.topic == "/diagnostics" and connection.msgtype == _DIAGNOSTICS)
-    ]
+    topics = (f"{node}/recognition", f"{node}/events", f"{node}/labels")
+    kinds = ("/diagnostics", _DIAGNOSTICS)
+    wanted = [c for c in reader.connections if c.topic in topics or (c.topic, c.msgtype) == kinds]
     types = _types(wanted)
     for connection, received, raw in reader.messages(wanted):
         try:
@@ -123,22 +114,14 @@ class _Results:
         if kind is EventKind.ENDED and not label:  # version 0.1.0 wrote retractions without their label
             kind, label = EventKind.RETRACTED, self._last_labels.get(instance, "")
         self._last_labels[instance] = label
-        return ActionEvent(
-            _time(message.header.stamp),
-            kind,
-            label,
-            instance,
-            _time(message.start),
-            _time(message.end),
-            float(message.score),
-            message.person_id,
-        )
+        stamp, start, end = (_time(time) for time in (message.header.stamp, message.start, message.end))
+        return ActionEvent(stamp, kind, label, instance, start, end, float(message.score), message.person_id)
 
     def result(self) -> StreamResult:
         stream, faults = self._stream, []
         if len(self._recognitions) < 2:
             text = f"{stream.topic}: {len(self._recognitions)} recognitions, too few to measure anything"
-            return StreamResult(stream, faults=(BagFault(stream.bag, text, fatal=True),))
+            return StreamResult(stream).with_fault(text, fatal=True)
         if not self._labels:
             faults.append(f"{stream.topic}: no labels were recorded; the labels of recognitions and events count")
             named = {entry.label for recognition in self._recognitions for entry in recognition.scores}
@@ -166,11 +149,7 @@ class _Results:
             tuple(tracks),
             tuple(BagFault(stream.bag, text, fatal=not tracks) for text in faults),
             {cause: self._count(key) for cause, key in _DROPS.items() if key in self._values},
-            {
-                key[len("resets: ") :]: int(value)
-                for key, value in self._values.items()
-                if key.startswith("resets: ") and value.isdecimal()
-            },
+            {key.removeprefix("resets: "): self._count(key) for key in self._values if key.startswith("resets: ")},
             self._count("images received"),
             {"stamp to recorder": latency},
         )
@@ -184,10 +163,8 @@ class _Results:
         stretches: list[list[Recognition]] = [[]]
         for recognition in self._recognitions:
             if stretches[-1] and recognition.stamp <= stretches[-1][-1].stamp:
-                back = (stretches[-1][-1].stamp - recognition.stamp) / SECOND
-                faults.append(
-                    f"{self._stream.topic}: stamps jump back by {back:.1f} s; what follows counts as another pass"
-                )
+                back = f"stamps jump back by {(stretches[-1][-1].stamp - recognition.stamp) / SECOND:.1f} s"
+                faults.append(f"{self._stream.topic}: {back}; what follows counts as another pass")
                 stretches.append([])
             stretches[-1].append(recognition)
         tracks, left = [], list(self._events)
@@ -195,8 +172,7 @@ class _Results:
             builder = TrackBuilder(labels)
             for recognition in stretch:
                 builder.add(recognition)
-            last = number == len(stretches) - 1
-            mine = left if last else _until_back(left)
+            mine = left if number == len(stretches) - 1 else _until_back(left)
             left = left[len(mine) :]
             if len(builder) > 1:
                 closed = _closed(mine, stretch[-1].stamp, faults, self._stream.topic)
@@ -210,12 +186,8 @@ class _Results:
 
 def _until_back(events: list[ActionEvent]) -> list[ActionEvent]:
     """The events before the stamps jump back."""
-    newest = -math.inf
-    for i, event in enumerate(events):
-        if event.stamp < newest:
-            return events[:i]
-        newest = event.stamp
-    return events
+    back = (i for i, (before, after) in enumerate(pairwise(events), start=1) if after.stamp < before.stamp)
+    return events[: next(back, len(events))]
 
 
 def _closed(events: list[ActionEvent], last: int, faults: list[str], topic: str) -> list[ActionEvent]:

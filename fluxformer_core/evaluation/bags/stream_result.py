@@ -27,7 +27,6 @@ class Track:
 
     @property
     def seconds(self) -> float:
-        """Duration."""
         return float(self.stamps[-1] - self.stamps[0]) / SECOND
 
 
@@ -49,7 +48,6 @@ class StreamResult:
 
     @property
     def usable(self) -> bool:
-        """Whether there is a track to evaluate."""
         return bool(self.tracks)
 
     @property
@@ -58,16 +56,11 @@ class StreamResult:
         return sum(track.seconds for track in self.tracks)
 
     def with_fault(self, text: str, *, fatal: bool) -> StreamResult:
-        """A copy with one more fault."""
         return replace(self, faults=(*self.faults, BagFault(self.stream.bag, text, fatal)))
 
 
 class TrackBuilder:
-    """Collects recognitions into a track.
-
-    Args:
-        labels: columns of the scores; other labels are left out.
-    """
+    """Collects recognitions into a track; `labels` are the columns of its scores, other labels are left out."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._column = {label: i for i, label in enumerate(labels)}

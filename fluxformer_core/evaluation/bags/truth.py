@@ -34,7 +34,6 @@ class TruthLine:
 
     @property
     def times(self) -> str:
-        """Start and end as text."""
         start, end = ("" if time is None else f"{time / SECOND:.1f}" for time in (self.start, self.end))
         return f"{start} .. {end} s"
 
@@ -60,7 +59,7 @@ class Truth:
 def read_truth(
     files: Sequence[Path], bags: Mapping[str, Path], played: Mapping[str, str], labels: LabelMap | None = None
 ) -> tuple[Truth, list[BagFault]]:
-    """Read truth files and find the bag of each line.
+    """Read truth files and find the bag of each line; also returns the faults of empty files.
 
     A line names its bag by a path from the file's folder, or by the bag's name. A line about a bag is also about the
     results that were recorded while this bag was played.
@@ -71,9 +70,6 @@ def read_truth(
         played: for each bag of results, the name of the played bag, if known.
         labels: renames labels, or drops their lines.
 
-    Returns:
-        The truth, and the faults of empty files.
-
     Raises:
         ConfigError: if a file cannot be read, or naming the lines that cannot be used.
     """
@@ -82,11 +78,11 @@ def read_truth(
     strangers: list[str] = []
     faults: list[BagFault] = []
     for file in files:
-        rows = _read(file)
+        rows = _read(file, labels)
         if not rows:
             text = "it has no line: write a line with the bag's name alone if nothing is performed in the bag"
             faults.append(BagFault(file.name, text, fatal=True))
-        for line in _renamed(rows, labels):
+        for line in rows:
             about = _about(line, places, played)
             if not about:
                 strangers.append(line.bag)
@@ -96,16 +92,10 @@ def read_truth(
 
 
 def intervals(lines: Iterable[TruthLine], first: int, last: int, origin: int) -> tuple[list[Interval], list[TruthLine]]:
-    """The actions performed in a track, clipped to the track.
+    """The actions performed in a track, clipped to the track, and the lines outside the track.
 
-    Args:
-        lines: about the stream.
-        first: ns: stamp of the track's first frame.
-        last: ns: stamp of the track's last frame.
-        origin: ns: stamp that seconds count from.
-
-    Returns:
-        The intervals that overlap the track, and the lines that do not.
+    `first` and `last` are the stamps of the track's first and last frame, `origin` the stamp that seconds count from,
+    all in ns.
     """
     found: list[Interval] = []
     outside: list[TruthLine] = []
@@ -132,13 +122,12 @@ def _about(line: TruthLine, places: Mapping[Path, str], played: Mapping[str, str
         return exact | replayed
     alike = {name for path, name in places.items() if short in (path.name, path.stem)} - replayed
     if len(alike) > 1:
-        raise ConfigError(
-            f"the truth's bag {line.bag} may be any of {', '.join(sorted(alike))}: write more of the path"
-        )
+        names = ", ".join(sorted(alike))
+        raise ConfigError(f"the truth's bag {line.bag} may be any of {names}: write more of the path")
     return alike | replayed
 
 
-def _read(file: Path) -> list[TruthLine]:
+def _read(file: Path, labels: LabelMap | None) -> list[TruthLine]:
     rows = read_rows(file)
     if not rows:
         return []
@@ -147,7 +136,7 @@ def _read(file: Path) -> list[TruthLine]:
     lines, wrong = [], []
     for number, row in enumerate(rows, start=2):
         try:
-            lines.append(_line(row, file.parent))
+            lines.append(_line(row, file.parent, labels))
         except ConfigError as error:
             wrong.append(f"line {number}: {error}")
     if wrong:
@@ -156,7 +145,7 @@ def _read(file: Path) -> list[TruthLine]:
     return lines
 
 
-def _line(row: Mapping[str, str], folder: Path) -> TruthLine:
+def _line(row: Mapping[str, str], folder: Path, labels: LabelMap | None) -> TruthLine:
     bag, label = row["bag"], row["label"]
     start, end = (read_time(row.get(column, ""), column) for column in ("start", "end"))
     if not bag:
@@ -167,16 +156,8 @@ def _line(row: Mapping[str, str], folder: Path) -> TruthLine:
         raise ConfigError("label must not be empty, unless start and end are: then nothing is performed in this bag")
     if start is not None and end is not None and end <= start:
         raise ConfigError(f"end ({row['end']}) must be later than start ({row['start']})")
-    return TruthLine(bag, (folder / bag).resolve(), row.get("topic", ""), label, start, end)
-
-
-def _renamed(lines: Iterable[TruthLine], labels: LabelMap | None) -> list[TruthLine]:
-    if labels is None:
-        return list(lines)
-    found = []
-    for line in lines:
-        label = labels.names.get(line.label, line.label if labels.rest is None else labels.rest) if line.label else ""
+    if labels is not None and label:
+        label = labels.names.get(label, label if labels.rest is None else labels.rest)
         # A dropped line still names its bag, so that the bag counts as one in which nothing is performed.
-        times = (line.start, line.end) if label else (None, None)
-        found.append(TruthLine(line.bag, line.place, line.topic, label, *times))
-    return found
+        start, end = (start, end) if label else (None, None)
+    return TruthLine(bag, (folder / bag).resolve(), row.get("topic", ""), label, start, end)

@@ -41,14 +41,9 @@ class Watcher:
     threads: int = 1  # processor threads of one process
 
     def watch(self, stream: BagStream, beat: Callable[[int], object]) -> StreamResult:
-        """Watch one topic from its first image to its last.
+        """Watch one topic from its first image to its last; the result also names all that is wrong with the bag.
 
-        Args:
-            stream: to watch.
-            beat: called now and then with the number of images seen since the last call.
-
-        Returns:
-            The result, which also names everything that is wrong with the bag.
+        `beat` is called now and then with the number of images seen since the last call.
         """
         torch.set_num_threads(self.threads)
         cv2.setNumThreads(self.threads)
@@ -63,8 +58,7 @@ class Watcher:
         except Exception as error:
             reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         where = f" after {watch.frames} images" if watch.frames else ""
-        fault = BagFault(stream.bag, f"{stream.topic}: {reason}{where}", fatal=True)
-        return StreamResult(stream, faults=(fault,), frames=watch.frames)
+        return StreamResult(stream, frames=watch.frames).with_fault(f"{stream.topic}: {reason}{where}", fatal=True)
 
 
 class _Watch:
@@ -123,10 +117,8 @@ class _Watch:
 
     def _note_jump(self, stamp: int) -> None:
         back, at = (self._newest - stamp) / SECOND, (self._newest - (self._origin or 0)) / SECOND
-        self._faults.append(
-            f"{self._stream.topic}: stamps jump back by {back:.1f} s after {at:.1f} s; "
-            "what follows counts as another pass"
-        )
+        text = f"stamps jump back by {back:.1f} s after {at:.1f} s; what follows counts as another pass"
+        self._faults.append(f"{self._stream.topic}: {text}")
 
     def _end_track(self) -> None:
         if len(self._builder) > 1:
@@ -151,12 +143,8 @@ class _Watch:
             self._origin or 0,
             tuple(self._tracks),
             tuple(faults),
-            {
-                "unreadable": source.skipped + self._refused,
-                "missing": source.missing,
-                "duplicate": counters.duplicates,
-                "late": counters.late,
-            },
+            {"unreadable": source.skipped + self._refused, "missing": source.missing}
+            | {"duplicate": counters.duplicates, "late": counters.late},
             {cause.value: count for cause, count in counters.resets.items()},
             self.frames,
             {"recognition": np.array(self._push, np.float32)},

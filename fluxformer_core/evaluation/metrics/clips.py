@@ -45,7 +45,6 @@ class ClipReport:
 
     @property
     def clips(self) -> int:
-        """The number of classified clips."""
         return int(self.confusion.sum())
 
     @property
@@ -60,7 +59,7 @@ class ClipReport:
 
     @property
     def top1_interval(self) -> tuple[float, float]:
-        """Wilson's 95 % confidence interval of top-1."""
+        """Wilson's 95 % confidence interval."""
         n, z = self.clips, 1.96
         middle = (self.top1 + z * z / (2 * n)) / (1 + z * z / n)
         half = z / (1 + z * z / n) * math.sqrt(self.top1 * (1 - self.top1) / n + z * z / (4 * n * n))
@@ -106,10 +105,9 @@ def score_clips(probabilities: NDArray[np.float32], truth: NDArray[np.intp], lab
 def _bins(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> tuple[Bin, ...]:
     """The bins of the calibration error, which torchmetrics does not return."""
     which = np.minimum((confidence * BINS).astype(np.intp), BINS - 1)
-    members = [which == b for b in range(BINS)]
-    return tuple(
-        Bin(int(m.sum()), float(confidence[m].mean()), float(right[m].mean()))
-        if m.any()
-        else Bin(0, math.nan, math.nan)
-        for m in members
-    )
+    members = (np.flatnonzero(which == b) for b in range(BINS))
+
+    def mean(values: NDArray[np.float32] | NDArray[np.bool_], m: NDArray[np.intp]) -> float:
+        return float(values[m].mean()) if len(m) else math.nan
+
+    return tuple(Bin(len(m), mean(confidence, m), mean(right, m)) for m in members)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent, overlap
-from fluxformer_core.evaluation.metrics.matching import match
+from fluxformer_core.evaluation.metrics.intervals import Interval, PredictedEvent, match, overlap
 from fluxformer_core.types import SECOND
 
 
@@ -25,27 +24,12 @@ class EventReport:
     invented: int = 0  # false events that overlap no action
     withdrawn: int = 0  # labels that were published and then replaced or retracted
     seconds: float = 0.0  # watched
-    by_label: dict[str, tuple[int, int]] = field(default_factory=dict)  # (detected, performed)
 
     def __add__(self, other: EventReport) -> EventReport:
-        """The sum of both reports."""
-        labels = sorted(self.by_label.keys() | other.by_label.keys())
-        pairs = {name: (self.by_label.get(name, (0, 0)), other.by_label.get(name, (0, 0))) for name in labels}
-        return EventReport(
-            self.performed + other.performed,
-            self.jaccards + other.jaccards,
-            self.delays + other.delays,
-            self.repeated + other.repeated,
-            self.confused + other.confused,
-            self.invented + other.invented,
-            self.withdrawn + other.withdrawn,
-            self.seconds + other.seconds,
-            {name: (a[0] + b[0], a[1] + b[1]) for name, (a, b) in pairs.items()},
-        )
+        return EventReport(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
 
     @property
     def detected(self) -> int:
-        """Actions that have an event."""
         return len(self.jaccards)
 
     @property
@@ -60,12 +44,10 @@ class EventReport:
 
     @property
     def false_per_minute(self) -> float:
-        """False events per minute."""
         return self.false / (self.seconds / 60) if self.seconds else math.nan
 
     @property
     def withdrawn_per_minute(self) -> float:
-        """Withdrawn labels per minute."""
         return self.withdrawn / (self.seconds / 60) if self.seconds else math.nan
 
     @property
@@ -78,26 +60,16 @@ class EventReport:
         return float(np.percentile(self.delays, q)) if self.delays else math.nan
 
 
-def score_events(
-    truth: Sequence[Interval], predicted: Sequence[PredictedEvent], seconds: float, least: float = 0.0
-) -> EventReport:
-    """Compare the events of one stream with its performed actions.
-
-    Args:
-        truth: performed actions.
-        predicted: events.
-        seconds: duration of the stream.
-        least: smallest Jaccard index at which an event matches an action; 0: any overlap.
+def score_events(truth: Sequence[Interval], predicted: Sequence[PredictedEvent], seconds: float) -> EventReport:
+    """Compare the events of one stream, which lasts some seconds, with its performed actions.
 
     Raises:
         ValueError: if the time is not positive.
     """
     if not seconds > 0:
         raise ValueError(f"a stream must last longer than {seconds} s")
-    matching = match(truth, predicted, least)
+    matching = match(truth, predicted)
     kinds = [_kind(event, truth) for event in matching.false]
-    found = [pair.truth.label for pair in matching.pairs]
-    performed = [action.label for action in truth]
     return EventReport(
         len(truth),
         tuple(pair.jaccard for pair in matching.pairs),
@@ -107,7 +79,6 @@ def score_events(
         kinds.count("invented"),
         sum(len(event.withdrawn) for event in predicted),
         seconds,
-        {label: (found.count(label), performed.count(label)) for label in sorted(set(performed))},
     )
 
 

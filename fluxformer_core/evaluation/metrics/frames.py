@@ -18,16 +18,10 @@ STAGES = 10
 def average_precision(scores: NDArray[np.floating], positive: NDArray[np.bool_], *, calibrated: bool = False) -> float:
     """Area under the precision-recall curve of one label, as a sum of steps; frames of equal score are one step.
 
-    torchmetrics has no calibrated average precision, and both variants must treat equal scores alike.
-
-    Args:
-        scores: (n,) higher means more likely positive.
-        positive: (n,) the truth.
-        calibrated: weight the positive frames as if there were as many of them as of the others, so that the figure
-            does not depend on the share of background in a recording (De Geest et al., ECCV 2016).
-
-    Returns:
-        0..1; NaN without positive frames.
+    Scores and truth are (n,); the result is 0..1, NaN without positive frames. `calibrated` weights the positive frames
+    as if there were as many of them as of the others, so that the figure does not depend on the share of background in
+    a recording (De Geest et al., ECCV 2016). torchmetrics has no calibrated average precision, and both variants must
+    treat equal scores alike.
     """
     count = int(positive.sum())
     if not count:
@@ -44,9 +38,8 @@ def mean_average_precision(
     scores: NDArray[np.floating], truth: NDArray[np.bool_], *, calibrated: bool = False
 ) -> float:
     """Mean over the labels that occur, of scores and truth (n, labels); NaN if no label occurs."""
-    values = [
-        average_precision(scores[:, k], truth[:, k], calibrated=calibrated) for k in np.flatnonzero(truth.any(axis=0))
-    ]
+    occurring = np.flatnonzero(truth.any(axis=0))
+    values = [average_precision(scores[:, k], truth[:, k], calibrated=calibrated) for k in occurring]
     return float(np.mean(values)) if values else math.nan
 
 
@@ -63,18 +56,11 @@ def frame_stages(intervals: Iterable[Interval], labels: Sequence[str], stamps: N
 def precision_by_stage(
     scores: NDArray[np.floating], stages: NDArray[np.intp], *, calibrated: bool = False
 ) -> NDArray[np.float64]:
-    """Mean average precision of each stage of the actions: how early scores rise.
+    """Mean average precision of each stage of the actions: how early scores rise; NaN for a stage without frames.
 
-    For a label and a stage, frames in this stage of an action of the label are positive, frames in other stages of
-    these actions are left out, and all other frames are negative.
-
-    Args:
-        scores: (n, labels).
-        stages: (n, labels), by `frame_stages`.
-        calibrated: see `average_precision`.
-
-    Returns:
-        (STAGES,), from the beginning to the end; NaN for a stage in which no label has a frame.
+    Scores and `stages` (by `frame_stages`) are (n, labels); the result is (STAGES,), from the beginning to the end. For
+    a label and a stage, frames in this stage of an action of the label are positive, frames in other stages of these
+    actions are left out, and all other frames are negative.
     """
     figures = np.full(STAGES, math.nan)
     for k in range(STAGES):
@@ -91,12 +77,8 @@ def precision_by_stage(
 def unknown_auroc(scores: NDArray[np.floating], unknown: NDArray[np.bool_]) -> float:
     """Probability that an unknown sample has a higher unknown score than a known one; equal scores count half.
 
-    Args:
-        scores: (n,) unknown scores, 0..1, of clips or frames with motion.
-        unknown: (n,) whether each shows none of the known actions.
-
-    Returns:
-        0..1, 0.5 at chance level; NaN unless there are both kinds.
+    Scores (n,) are 0..1, `unknown` (n,) tells which samples show none of the known actions. The result is NaN unless
+    there are both kinds.
     """
     from torchmetrics.functional.classification import binary_auroc
 

@@ -1,7 +1,8 @@
-"""Time intervals of performed actions and of events."""
+"""Time intervals of performed actions and of events, and the rule that matches the two."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -40,3 +41,45 @@ def jaccard(a: Interval, b: Interval) -> float:
     """Duration of the intersection over that of the union, 0..1."""
     shared = overlap(a, b)
     return shared / (a.end - a.start + b.end - b.start - shared)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A performed action and its event."""
+
+    truth: Interval
+    predicted: PredictedEvent
+    jaccard: float  # above 0, up to 1
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Every action, and every event that was not retracted, is in exactly one field, in the order of time."""
+
+    pairs: tuple[Pair, ...]
+    missed: tuple[Interval, ...]
+    false: tuple[PredictedEvent, ...]
+
+
+def match(truth: Sequence[Interval], predicted: Sequence[PredictedEvent]) -> Matching:
+    """Pair overlapping actions and events of the same label, one to one; all event figures rest on this rule.
+
+    Pairs are chosen greedily, the largest Jaccard index first, the earliest pair first among equal ones. Retracted
+    events (without a label) match nothing.
+    """
+    truth, events = sorted(truth), sorted(event for event in predicted if event.label)
+    possible = [
+        (-jaccard(action, event), i, j)
+        for i, action in enumerate(truth)
+        for j, event in enumerate(events)
+        if action.label == event.label and overlap(action, event)
+    ]
+    matched: dict[int, int] = {}
+    for _, i, j in sorted(possible):
+        if i not in matched and j not in matched.values():
+            matched[i] = j
+    return Matching(
+        tuple(Pair(truth[i], events[j], jaccard(truth[i], events[j])) for i, j in sorted(matched.items())),
+        tuple(action for i, action in enumerate(truth) if i not in matched),
+        tuple(event for j, event in enumerate(events) if j not in matched.values()),
+    )

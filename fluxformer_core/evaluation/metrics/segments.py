@@ -6,17 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from fluxformer_core.evaluation.metrics.intervals import Interval, jaccard
+
 THRESHOLDS = (0.10, 0.25, 0.50)
 """Jaccard indices at which F1 is usually given."""
-
-
-@dataclass(frozen=True)
-class LabelRun:
-    """A run of frames with one label."""
-
-    label: str
-    first: int
-    end: int  # the frame after the last
 
 
 @dataclass(frozen=True)
@@ -28,7 +21,6 @@ class SegmentCounts:
     missed: int = 0
 
     def __add__(self, other: SegmentCounts) -> SegmentCounts:
-        """The sum of both counts."""
         return SegmentCounts(self.right + other.right, self.false + other.false, self.missed + other.missed)
 
     @property
@@ -38,13 +30,12 @@ class SegmentCounts:
         return 2 * self.right / total if total else 1.0
 
 
-def segments(names: Sequence[str]) -> list[LabelRun]:
-    """Runs of equal names; frames with an empty name belong to no run."""
+def segments(names: Sequence[str]) -> list[Interval]:
+    """Runs of equal names as intervals in frames; frames with an empty name belong to no run."""
     found, first = [], 0
     for name, run in groupby(names):
         end = first + len(list(run))
-        if name:
-            found.append(LabelRun(name, first, end))
+        found += [Interval(first, end, name)] if name else []
         first = end
     return found
 
@@ -52,12 +43,7 @@ def segments(names: Sequence[str]) -> list[LabelRun]:
 def edit_score(predicted: Sequence[str], truth: Sequence[str]) -> float:
     """1 less the Levenshtein distance between the sequences of segments, over the length of the longer sequence.
 
-    Args:
-        predicted: predicted label of each frame, empty for no action.
-        truth: true label of each frame, empty for no action.
-
-    Returns:
-        0..1; 1 without any segment.
+    Both arguments hold the label of each frame, empty for no action. The score is 0..1; 1 without any segment.
     """
     said, done = ([segment.label for segment in segments(names)] for names in (predicted, truth))
     longest = max(len(said), len(done))
@@ -65,22 +51,17 @@ def edit_score(predicted: Sequence[str], truth: Sequence[str]) -> float:
 
 
 def count_segments(predicted: Sequence[str], truth: Sequence[str], least: float) -> SegmentCounts:
-    """Count the predicted segments that match a true segment.
+    """Count the predicted segments that match a true segment; frames without an action have an empty label.
 
     In the order of time, each predicted segment is compared with the true segment of its label with the largest Jaccard
     index. The two match if the index is at least `least` and no earlier segment matches the true segment.
-
-    Args:
-        predicted: predicted label of each frame, empty for no action.
-        truth: true label of each frame, empty for no action.
-        least: above 0, up to 1.
     """
     done = segments(truth)
     taken: set[int] = set()
     false = 0
     for segment in segments(predicted):
         best, index = max(
-            ((_jaccard(segment, other), -i) for i, other in enumerate(done) if other.label == segment.label),
+            ((jaccard(segment, other), -i) for i, other in enumerate(done) if other.label == segment.label),
             default=(0.0, 1),
         )
         if best >= least and -index not in taken:
@@ -88,11 +69,6 @@ def count_segments(predicted: Sequence[str], truth: Sequence[str], least: float)
         else:
             false += 1
     return SegmentCounts(len(taken), false, len(done) - len(taken))
-
-
-def _jaccard(a: LabelRun, b: LabelRun) -> float:
-    shared = max(0, min(a.end, b.end) - max(a.first, b.first))
-    return shared / (a.end - a.first + b.end - b.first - shared)
 
 
 def _distance(a: Sequence[str], b: Sequence[str]) -> int:

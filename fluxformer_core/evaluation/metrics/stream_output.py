@@ -39,16 +39,10 @@ def predicted_events(
             told = names.pop(event.instance)
             retracted = event.kind is EventKind.RETRACTED
             before, last = (told, event) if retracted else (told[:-1], told[-1])
-            found.append(
-                PredictedEvent(
-                    event.start,
-                    max(event.end, event.start + 1),
-                    "" if retracted else event.label,
-                    event.score,
-                    last.stamp + compute(last),
-                    tuple(earlier.label for earlier in before),
-                )
-            )
+            label, end = "" if retracted else event.label, max(event.end, event.start + 1)
+            withdrawn = tuple(earlier.label for earlier in before)
+            published = last.stamp + compute(last)
+            found.append(PredictedEvent(event.start, end, label, event.score, published, withdrawn))
     if names:
         raise ValueError(f"{len(names)} actions never ended: close the recogniser first")
     return found
@@ -57,15 +51,10 @@ def predicted_events(
 def frame_scores(
     recognitions: Sequence[Recognition], labels: Sequence[str], stamps: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Scores at every frame: those of the newest recognition, 0 for labels that the recognition does not list.
+    """Scores (n, labels) at the frames with these stamps (n,) in ns: those of the newest recognition.
 
-    Args:
-        recognitions: in the order of their stamps; `top_k` should cover all labels.
-        labels: columns of the result.
-        stamps: (n,) ns, of the frames.
-
-    Returns:
-        (n, labels); zeros before the first recognition and where a recognition lists no scores.
+    Recognitions come in the order of their stamps; `top_k` should cover all labels. Scores are 0 before the first
+    recognition and for labels that the recognition does not list.
     """
     column = {label: i for i, label in enumerate(labels)}
     table = np.zeros((len(recognitions) + 1, len(labels)))

@@ -39,14 +39,10 @@ class StreamReport:
 
 
 def score_streams(streams: Sequence[StreamRecord], labels: Sequence[str]) -> StreamReport:
-    """Compute the figures of streams of one recogniser.
-
-    Args:
-        streams: one or more, each with at least two frames.
-        labels: of the recogniser; columns of the scores.
+    """Compute the figures of streams of one recogniser; its labels are the columns of the scores.
 
     Raises:
-        ValueError: without streams, or if a stream is too short or has an action that is not in the labels.
+        ValueError: without streams, or if a stream has fewer than two frames or an action that is not in the labels.
     """
     if not streams or any(len(stream.stamps) < 2 for stream in streams):
         raise ValueError("at least one stream is needed, and every stream needs at least two frames")

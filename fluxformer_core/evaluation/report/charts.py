@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from fluxformer_core.evaluation.metrics.clips import Bin
+from fluxformer_core.evaluation.bags.figures import EventConfusion
+from fluxformer_core.evaluation.metrics.clips import Bin, ClipReport
 from fluxformer_core.evaluation.report.svg import bar, bars, line, share_axis, svg, text, tick_step
 
 MOST_LABELS = 48
@@ -21,19 +21,7 @@ _LETTER = 6.3  # px: width of a letter of the labels, rounded up
 _LONGEST = 26  # letters of a label
 
 
-class Confusions(Protocol):
-    """Counts by truth and answer."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """What the rows and columns stand for."""
-
-    @property
-    def confusion(self) -> NDArray[np.intp]:
-        """(truth, answer): counts."""
-
-
-def confusion_matrix(report: Confusions) -> Markup:
+def confusion_matrix(report: ClipReport | EventConfusion) -> Markup:
     """Rows are the truth, columns the answers; the shade of a cell is its share of the row."""
     counts = report.confusion
     shown = shown_labels(report)
@@ -70,7 +58,7 @@ def _cell(x: float, y: float, what: str, count: int, total: int, *, right: bool)
     )
 
 
-def shown_labels(report: Confusions) -> list[int]:
+def shown_labels(report: ClipReport | EventConfusion) -> list[int]:
     """Indices of the labels that the matrix shows: those that occur or, of too many, the most mistaken ones."""
     counts = report.confusion
     total = counts.sum(axis=0) + counts.sum(axis=1)
@@ -108,10 +96,7 @@ def reliability(bins: Sequence[Bin]) -> Markup:
 def forward_times(milliseconds: NDArray[np.float64]) -> Markup:
     """Histogram of single forward passes, (n,) ms; the slowest hundredth may lie beyond the right end."""
     end = float(np.percentile(milliseconds, 99)) * 1.15
-
-    def tooltip(count: int, low: float, high: float) -> str:
-        return f"{count} clips took {low:.1f} to {high:.1f} ms"
-
+    tooltip = "{} clips took {:.1f} to {:.1f} ms"
     marks = [(f"p{q}", float(np.percentile(milliseconds, q)), ".1f") for q in (50, 90, 99)]
     return _histogram(np.minimum(milliseconds, end), (0.0, end), 32, marks, tooltip, "ms", "histogram of milliseconds")
 
@@ -121,10 +106,7 @@ def onset_delays(seconds: Sequence[float]) -> Markup:
     values = np.array(seconds)
     end = max(float(values.max()) * 1.05, 0.5)
     low = math.floor(min(0.0, float(values.min())) / tick_step(end)) * tick_step(end)
-
-    def tooltip(count: int, low: float, high: float) -> str:
-        return f"{count} actions reported {low:.2f} to {high:.2f} s after their start"
-
+    tooltip = "{} actions reported {:.2f} to {:.2f} s after their start"
     marks = [(f"p{q}", float(np.percentile(values, q)), ".2f") for q in (50, 90)]
     axis = "seconds from start to publication"
     return _histogram(values, (low, end), 24, marks, tooltip, axis, "histogram of onset delays")
@@ -135,11 +117,14 @@ def _histogram(
     limits: tuple[float, float],
     count: int,
     marks: Sequence[tuple[str, float, str]],
-    tooltip: Callable[[int, float, float], str],
+    tooltip: str,
     axis: str,
     title: str,
 ) -> Markup:
-    """A histogram of `count` bars between limits; a mark is a name, a value and the format of that value."""
+    """A histogram of `count` bars between limits; a mark is a name, a value and the format of that value.
+
+    The tooltip is a format of the values in a bar and the bar's limits.
+    """
     left, top, width, height = 46, 12 + 14 * len(marks), 400, 170
     bottom, (low, end) = top + height, limits
     counts, edges = np.histogram(values, bins=count, range=limits)
@@ -148,7 +133,7 @@ def _histogram(
     def at(value: float) -> float:
         return left + (value - low) / (end - low) * width
 
-    tooltips = [tooltip(int(n), a, b) for n, a, b in zip(counts, edges, edges[1:], strict=False)]
+    tooltips = [tooltip.format(int(n), a, b) for n, a, b in zip(counts, edges, edges[1:], strict=False)]
     parts = [*bars((counts / most * height).tolist(), left, bottom, width, 0.5, tooltips)]
     names = []
     for level, (name, value, form) in enumerate(marks):
@@ -172,11 +157,8 @@ def earliness(stages: Sequence[float]) -> Markup:
     left, top, width, height = 46.0, 16.0, 400.0, 190.0
     bottom, part = top + height, width / len(stages)
     parts = [*share_axis(left, bottom, width, height)]
-    points = [
-        (left + (k + 0.5) * part, bottom - value * height, k, value)
-        for k, value in enumerate(stages)
-        if not math.isnan(value)
-    ]
+    places = ((left + (k + 0.5) * part, bottom - value * height, k, value) for k, value in enumerate(stages))
+    points = [place for place in places if not math.isnan(place[-1])]
     if points:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _, _ in points)
         parts.append(Markup('<polyline class="curve" points="{}"/>').format(path))

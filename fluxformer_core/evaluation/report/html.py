@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from fluxformer_core.evaluation.bags.evaluation import BagEvaluation
 from fluxformer_core.evaluation.bags.figures import confusion
@@ -42,12 +40,7 @@ _MARGIN = round(0.5 * SECOND)  # shown before and after a proposed segment
 
 
 def clip_page(evaluation: ClipEvaluation, written: datetime) -> str:
-    """The page of an evaluation on clips.
-
-    Args:
-        evaluation: what the page shows.
-        written: the date to put on the page.
-    """
+    """The page of an evaluation on clips, with the date on which the page was written."""
     return _render(
         "clips",
         f"Evaluation on {', '.join(evaluation.data.sources)}",
@@ -70,14 +63,7 @@ def clip_page(evaluation: ClipEvaluation, written: datetime) -> str:
 def bag_page(
     evaluation: BagEvaluation, mistakes: Sequence[BagMistake], pictures: Sequence[bytes], written: datetime
 ) -> str:
-    """The page of an evaluation on bags.
-
-    Args:
-        evaluation: what the page shows.
-        mistakes: the worst mistakes.
-        pictures: a JPEG of each mistake; may be empty.
-        written: the date to put on the page.
-    """
+    """The page of an evaluation on bags, with the worst mistakes and a JPEG (perhaps empty) of each mistake."""
     bags = list(dict.fromkeys(stream.result.stream.bag for stream in evaluation.streams))
     some = ", ".join(bags[:3]) + (f" and {len(bags) - 3} more" if len(bags) > 3 else "")
     delays = evaluation.figures.report.events.delays if evaluation.figures else ()
@@ -98,45 +84,10 @@ def bag_page(
     )
 
 
-@dataclass(frozen=True)
-class ThumbnailRow:
-    """A row of thumbnails."""
-
-    picture: bytes  # JPEG; empty if there is no image
-    times: tuple[str, ...]  # s, of the thumbnails
-
-
-@dataclass(frozen=True)
-class ProposedSegment:
-    """A proposal as the page shows it."""
-
-    line: int  # of the CSV file
-    proposal: Proposal
-    start: str
-    end: str
-    row: ThumbnailRow
-
-
-@dataclass(frozen=True)
-class ProposedStream:
-    """One stream of the page of proposals."""
-
-    result: StreamResult
-    timelines: tuple[Markup, ...]
-    overview: tuple[ThumbnailRow, ...]
-    segments: tuple[ProposedSegment, ...]
-
-
 def label_page(results: Sequence[StreamResult], file: str, spec: ClipSpec, written: datetime) -> str:
-    """The page for a person who corrects proposals: every bag at a glance, then every proposed segment.
+    """The page for a person who corrects the proposals in a CSV file: every bag at a glance, then every proposal.
 
-    Each bag is read once more for its thumbnails.
-
-    Args:
-        results: of the watched streams.
-        file: name of the CSV file.
-        spec: tells how depth is shown.
-        written: the date to put on the page.
+    Each bag is read once more for its thumbnails; `spec` tells how depth is shown.
     """
     line, streams = 2, []
     for result in results:
@@ -146,21 +97,25 @@ def label_page(results: Sequence[StreamResult], file: str, spec: ClipSpec, writt
     return _render("labels", f"Proposed segments: {file}", written, file=file, streams=streams)
 
 
-def _proposed(result: StreamResult, found: Sequence[Proposal], line: int, spec: ClipSpec) -> ProposedStream:
+def _proposed(result: StreamResult, found: Sequence[Proposal], line: int, spec: ClipSpec) -> dict[str, Any]:
+    """One stream as the page shows it; `line` is the line of the first proposal in the CSV file."""
+
+    def seconds(stamp: int, digits: int) -> str:
+        return f"{(stamp - result.origin) / SECOND:.{digits}f}"
+
     overview = _overview(result)
     stretches = [*overview, *(Stretch(one.start - _MARGIN, one.end + _MARGIN, _COLUMNS) for one in found)]
+    pictures = strips(result.stream.path, result.stream.topic, stretches, spec)
     rows = [
-        ThumbnailRow(picture, tuple(f"{(moment - result.origin) / SECOND:.1f}" for moment in stretch.moments()))
-        for picture, stretch in zip(
-            strips(result.stream.path, result.stream.topic, stretches, spec), stretches, strict=True
-        )
+        {"picture": picture, "times": [seconds(moment, 1) for moment in stretch.moments()]}
+        for picture, stretch in zip(pictures, stretches, strict=True)
     ]
-    segments = []
-    for number, (one, row) in enumerate(zip(found, rows[len(overview) :], strict=True), start=line):
-        start, end = (f"{(moment - result.origin) / SECOND:.2f}" for moment in (one.start, one.end))
-        segments.append(ProposedSegment(number, one, start, end, row))
-    timelines = tuple(motion_timeline(track, result.origin, result.labels) for track in result.tracks)
-    return ProposedStream(result, timelines, tuple(rows[: len(overview)]), tuple(segments))
+    segments = [
+        {"line": n, "proposal": one, "start": seconds(one.start, 2), "end": seconds(one.end, 2), "row": row}
+        for n, (one, row) in enumerate(zip(found, rows[len(overview) :], strict=True), start=line)
+    ]
+    timelines = [motion_timeline(track, result.origin, result.labels) for track in result.tracks]
+    return {"result": result, "timelines": timelines, "overview": rows[: len(overview)], "segments": segments}
 
 
 def _overview(result: StreamResult) -> list[Stretch]:
@@ -173,12 +128,9 @@ def _overview(result: StreamResult) -> list[Stretch]:
 
 @cache
 def _environment() -> Environment:
+    loader = FileSystemLoader(Path(__file__).parent)
     made = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.filters.update(percent=_percent, seconds=_seconds, jpeg=_jpeg_url, occurring=_occurring, counts=counts_text)
     return made

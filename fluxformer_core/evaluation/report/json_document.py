@@ -44,9 +44,8 @@ def clip_document(evaluation: ClipEvaluation) -> dict[str, Any]:
 
 def _model(result: ModelResult) -> dict[str, Any]:
     report, bundle = result.report, result.bundle
-    labels = zip(
-        report.labels, report.confusion.sum(axis=1), report.recall, report.precision, report.f1, strict=True
-    )
+    counts = report.confusion.sum(axis=1)
+    labels = zip(report.labels, counts, report.recall, report.precision, report.f1, strict=True)
     return {
         "file": result.file,
         "model": bundle.name,

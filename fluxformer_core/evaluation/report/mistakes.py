@@ -52,13 +52,7 @@ def worst_clip_mistakes(
 ) -> list[ClipMistake]:
     """For each of the most frequent confusions, the clip with the highest score.
 
-    Args:
-        report: of these probabilities.
-        probabilities: (clips, labels).
-        truth: (clips,) classes.
-        store: the clips.
-        spec: clip that the model takes.
-        confusions: how many to show.
+    Probabilities are (clips, labels), the true classes (clips,); `spec` is the clip that the model takes.
     """
     predicted = probabilities.argmax(axis=1)
     found = []
@@ -67,9 +61,9 @@ def worst_clip_mistakes(
         members = np.flatnonzero((truth == t) & (predicted == p))
         i = int(members[probabilities[members, p].argmax()])
         seen, flow, _ = whole_clip(store[i], spec.frames, SELECTORS[spec.selection])
-        strip = _clip_strip(np.rint(seen * 255).astype(np.uint8), flow, spec.flow_scale)
+        picture = _clip_strip(np.rint(seen * 255).astype(np.uint8), flow, spec.flow_scale)
         scores = float(probabilities[i, t]), float(probabilities[i, p])
-        found.append(ClipMistake(name, wrong, clips, store.origins[i], *scores, strip))
+        found.append(ClipMistake(name, wrong, clips, store.origins[i], *scores, picture))
     return found
 
 
@@ -96,12 +90,10 @@ class BagMistake:
 
     @property
     def start(self) -> int:
-        """When the mistake begins, ns."""
         return min(one.start for one in (self.truth, self.said) if one is not None)
 
     @property
     def end(self) -> int:
-        """When the mistake ends, ns."""
         return max(one.end for one in (self.truth, self.said) if one is not None)
 
     def __str__(self) -> str:
@@ -137,12 +129,7 @@ def worst_bag_mistakes(streams: Sequence[JudgedStream], most: int = MOST) -> lis
 
 
 def picture_mistakes(mistakes: Sequence[BagMistake], spec: ClipSpec) -> list[bytes]:
-    """A strip of thumbnails of each mistake as JPEG, empty where the bag has no images; each bag is read once more.
-
-    Args:
-        mistakes: to show.
-        spec: tells how depth is shown.
-    """
+    """A strip of thumbnails of each mistake as JPEG, empty where the bag has no images; each bag is read once more."""
     by_stream: dict[BagStream, list[int]] = defaultdict(list)
     for i, mistake in enumerate(mistakes):
         if not mistake.stream.recorded:

@@ -15,15 +15,9 @@ def tick_step(end: float) -> float:
 
 
 def svg(width: float, height: float, parts: Iterable[Markup], kind: str, title: str, *, fixed: bool = False) -> Markup:
-    """A picture made of parts.
+    """A picture of a CSS class, made of parts in order; its title is read aloud by screen readers.
 
-    Args:
-        width: px.
-        height: px.
-        parts: what is drawn, in order.
-        kind: CSS class of the picture.
-        title: read aloud by screen readers.
-        fixed: keep the size, so that a narrow window scrolls the picture; other pictures shrink.
+    A picture of fixed size is scrolled in a narrow window; other pictures shrink.
     """
     size = Markup(' width="{:.0f}" height="{:.0f}"').format(width, height) if fixed else Markup("")
     style = "" if fixed else Markup(' style="max-width:{:.0f}px"').format(width * 1.15)
@@ -61,16 +55,7 @@ def share_axis(left: float, bottom: float, width: float, height: float) -> Itera
 def bars(
     heights: Sequence[float], left: float, bottom: float, width: float, gap: float, tooltips: Sequence[str]
 ) -> Iterator[Markup]:
-    """Bars side by side, all of one width; bars of height 0 are left out.
-
-    Args:
-        heights: px of each.
-        left: px of the first.
-        bottom: px.
-        width: px of all together.
-        gap: px that is free at each side of a bar.
-        tooltips: of each.
-    """
+    """Bars side by side that share a width, with a gap at each side of a bar (px); bars of height 0 are left out."""
     part = width / len(heights)
     for k, (height, tooltip) in enumerate(zip(heights, tooltips, strict=True)):
         if height:

@@ -43,16 +43,9 @@ class Stretch:
 
 
 def strips(path: Path, topic: str, stretches: Sequence[Stretch], spec: ClipSpec) -> list[bytes]:
-    """Show stretches of a bag, each as a row of thumbnails.
+    """Show stretches of a bag, which may overlap, each as a row of thumbnails; `spec` tells how depth is shown.
 
-    Args:
-        path: the bag.
-        topic: the topic of the images.
-        stretches: to show; they may overlap.
-        spec: tells how depth is shown.
-
-    Returns:
-        A JPEG for each stretch; empty if the bag has no readable image in the stretch.
+    The result has a JPEG for each stretch, empty if the bag has no readable image in the stretch.
     """
     due = sorted(
         (moment, row, column) for row, one in enumerate(stretches) for column, moment in enumerate(one.moments())
@@ -96,12 +89,9 @@ def _joined(row: dict[int, NDArray[np.uint8]], count: int) -> bytes:
     width = max(small.shape[1] for small in row.values())
     page = np.full((HEIGHT, count * (width + _GAP) - _GAP, 3), 255, np.uint8)
     for column in range(count):
+        small = row.get(column, np.full((HEIGHT, width, 3), _EMPTY, np.uint8))
         left = column * (width + _GAP)
-        small = row.get(column)
-        if small is None:
-            page[:, left : left + width] = _EMPTY
-        else:
-            page[:, left : left + small.shape[1]] = small
+        page[:, left : left + small.shape[1]] = small
     return jpeg(page)
 
 

@@ -26,10 +26,7 @@ _Bar = tuple[Interval, str]  # an interval, and its kind: "" (right), "mistake",
 def truth_timeline(track: JudgedTrack, origin: int, labels: Sequence[str]) -> Markup:
     """Performed actions above the events, row by row; mistakes have a red rim, retracted events are grey.
 
-    Args:
-        track: a track and its truth.
-        origin: ns: stamp that seconds count from.
-        labels: decide the colours.
+    Seconds count from the stamp `origin` in ns; the labels decide the colours.
     """
     pairs = ((truth, said) for truth, said, _ in pair_up(track) if truth and said and truth.label == said.label)
     right = {id(item) for pair in pairs for item in pair}

@@ -38,11 +38,9 @@ class ForwardTime:
 
 
 def random_bundle(name: str, **changes: object) -> Bundle:
-    """A model with 400 labels and fixed random weights; the gates on flow are open.
+    """A model with 400 labels and fixed random weights; `changes` replace fields of its configuration.
 
-    Args:
-        name: one of `list_models()`.
-        changes: fields of the model's configuration to replace.
+    The gates on flow are open.
 
     Raises:
         ConfigError: if there is no such model or field.
@@ -74,17 +72,10 @@ def time_forwards(
     limits: MachineLimits,
     *,
     rounds: int,
-    tolerance: float = 1.0,
 ) -> Iterator[ForwardTime]:
     """Measure every backend in every precision; each result comes as soon as it is known.
 
-    Args:
-        bundle: the model; a bundle without a digest is rebuilt each time.
-        backends: names.
-        precisions: of the arithmetic.
-        limits: of the processor, for the share of its rate.
-        rounds: forward passes, each after a product.
-        tolerance: largest allowed difference to the eager model; the result reports the difference in any case.
+    Each of the `rounds` forward passes follows a product. Any difference to the eager model is allowed and reported.
     """
     needed = multiply_adds(bundle)
     clips = trial_clips(bundle.spec, flow=bundle.metadata.config.takes_flow)
@@ -92,26 +83,16 @@ def time_forwards(
     for backend in backends:
         for precision in precisions:
             try:
-                engine = open_model(bundle, backend, precision, tolerance=tolerance).net
+                engine = open_model(bundle, backend, precision, tolerance=1.0).net
             except BackendError as error:
                 yield ForwardTime(bundle.name, backend, precision, reason=str(error))
                 continue
             seconds, best_product = _alternate(engine, clips[0], rounds)
             share = needed / seconds.best / limits.fastest[precision] if engine.device == "cpu" else None
             found = measure_parity(engine, exact, clips)
-            yield ForwardTime(
-                bundle.name,
-                engine.backend,
-                engine.precision,
-                engine.device,
-                "",
-                needed,
-                seconds,
-                seconds.best / best_product,
-                share,
-                found.max_relative_difference,
-                found.same_label,
-            )
+            names = bundle.name, engine.backend, engine.precision, engine.device, ""
+            figures = seconds.best / best_product, share, found.max_relative_difference, found.same_label
+            yield ForwardTime(*names, needed, seconds, *figures)
 
 
 def _alternate(engine: LoadedNet, clip: tuple[torch.Tensor, ...], rounds: int) -> tuple[Timing, float]:

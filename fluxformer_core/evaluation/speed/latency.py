@@ -37,7 +37,6 @@ class Latency:
     milliseconds: dict[str, NDArray[np.float64]]  # by stage, (clips,)
 
     def percentile(self, stage: str, q: float) -> float:
-        """The q-th percentile (0..100) of a stage in milliseconds."""
         return float(np.percentile(self.milliseconds[stage], q))
 
 
@@ -46,13 +45,8 @@ def measure_latency(
 ) -> Latency:
     """Classify clips one by one and measure each stage; a model without flow has no flow stage.
 
-    Args:
-        model: in evaluation mode.
-        store: clips; the measured clips are spread evenly over the store.
-        spec: the clips that the model takes.
-        flow: name of the optical flow estimator, see `create_flow`; empty: the spec's.
-        most: largest number of clips.
-        patience: s; no further clip starts after this time.
+    At most `most` clips are measured, spread evenly over the store; no further clip starts after `patience` seconds.
+    `flow` is the name of an estimator, see `create_flow`; empty: the spec's.
     """
     estimate, choose = create_flow(flow or spec.flow), SELECTORS[spec.selection]
     taken: dict[str, list[float]] = {stage: [] for stage in STAGES if stage != "flow" or estimate is not None}

@@ -33,11 +33,16 @@ class Machine:
     torch: str
 
 
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def this_machine() -> Machine:
     """The machine that this process runs on."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     system = f"{platform.system()} {platform.machine()}"
-    return Machine(_processor(), cores, torch.get_num_threads(), system, platform.python_version(), torch.__version__)
+    software = system, platform.python_version(), torch.__version__
+    return Machine(_processor(), usable_cores(), torch.get_num_threads(), *software)
 
 
 def _processor() -> str:
@@ -45,8 +50,8 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:  # only Linux has this file
         return platform.processor() or "unknown"
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,6 @@ class Timing:
 
     @staticmethod
     def of(seconds: list[float]) -> Timing:
-        """Summarise measurements."""
         return Timing(min(seconds), median(seconds), len(seconds))
 
     @staticmethod
@@ -87,13 +91,7 @@ class MachineLimits:
 
 
 def product(precision: InferencePrecision = "fp32", side: int = SIDE, *, onednn: bool = False) -> Callable[[], object]:
-    """A function that multiplies two square matrices on the CPU.
-
-    Args:
-        precision: of the matrices.
-        side: of the matrices.
-        onednn: multiply float32 by oneDNN, whatever library PyTorch prefers.
-    """
+    """A function that multiplies two square matrices on the CPU; `onednn` takes oneDNN, whatever PyTorch prefers."""
     generator = torch.Generator().manual_seed(0)
     a, b = torch.randn(2, side, side, generator=generator).to(DTYPES[precision])
     if onednn:
@@ -104,13 +102,10 @@ def product(precision: InferencePrecision = "fp32", side: int = SIDE, *, onednn:
 
 
 def measure_limits(rounds: int = 5) -> MachineLimits:
-    """Measure products in every precision, and a copy of memory.
+    """Measure products in every precision and a copy of memory, each as the best of several rounds.
 
     PyTorch's own float32 product is MKL's, which does not use AVX-512 on processors of other makers than Intel; oneDNN
     does, and OpenVINO uses oneDNN. Where a narrower type is emulated, a float32 product is faster.
-
-    Args:
-        rounds: runs, of which the best counts.
     """
     products = {precision: _product_rate(precision, rounds) for precision in DTYPES}
     wide = products["fp32"]

@@ -34,12 +34,7 @@ class StageTime:
 
 
 def time_stages(spec: ClipSpec, *, rounds: int) -> Iterator[StageTime]:
-    """Measure each stage for the clips of a model.
-
-    Args:
-        spec: of the model.
-        rounds: measurements of each stage.
-    """
+    """Measure each stage for the clips of a model, `rounds` times."""
     rng = np.random.default_rng(0)
     for width, height in CAMERAS:
         for kind in _KINDS:
@@ -48,7 +43,8 @@ def time_stages(spec: ClipSpec, *, rounds: int) -> Iterator[StageTime]:
             image = rng.integers(0, top, shape).astype(dtype)
             what = f"{kind.value} {width}x{height}"
             yield StageTime("conversion", what, Timing.measure(partial(prepare, image, kind, spec), rounds))
-    frames = _frames(spec)
+    film = rehearse("wave", seed=0, rate=spec.rate, size=(spec.size, spec.size), mode="colour")
+    frames = [np.asarray(film.frame(i)) for i in range(min(len(film), spec.window))]
     grey = [np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8) for frame in frames]
     middle = len(grey) // 2
     for name in ("dis", "farneback"):
@@ -61,16 +57,8 @@ def time_stages(spec: ClipSpec, *, rounds: int) -> Iterator[StageTime]:
         cost = Timing.measure(partial(choose, window, spec.frames), rounds)
         yield StageTime("selection", f"{selection}, {spec.frames} of {len(window)}", cost)
     chosen, buffers = SELECTORS[spec.selection](window, spec.frames).indices, ClipBuffers(spec.frames, spec.size)
-    yield StageTime(
-        "clip",
-        "selected frames and flow to tensors",
-        Timing.measure(lambda: build_clip(window.frames[chosen], window.flow[chosen], spec, buffers), rounds),
-    )
-
-
-def _frames(spec: ClipSpec) -> list[np.ndarray]:
-    film = rehearse("wave", seed=0, rate=spec.rate, size=(spec.size, spec.size), mode="colour")
-    return [np.asarray(film.frame(i)) for i in range(min(len(film), spec.window))]
+    build = partial(build_clip, window.frames[chosen], window.flow[chosen], spec, buffers)
+    yield StageTime("clip", "selected frames and flow to tensors", Timing.measure(build, rounds))
 
 
 def _window(spec: ClipSpec, frames: list[np.ndarray]) -> Window:
