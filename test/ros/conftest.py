@@ -6,12 +6,10 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from fluxformer_core.bundle import Bundle
+from fluxformer_core.bundle import Bundle
 
 MISSING = [name for name in ("rclpy", "fluxformer") if importlib.util.find_spec(name) is None]
 collect_ignore_glob = ["test_*.py"] if MISSING else []
@@ -47,7 +45,7 @@ def ros(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     from fluxformer_ros.tools.graph import environment
 
     os.environ["ROS_DOMAIN_ID"] = str(domain())
-    home = {"ROS_HOME": str(tmp_path_factory.mktemp("home")), "ROS_LOG_DIR": str(tmp_path_factory.mktemp("log"))}
+    home = {name: str(tmp_path_factory.mktemp(name)) for name in ("ROS_HOME", "ROS_LOG_DIR")}
     os.environ.update(environment(), **home)
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     yield
@@ -65,6 +63,4 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bundle(model: Path) -> Bundle:
     """The same model, loaded."""
-    from fluxformer_core.bundle import Bundle
-
     return Bundle.load(model)

@@ -137,5 +137,4 @@ def test_recent_values_forget() -> None:
     assert math.isnan(values.percentile(50))
     for value in (100.0, 1.0, 2.0, 3.0, 4.0):
         values.add(value)
-    assert (values.newest, values.count) == (4.0, 5)
-    assert (values.percentile(0), values.percentile(50), values.percentile(100)) == (1.0, 2.5, 4.0)
+    assert (values.newest, values.count, *map(values.percentile, (0, 50, 100))) == (4.0, 5, 1.0, 2.5, 4.0)

@@ -54,11 +54,6 @@ class OverlayBench:
         for stamp in stamps:
             self.overlay.show(CameraFrame(PICTURE, Pixels.RGB, stamp, "eye"))
 
-    def thinks(self, *views: ViewState, people: object = None) -> None:
-        """Let the recogniser of the overlay have these views."""
-        model = self.overlay._recognizer.model
-        self.overlay._recognizer = SimpleNamespace(views=views, tracks=people, model=model)
-
     def picture(self, number: int = 0) -> np.ndarray:
         wait_until(lambda: len(self.raw.seen) > number)
         return np.frombuffer(self.raw.seen[number].data, np.uint8).reshape(120, 214, 3)
@@ -78,11 +73,22 @@ def test_nothing_is_drawn_without_subscribers(bench: OverlayBench) -> None:
     assert not bench.raw.seen + bench.jpeg.seen
 
 
-def test_a_picture_has_the_images_header_and_shows_the_state(bench: OverlayBench) -> None:
+IDLE = ViewState("ann", (0, 0, 20, 20), Recognition(SECOND, 0, SECOND, State.IDLE), None, None)
+ACTS = ViewState("bob", (0, 0, 20, 20), Recognition(SECOND, 0, SECOND, State.ACTION, "wave"), None, None)
+BLUE, GREEN = (96, 165, 250), (52, 211, 153)  # of idle and of an action
+
+
+@pytest.mark.parametrize(
+    ("views", "people", "colour"), [([IDLE], None, BLUE), ([IDLE, ACTS], object(), GREEN)], ids=["scene", "people"]
+)
+def test_a_picture_has_the_images_header_and_shows_the_state_or_the_one_who_acts(
+    bench: OverlayBench, views: list[ViewState], people: object, colour: tuple[int, int, int]
+) -> None:
     bench.raw.subscribers = 1
-    bench.thinks(ViewState("", None, Recognition(SECOND, 0, SECOND, State.IDLE), None, None))
+    model = bench.overlay._recognizer.model
+    bench.overlay._recognizer = SimpleNamespace(views=views, tracks=people, model=model)
     bench.show(SECOND)
-    assert (bench.picture() == (96, 165, 250)).all(axis=-1).sum() > 50  # the blue of idle
+    assert (bench.picture() == colour).all(axis=-1).sum() > 50
     (message,) = bench.raw.seen
     assert (message.header.stamp.sec, message.header.frame_id) == (1, "eye")
     assert (message.height, message.width, message.encoding) == (120, 214, "rgb8")
@@ -135,14 +141,3 @@ def test_a_picture_that_fails_is_logged_and_the_next_one_is_drawn(bench: Overlay
     wait_until(lambda: bench.raw.seen)
     assert "no overlay" in capfd.readouterr().err
     assert bench.overlay.drawn == len(bench.raw.seen)
-
-
-def test_of_several_people_one_who_acts_is_shown(bench: OverlayBench) -> None:
-    ann, bob = (
-        ViewState(name, (0, 0, 20, 20), Recognition(SECOND, 0, SECOND, state, label), None, None)
-        for name, state, label in (("ann", State.IDLE, ""), ("bob", State.ACTION, "wave"))
-    )
-    bench.thinks(ann, bob, people=object())
-    bench.raw.subscribers = 1
-    bench.show(SECOND)
-    assert (bench.picture() == (52, 211, 153)).all(axis=-1).sum() > 50  # the green of an action

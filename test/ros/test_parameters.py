@@ -116,9 +116,8 @@ def test_a_change_that_makes_no_sense_is_rejected_with_the_reason(node: Node, ch
 
 def test_changes_that_belong_together_are_accepted_together(node: Node) -> None:
     result = node.set_parameters_atomically([Parameter("start_score", value=0.2), Parameter("keep_score", value=0.1)])
-    assert result.successful
     decision = read(node).recognizer.decision
-    assert (decision.start_score, decision.keep_score) == (0.2, 0.1)
+    assert (result.successful, decision.start_score, decision.keep_score) == (True, 0.2, 0.1)
 
 
 def test_values_that_contradict_each_other_are_refused_at_once() -> None:

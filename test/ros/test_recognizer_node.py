@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import ros_bench
 from diagnostic_msgs.msg import DiagnosticStatus
 from fluxformer.msg import ActionEvent, Recognition
 from lifecycle_msgs.msg import Transition
@@ -19,13 +20,11 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float32
 from std_srvs.srv import Trigger
 
-from fluxformer_core.bundle import Bundle, Metadata
-from fluxformer_core.models.registry import clip_spec, create_model, model_config
 from fluxformer_core.types import SECOND, Pixels
 from fluxformer_ros.node.images import image_to_compressed, image_to_msg
 from fluxformer_ros.node.messages import time_from_msg
 
-OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+WARN, ERROR = DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 # With these settings an untrained model names every movement and so makes events.
 EAGER = {"start_score": 0.02, "keep_score": 0.01, "smoothing": 0.0, "min_duration": 0.0}
 
@@ -160,7 +159,7 @@ def test_images_without_stamps_are_refused(robot: Robot) -> None:
 
 
 @pytest.mark.parametrize(("cause", "jump", "step"), [("time_jump", 100, 1), ("size_change", 0, 2)])
-def test_a_jump_of_stamps_or_of_the_size_ends_the_action_and_starts_anew(
+def test_a_jump_of_stamp_or_size_ends_the_action_and_starts_anew(
     robot: Robot, cause: str, jump: int, step: int
 ) -> None:
     before = robot.counts()[f"resets: {cause}"]
@@ -311,9 +310,7 @@ def test_a_camera_whose_qos_does_not_fit_is_named(ros: None, model: Path, tmp_pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_action_and_the_process_cleanly(
-    ros: None, model: Path, tmp_path: Path, number: signal.Signals
-) -> None:
+def test_a_signal_ends_the_action_and_the_process_cleanly(ros: None, model: Path, tmp_path: Path, number: int) -> None:
     with robot_and_recognizer(tmp_path / "stderr", namespace="solo", model=model, **EAGER) as (robot, node):
         robot.ready()
         event = robot.act_until_an_event_is_open()
@@ -356,8 +353,7 @@ def test_a_build_only_run_ends_by_itself(ros: None, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["emim_nano", "video_focalnet_nano"])
 def test_a_model_of_another_family_recognises_the_same_images(ros: None, name: str, tmp_path: Path) -> None:
-    model, weights = tmp_path / "model.safetensors", create_model(name, len(LABELS)).state_dict()
-    Bundle(Metadata(name, model_config(name), clip_spec(name), LABELS), weights).save(model)
+    model = ros_bench.untrained_bundle(tmp_path / "model.safetensors", name)
     with robot_and_recognizer(tmp_path / "stderr", "solo", model=model, **EAGER) as (robot, node):
         robot.ready()
         robot.show(45)

@@ -7,15 +7,13 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-import rclpy
 from bag_bench import START, TOPIC, opinionated_bundle, write_bag, write_truth
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from ros_bench import LAUNCH
+from ros_bench import LAUNCH, a_robot
 
 from fluxformer_core.cli import main
 from fluxformer_core.errors import ConfigError
@@ -74,25 +72,19 @@ def test_what_arrives_before_the_clock_is_kept_for_its_first_moment(tmp_path: Pa
 @pytest.mark.slow
 def test_a_recorder_whose_disk_is_full_says_so_and_how_the_bag_is_mended(ros: None, tmp_path: Path) -> None:
     limit = 8 << 20  # more than the middleware's shared memory, which counts as files, too
-    out, log = tmp_path / "results", tmp_path / "stderr"
-    with log.open("wb") as stderr:
-        command = ["-m", "fluxformer_ros.tools.recorder_node", str(out), "--ros-args", "-r", "__ns:=/full"]
-        recorder = subprocess.Popen([sys.executable, *command], stderr=stderr)
+    out = tmp_path / "results"
+    command = ["-m", "fluxformer_ros.tools.recorder_node", str(out), "--ros-args", "-r", "__ns:=/full"]
+    recorder = subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True)
     resource.prlimit(recorder.pid, resource.RLIMIT_FSIZE, (limit, limit))
-    node = rclpy.create_node("robot", namespace="full")
-    publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
     message = DiagnosticArray(status=[DiagnosticStatus(message="x" * 200_000)])
     try:
-        end = time.monotonic() + 60
-        while recorder.poll() is None and time.monotonic() < end:
-            publisher.publish(message)
-            time.sleep(0.02)
-        assert recorder.poll() == 2
+        with a_robot("full") as robot:
+            publisher = robot.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+            robot.wait(lambda: publisher.publish(message) or recorder.poll() is not None, "the recorder's end")
     finally:
         recorder.kill()
-        recorder.wait()
-        node.destroy_node()
-    said = log.read_text()
+        said = recorder.communicate()[1]
+    assert recorder.returncode == 2
     assert f"{out} cannot be written on: File too large; mend the bag with 'mcap recover'" in said
     assert "Traceback" not in said
     assert (out / "results.mcap").stat().st_size > 4 << 20
