@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 
 class FluxformerError(Exception):
@@ -30,7 +29,7 @@ class BackendError(FluxformerError):
 
 
 @contextmanager
-def writing(path: Path | str) -> Iterator[None]:
+def writing(path: object) -> Iterator[None]:
     """Turn an OSError in the context into a ConfigError that names the file or folder."""
     try:
         yield

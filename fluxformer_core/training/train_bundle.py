@@ -15,8 +15,8 @@ from fluxformer_core.augment.config import AugmentConfig
 from fluxformer_core.bundle import Bundle, Metadata
 from fluxformer_core.data.assembly import RecordingFilter, RecordingSet, build_stores, read_sources
 from fluxformer_core.data.clip_store import ACTOR_MODES, ClipStore
+from fluxformer_core.data.label_mapping import LabelMap
 from fluxformer_core.data.label_table import read_label_table
-from fluxformer_core.data.labels import LabelMap
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.models.registry import clip_spec, create_model, model_config
 from fluxformer_core.training.calibration import fit_temperature, known_statistics
