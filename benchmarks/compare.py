@@ -84,7 +84,7 @@ class Variant:
     def create(self, labels: Sequence[str]) -> nn.Module:
         """The model before its training."""
         if self.start is not None:
-            return start_from(self.start, labels)[0]
+            return start_from(self.start, labels)
         return create_model(self.model, len(labels), **self.changes)
 
 

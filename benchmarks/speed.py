@@ -36,7 +36,7 @@ from fluxformer_core.errors import BackendError
 from fluxformer_core.evaluation.speed.forwards import multiply_adds, random_bundle, time_forwards
 from fluxformer_core.evaluation.speed.machine import SIDE, Timing, measure_limits, seconds_of, this_machine
 from fluxformer_core.evaluation.speed.stages import time_stages
-from fluxformer_core.models.gmflow.gmflow import GMFlow, GMFlowConfig
+from fluxformer_core.models.gmflow import GMFlow, GMFlowConfig
 from fluxformer_core.stream.load import performed
 
 RELEASED_FORWARD, RELEASED_PREDICTION = 47.0, 329.0
@@ -89,7 +89,7 @@ class Direct(LoadedNet):
     """A net on the GPU without a graph, perhaps compiled, called as an engine."""
 
     def __init__(self, request: BuildRequest, *, compiled: bool) -> None:
-        super().__init__("compile" if compiled else "eager", request, torch.cuda.get_device_name(), request.batch)
+        super().__init__("compile" if compiled else "eager", request, torch.cuda.get_device_name())
         net: nn.Module = request.net().eval().to("cuda", DTYPES[request.precision])
         self._net: Callable[..., object] = torch.compile(net, mode="reduce-overhead") if compiled else net
         self._dtype = DTYPES[request.precision]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -48,4 +50,18 @@ def leaves(tree: object, names: tuple[object, ...] = ()) -> Iterator[tuple[objec
             yield from leaves(value, (*names, key))
 
 
+def changed(document: dict[str, Any], place: Sequence[object], value: object) -> dict[str, Any]:
+    """The document with another value at a place."""
+    tree: Any = document
+    for name in place[:-1]:
+        tree = tree[name]
+    tree[place[-1]] = value
+    return document
+
+
+def document_of(bundle: Bundle) -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(bundle.metadata)))
+
+
 SIMPLE = st.none() | st.booleans() | st.integers(-3, 70) | st.sampled_from([2**31, 10**20]) | st.floats() | st.text()
+ANY = SIMPLE | st.lists(SIMPLE, max_size=4) | st.dictionaries(st.text(), SIMPLE, max_size=2)

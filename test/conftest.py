@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is first imported, here and in child processes
 
 import cv2
+import helpers
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+
+from fluxformer_core.bundle import Bundle
 
 # A shell that starts the tests in the background ignores Ctrl-C for them and all their children; some tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -20,6 +25,23 @@ cv2.setNumThreads(1)
 
 settings.register_profile("fluxformer", deadline=None)  # a busy machine is no failure
 settings.load_profile("fluxformer")
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    """The list of sixteen small recordings."""
+    return helpers.moving_pictures(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Bundle:
+    return helpers.small_bundle()
+
+
+@pytest.fixture(scope="session")
+def acting() -> list[np.ndarray]:
+    """Images at 20 Hz: a person stands for a second, waves until 2.6 s, and stands for another two."""
+    return helpers.actor_images((1.0, 2.6), still=2.0, size=128)
 
 
 @pytest.hookimpl(optionalhook=True)

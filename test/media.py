@@ -9,11 +9,10 @@ from typing import Any
 
 import av
 import numpy as np
-from helpers import rgb, texture, view
+from helpers import rgb, texture, view, write_frames
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.types import SECOND
 
 HEIGHT, WIDTH = 48, 64
@@ -71,8 +70,6 @@ def write_bag(path: Path, storage: StoragePlugin, topics: dict[str, list[tuple[i
 
 
 def record(path: Path, frames: int = 12, *, rate: int = 20, brightness: float = 1.0) -> Path:
-    with VideoRecorder(path) as recorder:
-        for i in range(frames):
-            image = rgb(view(texture(120, 120), 2 * i, 0, 64)) * brightness
-            recorder.write(image.astype(np.uint8), i * SECOND // rate)
-    return path
+    picture = texture(120, 120)
+    images = (rgb(view(picture, 2 * i, 0, 64)) * brightness for i in range(frames))
+    return write_frames(path, (image.astype(np.uint8) for image in images), rate=rate)

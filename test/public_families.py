@@ -55,21 +55,19 @@ def uniformer_state(
         for block in range(depth):
             at = f"blocks{stage + 1}.{block}"
             weights.layer(f"{at}.pos_embed", dim, 1, *kernel(3, 3))
-            if stage < 2:
-                weights.norm(f"{at}.norm1", dim, batch=True)
-                weights.layer(f"{at}.conv1", dim, dim, *kernel(1, 1))
-                weights.layer(f"{at}.conv2", dim, dim, *kernel(1, 1))
+            local = stage < 2
+            one = kernel(1, 1) if local else ()
+            weights.norm(f"{at}.norm1", dim, batch=local)
+            if local:
+                weights.layer(f"{at}.conv1", dim, dim, *one)
+                weights.layer(f"{at}.conv2", dim, dim, *one)
                 weights.layer(f"{at}.attn", dim, 1, *kernel(5, 5))
-                weights.norm(f"{at}.norm2", dim, batch=True)
-                weights.layer(f"{at}.mlp.fc1", 4 * dim, dim, *kernel(1, 1))
-                weights.layer(f"{at}.mlp.fc2", dim, 4 * dim, *kernel(1, 1))
             else:
-                weights.norm(f"{at}.norm1", dim)
                 weights.layer(f"{at}.attn.qkv", 3 * dim, dim)
                 weights.layer(f"{at}.attn.proj", dim, dim)
-                weights.norm(f"{at}.norm2", dim)
-                weights.layer(f"{at}.mlp.fc1", 4 * dim, dim)
-                weights.layer(f"{at}.mlp.fc2", dim, 4 * dim)
+            weights.norm(f"{at}.norm2", dim, batch=local)
+            weights.layer(f"{at}.mlp.fc1", 4 * dim, dim, *one)
+            weights.layer(f"{at}.mlp.fc2", dim, 4 * dim, *one)
     weights.norm("norm", dims[-1], batch=True)
     weights.layer("head", classes, dims[-1])
     return weights.state

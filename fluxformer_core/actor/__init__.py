@@ -2,20 +2,11 @@
 
 from fluxformer_core.actor.appearance import ActorStyle
 from fluxformer_core.actor.body import LIMB_ENDS
-from fluxformer_core.actor.film import Film
+from fluxformer_core.actor.film import Film, Stage, perform, rehearse
 from fluxformer_core.actor.motions import ACTIONS, FLIPPED
 from fluxformer_core.actor.script import DEMO_SCRIPT, Performance
-from fluxformer_core.actor.stage import Stage, perform, rehearse
 
 __all__ = [
-    "ACTIONS",
-    "DEMO_SCRIPT",
-    "FLIPPED",
-    "LIMB_ENDS",
-    "ActorStyle",
-    "Film",
-    "Performance",
-    "Stage",
-    "perform",
-    "rehearse",
-]
+    "ACTIONS", "DEMO_SCRIPT", "FLIPPED", "LIMB_ENDS",
+    "ActorStyle", "Film", "Performance", "Stage", "perform", "rehearse",
+]  # fmt: skip

@@ -74,9 +74,7 @@ class ActorStyle:
         def near(middle: float, spread: float, limit: float) -> float:
             return middle + float(np.clip(rng.normal(0.0, spread), -limit, limit))
 
-        base = Proportions()
-        leg = near(1.0, 0.02, 0.045)
-        arm = near(0.98, 0.025, 0.05)
+        base, leg, arm = Proportions(), near(1.0, 0.02, 0.045), near(0.98, 0.025, 0.05)
         proportions = replace(
             base,
             hip_width=base.hip_width * near(1.0, 0.08, 0.15),
@@ -122,7 +120,6 @@ class ActorStyle:
             amplitude=near(1.0, 0.1, 0.25),
             jitter=between(0.02, 0.09),
             idle=between(0.3, 1.6),
-            mirrored=False,
         )
 
     @classmethod

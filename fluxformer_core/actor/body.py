@@ -37,15 +37,10 @@ def flesh(joints: Joints, style: ActorStyle) -> dict[str, Array]:
         points[f"{side}_lip"] = place(points["head"], head, sign * 0.0145, -0.0300, 0.0520)
         points[f"{side}_yoke"] = place(points["collar"], chest, sign * 0.025, 0.022, -0.006)
     fixed = {
-        "chin": (0.0, -0.030, 0.010),
-        "skull": (0.0, 0.014, 0.0),
-        "nose": (0.0, -0.010, 0.056),
-        "crown": (0.0, 0.026, -0.012),
-        "nape": (0.0, -0.030, -0.026),
-        "smile": (0.0, -0.0365, 0.0545),
-        "brow": (0.0, 0.034, 0.030),
-        "peak": (0.0, 0.034, 0.075),
-    }
+        "chin": (0.0, -0.030, 0.010), "skull": (0.0, 0.014, 0.0), "nose": (0.0, -0.010, 0.056),
+        "crown": (0.0, 0.026, -0.012), "nape": (0.0, -0.030, -0.026), "smile": (0.0, -0.0365, 0.0545),
+        "brow": (0.0, 0.034, 0.030), "peak": (0.0, 0.034, 0.075),
+    }  # fmt: skip
     for name, offset in fixed.items():
         points[name] = place(points["head"], head, *offset)
     points["tips"] = place(points["collar"], chest, 0.0, -0.035, -0.052)
@@ -104,22 +99,19 @@ def outfit(style: ActorStyle) -> list[Capsule]:
 
 
 def stool(style: ActorStyle, place_z: float, heading: float) -> tuple[dict[str, Array], list[Capsule]]:
-    """A low stool behind the actor's standing place: its points (1, 3) in body heights and its parts.
+    """A low stool of the actor's scale, place_z ahead of the standing place: points (1, 3) in body heights, and parts.
 
-    Args:
-        style: of the actor, which scales the stool.
-        place_z: of the stool's middle, ahead of the standing place.
-        heading: of the seated person, degrees as in `Motion.faces`.
+    The heading of the seated person is in degrees as in `Motion.faces`.
     """
     turned = rotation(np.array([heading]), np.zeros(1), np.zeros(1))[0]
     points: dict[str, Array] = {}
     parts: list[Capsule] = []
-    seat, half = 0.205, 0.085
+    seat, half, m = 0.205, 0.085, style.stature
     corners = {"fr": (half, half), "fl": (-half, half), "br": (half, -half), "bl": (-half, -half)}
     for name, (x, z) in corners.items():
         points[f"seat_{name}"] = np.array([[x, seat, place_z + z]]) @ turned.T
         points[f"leg_{name}"] = np.array([[1.15 * x, 0.0, place_z + 1.15 * z]]) @ turned.T
-        parts.append(Capsule(f"seat_{name}", f"leg_{name}", 0.014 * style.stature, 0.012 * style.stature, STOOL))
+        parts.append(Capsule(f"seat_{name}", f"leg_{name}", 0.014 * m, 0.012 * m, STOOL))
     for a, b in (("fr", "fl"), ("br", "bl"), ("fr", "br"), ("fl", "bl"), ("fr", "bl"), ("fl", "br")):
-        parts.append(Capsule(f"seat_{a}", f"seat_{b}", 0.024 * style.stature, 0.024 * style.stature, STOOL))
+        parts.append(Capsule(f"seat_{a}", f"seat_{b}", 0.024 * m, 0.024 * m, STOOL))
     return points, parts

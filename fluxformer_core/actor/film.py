@@ -1,4 +1,4 @@
-"""The images of a performance: poses of one person before one camera."""
+"""The images of a performance: a script on a stage, or one clip like those of a data set."""
 
 from __future__ import annotations
 
@@ -15,42 +15,27 @@ from fluxformer_core.actor.appearance import ActorStyle
 from fluxformer_core.actor.body import LIMB_ENDS, flesh, outfit, palette, stool
 from fluxformer_core.actor.pose import REST, SEATED, Array
 from fluxformer_core.actor.render import FAR, Capsule, PinholeCamera, ZBuffer
-from fluxformer_core.actor.script import Cast, poses
+from fluxformer_core.actor.script import Cast, Performance, cast_clip, cast_script, poses
 from fluxformer_core.actor.skeleton import Joints, solve
 from fluxformer_core.errors import ConfigError
 
 Mode = Literal["colour", "depth"]
+Size = tuple[int, int]  # height and width, px
 Frame = npt.NDArray[Any]
 """uint8 RGB (H, W, 3) in colour, uint16 millimetres (H, W) in depth, 0 = no reading."""
 _SHADOW_RADIUS = 0.03  # m: thinner capsules cast no visible shadow
 _DEPTH_NOISE = 0.0016  # m at 1 m; grows with the square of the distance, as a structured-light sensor's
 _COLOUR_NOISE = 4.0  # of 255
+_ROAMING = ("walk", "jog")  # actions that cover ground: in pictures cut to the whole way, the person would be tiny
 
 
 class Film:
     """The images of a performance, drawn on request in any order."""
 
     def __init__(
-        self,
-        cast: Cast,
-        duration: float,
-        *,
-        style: ActorStyle,
-        seed: int,
-        rate: float,
-        size: tuple[int, int],
-        mode: Mode,
+        self, cast: Cast, duration: float, *, style: ActorStyle, seed: int, rate: float, size: Size, mode: Mode
     ) -> None:
-        """Compute all movement; images are drawn later.
-
-        Args:
-            cast: the performances and their motions.
-            duration: s.
-            style: of person, place and camera.
-            seed: of idle movement and of the camera's noise.
-            rate: frames per second.
-            size: (height, width) of the images.
-            mode: kind of camera.
+        """Compute all movement of a cast over a duration in seconds; images are drawn later. See `Stage`.
 
         Raises:
             ConfigError: if mode, rate or size is out of range.
@@ -94,10 +79,10 @@ class Film:
 
     def _prepare_canvas(self, seed: int) -> None:
         style, size, colour = self.style, self.size, self.mode == "colour"
-        right, up, ahead = scene.light_direction(style)
+        right, up, ahead = light = scene.light_direction(style)
         lamp = (right, -up, ahead)
         self._buffer = ZBuffer(size, self._camera.focal, colour=colour, light=lamp, ambient=style.ambient)
-        self._shadow = scene.Shadow(self._camera, (right, up, ahead), size)
+        self._shadow = scene.Shadow(self._camera, light, size)
         self._bulky = np.flatnonzero(self._radii[0].min(axis=1) > _SHADOW_RADIUS)
         strength = style.noise * (_COLOUR_NOISE if colour else _DEPTH_NOISE)
         self._noise = scene.SensorNoise(size, 3 if colour else 1, strength, seed) if style.noise > 0 else None
@@ -122,11 +107,7 @@ class Film:
             yield float(time), self.frame(index)
 
     def frame(self, index: int) -> Frame:
-        """The image with this number, counted from 0.
-
-        Raises:
-            IndexError: if there is no such image.
-        """
+        """The image with this number, counted from 0; an IndexError if there is no such image."""
         if not 0 <= index < len(self):
             raise IndexError(f"frame {index} of a performance of {len(self)} frames")
         self._buffer.clear()
@@ -161,6 +142,81 @@ class Film:
         return np.round(np.clip(metres, 0, 65.0) * 1000.0).astype(np.uint16)
 
 
+class Stage(Film):
+    """The images of a script of performances."""
+
+    def __init__(
+        self,
+        script: Sequence[Performance],
+        *,
+        seed: int = 0,
+        rate: float = 30.0,
+        size: Size = (480, 640),
+        mode: Mode = "colour",
+        style: ActorStyle | None = None,
+        duration: float | None = None,
+    ) -> None:
+        """Compute the movement of the script; images are drawn later.
+
+        Args:
+            script: performances in the order of time; the actor stands between them.
+            seed: of the random variation of the performances, of idle movement and of the camera's noise.
+            rate: frames per second.
+            size: (height, width) of the images.
+            mode: `colour`, or `depth` in millimetres, 0 = no reading.
+            style: of person, place and camera; None: the default.
+            duration: s; None: until one second after the last performance.
+
+        Raises:
+            ConfigError: if the script is not in order, has an unknown label, has a seated actor perform another action
+                than standing up, or an argument is out of range.
+        """
+        style = style or ActorStyle()
+        if duration is None:
+            duration = 1.0 + (script[-1].end if script else 0.0)
+        cast = cast_script(script, style, seed)
+        super().__init__(cast, duration, style=style, seed=seed, rate=rate, size=size, mode=mode)
+
+
+def rehearse(
+    label: str,
+    seed: int,
+    *,
+    rate: float = 20.0,
+    size: Size = (128, 128),
+    mode: Mode = "depth",
+    style: ActorStyle | None = None,
+) -> Film:
+    """One clip like a recording, with its ground truth: the actor stands, performs once, stands again.
+
+    The label is one of ACTIONS, `stand` for a clip without an action, or `other` for a movement that is no action. The
+    seed also varies the length. Without a style, `ActorStyle.sample_recording` makes one. `Stage` describes the rest.
+
+    Raises:
+        ConfigError: if no action has this label, or an argument is out of range.
+    """
+    style = style or ActorStyle.sample_recording(seed, roaming=label in _ROAMING)
+    cast, duration = cast_clip(label, style, seed)
+    return Film(cast, duration, style=style, seed=seed, rate=rate, size=size, mode=mode)
+
+
+def perform(
+    label: str,
+    seed: int,
+    *,
+    rate: float = 20.0,
+    size: Size = (128, 128),
+    mode: Mode = "depth",
+    style: ActorStyle | None = None,
+) -> list[Frame]:
+    """The images of `rehearse`, which describes the arguments.
+
+    Raises:
+        ConfigError: if no action has this label, or an argument is out of range.
+    """
+    return [image for _, image in rehearse(label, seed, rate=rate, size=size, mode=mode, style=style)]
+
+
 def _limbs(world: dict[str, Array], *, mirrored: bool) -> Array:
     if not mirrored:
         return np.stack([world[name] for name in LIMB_ENDS], axis=1)
@@ -181,16 +237,11 @@ def _seen_from_front(parts: Sequence[Capsule], joints: Joints, view: Array) -> t
     return flatness, broad
 
 
-def _zoomed(camera: PinholeCamera, capsules: Array, size: tuple[int, int], style: ActorStyle) -> PinholeCamera:
+def _zoomed(camera: PinholeCamera, capsules: Array, size: Size, style: ActorStyle) -> PinholeCamera:
     """The same camera, with the picture cut and scaled so that all movement fills the style's share of the picture."""
     x, y, radius = (capsules[..., [channel, channel + 4]] for channel in range(3))
     left, right, top, bottom = (x - radius).min(), (x + radius).max(), (y - radius).min(), (y + radius).max()
     zoom = 0.96 * style.fill * min(size[0] / (bottom - top), size[1] / (right - left))
-    return replace(
-        camera,
-        focal=camera.focal * zoom,
-        centre=(
-            zoom * (camera.centre[0] - 0.5 * (left + right)) + (0.5 + style.lateral) * size[1],
-            zoom * (camera.centre[1] - 0.5 * (top + bottom)) + (0.5 + style.vertical) * size[0],
-        ),
-    )
+    x = zoom * (camera.centre[0] - 0.5 * (left + right)) + (0.5 + style.lateral) * size[1]
+    y = zoom * (camera.centre[1] - 0.5 * (top + bottom)) + (0.5 + style.vertical) * size[0]
+    return replace(camera, focal=camera.focal * zoom, centre=(x, y))

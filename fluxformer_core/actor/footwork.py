@@ -23,9 +23,7 @@ class Gait:
 
     def motion(self, v: Variation) -> Motion:
         """Steps in turn, each foot lifted for one step and carried back for the next; arms swing against them."""
-        m = Motion(v)
-        half = 0.5 * self.stride * (1 - 0.7 * self.march)
-        slide = 1 - self.march
+        m, half, slide = Motion(v), 0.5 * self.stride * (1 - 0.7 * self.march), 1 - self.march
         swing, stand = ("left", "right") if v.chance(0.5) else ("right", "left")
         for number in range(self.steps):
             lift_off, contact = (number + 0.45) * self.step, (number + 0.95) * self.step
@@ -128,15 +126,12 @@ def squat(v: Variation) -> Motion:
     if quiet:  # hanging, on the hips, or before the chest
         hanging, hips, chest = (0.1, -0.96, 0.08), (0.05, -0.62, 0.12), (-0.2, -0.25, 0.4)
         up = low = (hanging, hips, chest)[int(v.rng.integers(3))]
-    m = Motion(v)
+    m, clock = Motion(v), 1.0
     if not quiet and v.chance(0.5):
         m.both(0.34, (0.62, -0.62, 0.2))
-    m.both(0.85, up)
-    m.at(0.85, right_elbow=(0.7, -0.8, 0.0), left_elbow=(-0.7, -0.8, 0.0))
-    clock = 1.0
+    m.both(0.85, up).at(0.85, right_elbow=(0.7, -0.8, 0.0), left_elbow=(-0.7, -0.8, 0.0))
     for _ in range(times):
-        m.both(clock, up)
-        m.at(clock, root=(0.0, 0.0, 0.0), pitch=0.0)
+        m.both(clock, up).at(clock, root=(0.0, 0.0, 0.0), pitch=0.0)
         bottom = clock + v.uniform(0.55, 0.75)
         for moment in (bottom, bottom + stay):
             m.both(moment, low)
@@ -144,8 +139,8 @@ def squat(v: Variation) -> Motion:
         clock = moment + v.uniform(0.55, 0.75)
         m.at(clock, root=(0.0, 0.0, 0.0), pitch=0.0, nod=0.0)
     spread = v.uniform(0.02, 0.05)
-    m.at(0.9, right_foot=(spread, 0.0, 0.0), left_foot=(-spread, 0.0, 0.0))
-    m.at(clock, right_foot=(spread, 0.0, 0.0), left_foot=(-spread, 0.0, 0.0))
+    for moment in (0.9, clock):
+        m.at(moment, right_foot=(spread, 0.0, 0.0), left_foot=(-spread, 0.0, 0.0))
     m.at(clock, right_elbow=(0.7, -0.8, 0.0), left_elbow=(-0.7, -0.8, 0.0))
     m.both(clock + 0.12, up)
     if not quiet:
@@ -156,11 +151,8 @@ def squat(v: Variation) -> Motion:
 
 def lunge(v: Variation) -> Motion:
     """A long step of the left foot to the front, the right knee towards the floor, and back."""
-    reach = v.uniform(0.4, 0.55)
-    low = v.uniform(0.12, 0.19)
-    hold = v.uniform(0.15, 0.6)
-    bend = v.uniform(4.0, 22.0)
-    m = Motion(v)
+    m, reach, low = Motion(v), v.uniform(0.4, 0.55), v.uniform(0.12, 0.19)
+    hold, bend = v.uniform(0.15, 0.6), v.uniform(4.0, 22.0)
     m.at(0.36, left_foot=(0.01, 0.055, 0.5 * reach), left_heel=10.0, root=(0.0, -0.01, 0.3 * reach))
     m.at(0.72, left_foot=(0.02, 0.0, reach), left_heel=0.0, root=(0.0, -0.4 * low, 0.52 * reach), right_heel=14.0)
     m.at(0.72, right_foot=(0.0, 0.015, 0.01))
@@ -176,11 +168,8 @@ def lunge(v: Variation) -> Motion:
 
 def stand_to_sit(v: Variation) -> Motion:
     """Bend to the front and sit down on the stool behind."""
-    bend = v.uniform(24.0, 42.0)
-    slow = v.uniform(0.9, 1.3)
-    m = Motion(v, end=SEATED)
-    hands = (0.02, -0.82, 0.42)
-    m.at(0.55 * slow, root=(0.0, -0.10, -0.13), pitch=bend, right_hand=hands, left_hand=(-hands[0], hands[1], hands[2]))
+    m, bend, slow = Motion(v, end=SEATED), v.uniform(24.0, 42.0), v.uniform(0.9, 1.3)
+    m.at(0.55 * slow, root=(0.0, -0.10, -0.13), pitch=bend).both(0.55 * slow, (0.02, -0.82, 0.42))
     m.at(0.95 * slow, root=(0.0, -0.245, -0.2), pitch=0.8 * bend, nod=8.0)
     m.at(1.10 * slow, root=SEATED["root"])
     m.perhaps_aside(0.5, 180.0)
@@ -189,11 +178,9 @@ def stand_to_sit(v: Variation) -> Motion:
 
 def sit_to_stand(v: Variation) -> Motion:
     """Bend to the front and rise from the stool."""
-    bend = v.uniform(26.0, 45.0)
-    slow = v.uniform(0.9, 1.3)
-    m = Motion(v, start=SEATED)
+    m, bend, slow = Motion(v, start=SEATED), v.uniform(26.0, 45.0), v.uniform(0.9, 1.3)
     m.at(0.50 * slow, root=(0.0, -0.265, -0.19), pitch=bend, nod=6.0)
-    m.at(0.62 * slow, root=(0.0, -0.235, -0.15), right_hand=(0.02, -0.76, 0.45), left_hand=(-0.02, -0.76, 0.45))
+    m.at(0.62 * slow, root=(0.0, -0.235, -0.15)).both(0.62 * slow, (0.02, -0.76, 0.45))
     m.at(1.00 * slow, root=(0.0, -0.07, -0.03), pitch=0.55 * bend)
     m.at(1.30 * slow, root=REST["root"])
     m.perhaps_aside(0.5, 180.0)
@@ -202,26 +189,20 @@ def sit_to_stand(v: Variation) -> Motion:
 
 def jump(v: Variation) -> Motion:
     """Jumps on the spot: small jumps, or high jumps after a crouch with the arms thrown up."""
-    m = Motion(v)
-    high = v.chance(0.6)
-    clock = 0.0
+    m, high, clock, ground = Motion(v), v.chance(0.6), 0.0, (0.0, 0.0, 0.0)
     for _ in range(v.repetitions(1, 2, 0.84, 0.4) if high else v.repetitions(1, 4, 0.62, 0.4)):
         crouch = v.uniform(0.06, 0.16) if high else 0.06
         height = v.uniform(0.06, 0.2) if high else v.uniform(0.04, 0.14)
         ready = clock + (v.uniform(0.3, 0.5) if high else 0.18)
-        m.at(
-            ready, root=(0.0, -crouch, -0.02), right_foot=(0.0, 0.0, 0.0), left_foot=(0.0, 0.0, 0.0), pitch=160 * crouch
-        )
-        aloft = ready + 0.24
-        up = (0.0, height, 0.0)
+        m.at(ready, root=(0.0, -crouch, -0.02), right_foot=ground, left_foot=ground, pitch=160 * crouch)
+        aloft, up = ready + 0.24, (0.0, height, 0.0)
         m.at(aloft, root=up, right_foot=up, left_foot=up, right_heel=25.0, left_heel=25.0, pitch=0.0)
         if high:
             m.both(ready, (v.uniform(0.1, 0.3), -0.85, -0.3))
             m.both(aloft, (v.uniform(0.1, 0.5), v.uniform(-0.4, 0.8), v.uniform(0.15, 0.5)))
-        landed = aloft + 0.2
-        m.at(landed, root=(0.0, -0.7 * crouch, -0.02), right_foot=(0.0, 0.0, 0.0), left_foot=(0.0, 0.0, 0.0))
-        m.at(landed, right_heel=0.0, left_heel=0.0, pitch=90 * crouch)
-        clock = landed
+        clock = aloft + 0.2
+        m.at(clock, root=(0.0, -0.7 * crouch, -0.02), right_foot=ground, left_foot=ground, pitch=90 * crouch)
+        m.at(clock, right_heel=0.0, left_heel=0.0)
     m.perhaps_aside(0.4, 180.0)
     return m.lasts(clock + 0.4)
 

@@ -9,10 +9,8 @@ from fluxformer_core.actor.pose import Motion, Variation, mirrored
 
 def swipe_left(v: Variation) -> Motion:
     """The right hand goes out to the right, then crosses in front of the body to the left, and stays a moment."""
-    a = v.amplitude
-    high = v.uniform(-0.14, 0.14)
-    out = v.uniform(0.6, 1.0)
-    m = Motion(v)
+    m, a = Motion(v), v.amplitude
+    high, out = v.uniform(-0.14, 0.14), v.uniform(0.6, 1.0)
     m.at(0.26, right_hand=(0.5, -0.62, 0.3))
     m.at(0.58, right_hand=(0.68 * a * out, -0.14 + high, 0.5), twist=7.0)
     m.at(0.80, right_hand=(0.24, 0.12 + high, 0.72), right_elbow=(0.3, -1.0, -0.2))
@@ -26,9 +24,8 @@ def swipe_left(v: Variation) -> Motion:
 
 def swipe_right(v: Variation) -> Motion:
     """The right hand crosses to the left first, then sweeps in front of the body to the right, and stays a moment."""
-    a = v.amplitude
+    m, a = Motion(v), v.amplitude
     high = v.uniform(-0.14, 0.14)
-    m = Motion(v)
     m.at(0.30, right_hand=(-0.16, -0.55, 0.5))
     m.at(0.60, right_hand=(-0.64 * a, 0.02 + high, 0.55), twist=-8.0)
     wait = v.uniform(0.0, 0.15)
@@ -46,13 +43,12 @@ def wave(v: Variation) -> Motion:
     """The right hand beside the head, forearm swinging from side to side; some wave both arms, or over the head."""
     if v.seconds is None and v.chance(0.35):
         return _wave_widely(v)
-    a = v.amplitude
     both = v.seconds is None and v.chance(0.2)
     leisurely = v.seconds is None and v.chance(0.25)
     period = v.uniform(0.52, 1.1) if leisurely else v.uniform(0.32, 0.52)
     times = v.repetitions(2, 4 if leisurely else 7, period, 1.2)
     height = v.uniform(0.65, 0.85) if v.chance(0.25) else v.uniform(0.06, 0.45)
-    outside = (v.uniform(0.08, 0.42) * a, height, 0.48)
+    outside = (v.uniform(0.08, 0.42) * v.amplitude, height, 0.48)
     inside = (v.uniform(-0.42, -0.12), height - 0.04, 0.52)
     m = Motion(v)
     for side in ("right", "left") if both else ("right",):
@@ -79,8 +75,7 @@ def _wave_widely(v: Variation) -> Motion:
     low, high = v.uniform(-0.85, 0.5), v.uniform(0.75, 0.95)
     outside, inside = ((1 - low * low) ** 0.5 * 0.95, low, 0.12), (v.uniform(-0.15, 0.4), high, 0.15)
     hands = ("right_hand", "left_hand") if v.chance(0.7) else ("right_hand",)
-    m = Motion(v)
-    lead = v.uniform(0.4, 0.7)
+    m, lead = Motion(v), v.uniform(0.4, 0.7)
     for name in hands:
         side = mirrored if name == "left_hand" else tuple
         m.key(name, lead, side(outside))
@@ -99,11 +94,10 @@ def clap(v: Variation) -> Motion:
     height, ahead = v.uniform(-0.16, 0.3), v.uniform(0.42, 0.6)
     wide = v.seconds is None and v.chance(0.4)
     gap = (v.uniform(0.3, 0.95) if wide else v.uniform(0.06, 0.2)) * v.amplitude
-    back = 0.05
+    back, rise = 0.05, 0.02
     if wide:
         period *= v.uniform(1.2, 2.4)
         back += 0.25 * gap
-    rise = 0.02
     if wide and v.chance(0.6):  # in an arc that begins beside the hips, or above the head
         height, rise = v.uniform(-0.5, 0.2), v.uniform(-0.55, 0.45)
     together, apart = (-0.215, height, ahead), (-0.215 + gap, height + rise, ahead - back)
@@ -115,8 +109,8 @@ def clap(v: Variation) -> Motion:
         m.both(clock + period, apart, precise=True)
         clock += period
     out = v.uniform(0.15, 0.5)  # elbows
-    m.at(0.56, right_elbow=(out, -1.0, -0.2), left_elbow=(-out, -1.0, -0.2))
-    m.at(clock, right_elbow=(out, -1.0, -0.2), left_elbow=(-out, -1.0, -0.2))
+    for moment in (0.56, clock):
+        m.at(moment, right_elbow=(out, -1.0, -0.2), left_elbow=(-out, -1.0, -0.2))
     m.both(clock + 0.3, (0.12, -0.62, 0.5))
     m.perhaps_aside(0.2)
     return m.lasts(clock + 0.62)
@@ -148,16 +142,14 @@ def _circle(v: Variation, direction: float) -> Motion:
     begin = -90.0 if direction < 0 else v.uniform(-70.0, 0.0)
     end = v.uniform(90.0, 180.0) if v.chance(0.75) else v.uniform(0.0, 60.0)
     angle = 360.0 + end if direction < 0 else 360.0 + 90.0 - begin + v.uniform(-60.0, 30.0)
-    lead = 0.45
-    length = turn * angle / 360.0
-    m = Motion(v)
+    m, lead, length = Motion(v), 0.45, turn * angle / 360.0
     steps = max(8, round(angle / 30.0))
     for step in range(steps + 1):
         theta = np.radians(begin + direction * angle * step / steps)
         x, y = side + wide * np.cos(theta), middle + tall * np.sin(theta)
         ahead = np.sqrt(max(0.16, reach - x * x - y * y))
-        m.at(lead + length * step / steps, right_hand=(float(x), float(y), float(ahead)))
-        m.at(lead + length * step / steps, twist=float(9.0 * np.cos(theta)))
+        hand, twist = (float(x), float(y), float(ahead)), float(9.0 * np.cos(theta))
+        m.at(lead + length * step / steps, right_hand=hand, twist=twist)
     m.at(lead, right_elbow=(0.3, -1.0, -0.2)).at(lead + length, right_elbow=(0.3, -1.0, -0.2))
     hold = v.uniform(0.0, 0.3)
     m.at(lead + length + 0.4 + hold, right_hand=(0.3, -0.5, 0.55))
@@ -176,11 +168,9 @@ def draw_circle_ccw(v: Variation) -> Motion:
 
 def draw_x(v: Variation) -> Motion:
     """Two crossing strokes: from the upper right down to the left, from the upper left down to the right."""
-    a = v.amplitude
+    m, a, clock = Motion(v), v.amplitude, 0.58
     stroke = v.uniform(0.28, 0.44)
-    m = Motion(v)
     m.at(0.28, right_hand=(0.42, -0.4, 0.48))
-    clock = 0.58
     m.at(clock, right_hand=(0.28 * a, 0.58, 0.5), right_elbow=(0.3, -1.0, -0.2), twist=4.0)
     m.at(clock + 0.1, right_hand=(0.26 * a, 0.58, 0.52))
     m.at(clock + 0.1 + 0.55 * stroke, right_hand=(-0.08, 0.2, 0.74))
@@ -198,12 +188,10 @@ def draw_x(v: Variation) -> Motion:
 
 def draw_triangle(v: Variation) -> Motion:
     """From the top down to the left, across to the right, and back to the top."""
-    a = v.amplitude
+    m, a, clock = Motion(v), v.amplitude, 0.72
     stroke = v.uniform(0.32, 0.48)
     top, base, side = v.uniform(0.44, 0.72), v.uniform(-0.14, 0.08), v.uniform(-0.2, 0.05)
-    m = Motion(v)
     m.at(0.32, right_hand=(0.36, -0.35, 0.5))
-    clock = 0.72
     m.at(clock, right_hand=(side, top, 0.54), right_elbow=(0.3, -1.0, -0.2))
     m.at(clock + 0.08, right_hand=(side - 0.02, top, 0.54))
     m.at(clock + 0.08 + 0.5 * stroke, right_hand=(0.5 * side - 0.28, 0.5 * (top + base), 0.7))
@@ -227,12 +215,10 @@ def knock(v: Variation) -> Motion:
     """The right fist at head height taps a door in front."""
     period = v.uniform(0.24, 0.38)
     times = v.repetitions(2, 5, period, 1.5)
-    height = v.uniform(0.1, 0.38)
-    side = v.uniform(-0.22, 0.06)
+    height, side = v.uniform(0.1, 0.38), v.uniform(-0.22, 0.06)
     back, front = (side + 0.05, height + 0.12, 0.42), (side, height, 0.68)
-    m = Motion(v)
+    m, clock = Motion(v), 0.64
     m.at(0.32, right_hand=(0.12, -0.3, 0.5))
-    clock = 0.64
     m.at(clock, right_hand=back, right_elbow=(0.2, -1.0, 0.0))
     for _ in range(times):
         m.at(clock + 0.45 * period, right_hand=front)
@@ -245,9 +231,7 @@ def knock(v: Variation) -> Motion:
 
 def push(v: Variation) -> Motion:
     """Both hands beside the shoulders, then straight to the front, and back."""
-    height = v.uniform(-0.12, 0.12)
-    hold = v.uniform(0.1, 0.4)
-    m = Motion(v)
+    m, height, hold = Motion(v), v.uniform(-0.12, 0.12), v.uniform(0.1, 0.4)
     m.both(0.30, (0.08, -0.5, 0.42))
     m.both(0.62, (0.10, -0.04 + height, 0.28)).both(0.80, (0.10, 0.02 + height, 0.26)).at(0.80, pitch=-4.0)
     for clock, lean in ((1.14, 7.0), (1.14 + hold, 6.0)):
@@ -260,9 +244,7 @@ def push(v: Variation) -> Motion:
 
 def catch(v: Variation) -> Motion:
     """The right hand reaches up to the front, closes, and draws down to the belly."""
-    hold = v.uniform(0.1, 0.7)
-    side, up = v.uniform(-0.16, 0.14), v.uniform(0.45, 0.8)
-    m = Motion(v)
+    m, hold, side, up = Motion(v), v.uniform(0.1, 0.7), v.uniform(-0.16, 0.14), v.uniform(0.45, 0.8)
     m.at(0.28, right_hand=(0.22, -0.25, 0.42))
     m.at(0.58, right_hand=(side, up, 0.58), right_elbow=(0.6, -0.8, 0.0), nod=-8.0)
     m.at(0.58 + hold, right_hand=(side, up - 0.02, 0.60), nod=-8.0)
@@ -276,8 +258,7 @@ def arm_curl(v: Variation) -> Motion:
     """Both forearms bend up to the shoulders, stay, and go down again, elbows at the sides."""
     times = v.repetitions(1, 1, 1.2, 1.1) if v.seconds is not None or v.chance(0.8) else 2
     hold = v.uniform(0.05, 1.4) if times == 1 else 0.08
-    m = Motion(v)
-    clock = 0.0
+    m, clock = Motion(v), 0.0
     high, inside = v.uniform(-0.06, 0.2), v.uniform(-0.14, 0.02)
     for cycle in range(times):
         last = cycle == times - 1

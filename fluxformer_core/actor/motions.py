@@ -10,44 +10,20 @@ from fluxformer_core.errors import ConfigError
 from fluxformer_core.types import OTHER
 
 _MOTIONS: dict[str, Callable[[Variation], Motion]] = {
-    "swipe_left": gestures.swipe_left,
-    "swipe_right": gestures.swipe_right,
-    "wave": gestures.wave,
-    "clap": gestures.clap,
-    "throw": sports.throw,
-    "arm_cross": gestures.arm_cross,
-    "basketball_shoot": sports.basketball_shoot,
-    "draw_x": gestures.draw_x,
-    "draw_circle_cw": gestures.draw_circle_cw,
-    "draw_circle_ccw": gestures.draw_circle_ccw,
-    "draw_triangle": gestures.draw_triangle,
-    "bowling": sports.bowling,
-    "boxing": sports.boxing,
-    "baseball_swing": sports.baseball_swing,
-    "tennis_swing": sports.tennis_swing,
-    "arm_curl": gestures.arm_curl,
-    "tennis_serve": sports.tennis_serve,
-    "push": gestures.push,
-    "knock": gestures.knock,
-    "catch": gestures.catch,
-    "pickup_and_throw": sports.pickup_and_throw,
-    "jog": footwork.jog,
-    "walk": footwork.walk,
-    "sit_to_stand": footwork.sit_to_stand,
-    "stand_to_sit": footwork.stand_to_sit,
-    "lunge": footwork.lunge,
-    "squat": footwork.squat,
-    "jump": footwork.jump,
-    "turn": footwork.turn,
-}
+    action.__name__: action
+    for action in (
+        gestures.swipe_left, gestures.swipe_right, gestures.wave, gestures.clap, sports.throw, gestures.arm_cross,
+        sports.basketball_shoot, gestures.draw_x, gestures.draw_circle_cw, gestures.draw_circle_ccw,
+        gestures.draw_triangle, sports.bowling, sports.boxing, sports.baseball_swing, sports.tennis_swing,
+        gestures.arm_curl, sports.tennis_serve, gestures.push, gestures.knock, gestures.catch, sports.pickup_and_throw,
+        footwork.jog, footwork.walk, footwork.sit_to_stand, footwork.stand_to_sit, footwork.lunge, footwork.squat,
+        footwork.jump, footwork.turn,
+    )
+}  # fmt: skip
 ACTIONS: tuple[str, ...] = tuple(_MOTIONS)
 """Every action that the actor can perform. `stand` is standing idle; `other` is any movement that is no action."""
-FLIPPED = {
-    "swipe_left": "swipe_right",
-    "swipe_right": "swipe_left",
-    "draw_circle_cw": "draw_circle_ccw",
-    "draw_circle_ccw": "draw_circle_cw",
-}
+_PAIRS = {"swipe_left": "swipe_right", "draw_circle_cw": "draw_circle_ccw"}
+FLIPPED = _PAIRS | {right: left for left, right in _PAIRS.items()}
 """The label of an action when the picture is flipped; all other labels stay the same."""
 
 

@@ -27,9 +27,7 @@ def _to(m: Motion, side: str, seconds: float, hand: tuple[float, float, float]) 
 
 def _fidget(v: Variation) -> Motion:
     """The hands move to random places and back."""
-    m = Motion(v)
-    clock = 0.0
-    low = REST["right_hand"][1]
+    m, clock, low = Motion(v), 0.0, REST["right_hand"][1]
     for _ in range(int(v.rng.integers(1, 4))):
         side = _side(v)
         clock += v.uniform(0.3, 0.9)
@@ -43,19 +41,17 @@ def _fidget(v: Variation) -> Motion:
 
 def _look_about(v: Variation) -> Motion:
     """The head turns from side to side, the trunk a little."""
-    m = Motion(v)
-    clock, side = 0.0, v.rng.choice((-1.0, 1.0))
+    m, clock, side = Motion(v), 0.0, float(v.rng.choice((-1.0, 1.0)))
     for _ in range(int(v.rng.integers(1, 4))):
         clock += v.uniform(0.5, 1.2)
-        m.at(clock, look=float(side) * v.uniform(20.0, 60.0), twist=-float(side) * v.uniform(0.0, 12.0))
+        m.at(clock, look=side * v.uniform(20.0, 60.0), twist=-side * v.uniform(0.0, 12.0))
         side = -side
     return m.lasts(clock + v.uniform(0.5, 1.0))
 
 
 def _touch_head(v: Variation) -> Motion:
     """A hand to the head: scratching, holding a telephone, drinking."""
-    m = Motion(v)
-    side, clock = _side(v), v.uniform(0.5, 0.9)
+    m, side, clock = Motion(v), _side(v), v.uniform(0.5, 0.9)
     place = (v.uniform(-0.3, -0.1), v.uniform(0.2, 0.5), v.uniform(0.15, 0.42))
     for _ in range(int(v.rng.integers(1, 5))):
         _to(m, side, clock, place)
@@ -65,8 +61,7 @@ def _touch_head(v: Variation) -> Motion:
 
 
 def _hands_on_hips(v: Variation) -> Motion:
-    m = Motion(v)
-    clock = v.uniform(0.5, 0.8)
+    m, clock = Motion(v), v.uniform(0.5, 0.8)
     for moment in (clock, clock + v.uniform(0.4, 2.0)):
         m.both(moment, (0.05, -0.62, 0.12)).at(moment, right_elbow=(1.0, -0.2, -0.4), left_elbow=(-1.0, -0.2, -0.4))
     return m.lasts(moment + v.uniform(0.5, 0.9))
@@ -74,8 +69,7 @@ def _hands_on_hips(v: Variation) -> Motion:
 
 def _point(v: Variation) -> Motion:
     """An arm stretched to a random place for a while."""
-    m = Motion(v)
-    side, clock = _side(v), v.uniform(0.4, 0.7)
+    m, side, clock = Motion(v), _side(v), v.uniform(0.4, 0.7)
     place = (v.uniform(0.0, 0.9), v.uniform(-0.1, 0.3), v.uniform(0.25, 0.6))
     for moment in (clock, clock + v.uniform(0.4, 1.5)):
         _to(m, side, moment, place)
@@ -84,8 +78,7 @@ def _point(v: Variation) -> Motion:
 
 def _bow(v: Variation) -> Motion:
     """The trunk bends and rises; nothing is picked up."""
-    m = Motion(v)
-    clock, low = v.uniform(0.5, 0.9), v.uniform(25.0, 70.0)
+    m, clock, low = Motion(v), v.uniform(0.5, 0.9), v.uniform(25.0, 70.0)
     for moment in (clock, clock + v.uniform(0.1, 0.8)):
         m.at(moment, pitch=low, nod=10.0, root=(0.0, 0.0, -0.05))
     return m.lasts(moment + v.uniform(0.6, 1.0))
@@ -93,17 +86,14 @@ def _bow(v: Variation) -> Motion:
 
 def _stretch(v: Variation) -> Motion:
     """Both arms go up and out, slowly, and down again."""
-    m = Motion(v)
-    clock = v.uniform(0.8, 1.3)
-    out = v.uniform(0.1, 0.6)
+    m, clock, out = Motion(v), v.uniform(0.8, 1.3), v.uniform(0.1, 0.6)
     for moment in (clock, clock + v.uniform(0.3, 1.2)):
         m.both(moment, (out, v.uniform(0.6, 0.8), 0.05)).at(moment, pitch=-5.0, nod=-10.0)
     return m.lasts(moment + v.uniform(0.8, 1.3))
 
 
 def _kick(v: Variation) -> Motion:
-    m = Motion(v)
-    foot = _side(v)
+    m, foot = Motion(v), _side(v)
     m.key(f"{foot}_foot", 0.3, (0.0, 0.06, -0.15))
     m.key(f"{foot}_foot", 0.55, (0.0, v.uniform(0.12, 0.35), v.uniform(0.35, 0.5)))
     m.at(0.55, pitch=-8.0)
@@ -112,12 +102,11 @@ def _kick(v: Variation) -> Motion:
 
 def _sway(v: Variation) -> Motion:
     """The weight shifts from one leg to the other and back, with the trunk; the feet stay in place."""
-    m = Motion(v)
-    clock, side, wide = 0.0, float(v.rng.choice((-1.0, 1.0))), v.uniform(0.02, 0.09)
+    m, clock, side, wide = Motion(v), 0.0, float(v.rng.choice((-1.0, 1.0))), v.uniform(0.02, 0.09)
     for _ in range(int(v.rng.integers(1, 6))):
         clock += v.uniform(0.4, 1.1)
-        m.at(clock, root=(side * wide * v.uniform(0.7, 1.0), -0.1 * wide, 0.0))
-        m.at(clock, roll=side * wide * v.uniform(-20.0, 90.0))
+        root, roll = (side * wide * v.uniform(0.7, 1.0), -0.1 * wide, 0.0), side * wide * v.uniform(-20.0, 90.0)
+        m.at(clock, root=root, roll=roll)
         side = -side
     return m.lasts(clock + v.uniform(0.5, 0.9))
 

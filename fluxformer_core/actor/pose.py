@@ -16,7 +16,9 @@ Array = npt.NDArray[np.float64]
 Pose = dict[str, Array]
 """Channel name to values of shape (frames, width of the channel)."""
 
-REST: Mapping[str, tuple[float, ...]] = {
+Channels = Mapping[str, tuple[float, ...]]
+
+REST: Channels = {
     "place": (0.0, 0.0, 0.0),  # where the body stands
     "root": (0.0, 0.0, 0.0),  # of the pelvis from its standing place
     "turn": (0.0,),  # of the whole body about y; positive faces the image's right
@@ -35,7 +37,7 @@ REST: Mapping[str, tuple[float, ...]] = {
     "left_heel": (0.0,),
 }
 HANDS = ("right_hand", "left_hand")
-SEATED: Mapping[str, tuple[float, ...]] = {
+SEATED: Channels = {
     "root": (0.0, -0.27, -0.22),
     "pitch": (6.0,),
     "right_hand": (-0.08, -0.62, 0.42),
@@ -52,16 +54,9 @@ def mirrored(vector: tuple[float, float, float]) -> tuple[float, float, float]:
 def smooth_curve(times: Array, values: Array, at: Array) -> Array:
     """Interpolate keys so that the curve never overshoots and is at rest at both ends and wherever it turns back.
 
-    A monotone cubic (Fritsch-Butland slopes): a plateau between two equal keys stays flat, a key on the way is passed
-    without stopping, which is how people string strokes together.
-
-    Args:
-        times: (K,) ascending.
-        values: (K, C).
-        at: (T,) where to evaluate; clamped to the keys' span.
-
-    Returns:
-        (T, C).
+    Keys are `values` (K, C) at ascending `times` (K,). The curve is evaluated `at` times (T,), which are clamped to the
+    keys' span, and is (T, C). It is a monotone cubic (Fritsch-Butland slopes): a plateau between two equal keys stays
+    flat, a key on the way is passed without stopping, which is how people string strokes together.
     """
     spans = np.diff(times)
     rises = np.diff(values, axis=0) / spans[:, None]
@@ -96,17 +91,16 @@ class Variation:
         jitter: float,
         seconds: float | None,
         travels: bool,
-        home: Mapping[str, tuple[float, ...]],
+        home: Channels,
     ) -> None:
-        self.rng = rng
-        self.amplitude = amplitude
+        self.rng, self.amplitude = rng, amplitude
         self.jitter = jitter  # arm lengths: standard deviation of a hand's key positions
         self.seconds = seconds  # fixed length, which decides the number of repetitions; None: free
         self.travels = travels  # whether the person may turn to the side and leave the place
         self.home = home  # channels in which this person's standing pose differs from REST
-        # Most of the error is common to both hands, so that clapping hands meet.
-        alike, right, left = rng.normal(0.0, jitter, 3), *rng.normal(0.0, 0.4 * jitter, (2, 3))
-        self._bias = {"right_hand": alike + right, "left_hand": alike * np.array([-1.0, 1.0, 1.0]) + left}
+        # Most of the error is common to both hands: otherwise clapping hands would not meet.
+        common, right, left = rng.normal(0.0, jitter, 3), *rng.normal(0.0, 0.4 * jitter, (2, 3))
+        self._bias = {"right_hand": common + right, "left_hand": common * np.array([-1.0, 1.0, 1.0]) + left}
 
     def repetitions(self, least: int, most: int, period: float, overhead: float) -> int:
         """Number of repetitions: by the fixed length, or at random."""
@@ -130,13 +124,7 @@ class Variation:
 class Motion:
     """One action as key poses in seconds; every channel starts and ends in the rest (or seated) pose, at rest."""
 
-    def __init__(
-        self,
-        variation: Variation,
-        *,
-        start: Mapping[str, tuple[float, ...]] | None = None,
-        end: Mapping[str, tuple[float, ...]] | None = None,
-    ) -> None:
+    def __init__(self, variation: Variation, *, start: Channels | None = None, end: Channels | None = None) -> None:
         self.variation = variation
         self.start = {**variation.home, **(start or {})}  # the channels that differ from REST before and after
         self.end = {**variation.home, **(end or {})}
@@ -179,11 +167,9 @@ class Motion:
         self.start["turn"] = self.end["turn"] = (heading,)
 
     def perhaps_aside(self, share: float, farthest: float = 100.0) -> None:
-        """Show the motion from the side in a share of the performances that may turn.
+        """Show the motion from the side in a share (0 .. 1) of the performances that may turn.
 
-        Args:
-            share: 0 .. 1.
-            farthest: degrees from the camera; 180 for motions that can be recognised from behind.
+        The heading is at most `farthest` degrees from the camera: 180 for motions that can be recognised from behind.
         """
         v = self.variation
         if v.travels and v.chance(share):
@@ -212,17 +198,14 @@ class Motion:
             keys = {0.0: first, **dict(sorted(self._keys.get(name, []), key=lambda key: key[0])), self.duration: last}
             times = np.array(list(keys))
             values = np.stack(list(keys.values()))
-            if name in HANDS:
-                pose[name] = self._arc(times, values, seconds)
-            else:
-                pose[name] = smooth_curve(times, values, seconds)
+            pose[name] = (_arc if name in HANDS else smooth_curve)(times, values, seconds)
         pose["place"] = self._place(seconds)
         return pose
 
-    @staticmethod
-    def _arc(times: Array, values: Array, at: Array) -> Array:
-        # Reach and direction are interpolated apart: a hand swings about its shoulder, not through the chest.
-        reach = np.linalg.norm(values, axis=1, keepdims=True)
-        curve = smooth_curve(times, np.hstack([values / reach, reach]), at)
-        direction = curve[:, :3] / np.maximum(np.linalg.norm(curve[:, :3], axis=1, keepdims=True), 1e-6)
-        return np.asarray(direction * curve[:, 3:])
+
+def _arc(times: Array, values: Array, at: Array) -> Array:
+    # Reach and direction are interpolated apart: a hand swings about its shoulder, not through the chest.
+    reach = np.linalg.norm(values, axis=1, keepdims=True)
+    curve = smooth_curve(times, np.hstack([values / reach, reach]), at)
+    direction = curve[:, :3] / np.maximum(np.linalg.norm(curve[:, :3], axis=1, keepdims=True), 1e-6)
+    return np.asarray(direction * curve[:, 3:])

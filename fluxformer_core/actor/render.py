@@ -70,10 +70,8 @@ class ZBuffer:
         self.depth = np.full(size, FAR, dtype=np.float32)
         self.code = np.zeros(size, dtype=np.uint16)  # means something where something is drawn, in colour
         self.box = (size[0], size[1], 0, 0)  # top, left, bottom, right of what is drawn
-        self._colour = colour
-        self._focal = focal
+        self._colour, self._focal, self._ambient = colour, focal, ambient
         self._light = light  # towards the lamp: right, down, towards the camera; unit length
-        self._ambient = ambient
         self._columns = np.arange(size[1], dtype=np.float32)[None, :]
         self._rows = np.arange(size[0], dtype=np.float32)[:, None]
 
@@ -88,12 +86,8 @@ class ZBuffer:
 
         Rays count as parallel within one capsule: perspective enters through the projected ends and radii. Of all the
         spheres that a ray meets, the one with the nearest surface has a closed form, which gives shaft and caps alike,
-        and a limb that points at the camera comes out right.
-
-        Args:
-            ends: x, y, radius in pixels and distance in metres of a, then of b.
-            part: how to paint it.
-            flatness: extent along the optical axis as a share of the extent across it.
+        and a limb that points at the camera comes out right. `ends` are x, y, radius in pixels and distance in metres
+        of a, then of b; `flatness` is the extent along the optical axis as a share of the extent across it.
         """
         ax, ay, ar, az, bx, by, br, bz = ends
         height, width = self.depth.shape
@@ -129,15 +123,10 @@ class ZBuffer:
 def nearest(x: Plane, y: Plane, step: tuple[float, float, float], ar: float, slope: float) -> Plane:
     """Where along a capsule, 0..1, is the sphere that each ray meets first.
 
-    At t the surface is slope * t - sqrt(q(t)), q(t) = (ar + t * dr)^2 - (x - t * dx)^2 - (y - t * dy)^2. With
-    q(t) = free - spread * (t - foot)^2 its derivative vanishes where (t - foot)^2 is as below.
-
-    Args:
-        x: px from the end a, (1, W).
-        y: px from the end a, (H, 1).
-        step: px from a to b in x, y and radius.
-        ar: px, radius at a.
-        slope: px by which b is farther than a.
+    Rays pass through x (1, W) and y (H, 1), px from the end a. The step from a to b in x, y and radius, the radius ar
+    at a, and the slope, by which b is farther than a, are in px too. At t the surface is slope * t - sqrt(q(t)),
+    q(t) = (ar + t * dr)^2 - (x - t * dx)^2 - (y - t * dy)^2. With q(t) = free - spread * (t - foot)^2 the derivative
+    of the surface vanishes where (t - foot)^2 is as below.
     """
     dx, dy, dr = step
     spread = dx * dx + dy * dy - dr * dr

@@ -21,27 +21,17 @@ def camera_for(style: ActorStyle, size: tuple[int, int]) -> PinholeCamera:
     height, width = size
     focal = 0.5 * height / math.tan(math.radians(0.5 * style.fov))
     distance = style.stature * focal / (style.fill * height)
-    aimed = math.atan((style.camera_height - 0.5 * style.stature) / distance) - math.atan(
-        style.vertical * height / focal
-    )
-    return PinholeCamera(
-        focal=focal,
-        centre=(0.5 * (width - 1), 0.5 * (height - 1)),
-        x=-style.lateral * width * distance / focal,
-        height=style.camera_height,
-        distance=distance,
-        tilt=aimed if style.tilt is None else math.radians(style.tilt),
-    )
+    down, aside = (style.camera_height - 0.5 * style.stature) / distance, -style.lateral * width * distance / focal
+    aimed = math.atan(down) - math.atan(style.vertical * height / focal)
+    tilt = aimed if style.tilt is None else math.radians(style.tilt)
+    return PinholeCamera(focal, (0.5 * (width - 1), 0.5 * (height - 1)), aside, style.camera_height, distance, tilt)
 
 
 def light_direction(style: ActorStyle) -> tuple[float, float, float]:
     """Unit vector towards the lamp: to the image's right, up, towards the camera."""
     azimuth, elevation = (math.radians(angle) for angle in style.light)
-    return (
-        math.cos(elevation) * math.sin(azimuth),
-        math.sin(elevation),
-        math.cos(elevation) * math.cos(azimuth),
-    )
+    level = math.cos(elevation)
+    return level * math.sin(azimuth), math.sin(elevation), level * math.cos(azimuth)
 
 
 def background_depth(style: ActorStyle, camera: PinholeCamera, size: tuple[int, int]) -> npt.NDArray[np.float32]:
@@ -77,16 +67,11 @@ def _on_wall(style: ActorStyle, left: float, right: float, bottom: float, top: f
 
 
 def _room(style: ActorStyle, camera: PinholeCamera, size: tuple[int, int], rng: np.random.Generator) -> Array:
-    canvas = np.empty((*size, 3))
     wall, floor = _pastel(rng, 165, 232, 16), _pastel(rng, 95, 190, 28)
-    canvas[:] = wall
     lit = 1.0 + 0.16 * np.linspace(-1, 1, size[1]) * np.sign(style.light[0] or 1.0)
-    canvas *= lit[None, :, None]
-    canvas *= np.linspace(1.04, 0.92, size[0])[:, None, None]
-    z, wide = -style.wall, 9.0
-    ground = np.array(
-        [[-wide, 0, z], [wide, 0, z], [wide, 0, camera.distance - 0.4], [-wide, 0, camera.distance - 0.4]]
-    )
+    canvas: Array = wall * lit[None, :, None] * np.linspace(1.04, 0.92, size[0])[:, None, None]
+    z, near, wide = -style.wall, camera.distance - 0.4, 9.0
+    ground = np.array([[-wide, 0, z], [wide, 0, z], [wide, 0, near], [-wide, 0, near]])
     cv2.fillConvexPoly(canvas, _plate(camera, ground), floor.tolist())
     for plank in np.arange(z, camera.distance - 0.5, rng.uniform(0.25, 0.5)):
         line = _plate(camera, np.array([[-wide, 0, plank], [wide, 0, plank]]))
@@ -99,14 +84,11 @@ def _room(style: ActorStyle, camera: PinholeCamera, size: tuple[int, int], rng: 
 
 def _furnish(canvas: Array, style: ActorStyle, camera: PinholeCamera, rng: np.random.Generator, side: float) -> None:
     """A door, a window, a shelf or a picture on one side of the wall."""
-    kind = rng.integers(5)
-    middle = side * rng.uniform(0.75, 1.9)
-    colour = _pastel(rng, 70, 210, 50)
+    kind, middle, colour = rng.integers(5), side * rng.uniform(0.75, 1.9), _pastel(rng, 70, 210, 50)
 
     def panel(left: float, right: float, bottom: float, top: float, fill: Array) -> None:
-        cv2.fillConvexPoly(
-            canvas, _plate(camera, _on_wall(style, middle + left, middle + right, bottom, top)), fill.tolist()
-        )
+        corners = _on_wall(style, middle + left, middle + right, bottom, top)
+        cv2.fillConvexPoly(canvas, _plate(camera, corners), fill.tolist())
 
     if kind == 0:
         panel(-0.47, 0.47, 0.0, 2.08, 0.7 * colour)
@@ -140,13 +122,10 @@ def _gradient(style: ActorStyle, camera: PinholeCamera, size: tuple[int, int], r
 
 
 def _noise(style: ActorStyle, camera: PinholeCamera, size: tuple[int, int], rng: np.random.Generator) -> Array:
-    canvas = np.empty((*size, 3))
-    canvas[:] = _pastel(rng, 60, 190, 25)
-    strength = rng.uniform(0.2, 1.0)
+    canvas, strength = np.tile(_pastel(rng, 60, 190, 25), (*size, 1)), rng.uniform(0.2, 1.0)
     for cells in (3, 6, 12, 24, 48):
-        coarse = rng.normal(0.0, 80.0 * strength / cells**0.6, (cells, cells, 1)) + rng.normal(
-            0.0, 12.0 * strength / cells**0.6, (cells, cells, 3)
-        )
+        grey, tint = 80.0 * strength / cells**0.6, 12.0 * strength / cells**0.6
+        coarse = rng.normal(0.0, grey, (cells, cells, 1)) + rng.normal(0.0, tint, (cells, cells, 3))
         canvas += cv2.resize(coarse, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
     return canvas
 
@@ -167,10 +146,9 @@ class Shadow:
     _SHRINK = 4
 
     def __init__(self, camera: PinholeCamera, light: tuple[float, float, float], size: tuple[int, int]) -> None:
-        self._camera = camera
+        self._camera, self._size = camera, size
         lean = 1.0 / max(light[1], 0.7)  # a low lamp would throw the shadow out of the picture
         self._slant = np.array([light[0] * lean, 0.0, light[2] * lean])
-        self._size = size
         self._small = (max(8, size[0] // self._SHRINK), max(8, size[1] // self._SHRINK))
 
     def fall(self, ends: Array, radii: Array) -> npt.NDArray[np.float32]:
@@ -194,8 +172,7 @@ class SensorNoise:
         rng = np.random.default_rng([seed, 0x2015E])
         shape = (size[0] + _NOISE_MARGIN, size[1] + _NOISE_MARGIN, channels)
         self._field = rng.standard_normal(shape, dtype=np.float32) * np.float32(strength)
-        self._size = size
-        self._seed = seed
+        self._size, self._seed = size, seed
 
     def field(self, index: int) -> npt.NDArray[np.float32]:
         """Noise of a frame, (H, W, channels)."""

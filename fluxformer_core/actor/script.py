@@ -9,7 +9,7 @@ import numpy as np
 
 from fluxformer_core.actor.appearance import ActorStyle
 from fluxformer_core.actor.motions import ACTIONS, FLIPPED, motion
-from fluxformer_core.actor.pose import REST, Array, Motion, Pose, Variation
+from fluxformer_core.actor.pose import REST, Array, Channels, Motion, Pose, Variation
 from fluxformer_core.errors import ConfigError
 
 
@@ -23,17 +23,11 @@ class Performance:
 
 
 DEMO_SCRIPT: tuple[Performance, ...] = (
-    Performance("wave", 2.0, 4.9),
-    Performance("clap", 6.1, 8.7),
-    Performance("swipe_left", 10.0, 11.9),
-    Performance("swipe_right", 13.2, 15.1),
-    Performance("squat", 16.5, 19.6),
-    Performance("walk", 20.9, 24.9),
-    Performance("boxing", 26.2, 29.6),
-    Performance("throw", 30.9, 33.0),
-    Performance("arm_cross", 34.3, 36.8),
+    Performance("wave", 2.0, 4.9), Performance("clap", 6.1, 8.7), Performance("swipe_left", 10.0, 11.9),
+    Performance("swipe_right", 13.2, 15.1), Performance("squat", 16.5, 19.6), Performance("walk", 20.9, 24.9),
+    Performance("boxing", 26.2, 29.6), Performance("throw", 30.9, 33.0), Performance("arm_cross", 34.3, 36.8),
     Performance("draw_circle_cw", 38.1, 41.0),
-)
+)  # fmt: skip
 """Ten actions with standing between them: the script and the ground truth of the demonstration."""
 
 
@@ -41,11 +35,15 @@ Cast = list[tuple[Performance, Motion]]
 """Every performance of a script with a motion of the same length."""
 
 
-def _as_acted(label: str, style: ActorStyle) -> str:
-    return FLIPPED.get(label, label) if style.mirrored else label
+def _acted(label: str, style: ActorStyle, rng: np.random.Generator, home: Channels, seconds: float | None) -> Motion:
+    """The motion of a performance; without a fixed length in seconds, the person may also leave the place."""
+    variation = Variation(
+        rng, amplitude=style.amplitude, jitter=style.jitter, seconds=seconds, travels=seconds is None, home=home
+    )
+    return motion(FLIPPED.get(label, label) if style.mirrored else label, variation)
 
 
-def _home(style: ActorStyle, rng: np.random.Generator) -> dict[str, tuple[float, ...]]:
+def _home(style: ActorStyle, rng: np.random.Generator) -> Channels:
     """The channels in which a random person's standing pose differs from REST."""
     wide, ahead = rng.normal(0.0, 0.6 * style.jitter, 2), rng.normal(0.0, 1.0 * style.jitter, 2)
     right, left = np.asarray(REST["right_hand"]), np.asarray(REST["left_hand"])
@@ -59,12 +57,7 @@ def _home(style: ActorStyle, rng: np.random.Generator) -> dict[str, tuple[float,
 
 
 def cast_script(script: Sequence[Performance], style: ActorStyle, seed: int) -> Cast:
-    """Find a motion for every performance of a script.
-
-    Raises:
-        ConfigError: if the script is not in order, has an unknown label, or has a seated actor perform another action
-            than standing up.
-    """
+    """Find a motion for every performance of a script, or raise the ConfigError that `Stage` describes."""
     wrong = []
     cast: Cast = []
     rng = np.random.default_rng([seed, 0x57A6E])
@@ -74,16 +67,13 @@ def cast_script(script: Sequence[Performance], style: ActorStyle, seed: int) -> 
         if performance.start < before or performance.end <= performance.start:
             wrong.append(f"{performance} must begin after the one before it and end after it began")
         if performance.label not in ACTIONS:
-            wrong.append(f"{performance.label!r} is none of {', '.join(ACTIONS)}")
+            wrong.append(f"no action is called {performance.label!r}; known are {', '.join(ACTIONS)}")
             continue
         if seated != (performance.label == "sit_to_stand"):
             wrong.append(f"{performance}: the actor {'sits' if seated else 'stands'} by then")
         seated = performance.label == "stand_to_sit"
         length, before = performance.end - performance.start, performance.end
-        variation = Variation(
-            rng, amplitude=style.amplitude, jitter=style.jitter, seconds=length, travels=False, home=home
-        )
-        acted = motion(_as_acted(performance.label, style), variation)
+        acted = _acted(performance.label, style, rng, home, length)
         cast.append((performance, acted.stretch(length / acted.duration)))
     if wrong:
         raise ConfigError("the script cannot be performed: " + "; ".join(wrong))
@@ -91,18 +81,12 @@ def cast_script(script: Sequence[Performance], style: ActorStyle, seed: int) -> 
 
 
 def cast_clip(label: str, style: ActorStyle, seed: int) -> tuple[Cast, float]:
-    """One performance of free length between short pauses, and the whole length in seconds.
-
-    Raises:
-        ConfigError: if no action has this label.
-    """
+    """One performance of free length between short pauses, and the whole length in seconds."""
     rng = np.random.default_rng([seed, 0x9E])
     lead, tail = rng.uniform(0.2, 0.6, 2)
     if label == "stand":
         return [], float(lead + tail + rng.uniform(1.5, 3.0))
-    home = _home(style, rng)
-    variation = Variation(rng, amplitude=style.amplitude, jitter=style.jitter, seconds=None, travels=True, home=home)
-    acted = motion(_as_acted(label, style), variation).stretch(1.0 / style.tempo)
+    acted = _acted(label, style, rng, _home(style, rng), None).stretch(1.0 / style.tempo)
     performance = Performance(label, float(lead), float(lead) + acted.duration)
     return [(performance, acted)], performance.end + float(tail)
 

@@ -65,49 +65,35 @@ def solve(pose: Pose, body: Proportions) -> Joints:
     heading = rotation(column["turn"], still, still)
     hips = rotation(column["turn"] + 0.35 * column["twist"], 0.45 * column["pitch"], 0.3 * column["roll"])
     chest = rotation(column["turn"] + column["twist"], column["pitch"], column["roll"])
-    head = rotation(
-        column["turn"] + 0.4 * column["twist"] + column["look"],
-        0.75 * column["pitch"] + column["nod"],
-        0.6 * column["roll"],
-    )
+    looking, nodding = column["turn"] + 0.4 * column["twist"] + column["look"], 0.75 * column["pitch"] + column["nod"]
+    head = rotation(looking, nodding, 0.6 * column["roll"])
     pelvis = pose["place"] + _turned(heading, pose["root"]) + np.array([0.0, body.hip_height, 0.0])
     waist = place(pelvis, hips, 0.0, 0.28 * body.trunk, 0.0)
     collar = place(waist, chest, 0.0, 0.72 * body.trunk, 0.0)
     neck = place(collar, chest, 0.0, 0.03, 0.004)
-    joints: Joints = {
-        "pelvis": pelvis,
-        "waist": waist,
-        "collar": collar,
-        "neck": neck,
-        "head": place(neck, head, 0.0, 0.088, 0.012),
-        "hips_frame": hips,
-        "chest_frame": chest,
-        "head_frame": head,
-    }
+    joints: Joints = {"hips_frame": hips, "chest_frame": chest, "head_frame": head}
+    joints |= {"pelvis": pelvis, "waist": waist, "collar": collar, "neck": neck}
+    joints["head"] = place(neck, head, 0.0, 0.088, 0.012)
     for side, sign in (("right", 1.0), ("left", -1.0)):
         hand = _turned(heading, pose[f"{side}_hand"])
         # A raised arm lifts the shoulder; a reaching arm pulls the shoulder forward.
         shrug = 0.028 * np.clip(0.3 + hand[:, 1:2], 0.0, 1.0) * np.array([0.0, 1.0, 0.0])
         taken = 0.03 * hand * np.array([1.0, 0.0, 1.0])
         shoulder = place(collar, chest, sign * body.shoulder_width, -0.025, 0.0) + shrug + taken
-        joints[f"{side}_shoulder"] = shoulder
-        pole = _turned(heading, pose[f"{side}_elbow"])
-        joints[f"{side}_elbow"], joints[f"{side}_hand"] = _two_bones(
-            shoulder, shoulder + body.arm * hand, body.upper_arm, body.forearm, pole
-        )
+        pole, target = _turned(heading, pose[f"{side}_elbow"]), shoulder + body.arm * hand
+        elbow, hand = _two_bones(shoulder, target, body.upper_arm, body.forearm, pole)
+        along = (hand - elbow) / np.linalg.norm(hand - elbow, axis=1, keepdims=True)
+        joints |= {f"{side}_shoulder": shoulder, f"{side}_elbow": elbow, f"{side}_hand": hand}
+        joints |= {f"{side}_wrist": hand - 0.045 * along, f"{side}_fingers": hand + 0.03 * along}
         hip = place(pelvis, hips, sign * body.hip_width, 0.0, 0.0)
         standing = np.array([sign * body.stance, body.ankle, 0.0])
         foot = pose["place"] + _turned(heading, pose[f"{side}_foot"] + standing)
         knee_side = heading @ np.array([0.10 * sign, 0.0, 1.0])
-        joints[f"{side}_hip"] = hip
-        joints[f"{side}_knee"], joints[f"{side}_ankle"] = _two_bones(hip, foot, body.thigh, body.shin, knee_side)
+        knee, ankle = _two_bones(hip, foot, body.thigh, body.shin, knee_side)
         sole = rotation(column["turn"] + 7.0 * sign, column[f"{side}_heel"], still)
-        joints[f"{side}_heel"] = place(joints[f"{side}_ankle"], sole, 0.0, -0.018, -0.022)
-        joints[f"{side}_toes"] = place(joints[f"{side}_ankle"], sole, 0.0, -0.022, 0.095)
-        along = joints[f"{side}_hand"] - joints[f"{side}_elbow"]
-        along = along / np.linalg.norm(along, axis=1, keepdims=True)
-        joints[f"{side}_wrist"] = joints[f"{side}_hand"] - 0.045 * along
-        joints[f"{side}_fingers"] = joints[f"{side}_hand"] + 0.03 * along
+        heel, toes = place(ankle, sole, 0.0, -0.018, -0.022), place(ankle, sole, 0.0, -0.022, 0.095)
+        joints |= {f"{side}_hip": hip, f"{side}_knee": knee, f"{side}_ankle": ankle}
+        joints |= {f"{side}_heel": heel, f"{side}_toes": toes}
     return joints
 
 

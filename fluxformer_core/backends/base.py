@@ -21,14 +21,8 @@ BackendName = Literal["auto", "torch", "cuda", "openvino", "tensorrt"]
 InferencePrecision = Literal["fp32", "fp16", "bf16"]
 """Precision of the arithmetic inside a net; inputs and outputs are float32 in every case."""
 
-DTYPES: dict[InferencePrecision, torch.dtype] = {
-    "fp32": torch.float32,
-    "fp16": torch.float16,
-    "bf16": torch.bfloat16,
-}
-
-MAX_BATCH = 64
-"""Largest batch that a net may be built for."""
+DTYPES: dict[InferencePrecision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+MAX_BATCH = 64  # largest batch that a net may be built for
 
 
 def list_backends() -> list[str]:
@@ -65,15 +59,11 @@ class BuildRequest:
 class LoadedNet(ABC):
     """A net that is ready to run. Any thread may call it; calls run one after another.
 
-    Args:
-        backend: name of the backend that runs the net.
-        request: what the net was made for.
-        device: where the net runs, in words.
-        max_batch: largest batch of one pass; larger batches are split.
+    `device` tells in words where the net runs. Batches larger than the request's batch are split.
     """
 
-    def __init__(self, backend: str, request: BuildRequest, device: str, max_batch: int) -> None:
-        self.backend, self.precision, self.device, self.max_batch = backend, request.precision, device, max_batch
+    def __init__(self, backend: str, request: BuildRequest, device: str) -> None:
+        self.backend, self.precision, self.device, self.max_batch = backend, request.precision, device, request.batch
         self._lock = threading.Lock()
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -89,15 +79,10 @@ class LoadedNet(ABC):
 
 
 class Backend(ABC):
-    """One way to run nets.
+    """One way to run nets."""
 
-    Attributes:
-        name: name of the backend in settings.
-        compiles: whether `build` takes so long that its result is kept on disk.
-    """
-
-    name: ClassVar[str]
-    compiles: ClassVar[bool]
+    name: ClassVar[str]  # in settings
+    compiles: ClassVar[bool]  # whether `build` takes so long that its result is kept on disk
 
     @abstractmethod
     def probe(self, precision: InferencePrecision) -> str | None:
@@ -109,19 +94,11 @@ class Backend(ABC):
 
     @abstractmethod
     def build(self, request: BuildRequest, folder: Path) -> None:
-        """Compile a net into files in an empty folder.
-
-        Raises:
-            BackendError: if the net cannot be compiled.
-        """
+        """Compile a net into files in an empty folder; a BackendError tells why the net cannot be compiled."""
 
     @abstractmethod
     def load(self, request: BuildRequest, folder: Path) -> LoadedNet:
-        """Load what `build` wrote.
-
-        Raises:
-            BackendError: if the files cannot be loaded.
-        """
+        """Load what `build` wrote; a BackendError tells why the files cannot be loaded."""
 
 
 def tensors_of(outputs: Any) -> tuple[Tensor, ...]:

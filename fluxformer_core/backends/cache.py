@@ -19,9 +19,9 @@ from filelock import FileLock
 
 from fluxformer_core import __version__
 from fluxformer_core.backends.base import Backend, BuildRequest
+from fluxformer_core.weights_file import sha256_of
 
 _RECORD = "key.json"
-_BLOCK = 1 << 20  # bytes
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +72,9 @@ class EngineCache:
 
         If the cache cannot be written, a warning is logged and a temporary folder takes its place.
         """
+        lock = FileLock(self.folder / f"{key.folder}.lock")
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = FileLock(self.folder / f"{key.folder}.lock")
             lock.acquire()
         except OSError as error:
             log.warning("engines cannot be kept in %s: %s; they are rebuilt each time", self.folder, error.strerror)
@@ -104,10 +104,7 @@ class EngineCache:
         return None
 
     def store(self, place: Path, key: Key, build: Callable[[Path], Mapping[str, Any]]) -> None:
-        """Build an engine in a temporary folder and move the finished folder to the place that `locked` gave.
-
-        `build` fills an empty folder and returns the notes on the engine.
-        """
+        """Let `build` fill a folder and return notes on the engine; move the folder to the place that `locked` gave."""
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=".building-") as aside:
             whole = Path(aside) / "engine"
@@ -121,12 +118,4 @@ class EngineCache:
 
 def _digests(folder: Path) -> dict[str, str]:
     """SHA-256 of every file except the record, by file name."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        if path.name != _RECORD:
-            digest = hashlib.sha256()
-            with path.open("rb") as file:
-                while block := file.read(_BLOCK):
-                    digest.update(block)
-            found[path.name] = digest.hexdigest()
-    return found
+    return {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != _RECORD}

@@ -26,9 +26,7 @@ Progress = Callable[[str], None]
 _BACKENDS: dict[str, type[Backend]] = {
     backend.name: backend for backend in (TorchBackend, CudaBackend, OpenVinoBackend, TensorRtBackend)
 }
-_DIFFERENCE = "max_relative_difference"
-"""Key under which the cache notes the result of the parity check."""
-
+_DIFFERENCE = "max_relative_difference"  # under which the cache notes the result of the parity check
 _ROUNDS = 5  # timed passes of each candidate before `auto` chooses
 _WARM_UP = 2  # passes before the timed ones
 
@@ -59,18 +57,11 @@ def open_net(
     rebuild: bool = False,
     progress: Progress | None = None,
 ) -> LoadedNet:
-    """Load a net on a backend.
+    """Load a net on one of `list_backends()`.
 
-    A backend that compiles takes its engine from the cache or builds one. Every net except PyTorch in float32 passes
-    the parity check. `auto` measures the backends that work here and logs which one it chose and why.
-
-    Args:
-        request: the net and what it is run for.
-        backend: one of `list_backends()`.
-        cache: folder of built engines; None: the user's own.
-        tolerance: of the parity check; None: the one of the precision.
-        rebuild: build even if the cache has an engine.
-        progress: None: the log.
+    A backend that compiles takes its engine from the cache or builds one; `rebuild` builds in any case. Every net
+    except PyTorch in float32 passes the parity check. `auto` measures the backends that work here and logs which one it
+    chose and why. Defaults: the user's own cache, the tolerance of the precision, and the log for progress.
 
     Raises:
         ConfigError: if there is no such backend.

@@ -87,7 +87,7 @@ class OpenVinoBackend(Backend):
 
 class _OpenVinoNet(LoadedNet):
     def __init__(self, backend: str, request: BuildRequest, compiled: Any) -> None:
-        super().__init__(backend, request, "cpu", request.batch)
+        super().__init__(backend, request, "cpu")
         self._request = compiled.create_infer_request()
 
     def _run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -75,12 +75,17 @@ class TensorRtBackend(Backend):
 
         net = typed(request.net().eval(), request.precision).cuda()
         program = export(net, request)
-        examples = tuple(x.to("cuda", DTYPES[request.precision]) for x in request.noise())
+        dtype = DTYPES[request.precision]
+        examples = [x.to("cuda", dtype) for x in request.noise()]
         try:
-            compiled = torch_tensorrt.dynamo.compile(program, inputs=self._inputs(request), **SETTINGS)
-            torch_tensorrt.save(
-                compiled, str(folder / _ENGINE), output_format="exported_program", arg_inputs=list(examples)
-            )
+            inputs = [torch_tensorrt.Input(shape, dtype=dtype) for shape in request.shapes]
+            if request.batch > 1:
+                inputs = [
+                    torch_tensorrt.Input(min_shape=one, opt_shape=one, max_shape=(request.batch, *one[1:]), dtype=dtype)
+                    for one in request.shapes
+                ]
+            compiled = torch_tensorrt.dynamo.compile(program, inputs=inputs, **SETTINGS)
+            torch_tensorrt.save(compiled, str(folder / _ENGINE), output_format="exported_program", arg_inputs=examples)
         except Exception as error:  # the compiler raises errors of many types
             raise BackendError(f"TensorRT cannot compile {request.name}: {first_line(error)}") from error
 
@@ -93,21 +98,10 @@ class TensorRtBackend(Backend):
             raise BackendError(f"TensorRT cannot load the engine: {first_line(error)}") from error
         return _TensorRtNet(self.name, request, program.module())
 
-    def _inputs(self, request: BuildRequest) -> list[Any]:
-        import torch_tensorrt
-
-        dtype = DTYPES[request.precision]
-        if request.batch == 1:
-            return [torch_tensorrt.Input(shape, dtype=dtype) for shape in request.shapes]
-        return [
-            torch_tensorrt.Input(min_shape=shape, opt_shape=shape, max_shape=(request.batch, *shape[1:]), dtype=dtype)
-            for shape in request.shapes
-        ]
-
 
 class _TensorRtNet(LoadedNet):
     def __init__(self, backend: str, request: BuildRequest, net: Any) -> None:
-        super().__init__(backend, request, f"cuda ({torch.cuda.get_device_name()})", request.batch)
+        super().__init__(backend, request, f"cuda ({torch.cuda.get_device_name()})")
         self._net, self._dtype = net, DTYPES[request.precision]
 
     def _run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -55,7 +55,7 @@ class CudaBackend(TorchBackend):
 
 class _TorchNet(LoadedNet):
     def __init__(self, backend: str, request: BuildRequest, device: str, device_name: str) -> None:
-        super().__init__(backend, request, device_name, request.batch)
+        super().__init__(backend, request, device_name)
         self._device, self._dtype = device, DTYPES[request.precision]
         # The weights keep their memory format. With channels-last weights, the few dense convolutions of these nets
         # were not faster on a CPU, and the token pooling uses channels-last tensors already.

@@ -18,9 +18,7 @@ from fluxformer_core.convert.layouts import LAYOUTS, LayoutName
 from fluxformer_core.errors import BundleError
 from fluxformer_core.models.registry import ModelConfig, create_model
 
-_WRAPPERS = ("model_state", "model", "state_dict")
-"""Names under which trainings save the weights beside their other state."""
-
+_WRAPPERS = ("model_state", "model", "state_dict")  # names under which trainings save the weights
 _REL_POS = re.compile(r"\.rel_[thw]\.table$")
 
 
@@ -59,8 +57,8 @@ def read_checkpoint(state: Mapping[str, object]) -> Checkpoint:
     wrapped = next((state[name] for name in _WRAPPERS if isinstance(state.get(name), Mapping)), state)
     assert isinstance(wrapped, Mapping)
     tensors = {k: v for k, v in wrapped.items() if isinstance(v, Tensor)}
-    layout = next((layout for layout in LAYOUTS if layout.fits(tensors)), None)
-    if layout is None:
+    layouts = (found for found in LAYOUTS if found.mark in tensors and tensors[found.mark].dim() in found.mark_axes)
+    if (layout := next(layouts, None)) is None:
         known = ", ".join(layout.net for layout in LAYOUTS)
         raise BundleError(f"it has no known layout ({known}): {_some(sorted(map(str, wrapped)))}")
     weights = {layout.rename(name): value.detach() for name, value in tensors.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tempfile
 from http.client import HTTPException
@@ -15,6 +14,7 @@ import torch
 from tqdm import tqdm
 
 from fluxformer_core.errors import BundleError
+from fluxformer_core.weights_file import sha256_of
 
 _CHUNK = 1 << 20
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
@@ -40,38 +40,30 @@ def fetch(url: str) -> Path:
             part = Path(folder) / target.name
             _download(url, part)
             part.replace(target)
-    except HTTPError as error:
-        error.close()  # closes the connection
-        raise _not_fetched(url, error) from None
-    except URLError as error:
-        raise _not_fetched(url, error.reason) from None
     except (OSError, HTTPException) as error:
-        raise _not_fetched(url, error) from None
+        if isinstance(error, HTTPError):
+            error.close()  # closes the connection
+        reason = error.reason if type(error) is URLError else error
+        raise BundleError(f"cannot fetch {url}: {reason}; fetch it elsewhere and convert the file") from None
     return target
 
 
 def check_sha256(path: Path, expected: str | None = None) -> str:
-    """The SHA-256 of a file, checked against the expected digits or, by PyTorch's convention, those in the file's name.
+    """The SHA-256 of a file, checked against the expected first digits, at least 8.
 
-    Args:
-        path: the file.
-        expected: the digest or its first digits, at least 8.
+    Without expected digits, those in the file's name are expected, if the name follows PyTorch's convention.
 
     Raises:
         BundleError: if the SHA-256 is another one, or the file cannot be read.
     """
     if expected is not None and not re.fullmatch(r"[0-9a-fA-F]{8,64}", expected):
-        raise BundleError(f"a SHA-256 has 64 hexadecimal digits, of which the first 8 or more are needed: {expected!r}")
+        raise BundleError(f"a SHA-256 has 64 hexadecimal digits: give the first 8 or more, not {expected!r}")
     named = _HASH_IN_NAME.search(path.name)
     wanted = expected.lower() if expected else named[1] if named else ""
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
+        found = sha256_of(path)
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}") from None
-    found = digest.hexdigest()
     if not found.startswith(wanted):
         told = "--sha256" if expected else "its name"
         raise BundleError(
@@ -79,10 +71,6 @@ def check_sha256(path: Path, expected: str | None = None) -> str:
             f"not {wanted}; remove it and fetch it again"
         )
     return found
-
-
-def _not_fetched(url: str, reason: object) -> BundleError:
-    return BundleError(f"cannot fetch {url}: {reason}; fetch it elsewhere and convert the file")
 
 
 def _download(url: str, path: Path) -> None:

@@ -35,10 +35,6 @@ class Layout:
     shape: Callable[[Mapping[str, Tensor]], tuple[str, ModelConfig]]  # of renamed weights: the registered net, its clip
     video_only: str = "(?!)"  # regular expression of our names that weights trained on images lack
 
-    def fits(self, tensors: Mapping[str, Tensor]) -> bool:
-        """Whether tensors by name are in this layout."""
-        return self.mark in tensors and tensors[self.mark].dim() in self.mark_axes
-
     def rename(self, name: str) -> str:
         """Our name of a tensor."""
         for pattern, ours in self.renames.items():
@@ -73,8 +69,7 @@ def _uniformer(weights: Mapping[str, Tensor]) -> tuple[str, ModelConfig]:
     """The UniFormer with these numbers of blocks. The weights do not tell the clip; the default clip is assumed."""
     depths = _depths(weights)
     for name in ("uniformer_s", "uniformer_b"):
-        config = config_of(name, EmimConfig)
-        if config.depths == depths:
+        if (config := config_of(name, EmimConfig)).depths == depths:
             return name, config
     raise BundleError(f"its stages have {depths} blocks, which no known UniFormer has")
 
@@ -101,69 +96,44 @@ def _from_zero(ours: str) -> Callable[[re.Match[str]], str]:
     return lambda match: ours.format(int(match[1]) - 1)
 
 
+_SLOWFAST: dict[str, Rename] = {r"\.rel_pos_([thw])$": r".rel_\1.table", r"^head\.projection\.": "head."}
+_TORCHVISION: dict[str, Rename] = {
+    r"^conv_proj\.": "patch_embed.proj.",
+    r"^pos_encoding\.class_token$": "cls_token",
+    r"\.rel_pos_([thw])$": r".rel_\1.table",
+    r"\.attn\.project\.0\.": ".attn.proj.",
+    r"\.pool_([qkv])\.pool\.": r".pool_\1.",
+    r"\.pool_([qkv])\.norm_act\.0\.": r".norm_\1.",
+    r"\.mlp\.0\.": ".mlp.fc1.",
+    r"\.mlp\.3\.": ".mlp.fc2.",
+    r"^(blocks\.\d+)\.project\.": r"\1.proj.",
+    r"^head\.1\.": "head.",
+}
+_UNIFORMER: dict[str, Rename] = {
+    r"^patch_embed([1-4])\.": _from_zero("embeds.{}."),
+    r"^blocks([1-4])\.": _from_zero("stages.{}."),
+    r"\.pos_embed\.": ".position.",
+    r"\.attn\.(qkv|proj)\.": r".mixer.\1.",
+    r"\.attn\.(weight|bias)$": r".mixer.conv.\1",
+    r"\.conv([12])\.": r".mixer.conv\1.",
+}
+_FOCALNET: dict[str, Rename] = {
+    r"^layers\.(\d+)\.downsample\.": r"downsamples.\1.",
+    r"^layers\.(\d+)\.blocks\.": r"stages.\1.",
+    r"\.modulation\.f\.": ".modulation.spatial_in.",
+    r"\.modulation\.h\.": ".modulation.spatial_out.",
+    r"\.modulation\.f_temporal\.": ".modulation.temporal_in.",
+    r"\.modulation\.h_temporal\.": ".modulation.temporal_out.",
+    r"\.focal_layers\.(\d+)\.0\.weight$": r".spatial_levels.\1",
+    r"\.focal_layers_temporal\.(\d+)\.0\.weight$": r".temporal_levels.\1",
+}
+_TEMPORAL = r"\.temporal_(in|levels|out)\."
+_STEM = "patch_embed.proj.weight"
+
 LAYOUTS = (
-    Layout(
-        "slowfast",
-        "PySlowFast's MViTv2",
-        "patch_embed.proj.weight",
-        (5,),
-        {
-            r"\.rel_pos_([thw])$": r".rel_\1.table",
-            r"^head\.projection\.": "head.",
-        },
-        _mvit,
-    ),
-    Layout(
-        "torchvision",
-        "torchvision's MViTv2",
-        "conv_proj.weight",
-        (5,),
-        {
-            r"^conv_proj\.": "patch_embed.proj.",
-            r"^pos_encoding\.class_token$": "cls_token",
-            r"\.rel_pos_([thw])$": r".rel_\1.table",
-            r"\.attn\.project\.0\.": ".attn.proj.",
-            r"\.pool_([qkv])\.pool\.": r".pool_\1.",
-            r"\.pool_([qkv])\.norm_act\.0\.": r".norm_\1.",
-            r"\.mlp\.0\.": ".mlp.fc1.",
-            r"\.mlp\.3\.": ".mlp.fc2.",
-            r"^(blocks\.\d+)\.project\.": r"\1.proj.",
-            r"^head\.1\.": "head.",
-        },
-        _mvit,
-    ),
-    Layout(
-        "uniformer",
-        "UniFormer",
-        "patch_embed1.proj.weight",
-        (4, 5),
-        {
-            r"^patch_embed([1-4])\.": _from_zero("embeds.{}."),
-            r"^blocks([1-4])\.": _from_zero("stages.{}."),
-            r"\.pos_embed\.": ".position.",
-            r"\.attn\.(qkv|proj)\.": r".mixer.\1.",
-            r"\.attn\.(weight|bias)$": r".mixer.conv.\1",
-            r"\.conv([12])\.": r".mixer.conv\1.",
-        },
-        _uniformer,
-    ),
-    Layout(
-        "video_focalnet",
-        "Video-FocalNet or FocalNet",
-        "patch_embed.proj.weight",
-        (4,),
-        {
-            r"^layers\.(\d+)\.downsample\.": r"downsamples.\1.",
-            r"^layers\.(\d+)\.blocks\.": r"stages.\1.",
-            r"\.modulation\.f\.": ".modulation.spatial_in.",
-            r"\.modulation\.h\.": ".modulation.spatial_out.",
-            r"\.modulation\.f_temporal\.": ".modulation.temporal_in.",
-            r"\.modulation\.h_temporal\.": ".modulation.temporal_out.",
-            r"\.focal_layers\.(\d+)\.0\.weight$": r".spatial_levels.\1",
-            r"\.focal_layers_temporal\.(\d+)\.0\.weight$": r".temporal_levels.\1",
-        },
-        _video_focalnet,
-        video_only=r"\.temporal_(in|levels|out)\.",
-    ),
+    Layout("slowfast", "PySlowFast's MViTv2", _STEM, (5,), _SLOWFAST, _mvit),
+    Layout("torchvision", "torchvision's MViTv2", "conv_proj.weight", (5,), _TORCHVISION, _mvit),
+    Layout("uniformer", "UniFormer", "patch_embed1.proj.weight", (4, 5), _UNIFORMER, _uniformer),
+    Layout("video_focalnet", "Video-FocalNet or FocalNet", _STEM, (4,), _FOCALNET, _video_focalnet, _TEMPORAL),
 )
-"""All that can be read."""
+"""Every layout that can be read."""

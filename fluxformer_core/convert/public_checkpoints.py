@@ -27,12 +27,9 @@ KNOWN = {
 _LABELS = {400: "kinetics400", 174: "something_something_v2"}
 """The file of labels, in the order of the logits, by the number of outputs."""
 
-_COLOURS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
-    "video_focalnet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-}
-"""Mean and deviation of colours in training, by layout, where they are not the usual ones."""
-
-_MEAN, _STD = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)
+_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_USUAL = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)
+"""Mean and deviation of colours in training: of Video-FocalNets, and of all other nets."""
 
 _KINETICS_RATE = {8: 30 / 4, 16: 30 / 4, 32: 30 / 3}
 """Hz, by frames of the clip: the published recipes 8x4, 16x4 and 32x3 take every fourth or third frame of 30 Hz."""
@@ -47,7 +44,7 @@ class Conversion:
 
 
 def published_labels(classes: int) -> tuple[str, ...] | None:
-    """Labels, in snake_case and the order of the logits, of the data set with so many classes; None if unknown."""
+    """Labels of the data set with this number of classes, in snake_case and in logit order; None if unknown."""
     if classes not in _LABELS:
         return None
     lines = (Path(__file__).parents[1] / "assets" / "labels" / f"{_LABELS[classes]}.txt").read_text().splitlines()
@@ -82,11 +79,11 @@ def convert(
 
     Args:
         checkpoint: the weights.
-        model: a registered model with the checkpoint's trunk; None for the plain trunk, which needs no training.
-        labels: of the new model; None for those of the data set that the checkpoint was trained on.
-        frames: of the clip; None for the checkpoint's own.
-        size: px, of the clip; None for the checkpoint's own.
-        rate: Hz at which the clip's frames follow each other; None for that of the published recipe.
+        model: a registered model with the checkpoint's trunk; None: the plain trunk, which needs no training.
+        labels: None: those of the data set that the checkpoint was trained on.
+        frames: of the clip; None: the checkpoint's own number.
+        size: px, of the clip; None: the checkpoint's own size.
+        rate: Hz, of the clip's frames; None: that of the published recipe.
         provenance: where the weights come from.
 
     Raises:
@@ -104,8 +101,13 @@ def convert(
     net = create_model(name, len(labels), config=config)
     transfer = initialise_from(net, checkpoint)
     ready = name == checkpoint.model and transfer.head and not checkpoint.images
-    spec = _published_clip(checkpoint, config, rate) if ready else _clip_to_train_on(name, config, rate)
-    mean, std = _COLOURS.get(checkpoint.layout, (_MEAN, _STD))
+    if ready:
+        spec = _published_clip(checkpoint, config, rate)
+    else:  # still to be trained, on our clip; flow needs the short steps of this clip
+        own = clip_spec(name)
+        window = max(own.window, config.frames)
+        spec = replace(own, frames=config.frames, size=config.size, rate=rate or own.rate, window=window)
+    mean, std = _IMAGENET if checkpoint.layout == "video_focalnet" else _USUAL
     spec = replace(spec, mean=mean, std=std)
     metadata = Metadata(name, config, spec, labels, provenance=provenance or {})
     if wrong := metadata.problems():
@@ -129,10 +131,3 @@ def _published_clip(checkpoint: Checkpoint, config: ModelConfig, rate: float | N
     if published not in _KINETICS_RATE:
         raise ConfigError(f"no published recipe has {published} frames: give the rate that they follow each other at")
     return replace(clip, rate=_KINETICS_RATE[published] * config.frames / published)
-
-
-def _clip_to_train_on(name: str, config: ModelConfig, rate: float | None) -> ClipSpec:
-    """The default clip, on which the model is still to be trained; flow needs the short steps of this clip."""
-    clip = clip_spec(name)
-    window = max(clip.window, config.frames)
-    return replace(clip, frames=config.frames, size=config.size, rate=rate or clip.rate, window=window)

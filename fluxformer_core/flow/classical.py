@@ -6,7 +6,7 @@ gives smoother flow and takes longer.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import cv2
 import numpy as np
@@ -60,21 +60,11 @@ class FarnebackFlow:
 
     name = "farneback"
     colour = False
+    _SETTINGS: ClassVar = dict(pyr_scale=0.5, levels=3, winsize=7, iterations=3, poly_n=5, poly_sigma=1.1, flags=0)
 
     def __call__(self, previous: GreyImage, current: GreyImage) -> FlowField:
         # OpenCV's type stubs do not allow None for the third argument, the initial field.
-        flow = cv2.calcOpticalFlowFarneback(  # type: ignore[call-overload]
-            previous,
-            current,
-            None,
-            pyr_scale=0.5,
-            levels=3,
-            winsize=7,
-            iterations=3,
-            poly_n=5,
-            poly_sigma=1.1,
-            flags=0,
-        )
+        flow = cv2.calcOpticalFlowFarneback(previous, current, None, **self._SETTINGS)  # type: ignore[call-overload]
         return np.asarray(flow, dtype=np.float32)
 
 

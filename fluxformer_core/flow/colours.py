@@ -23,14 +23,10 @@ _WHEEL = _colour_wheel()  # (55, 3) RGB, 0..1; starts at motion to the left and 
 
 
 def flow_colours(flow: np.ndarray, radius: float) -> np.ndarray:
-    """Show a flow field as colours.
+    """A flow field (H, W, 2), u to the right and v down, as (H, W, 3) uint8 RGB.
 
-    Args:
-        flow: (H, W, 2), u to the right and v down, in any unit.
-        radius: length of the flow, in the same unit, from which the colour is full.
-
-    Returns:
-        (H, W, 3) uint8 RGB: white where nothing moves, black where the flow is not finite.
+    White is where nothing moves, black where the flow is not finite. From a length of `radius`, in the unit of the
+    flow, the colour is full.
     """
     known = np.isfinite(flow).all(axis=-1)
     u, v = np.moveaxis(np.where(known[..., None], flow, 0.0).astype(np.float32), -1, 0)

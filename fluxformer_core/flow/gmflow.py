@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fluxformer_core.errors import BundleError
 from fluxformer_core.flow.classical import ColourImage, FlowField, GreyImage
-from fluxformer_core.models.gmflow.gmflow import MULTIPLE, GMFlow, GMFlowConfig
+from fluxformer_core.models.gmflow import MULTIPLE, GMFlow, GMFlowConfig
 from fluxformer_core.weights_file import check_weights, read_weights_file
 
 SHORTEST_SIDE = 224
@@ -38,10 +38,8 @@ class GMFlowEstimator:
     The sides of the images are resized to multiples of 16, and enlarged if the shorter side is below SHORTEST_SIDE. The
     flow field is resized back, and its displacements are in pixels of the original images.
 
-    Args:
-        weights: tensors by their published names, which determine the number of layers.
-        run: loads the net for one size of images.
-        digest: digest of the weights, under which a backend may keep an engine.
+    The weights by their published names determine the number of layers. `run` loads the net for one size of images. A
+    backend may keep an engine under the digest of the weights.
 
     Raises:
         BundleError: if the weights are not those of a GMFlow or UniMatch of scale 1.

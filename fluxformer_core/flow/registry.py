@@ -19,14 +19,10 @@ def list_flows() -> list[str]:
 
 
 def create_flow(name: str, *, run: Runner | None = None) -> FlowEstimator | None:
-    """A flow estimator.
+    """A flow estimator; None for `none`, with which the model gets no flow.
 
-    Args:
-        name: one of `list_flows()`; for gmflow together with the file of its weights, as in `gmflow:FILE`.
-        run: loads the net of an estimator on a backend; None: PyTorch on the CPU.
-
-    Returns:
-        The estimator; None for `none`, with which the model gets no flow.
+    The name is one of `list_flows()`, for gmflow together with the file of its weights, as in `gmflow:FILE`. `run`
+    loads the net of an estimator on a backend; without `run`, PyTorch runs the net on the CPU.
 
     Raises:
         ConfigError: if there is no such estimator, or the name lacks a file or has one that is not needed.
@@ -36,9 +32,8 @@ def create_flow(name: str, *, run: Runner | None = None) -> FlowEstimator | None
     if kind not in list_flows():
         raise ConfigError(f"there is no flow estimator {kind!r}; known are {', '.join(list_flows())}")
     if bool(file) != (kind == "gmflow"):
-        raise ConfigError(
-            f"{kind} takes no file, but {name!r} names one" if file else "gmflow needs its weights: use gmflow:FILE"
-        )
+        wrong = f"{kind} takes no file, but {name!r} names one" if file else "gmflow needs its weights: use gmflow:FILE"
+        raise ConfigError(wrong)
     if kind == "gmflow":
         from fluxformer_core.flow.gmflow import GMFlowEstimator, run_in_pytorch
 

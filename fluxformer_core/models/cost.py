@@ -19,11 +19,8 @@ def count_parameters(model: nn.Module) -> int:
 def count_multiply_adds(model: nn.Module, clip: Sequence[int]) -> int:
     """Multiply-adds of one forward of both streams: convolutions and all matrix products, attention's included.
 
-    The extra multiply-adds by which the attention is faster than its textbook form do not count.
-
-    Args:
-        model: on the meta device, in evaluation mode.
-        clip: channels, frames, height and width.
+    The model is on the meta device and in evaluation mode; the clip is channels, frames, height and width. The extra
+    multiply-adds by which the attention is faster than its textbook form do not count.
     """
     rgb = torch.empty(1, *clip, device="meta")
     counter = FlopCounterMode(display=False)

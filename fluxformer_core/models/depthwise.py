@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fluxformer_core.models.layers import Grid
+from fluxformer_core.models.fields import Grid
 
 
 def depthwise_conv3d(x: Tensor, weight: Tensor, stride: Grid) -> Tensor:
@@ -37,10 +37,8 @@ class _OffsetGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        x, weight = ctx.saved_tensors
-        stride = ctx.stride
-        pads = _padding(weight)
-        channels = x.shape[1]
+        (x, weight), stride = ctx.saved_tensors, ctx.stride
+        pads, channels = _padding(weight), x.shape[1]
         # Channels last, so that each offset is one product of long contiguous rows.
         wide = torch.promote_types(x.dtype, torch.float32)  # CPUs have no vector code for half precision here
         padded = F.pad(x.to(wide).permute(0, 2, 3, 4, 1), (0, 0, *(p for pad in reversed(pads) for p in (pad, pad))))

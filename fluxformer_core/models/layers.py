@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import islice
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
-
-Grid = tuple[int, int, int]
-"""Tokens along time, height and width."""
-
-AtLeastOne = Annotated[int, Field(ge=1)]
-Stride = tuple[AtLeastOne, AtLeastOne, AtLeastOne]
-"""Along time, height and width."""
-Depths = Annotated[tuple[AtLeastOne, ...], Field(min_length=1)]
-"""Blocks of each stage."""
-BelowOne = Annotated[float, Field(ge=0, lt=1)]
-LayerScale = Annotated[float, Field(gt=0, le=1)] | None
-"""Start of the learned scale on a block's contribution to the residual path; None: no scale."""
-
-MOST_FRAMES, LARGEST = 1024, 4096
-"""Limits of a clip: a damaged file may name a size that does not fit into memory."""
 
 
 class Prediction(NamedTuple):
@@ -37,11 +20,9 @@ class Prediction(NamedTuple):
 class ResidualBranch(nn.Module):
     """The contribution of a block to its residual path: scaled by channel, and dropped for some training samples.
 
-    Args:
-        dim: channels.
-        drop: share of training samples without the contribution (stochastic depth, Huang et al. 2016).
-        scale: start of the learned scales (Touvron et al. 2021, "Going deeper with image transformers"). With a small
-            scale the lower layers learn first, which helps with little data. None has no scales.
+    `drop` is the share of training samples without the contribution (stochastic depth, Huang et al. 2016), `scale` the
+    start of the learned scales (Touvron et al. 2021, "Going deeper with image transformers"). With a small scale the
+    lower layers learn first, which helps with little data. None has no scales.
     """
 
     def __init__(self, dim: int, drop: float, scale: float | None) -> None:
@@ -97,26 +78,3 @@ def initialise(module: nn.Module) -> None:
     for part in module.modules():
         if callable(start := getattr(part, "start", None)):
             start()
-
-
-def clip_problems(frames: int, size: int, stem_stride: Grid, stem_widths: tuple[int, ...], stages: int) -> list[str]:
-    """Contradictions between a clip and the strides of a net, in words.
-
-    Args:
-        frames: of the clip.
-        size: px, of the clip.
-        stem_stride: from the clip to the first stage's grid.
-        stem_widths: channels of convolutions, each of which takes a factor of 2 of that stride.
-        stages: number of stages; each after the first halves the grid's height and width.
-    """
-    if any(s % 2 ** len(stem_widths) for s in stem_stride[1:]):
-        return [f"stem_widths {stem_widths} must each halve stem_stride {stem_stride}"]
-    if not (1 <= frames <= MOST_FRAMES and 1 <= size <= LARGEST):
-        return [f"a clip has 1 to {MOST_FRAMES} frames of 1 to {LARGEST} px, not {frames} of {size} px"]
-    steps = [s * 2 ** (stages - 1) for s in stem_stride[1:]]
-    if frames % stem_stride[0] or any(size % step for step in steps):
-        return [
-            f"a clip of {frames} frames of {size} px does not divide by the model's strides: "
-            f"frames by {stem_stride[0]}, size by {math.lcm(*steps)}"
-        ]
-    return []

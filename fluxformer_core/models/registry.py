@@ -1,23 +1,28 @@
-"""Models by name."""
+"""Models by name, alone or as the members of an ensemble."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.models.emim.emim import Emim, EmimConfig
-from fluxformer_core.models.ensemble import Ensemble
 from fluxformer_core.models.fluxformer.fluxformer import Fluxformer, FluxformerConfig
 from fluxformer_core.models.fluxformer.mvit import MViTConfig
+from fluxformer_core.models.layers import Prediction
 from fluxformer_core.models.video_focalnet import VideoFocalNet, VideoFocalNetConfig
 from fluxformer_core.types import ClipSpec
 
 ModelConfig = FluxformerConfig | EmimConfig | VideoFocalNetConfig
-"""Of any family. All tell `frames`, `size`, `width`, `num_blocks`, `takes_flow` and `family`, and can be `resized`."""
+"""A configuration of any family, which can be `resized` to another clip.
+
+It tells `frames` and `size` (px) of the clip, `width` (channels of the embedding), `num_blocks` (of all stages, and of
+a final self-attention), `takes_flow` (whether flow changes the output) and `family`.
+"""
 
 Config = TypeVar("Config", FluxformerConfig, EmimConfig, VideoFocalNetConfig)
 
@@ -30,53 +35,26 @@ _DEEP = (5, 8, 20, 7)  # blocks of the base UniFormer
 def _fluxformer_nano() -> FluxformerConfig:
     """For two CPU cores: 64 px, a stem that learns from little data, the paper's duplex stage and clustering tokens."""
     trunk = MViTConfig(
-        frames=16,
-        size=64,
-        depths=(1, 1),
-        dim=192,
-        heads=4,
-        stem_stride=(2, 16, 16),
-        stem_widths=(16, 48, 128),
-        pool_kernel=(1, 3, 3),
-        kv_stride=1,
-        coarse_transitions=True,
-        drop_path=0.1,
-        layer_scale=0.1,
-    )
+        frames=16, size=64, depths=(1, 1), dim=192, heads=4, stem_stride=(2, 16, 16), stem_widths=(16, 48, 128),
+        pool_kernel=(1, 3, 3), kv_stride=1, coarse_transitions=True, drop_path=0.1, layer_scale=0.1,
+    )  # fmt: skip
     return FluxformerConfig(trunk, gate=1.0, clusters=8, final_heads=4, readout="mean", head_dropout=0.3)
 
 
 def _emim_nano() -> EmimConfig:
     """For two CPU cores: motion is mined on a grid of 8 x 8, where a limb is as large as a token."""
     return EmimConfig(
-        size=64,
-        depths=(2, 2),
-        dims=(96, 192),
-        head_dim=48,
-        conv_stages=0,
-        stem_stride=(2, 8, 8),
-        stem_widths=(16, 48),
-        window=5,
-        pairing="causal",
-        drop_path=0.1,
-        layer_scale=0.1,
-        head_dropout=0.3,
-    )
+        size=64, depths=(2, 2), dims=(96, 192), head_dim=48, conv_stages=0, stem_stride=(2, 8, 8), stem_widths=(16, 48),
+        window=5, pairing="causal", drop_path=0.1, layer_scale=0.1, head_dropout=0.3,
+    )  # fmt: skip
 
 
 def _video_focalnet_nano() -> VideoFocalNetConfig:
     """For two CPU cores: most of the way to the tokens is taken by convolutions."""
     return VideoFocalNetConfig(
-        frames=16,
-        size=64,
-        depths=(1, 2),
-        dim=96,
-        stem_stride=(2, 8, 8),
-        stem_widths=(16, 48),
-        drop_path=0.1,
-        layer_scale=0.1,
-        head_dropout=0.3,
-    )
+        frames=16, size=64, depths=(1, 2), dim=96, stem_stride=(2, 8, 8), stem_widths=(16, 48),
+        drop_path=0.1, layer_scale=0.1, head_dropout=0.3,
+    )  # fmt: skip
 
 
 _CONFIGS: dict[str, Callable[[], ModelConfig]] = {
@@ -145,9 +123,9 @@ def create_model(
 
     Args:
         name: one of `list_models()`.
-        num_classes: labels.
+        num_classes: number of labels.
         config: used instead of the model's default configuration.
-        members: nets with that configuration; several are an ensemble.
+        members: nets with that configuration; several are an `Ensemble`.
         changes: fields of the configuration to replace, such as `duplex="off"`.
 
     Raises:
@@ -165,6 +143,25 @@ def create_model(
     if members > 1:
         return Ensemble([_create(config, num_classes) for _ in range(members)])
     return _create(config, num_classes)
+
+
+class Ensemble(nn.Module):
+    """Nets with the same labels and clip: the mean of their logits, and their embeddings (B, members * D) side by side.
+
+    Members that were trained from different random weights agree on what they have learnt, and less on everything else
+    ("deep ensemble", Lakshminarayanan et al. 2017). Unlike in the paper, logits and not probabilities are averaged, so
+    that one confident member decides early (docs/measurements/decisions.md).
+    """
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, rgb: Tensor, flow: Tensor | None = None) -> Prediction:
+        """Classify clips as a single net does; the logits are a linear function of the embeddings."""
+        outputs = [member(rgb, flow) for member in self.members]
+        logits = torch.stack([output.logits for output in outputs]).mean(dim=0)
+        return Prediction(logits, torch.cat([output.embedding for output in outputs], dim=-1))
 
 
 def _create(config: ModelConfig, num_classes: int) -> nn.Module:

@@ -1,4 +1,4 @@
-"""From clips to tokens: the embeddings before stages, and the convolutional stem with which small nets learn sooner."""
+"""From clips to tokens: the embeddings before stages, and a convolutional stem for nets that learn from little data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fluxformer_core.models.layers import Grid
+from fluxformer_core.models.fields import Grid
 
 
 def half(kernel: Grid) -> Grid:
@@ -17,31 +17,20 @@ def half(kernel: Grid) -> Grid:
 
 
 def conv_stem(widths: tuple[int, ...], stride: Grid, *, causal: bool = False) -> tuple[nn.Module, int, Grid]:
-    """Convolutions, each of which halves height and width.
+    """Convolutions that halve height and width each, their channels, and what they leave of the embedding's stride.
 
     A small net learns edges and their motion from little data when the stride is taken in several convolutions
     (Xiao et al. 2021, "Early convolutions help transformers see better"); on CPUs these are also its fastest layers.
-
-    Args:
-        widths: channels of each convolution.
-        stride: of the whole embedding.
-        causal: whether slots of time depend on the same and earlier slots alone.
-
-    Returns:
-        The convolutions, their channels and the stride left to take.
+    In a causal stem, slots of time depend on the same and earlier slots alone.
     """
     layers: list[nn.Module] = []
-    width = 3
-    t, h, w = stride
+    width, (t, h, w) = 3, stride
     for i, out in enumerate(widths):
         time_stride = t if i == len(widths) - 1 else 1
         # Only the last convolution extends over time, where the picture is small and the cost is low.
         kernel: Grid = (1, 3, 3) if i < max(len(widths) - 1, 1) else (3, 3, 3)
-        layers += [
-            conv3d(width, out, kernel, (time_stride, 2, 2), half(kernel), causal=causal),
-            nn.BatchNorm3d(out),
-            nn.GELU(),
-        ]
+        conv = conv3d(width, out, kernel, (time_stride, 2, 2), half(kernel), causal=causal)
+        layers += [conv, nn.BatchNorm3d(out), nn.GELU()]
         width, h, w = out, h // 2, w // 2
     return nn.Sequential(*layers), width, (1, h, w)
 
@@ -77,26 +66,14 @@ def _convolve(conv: nn.Conv3d, x: Tensor, padding: Any) -> Tensor:
 
 
 class Embedding(nn.Module):
-    """Embeds and normalises the patches of (B, C, T, H, W): (B, T', H', W', dim).
+    """Embeds and normalises the patches of (B, channels, T, H, W): (B, T', H', W', dim).
 
-    Args:
-        channels: C.
-        dim: channels of a token.
-        kernel: of the embedding, padded in time alone.
-        stride: from the clip's grid to the tokens'.
-        widths: channels of convolutions that take most of the stride; empty: one embedding, as published.
-        causal: whether tokens depend on the same and earlier slots of time alone.
+    The kernel is padded in time alone. Convolutions of `widths` channels take most of the stride; without widths there
+    is one embedding, as published. In a causal embedding, tokens depend on the same and earlier slots of time alone.
     """
 
     def __init__(
-        self,
-        channels: int,
-        dim: int,
-        kernel: Grid,
-        stride: Grid,
-        widths: tuple[int, ...] = (),
-        *,
-        causal: bool = False,
+        self, channels: int, dim: int, kernel: Grid, stride: Grid, widths: tuple[int, ...] = (), *, causal: bool = False
     ) -> None:
         super().__init__()
         self.conv: nn.Module = nn.Identity()

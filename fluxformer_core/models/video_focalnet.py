@@ -16,19 +16,8 @@ from torch.nn import functional as F
 
 from fluxformer_core.declared import check
 from fluxformer_core.models.depthwise import depthwise_conv3d
-from fluxformer_core.models.layers import (
-    AtLeastOne,
-    BelowOne,
-    Depths,
-    LayerScale,
-    Mlp,
-    Prediction,
-    ResidualBranch,
-    Stride,
-    clip_problems,
-    drop_rates,
-    initialise,
-)
+from fluxformer_core.models.fields import AtLeastOne, BelowOne, Depths, LayerScale, Stride, clip_problems
+from fluxformer_core.models.layers import Mlp, Prediction, ResidualBranch, drop_rates, initialise
 from fluxformer_core.models.stem import Embedding, channels_first, channels_last, mean_of_tokens
 
 
@@ -63,31 +52,25 @@ class VideoFocalNetConfig:
 
     @property
     def width(self) -> int:
-        """Channels of the embedding."""
         return self.dim << (len(self.depths) - 1)
 
     @property
     def num_blocks(self) -> int:
-        """Blocks of all stages."""
         return sum(self.depths)
 
     @property
     def takes_flow(self) -> bool:
-        """Whether flow changes the output."""
         return False
 
     def resized(self, frames: int, size: int) -> VideoFocalNetConfig:
-        """The same net for another clip; no weight depends on the clip."""
         return replace(self, frames=frames, size=size)
 
 
 class FocalModulation(nn.Module):
-    """Spatio-temporal focal modulation of tokens (B, T, H, W, dim) (the paper's section on it).
+    """Spatio-temporal focal modulation of tokens (B, T, H, W, dim), in the paper's section of that name.
 
-    Args:
-        dim: channels.
-        kernels: of the levels, each applied to the level before it.
-        causal: gather context from the same and earlier slots of time alone.
+    Each level's kernel is applied to the level before. Causal modulation gathers context from the same and earlier
+    slots of time alone.
     """
 
     def __init__(self, dim: int, kernels: tuple[int, ...], *, causal: bool = False) -> None:
@@ -130,9 +113,8 @@ class FocalModulation(nn.Module):
         gate = gate.reshape(b, t, h * w, -1)
         gathered = torch.zeros_like(context).permute(0, 2, 3, 1)
         for level, weight in enumerate(self.temporal_levels):
-            early, late = (k := self.kernels[level]) // 2, k // 2
-            if self.causal:
-                early, late = k - 1, 0
+            k = self.kernels[level]
+            early, late = (k - 1, 0) if self.causal else (k // 2, k // 2)
             context = F.gelu(F.conv2d(F.pad(context, (0, 0, early, late)), weight[..., None]))
             gathered = gathered + gate[..., level : level + 1] * context.permute(0, 2, 3, 1)
         whole = F.gelu(self._mean_over_time(context.permute(0, 2, 3, 1)))
@@ -170,20 +152,13 @@ class FocalBlock(nn.Module):
 
 
 class VideoFocalNet(nn.Module):
-    """Clip in, logits and embedding out.
-
-    Args:
-        config: the architecture.
-        num_classes: labels.
-    """
+    """Clip in, logits and embedding out."""
 
     def __init__(self, config: VideoFocalNetConfig, num_classes: int) -> None:
         super().__init__()
         self.config = config
-        t, h, w = config.stem_stride
-        self.patch_embed = Embedding(
-            3, config.dim, (1, h, w), (t, h, w), config.stem_widths, causal=config.causal
-        )  # fmt: skip
+        kernel, stride = (1, *config.stem_stride[1:]), config.stem_stride
+        self.patch_embed = Embedding(3, config.dim, kernel, stride, config.stem_widths, causal=config.causal)
         self.stages, self.downsamples = nn.ModuleList(), nn.ModuleList()
         dim = config.dim
         for stage, drops in enumerate(drop_rates(config.drop_path, config.depths)):
@@ -197,12 +172,7 @@ class VideoFocalNet(nn.Module):
         initialise(self)
 
     def forward(self, rgb: Tensor, flow: Tensor | None = None) -> Prediction:
-        """Classify clips.
-
-        Args:
-            rgb: (B, 3, T, H, W), normalised as the ClipSpec says.
-            flow: ignored; all models of this library take both.
-        """
+        """Classify clips (B, 3, T, H, W), normalised as the ClipSpec says. Flow is ignored."""
         embedding = mean_of_tokens(self.features(rgb))
         return Prediction(self.head(self.dropout(embedding)), embedding)
 

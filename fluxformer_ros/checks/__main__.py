@@ -17,27 +17,21 @@ CHECKS = ("rate", "soak", "clips", "replay", "faults")
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run one check.
-
-    Returns:
-        The exit code.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m fluxformer_ros.checks",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    """Run one check and return the exit code."""
+    shape = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m fluxformer_ros.checks", description=__doc__, formatter_class=shape)
     names = parser.add_subparsers(dest="name", metavar="NAME", required=True)
-    checks = {name: import_module(f"fluxformer_ros.checks.{name}") for name in CHECKS}
-    for name, check in checks.items():
-        command = names.add_parser(
-            name, help=check.__doc__, description=check.__doc__, epilog=f"example: {parser.prog} {name} {check.EXAMPLE}"
-        )
+    for name in CHECKS:
+        check = import_module(f"fluxformer_ros.checks.{name}")
+        example = f"example: {parser.prog} {name} {check.EXAMPLE}"
+        command = names.add_parser(name, help=check.__doc__, description=check.__doc__, epilog=example)
         command.add_argument("--model", type=Path, metavar="FILE", help="another model than the shipped one")
-        check.add_arguments(command)
+        for flags, settings in check.ARGUMENTS.items():
+            command.add_argument(*flags.split(), **settings)
+        command.set_defaults(run=check.run)
     options = parser.parse_args(args)
     try:
-        return int(checks[options.name].run(options))
+        return int(options.run(options))
     except (FluxformerError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

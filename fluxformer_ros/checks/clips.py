@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
+from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +17,11 @@ from fluxformer_core.types import SECOND, ActionEvent
 from fluxformer_ros.tools.graph import Run, run_graph
 
 EXAMPLE = "clips.csv recordings/ --json result.json"
+ARGUMENTS = {
+    "list": dict(type=Path, help="CSV file with the columns path and label"),
+    "data": dict(type=Path, help="folder that the paths are relative to"),
+    "--json": dict(type=Path, metavar="FILE", help="also write the result of every clip to this file"),
+}
 _HOLD = 1.0  # s: the person stands still before and after
 
 
@@ -45,11 +50,7 @@ class CheckResult:
 
 
 def read_list(path: Path) -> list[ListedClip]:
-    """Read a CSV file with the columns `path` and `label`; further columns are ignored.
-
-    Raises:
-        SourceError: if the file cannot be read, or has other columns, or no line.
-    """
+    """Read a CSV file with the columns `path` and `label`; raises a SourceError if these or all lines are missing."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             clips = [ListedClip(row["path"], row["label"]) for row in csv.DictReader(file)]
@@ -61,12 +62,7 @@ def read_list(path: Path) -> list[ListedClip]:
 
 
 def judge(clips: Sequence[ListedClip], run: Run) -> list[CheckResult]:
-    """Give every clip its main action: the label with the largest sum of score times duration within the clip.
-
-    Args:
-        clips: in the order in which they were played.
-        run: what was played and heard.
-    """
+    """Give every clip, in the order of playing, its main action: the largest sum of score times duration within it."""
     spans: dict[int, tuple[int, int]] = {}
     for frame in run.frames:
         spans[frame.source] = (spans.get(frame.source, (frame.stamp, 0))[0], frame.stamp)
@@ -105,14 +101,7 @@ def play(clips: Sequence[ListedClip], data: Path, model: Path | None = None) -> 
         return run_graph([f"@{sources}", *holds, *pause], model=model, quiet=True)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this check."""
-    parser.add_argument("list", type=Path, help="CSV file with the columns path and label")
-    parser.add_argument("data", type=Path, help="folder that the paths are relative to")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result of every clip to this file")
-
-
-def run(options: argparse.Namespace) -> bool:
+def run(options: Namespace) -> bool:
     """Play the clips and print the result of each; this check never fails."""
     clips = read_list(options.list)
     results = judge(clips, play(clips, options.data, options.model))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import struct
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,6 +24,7 @@ from fluxformer_ros.node.messages import time_to_msg
 from fluxformer_ros.node.worker import Worker
 
 EXAMPLE = "--json"
+ARGUMENTS = {"--json": dict(action="store_true", help="print one JSON object instead of a table")}
 _PERIOD = SECOND // 30
 _PATIENCE = 60.0  # s: for one image
 _SIZE = (48, 64)
@@ -51,12 +52,7 @@ class Subject:
             self.worker.stop()
 
     def give(self, message: Image | CompressedImage, *, after: int = _PERIOD, stamp: int | None = None) -> None:
-        """Put a message into the mailbox and wait until it was recognised or refused, or failed.
-
-        Args:
-            message: gets its stamp here.
-            after: ns between the stamp of the message before and this one.
-            stamp: ns, in place of `after`.
+        """Stamp a message `after` ns later than the one before, and wait until it was recognised or refused, or failed.
 
         Raises:
             TimeoutError: if nothing happens to the message.
@@ -136,9 +132,12 @@ def _out_of_order(subject: Subject) -> None:
     subject.give(subject.good(), after=-_PERIOD // 2)
 
 
-def _flicker(subject: Subject) -> None:
-    for size in ((48, 64), (1, 1), (96, 128), (48, 64)):
-        subject.give(image_to_msg(np.zeros((*size, 3), np.uint8), Pixels.RGB, 0, "eye"))
+def _black(*sizes: tuple[int, int]) -> Callable[[Subject], None]:
+    def inject(subject: Subject) -> None:
+        for size in sizes:
+            subject.give(image_to_msg(np.zeros((*size, 3), np.uint8), Pixels.RGB, 0, "eye"))
+
+    return inject
 
 
 def _cut_jpeg(subject: Subject) -> None:
@@ -149,12 +148,9 @@ def _cut_jpeg(subject: Subject) -> None:
 
 def _bomb(subject: Subject) -> None:
     """A PNG of a few bytes whose header claims 60000 x 60000 px."""
-    header = (
-        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
-    )
-    message = CompressedImage(format="png")
-    message.data = header + b"\0\0\0\0" + struct.pack(">I", 0) + b"IEND" + b"\xaeB\x60\x82"
-    subject.give(message)
+    header = struct.pack(">I4sIIBBBBB", 13, b"IHDR", 60000, 60000, 8, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + header + b"\0\0\0\0" + b"\0\0\0\0IEND\xaeB\x60\x82"
+    subject.give(CompressedImage(format="png", data=data))
 
 
 def _failing_model(answer: Callable[[Any], Any]) -> Callable[[Subject], None]:
@@ -170,12 +166,11 @@ def _failing_model(answer: Callable[[Any], Any]) -> Callable[[Subject], None]:
                 return answer(model(*inputs))
 
         subject.recognizer.model.network = Failing()  # type: ignore[assignment]
+        before, images = subject.worker.failures, 0
         try:
-            end = subject.worker.failures + 1
-            for _ in range(200):
+            while subject.worker.failures == before and images < 200:
                 subject.give(subject.good())
-                if subject.worker.failures == end:
-                    return
+                images += 1
         finally:
             subject.recognizer.model.network = model
 
@@ -191,10 +186,6 @@ def _nonsense(prediction: Any) -> Any:
     return prediction
 
 
-def _big(subject: Subject) -> None:
-    subject.give(image_to_msg(np.zeros((4320, 7680, 3), np.uint8), Pixels.RGB, 0, "eye"))
-
-
 FAULTS = (
     InjectedFault("data cut short", lambda s: s.give(s.good(data=b"\0" * 50)), "refused"),
     InjectedFault("row step too small", lambda s: s.give(s.good(step=3)), "refused"),
@@ -208,7 +199,7 @@ FAULTS = (
     InjectedFault("depth without any reading (NaN)", lambda s: _depth(s, float("nan")), "recognised"),
     InjectedFault("depth that is infinite", lambda s: _depth(s, float("inf")), "recognised"),
     InjectedFault("image of 1 x 1 px", lambda s: s.give(s.good(height=1, width=1, step=3)), "recognised"),
-    InjectedFault("image of 7680 x 4320 px", _big, "recognised"),
+    InjectedFault("image of 7680 x 4320 px", _black((4320, 7680)), "recognised"),
     InjectedFault("stamp zero", lambda s: s.give(s.good(), stamp=0), "refused"),
     InjectedFault("the same stamp again", _times(5, 0), "repeated"),
     InjectedFault("images out of order", _out_of_order, "late"),
@@ -216,18 +207,14 @@ FAULTS = (
     InjectedFault("time jumps on an hour", lambda s: s.give(s.good(), after=3600 * SECOND), "reset by gap"),
     InjectedFault("camera of 200 Hz", _times(60, SECOND // 200), "skipped"),
     InjectedFault("camera of 1 Hz", _times(3, SECOND), "reset by gap"),
-    InjectedFault("size changes from image to image", _flicker, "reset by size_change"),
+    InjectedFault("size changes from image to image", _black(_SIZE, (1, 1), (96, 128), _SIZE), "reset by size_change"),
     InjectedFault("backend fails on a forward pass", _failing_model(_broken), "failed"),
     InjectedFault("backend answers with NaN", _failing_model(_nonsense), "failed"),
 )
 
 
 def check(fault: InjectedFault, subject: Subject) -> FaultResult:
-    """Inject a fault between good images.
-
-    Raises:
-        TimeoutError: if the recogniser got stuck.
-    """
+    """Inject a fault between good images; raises a TimeoutError if the recogniser got stuck."""
     subject.give(subject.good(), after=10 * SECOND)
     before, stamp = subject.counts(), subject.stamp
     subject.worker.last_refusal = ""
@@ -253,17 +240,8 @@ def table(results: Sequence[FaultResult]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this check."""
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-
-
-def run(options: argparse.Namespace) -> bool:
-    """Inject every fault; the check fails (True) if a fault is not counted as expected or stops the recogniser.
-
-    Raises:
-        TimeoutError: if the recogniser got stuck.
-    """
+def run(options: Namespace) -> bool:
+    """Inject every fault; the check fails (True) if a fault is not counted as expected or stops the recogniser."""
     with Subject(Bundle.load(options.model or default_bundle_path())).at_work() as subject:
         results = [check(fault, subject) for fault in FAULTS]
     print(json.dumps([asdict(result) for result in results]) if options.json else table(results), end="")

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
+from argparse import Namespace
 from collections.abc import Mapping
 
 from fluxformer_ros.tools.graph import Run, run_graph
 
 EXAMPLE = "--seconds 60 --size 1280x720 -p backend:=openvino"
+ARGUMENTS = {
+    "--seconds": dict(type=float, default=30.0, help="how long to play (default: %(default)s)"),
+    "--size": dict(default="640x480", metavar="WxH", help="of the images (default: %(default)s)"),
+    "--parameter -p": dict(action="append", default=[], metavar="NAME:=VALUE", help="of the recogniser; repeatable"),
+    "--json": dict(action="store_true", help="print one JSON object instead of a table"),
+}
 _OUTCOMES = ("pushed", "replaced", "refused", "discarded")
 
 
 def account(run: Run) -> dict[str, float]:
-    """The numbers of a run.
+    """Counts of frames by outcome (`unaccounted` should be 0), rates, and what the node costs.
 
-    Returns:
-        Counts of frames by outcome (`unaccounted` should be 0), rates in Hz, delays in ms, CPU in per cent of a core,
-        and resident memory in MiB. Delays are from the image's stamp to the publication of its recognition.
+    Delays are from the image's stamp to the publication of its recognition; 100 % of CPU is one core.
     """
     values = run.transcript.last_values
     count = {outcome: int(values[f"images {outcome}"]) for outcome in _OUTCOMES}
@@ -46,9 +50,8 @@ def _busy(run: Run) -> list[dict[str, str]]:
 def cpu_table(run: Run) -> dict[str, float]:
     """Processor time of the node while images arrived, ms per image received, by purpose.
 
-    Returns:
-        `receive`: messages, timers and services; the worker's stages, the forward pass with its backend's threads;
-        `other`: the middleware's threads, pictures, waiting, passing on; `all`: the whole process, the sum of these.
+    `receive` is messages, timers and services; then come the worker's stages, the forward pass with its backend's
+    threads; `other` is the middleware's threads, pictures, waiting and passing on; `all` is the sum.
     """
     busy = _busy(run)
     if len(busy) < 2:
@@ -60,16 +63,7 @@ def cpu_table(run: Run) -> dict[str, float]:
     return {name.removeprefix("cpu: ").removesuffix(" [s]"): 1e3 * grown[name] / images for name in names}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this check."""
-    add = parser.add_argument
-    add("--seconds", type=float, default=30.0, help="how long to play (default: %(default)s)")
-    add("--size", default="640x480", metavar="WxH", help="of the images (default: %(default)s)")
-    add("--parameter", "-p", action="append", default=[], metavar="NAME:=VALUE", help="of the recogniser; repeatable")
-    add("--json", action="store_true", help="print one JSON object instead of a table")
-
-
-def run(options: argparse.Namespace) -> bool:
+def run(options: Namespace) -> bool:
     """Play the rendered actor to a recogniser; the check fails (True) if a received frame is unaccounted for."""
     player = ["actor", "--loop", "--duration", str(options.seconds), "--size", options.size]
     played = run_graph(player, model=options.model, parameters=options.parameter, quiet=True)

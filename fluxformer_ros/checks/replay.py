@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import time
+from argparse import Namespace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,20 +21,16 @@ from fluxformer_ros.tools.recorder_node import HEARS
 _START = 120.0  # s: for the recogniser to subscribe, on the slowest of machines
 _DRAIN = 2.0  # s: for the last images to be recognised
 EXAMPLE = "my_bag --topic /camera/color/image_raw --keep results"
+ARGUMENTS = {
+    "bag": dict(type=Path, metavar="BAG", help="a bag of images"),
+    "--topic": dict(help="of the images; needed where the bag has several image topics"),
+    "--rate": dict(type=float, default=1.0, help="speed of the playback (default: %(default)s)"),
+    "--keep": dict(type=Path, metavar="BAG", help="keep the bag of results here, for `fluxformer evaluate`"),
+}
 
 
-def record(job: BagStream, out: Path, *, model: Path | None = None, rate: float = 1.0) -> None:
-    """Play a bag in real time, with /clock, into a recogniser, and record the recogniser's topics.
-
-    Args:
-        job: a bag of images.
-        out: the bag of results that is made.
-        model: file of the model; the shipped one if None.
-        rate: speed of the playback.
-
-    Raises:
-        GraphError: if a process fails.
-    """
+def record(job: BagStream, out: Path, *, model: Path | None, rate: float) -> None:
+    """Play a bag at a rate, with /clock, into a recogniser, and record the recogniser's topics to the bag `out`."""
     clock = ["--ros-args", "-p", "use_sim_time:=true"]
     # Metrics of frames need all scores. A reliable subscription loses no image on the way.
     settings = ["-p", "top_k:=1000", "-p", "qos_overrides./image.subscription.reliability:=reliable"]
@@ -59,16 +55,7 @@ def record(job: BagStream, out: Path, *, model: Path | None = None, rate: float 
 def check(
     job: BagStream, out: Path, *, model: Path | None = None, rate: float = 1.0
 ) -> tuple[RunAgreement, StreamResult]:
-    """Record a live run and compare it with the offline one.
-
-    Args:
-        job: a bag of images.
-        out: the bag of results that is made.
-        model: file of the model; the shipped one if None.
-        rate: speed of the playback.
-
-    Returns:
-        How far they agree, and the live run.
+    """Record a live run to the bag `out`, compare it with the offline run, and return their agreement and the live run.
 
     Raises:
         GraphError: if a process fails.
@@ -84,16 +71,7 @@ def check(
     return compare_runs(live, offline), live
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this check."""
-    add = parser.add_argument
-    add("bag", type=Path, metavar="BAG", help="a bag of images")
-    add("--topic", help="of the images; needed where the bag has several image topics")
-    add("--rate", type=float, default=1.0, help="speed of the playback (default: %(default)s)")
-    add("--keep", type=Path, metavar="BAG", help="keep the bag of results here, for `fluxformer evaluate`")
-
-
-def run(options: argparse.Namespace) -> bool:
+def run(options: Namespace) -> bool:
     """Play the bag; the check fails (True) if live and offline differ in too many windows.
 
     Raises:

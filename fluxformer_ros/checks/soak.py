@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
 import time
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,11 @@ from fluxformer_ros.node.process import resident_memory
 from fluxformer_ros.tools.graph import Graph, run_graph
 
 EXAMPLE = "--minutes 30"
+ARGUMENTS = {
+    "--minutes": dict(type=float, default=30.0, help="how long (default: %(default)s; at least 0.2)"),
+    "--warm-up": dict(type=float, default=0.1, metavar="SHARE", help="share of the time that does not count (0.1)"),
+    "--json": dict(action="store_true", help="print one JSON object instead of a table"),
+}
 MOST_GROWTH = 1.0  # per cent of memory after warm-up
 _PERIOD = 1.0  # s between two samples
 
@@ -30,21 +35,13 @@ class ProcessSample:
 
 
 def look(pid: int) -> ProcessSample:
-    """What a process holds now.
-
-    Raises:
-        OSError: if the process has ended, or the system has no /proc.
-    """
+    """What a process holds now; raises an OSError if the process has ended, or the system has no /proc."""
     folder = Path(f"/proc/{pid}")
     return ProcessSample(resident_memory(pid), len(os.listdir(folder / "task")), len(os.listdir(folder / "fd")))
 
 
 def growth(samples: Sequence[ProcessSample], warm_up: float) -> dict[str, float]:
-    """What grew between the first and the last tenth of the samples after warm-up.
-
-    Args:
-        samples: in the order of time.
-        warm_up: share of the samples that does not count.
+    """What grew between the first and the last tenth of the samples after a share of them that is warm-up.
 
     Raises:
         ValueError: if there are fewer than 4 samples after warm-up.
@@ -76,15 +73,7 @@ def find_faults(numbers: dict[str, float]) -> list[str]:
     return found
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this check."""
-    add = parser.add_argument
-    add("--minutes", type=float, default=30.0, help="how long (default: %(default)s; at least 0.2)")
-    add("--warm-up", type=float, default=0.1, metavar="SHARE", help="share of the time that does not count (0.1)")
-    add("--json", action="store_true", help="print one JSON object instead of a table")
-
-
-def run(options: argparse.Namespace) -> bool:
+def run(options: Namespace) -> bool:
     """Play the rendered actor over and over; the check fails (True) if something grows or an image is unaccounted for.
 
     Raises:

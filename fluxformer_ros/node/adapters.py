@@ -12,12 +12,11 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from std_msgs.msg import Header
 
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.people.square import Person
 from fluxformer_core.types import SECOND, EventKind, Recognition, State, Update
-from fluxformer_ros.node.messages import time_from_msg, time_to_msg
+from fluxformer_ros.node.messages import header_of, time_from_msg
 
 _MOST_BODIES = 16  # gesture topics that exist at once
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -34,11 +33,7 @@ def installed(package: str) -> ModuleType | None:
 
 
 def detection_type() -> Any:
-    """The class of messages on `detections`.
-
-    Raises:
-        ConfigError: if vision_msgs is not installed.
-    """
+    """The class of messages on `detections`; raises a ConfigError if vision_msgs is not installed."""
     if (vision := installed("vision_msgs")) is None:
         raise ConfigError("people: vision_msgs is not installed: apt install ros-$ROS_DISTRO-vision-msgs")
     return vision.Detection2DArray
@@ -53,17 +48,12 @@ class Detections:
     Args:
         class_id: the detector's class of people; empty: every detection with an id is a person.
         expiry: s; the largest difference between the stamps of detections and of the image that they are used for.
-
-    Attributes:
-        received: messages.
-        outdated: messages whose stamp was too far from that of the image.
-        unusable: detections without an id, or without a box of finite numbers and some size.
     """
 
     def __init__(self, class_id: str, expiry: float) -> None:
-        self.received = 0
-        self.outdated = 0
-        self.unusable = 0
+        self.received = 0  # messages
+        self.outdated = 0  # messages whose stamp was too far from the image's stamp
+        self.unusable = 0  # detections without an id, or without a box of finite numbers and some size
         self._class_id, self._expiry = class_id, expiry
         self._newest: Any = None
 
@@ -103,12 +93,7 @@ class Adapters:
     `~/classification` (vision_msgs/Classification) carries the scores of each recognition. Its classes are numbers;
     `~/label_info` (vision_msgs/LabelInfo, transient local) maps the numbers to labels. An action that starts, or gets
     another label, and has a name in REP-155 goes to `/humans/bodies/<person_id>/gesture` (hri_msgs/Gesture), if people
-    are told apart and the person's id is valid in a topic's name.
-
-    Args:
-        node: owns the topics.
-        vision: vision_msgs.msg, or None.
-        hri: hri_msgs.msg, or None.
+    are told apart and the person's id is valid in a topic's name. Where a package is None nothing goes out for it.
     """
 
     def __init__(self, node: LifecycleNode, vision: ModuleType | None, hri: ModuleType | None) -> None:
@@ -131,21 +116,13 @@ class Adapters:
         self._bodies.clear()
 
     def announce(self, labels: Sequence[str], threshold: float, stamp: int) -> None:
-        """Publish the classes that are known from now on.
-
-        Args:
-            labels: of the classes, in the order of their numbers.
-            threshold: score from which an action is reported.
-            stamp: ns.
-        """
+        """Publish the labels that are known from a stamp (ns) on, and the score from which an action is reported."""
         self._ids = {label: str(number) for number, label in enumerate(labels)}
-        if self._vision is None:
-            return
-        message = self._vision.LabelInfo(header=Header(stamp=time_to_msg(stamp)), threshold=threshold)
-        message.class_map = [
-            self._vision.VisionClass(class_id=number, class_name=label) for number, label in enumerate(labels)
-        ]
-        self._labels.publish(message)
+        if self._vision is not None:
+            message = self._vision.LabelInfo(header=header_of(stamp), threshold=threshold)
+            name = self._vision.VisionClass
+            message.class_map = [name(class_id=number, class_name=label) for number, label in enumerate(labels)]
+            self._labels.publish(message)
 
     def publish(self, update: Update, frame_id: str) -> None:
         """Publish what one image led to."""
@@ -159,13 +136,11 @@ class Adapters:
 
     def _classify(self, recognition: Recognition, frame_id: str) -> None:
         assert self._vision is not None
-        message = self._vision.Classification(header=Header(stamp=time_to_msg(recognition.stamp), frame_id=frame_id))
+        message = self._vision.Classification(header=header_of(recognition.stamp, frame_id))
         if recognition.state is State.ACTION:  # an empty list says that no known action is going on
-            message.results = [
-                self._vision.ObjectHypothesis(class_id=self._ids[entry.label], score=entry.score)
-                for entry in recognition.scores
-                if entry.label in self._ids
-            ]
+            score, ids = self._vision.ObjectHypothesis, self._ids
+            known = [entry for entry in recognition.scores if entry.label in ids]
+            message.results = [score(class_id=ids[entry.label], score=entry.score) for entry in known]
         self._scores.publish(message)
 
     def _gesture(self, person: str, label: str, stamp: int, frame_id: str) -> None:
@@ -177,6 +152,6 @@ class Adapters:
                 self._node.destroy_publisher(self._bodies.pop(next(iter(self._bodies))))
             topic = f"/humans/bodies/{person}/gesture"
             self._bodies[person] = self._node.create_publisher(self._hri.Gesture, topic, 10)
-        message = self._hri.Gesture(header=Header(stamp=time_to_msg(stamp), frame_id=frame_id))
+        message = self._hri.Gesture(header=header_of(stamp, frame_id))
         message.gesture = getattr(self._hri.Gesture, GESTURES[label])
         self._bodies[person].publish(message)

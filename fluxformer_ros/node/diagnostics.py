@@ -30,10 +30,6 @@ class Updater:
 
     The shape is that of `diagnostic_updater.Updater`. That class is not used: its package has no wheel, its timer runs
     on the node's clock (which may stop with a bag), and its statuses do not carry the node's namespace.
-
-    Args:
-        node: publishes on /diagnostics; its qualified name precedes the name of each task.
-        period: s, of a clock that never stops.
     """
 
     def __init__(self, node: Node, period: float = 1.0) -> None:
@@ -94,19 +90,15 @@ class Health:
 
 
 def diagnose(health: Health) -> tuple[bytes, str]:
-    """The level of a DiagnosticStatus and its message.
-
-    Returns:
-        The worst level found, and one sentence for everything found at that level.
-    """
+    """The worst level found, and one sentence for everything found at that level."""
     if health.error:
         return DiagnosticStatus.ERROR, health.error
     if health.state != "active":
         return DiagnosticStatus.OK, f"{health.state}: activate the node to recognise"
-    for level, found in ((DiagnosticStatus.ERROR, _errors(health)), (DiagnosticStatus.WARN, _warnings(health))):
-        if found:
-            return level, "; ".join(found)
-    return DiagnosticStatus.OK, "recognising"
+    if errors := _errors(health):
+        return DiagnosticStatus.ERROR, "; ".join(errors)
+    warnings = _warnings(health)
+    return (DiagnosticStatus.WARN, "; ".join(warnings)) if warnings else (DiagnosticStatus.OK, "recognising")
 
 
 def fill(status: DiagnosticStatus, health: Health) -> None:

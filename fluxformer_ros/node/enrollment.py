@@ -43,9 +43,12 @@ class _Model:
     """The model to teach, from configure to cleanup."""
 
     bundle: Bundle
-    recognizer: Recognizer
     worker: Worker
     file: Path
+
+    @property
+    def recognizer(self) -> Recognizer:
+        return self.worker.recognizer
 
 
 @dataclass
@@ -63,9 +66,7 @@ class _Session:
 class Enrollment:
     """The action and the service. Both exist as long as the node and refuse requests while the node is not active.
 
-    Args:
-        node: offers the action and the service.
-        changed: called after the set of known actions has changed.
+    `changed` is called after the set of known actions has changed.
     """
 
     def __init__(self, node: Node, changed: Callable[[], None]) -> None:
@@ -84,13 +85,12 @@ class Enrollment:
         )
         node.create_service(Forget, "~/forget", self._on_forget)
 
-    def configure(self, bundle: Bundle, recognizer: Recognizer, worker: Worker, file: Path) -> None:
+    def configure(self, bundle: Bundle, worker: Worker, file: Path) -> None:
         """Take over a model and its taught actions; a file that cannot be used leads to a warning."""
-        self._model = _Model(bundle, recognizer, worker, file)
+        self._model = _Model(bundle, worker, file)
         try:
-            taught = load_enrolled(file, bundle)
-            if taught:
-                recognizer.enroll((*bundle.enrolled, *taught))
+            if taught := load_enrolled(file, bundle):
+                worker.recognizer.enroll((*bundle.enrolled, *taught))
                 self._node.get_logger().info(f"taught earlier: {', '.join(action.label for action in taught)}")
         except ConfigError as error:
             self._node.get_logger().warning(f"{error}; going on without")
@@ -122,8 +122,7 @@ class Enrollment:
         if refusal := self._refusal(request, seconds):
             goal.execute(lambda goal: _refuse(goal, refusal))
             return
-        session = _Session(goal, request.examples, time.monotonic() + (seconds or USUAL_DURATION))
-        self._session = session
+        self._session = session = _Session(goal, request.examples, time.monotonic() + (seconds or USUAL_DURATION))
         self._thread = threading.Thread(target=self._collect, args=(session,), name="enrolment")
         self._thread.start()
 
@@ -191,33 +190,24 @@ class Enrollment:
         if not failure and (seen == 0 or seen < session.wanted):
             wanted = f"{seen} of {session.wanted}" if session.wanted else "no"
             failure = f"{wanted} examples were seen in time; stand still before and after each of them"
-        model = self._model
-        if failure or model is None:
-            goal.abort()
-            return Enroll.Result(message=failure or "the model is gone; nothing was learnt", examples=seen)
-        result = self._learn(model, session)
-        if result.accepted:
-            goal.succeed()
-        else:
-            goal.abort()
+        if failure or self._model is None:
+            return _refuse(goal, failure or "the model is gone; nothing was learnt", seen)
+        result = self._learn(self._model, session)
+        (goal.succeed if result.accepted else goal.abort)()
         return result
 
     def _learn(self, model: _Model, session: _Session) -> Any:
         request, enrolled = session.goal.request, model.recognizer.model.enrolled
         known = KnownActions(model.bundle)
         taught = teach(request.label, session.examples, known, enrolled, even_if_similar=request.even_if_similar)
-        result = Enroll.Result(
-            message=taught.refusal,
-            examples=len(session.examples),
-            consistency=taught.consistency,
-            similar=[ActionScore(label=label, score=similarity) for label, similarity in taught.similar],
-        )
-        if taught.action is None:
-            return result
-        result.accepted = True
-        result.message = f"{request.label} is known from {result.examples} examples"
-        result.message += self._adopt(model, (*enrolled, taught.action))
-        self._node.get_logger().info(result.message)
+        similar = [ActionScore(label=label, score=similarity) for label, similarity in taught.similar]
+        result = Enroll.Result(message=taught.refusal, consistency=taught.consistency, similar=similar)
+        result.examples = len(session.examples)
+        if taught.action is not None:
+            result.accepted = True
+            result.message = f"{request.label} is known from {result.examples} examples"
+            result.message += self._adopt(model, (*enrolled, taught.action))
+            self._node.get_logger().info(result.message)
         return result
 
     def _adopt(self, model: _Model, actions: Sequence[EnrolledAction]) -> str:
@@ -233,23 +223,23 @@ class Enrollment:
         return ""
 
     def _on_forget(self, request: Forget.Request, response: Forget.Response) -> Forget.Response:
-        model = self._model
-        label = request.label
-        if model is None:
+        if self._model is None:
             response.message = "no model is loaded; configure the recogniser first"
-        elif label in {action.label for action in model.bundle.enrolled}:
+            return response
+        model, label = self._model, request.label
+        enrolled = model.recognizer.model.enrolled
+        left = [action for action in enrolled if action.label != label]
+        if label in {action.label for action in model.bundle.enrolled}:
             response.message = f"{label} is part of the model file; `fluxformer enroll --forget` removes it there"
         elif label in model.bundle.labels:
             response.message = f"{label} was learnt in training and cannot be forgotten"
-        elif label not in {action.label for action in model.recognizer.model.enrolled}:
+        elif len(left) == len(enrolled):
             response.message = f"{label} is not enrolled"
         else:
-            left = [action for action in model.recognizer.model.enrolled if action.label != label]
-            response.success = True
-            response.message = f"{label} is forgotten" + self._adopt(model, left)
+            response.success, response.message = True, f"{label} is forgotten" + self._adopt(model, left)
         return response
 
 
-def _refuse(goal: ServerGoalHandle[Any, Any, Any], reason: str) -> Any:
+def _refuse(goal: ServerGoalHandle[Any, Any, Any], reason: str, examples: int = 0) -> Any:
     goal.abort()
-    return Enroll.Result(message=reason)
+    return Enroll.Result(message=reason, examples=examples)

@@ -29,35 +29,20 @@ class Rate:
         self._readings: deque[tuple[float, float]] = deque(maxlen=readings)
 
     def read(self, now: float, count: float) -> float:
-        """Take a reading.
-
-        Args:
-            now: s, of a clock that never jumps.
-            count: the value of the counter.
-
-        Returns:
-            Growth per second since the oldest reading kept; nan at the first reading.
-        """
+        """Growth per second since the oldest reading kept; `now` (s) never jumps; nan at the first reading."""
         self._readings.append((now, count))
         then, before = self._readings[0]
         return (count - before) / (now - then) if now > then else math.nan
 
 
 class HealthMonitor:
-    """Keeps what only the node sees, and makes a `Health` of everything.
-
-    Attributes:
-        error: why the last transition failed; empty if the transition succeeded.
-        incompatible_qos: the policies of a publisher that do not fit the subscription.
-        lost: images that the middleware reports as lost on the way.
-        latency: ms from the stamp of an image to the publication of its recognition.
-    """
+    """Keeps what only the node sees, and makes a `Health` of everything."""
 
     def __init__(self) -> None:
-        self.error = ""
-        self.incompatible_qos: set[str] = set()
-        self.lost = 0
-        self.latency = RecentValues()
+        self.error = ""  # why the last transition failed; empty if the transition succeeded
+        self.incompatible_qos: set[str] = set()  # the policies of a publisher that do not fit the subscription
+        self.lost = 0  # images that the middleware reports as lost on the way
+        self.latency = RecentValues()  # ms from the stamp of an image to the publication of its recognition
         self._cpu = Rate()
         self.activated()
 
@@ -70,11 +55,7 @@ class HealthMonitor:
         self._rates: defaultdict[str, Rate] = defaultdict(Rate)
 
     def image_received(self, stamp_age: float) -> None:
-        """Note that an image has just arrived.
-
-        Args:
-            stamp_age: s, the node's time less the image's stamp; nan if the image has no stamp.
-        """
+        """Note an image and its `stamp_age` (s): the node's time less the image's stamp; nan without a stamp."""
         now = time.monotonic()
         if now - self._received_at > _BREAK:
             self._flowing_since = now
@@ -85,9 +66,7 @@ class HealthMonitor:
         """The health of a node that is not active."""
         return Health(state, self.error, shown=self._usage())
 
-    def active(
-        self, worker: Worker, image: ImageTopic, overlay: OverlayTopic, detections: Detections | None
-    ) -> Health:
+    def active(self, worker: Worker, image: ImageTopic, overlay: OverlayTopic, detections: Detections | None) -> Health:
         """The health of an active node; call about once a second, because the rates need regular readings."""
         now = time.monotonic()
         recognizer, mailbox = worker.recognizer, worker.mailbox
@@ -163,12 +142,7 @@ def _cpu_seconds(stages: Mapping[str, float]) -> dict[str, float]:
 
 
 class DebugTopics:
-    """Publishes the newest value of each measurement as `~/debug/<name>_ms`, while somebody subscribes.
-
-    Args:
-        node: owns the topics.
-        measurements: ms, by name; spaces become underscores.
-    """
+    """Publishes the newest value (ms) of each measurement as `~/debug/<name>_ms`, while somebody subscribes."""
 
     def __init__(self, node: LifecycleNode, measurements: Mapping[str, RecentValues]) -> None:
         self._topics: list[tuple[RecentValues, LifecyclePublisher[Float32]]] = [

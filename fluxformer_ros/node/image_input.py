@@ -22,11 +22,8 @@ from fluxformer_ros.node.worker import Worker
 class ImageInput:
     """Subscribes to images from construction until `destroy`.
 
-    Args:
-        node: owns the subscription.
-        worker: gets the images.
-        health: is told of every image, of lost images and of QoS that does not fit.
-        transport: `raw`, or the name that image_transport appends to the topic of the raw images.
+    The worker gets the images. The health monitor hears of every image, of lost images and of QoS that does not fit.
+    The transport is `raw`, or the name that image_transport appends to the topic of the raw images.
     """
 
     def __init__(self, node: LifecycleNode, worker: Worker, health: HealthMonitor, transport: str) -> None:
@@ -62,11 +59,7 @@ class ImageInput:
         )
 
     def watch(self, timeout: float) -> None:
-        """Say when images stop and come back, and end the actions that no image will end.
-
-        Args:
-            timeout: s, without an image after which the camera counts as gone.
-        """
+        """Say when images stop for longer than `timeout` (s) or come back; end the actions that no image will end."""
         silence = time.monotonic() - self._worker.last_push
         gone, log = silence > timeout, self._node.get_logger()
         if gone and not self._gone:

@@ -3,7 +3,6 @@
 cv_bridge converts where it is installed. The project's own decoder (`fluxformer_core.io.image_encodings`) converts
 without cv_bridge, for encodings that cv_bridge does not know, and for padded rows, which cv_bridge misreads when the
 padding is not a whole number of pixels. The decoder also reads again what cv_bridge refuses, and names the damage.
-Either way an unpadded image that needs no conversion becomes a view of the message's bytes.
 """
 
 from __future__ import annotations
@@ -17,18 +16,13 @@ from typing import Any
 import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
 
 from fluxformer_core.errors import ImageError
 from fluxformer_core.io.image_encodings import MAX_SIDE, decode_compressed, decode_image, encoding_of
 from fluxformer_core.types import Pixels
-from fluxformer_ros.node.messages import time_to_msg
+from fluxformer_ros.node.messages import header_of
 
-_TO_BGR = {
-    Pixels.RGB: cv2.COLOR_RGB2BGR,
-    Pixels.RGBA: cv2.COLOR_RGBA2BGR,
-    Pixels.BGRA: cv2.COLOR_BGRA2BGR,
-}
+_TO_BGR = {Pixels.RGB: cv2.COLOR_RGB2BGR, Pixels.RGBA: cv2.COLOR_RGBA2BGR, Pixels.BGRA: cv2.COLOR_BGRA2BGR}
 JPEG_QUALITY = 90
 """Quality of the images that `image_to_compressed` writes, 0..100."""
 
@@ -64,14 +58,9 @@ def _bridge() -> Any:
 
 
 def image_from_msg(message: Image | CompressedImage) -> tuple[np.ndarray, Pixels]:
-    """Read an image message.
+    """The image in a message, (H, W) or (H, W, C), and how to read it.
 
-    Args:
-        message: raw or compressed, of any encoding that `fluxformer_core.io.image_encodings` knows.
-
-    Returns:
-        The image, (H, W) or (H, W, C), and how to read it. Where the encoding allows it the image is a read-only view
-        that keeps the message's bytes alive.
+    Where the encoding allows it the image is a read-only view that keeps the message's bytes alive.
 
     Raises:
         ImageError: if the message cannot be read as an image.
@@ -91,29 +80,18 @@ def image_from_msg(message: Image | CompressedImage) -> tuple[np.ndarray, Pixels
 
 
 def image_to_msg(image: np.ndarray, pixels: Pixels, stamp: int, frame_id: str) -> Image:
-    """Write an image message.
-
-    Args:
-        image: (H, W) or (H, W, C) as `pixels` says.
-        pixels: how to read the image.
-        stamp: ns.
-        frame_id: of the camera.
+    """An image (H, W) or (H, W, C), as `pixels` says, with its stamp (ns) and the camera's frame as a message.
 
     Raises:
         ImageError: if the array's type is not that of `pixels`.
     """
-    encoding, header = encoding_of(image, pixels), Header(stamp=time_to_msg(stamp), frame_id=frame_id)
+    encoding, header = encoding_of(image, pixels), header_of(stamp, frame_id)
     if (bridge := _bridge()) is not None:
         return bridge.cv2_to_imgmsg(image, encoding, header)
     rows = np.ascontiguousarray(image)
-    message = Image(
-        header=header,
-        height=image.shape[0],
-        width=image.shape[1],
-        encoding=encoding,
-        is_bigendian=int(sys.byteorder == "big"),
-        step=rows.strides[0],
-    )
+    height, width = rows.shape[:2]
+    message = Image(header=header, height=height, width=width, encoding=encoding, step=rows.strides[0])
+    message.is_bigendian = int(sys.byteorder == "big")
     message.data = _bytes(rows.data.cast("B"))
     return message
 
@@ -126,13 +104,7 @@ def _bytes(content: bytes | memoryview) -> array[int]:
 
 
 def image_to_compressed(image: np.ndarray, pixels: Pixels, stamp: int, frame_id: str) -> CompressedImage:
-    """Write a compressed image message: JPEG for colour, 16-bit PNG for depth in millimetres.
-
-    Args:
-        image: (H, W) or (H, W, C) as `pixels` says.
-        pixels: how to read the image.
-        stamp: ns.
-        frame_id: of the camera.
+    """The same as a compressed message: JPEG for colour, 16-bit PNG for depth in millimetres.
 
     Raises:
         ImageError: if the image is depth in metres, which has no compressed form here, or not of the type of `pixels`.
@@ -143,8 +115,6 @@ def image_to_compressed(image: np.ndarray, pixels: Pixels, stamp: int, frame_id:
     kind = "png" if pixels is Pixels.DEPTH else "jpeg"
     source = cv2.cvtColor(image, _TO_BGR[pixels]) if pixels in _TO_BGR else image
     _, content = cv2.imencode(f".{kind}", source, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if kind == "jpeg" else [])
-    message = CompressedImage(
-        header=Header(stamp=time_to_msg(stamp), frame_id=frame_id), format=f"{encoding}; {kind} compressed "
-    )
+    message = CompressedImage(header=header_of(stamp, frame_id), format=f"{encoding}; {kind} compressed ")
     message.data = _bytes(content.tobytes())
     return message

@@ -13,27 +13,17 @@ class Mailbox(Generic[T]):
     """Holds the latest few items in their order, so that a slow reader is late by these few items at most.
 
     Every item is accounted for: `received == taken + replaced + discarded + waiting`.
-
-    Attributes:
-        received: items put so far.
-        taken: items handed to the reader.
-        replaced: items that a newer item pushed out.
-        discarded: items that waited at `close`, or were put while the mailbox was closed.
     """
 
     def __init__(self, size: int = 1) -> None:
-        """An open mailbox.
-
-        Args:
-            size: items that may wait.
-        """
+        """An open mailbox in which as many items as its size may wait."""
         self._changed = threading.Condition()
         self._items: deque[T] = deque(maxlen=size)
         self._closed = False
-        self.received = 0
-        self.taken = 0
-        self.replaced = 0
-        self.discarded = 0
+        self.received = 0  # items put so far
+        self.taken = 0  # items handed to the reader
+        self.replaced = 0  # items that a newer item pushed out
+        self.discarded = 0  # items that waited at `close`, or were put while the mailbox was closed
 
     def put(self, item: T) -> None:
         """Add an item; never blocks."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from builtin_interfaces.msg import Time
 from fluxformer import msg
 from std_msgs.msg import Header
@@ -19,25 +21,25 @@ def time_from_msg(time: Time) -> int:
     return int(time.sec) * SECOND + int(time.nanosec)
 
 
-def recognition_to_msg(recognition: Recognition, frame_id: str) -> msg.Recognition:
-    """A recognition with the header of the newest image.
+def header_of(stamp: int, frame_id: str = "") -> Header:
+    """The header of a message: the stamp (ns) and the frame of the image that the message is about."""
+    return Header(stamp=time_to_msg(stamp), frame_id=frame_id)
 
-    Args:
-        recognition: of the library.
-        frame_id: of the newest image.
-    """
+
+def _same(source: Any, *names: str) -> dict[str, Any]:
+    """The fields that are alike in the library and in the message."""
+    return {name: getattr(source, name) for name in ("label", "score", "person_id", *names)}
+
+
+def recognition_to_msg(recognition: Recognition, frame_id: str) -> msg.Recognition:
+    """A recognition with the header of the newest image."""
     return msg.Recognition(
-        header=Header(stamp=time_to_msg(recognition.stamp), frame_id=frame_id),
+        header=header_of(recognition.stamp, frame_id),
         window_start=time_to_msg(recognition.window_start),
         window_end=time_to_msg(recognition.window_end),
         state=int(recognition.state),
-        label=recognition.label,
-        score=recognition.score,
         scores=[msg.ActionScore(label=entry.label, score=entry.score) for entry in recognition.scores],
-        unknown_score=recognition.unknown_score,
-        motion=recognition.motion,
-        frames_in_window=recognition.frames_in_window,
-        person_id=recognition.person_id,
+        **_same(recognition, "unknown_score", "motion", "frames_in_window"),
     )
 
 
@@ -48,32 +50,19 @@ def recognition_from_msg(message: msg.Recognition) -> Recognition:
         window_start=time_from_msg(message.window_start),
         window_end=time_from_msg(message.window_end),
         state=State(message.state),
-        label=message.label,
-        score=message.score,
         scores=tuple(ActionScore(entry.label, entry.score) for entry in message.scores),
-        unknown_score=message.unknown_score,
-        motion=message.motion,
-        frames_in_window=message.frames_in_window,
-        person_id=message.person_id,
+        **_same(message, "unknown_score", "motion", "frames_in_window"),
     )
 
 
 def event_to_msg(event: ActionEvent, frame_id: str) -> msg.ActionEvent:
-    """An event with the header of the image at which it was decided.
-
-    Args:
-        event: of the library.
-        frame_id: of that image.
-    """
+    """An event with the header of the image at which the event was decided."""
     return msg.ActionEvent(
-        header=Header(stamp=time_to_msg(event.stamp), frame_id=frame_id),
+        header=header_of(event.stamp, frame_id),
         kind=int(event.kind),
-        label=event.label,
-        instance=event.instance,
         start=time_to_msg(event.start),
         end=time_to_msg(event.end),
-        score=event.score,
-        person_id=event.person_id,
+        **_same(event, "instance"),
     )
 
 
@@ -82,10 +71,7 @@ def event_from_msg(message: msg.ActionEvent) -> ActionEvent:
     return ActionEvent(
         stamp=time_from_msg(message.header.stamp),
         kind=EventKind(message.kind),
-        label=message.label,
-        instance=message.instance,
         start=time_from_msg(message.start),
         end=time_from_msg(message.end),
-        score=message.score,
-        person_id=message.person_id,
+        **_same(message, "instance"),
     )

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import QoSProfile
@@ -39,38 +40,28 @@ class _Scene:
 class OverlayTopic:
     """Publishes `~/overlay` and, as JPEG for screens behind a wireless link, `~/overlay/compressed`.
 
-    While nobody subscribes, an image costs one look at the number of subscribers. While somebody does, it is left in a
-    one-slot mailbox, and the newest one is drawn when the drawing thread is free: recognition never waits for pictures.
+    While nobody subscribes, an image costs one look at the number of subscribers. While somebody subscribes, a one-slot
+    mailbox holds the newest image until the drawing thread is free: recognition never waits for pictures.
 
-    Args:
-        node: owns the topics.
-        recognizer: whose selected frames are shown.
-
-    Attributes:
-        rate: Hz, by the images' stamps; may be changed at any time, like the height.
-        height: px; the picture is 16:9.
-        drawn: pictures published so far.
-        durations: ms that drawing and publishing one took.
+    The rate (Hz, by the images' stamps) and the height (px; the picture is 16:9) may be changed at any time.
     """
 
     def __init__(self, node: LifecycleNode, recognizer: Recognizer, *, rate: float, height: int) -> None:
         self.rate, self.height = rate, height
-        self.drawn = 0
-        self.durations = RecentValues(64)
+        self.drawn = 0  # pictures published so far
+        self.durations = RecentValues(64)  # ms that drawing and publishing a picture took
         self._recognizer = recognizer
         self._logger = node.get_logger()
-        self._raw: LifecyclePublisher[Image] = node.create_lifecycle_publisher(Image, "~/overlay", _NEWEST)
-        self._jpeg: LifecyclePublisher[CompressedImage] = node.create_lifecycle_publisher(
-            CompressedImage, "~/overlay/compressed", _NEWEST
-        )
+        self._raw = node.create_lifecycle_publisher(Image, "~/overlay", _NEWEST)
+        self._jpeg = node.create_lifecycle_publisher(CompressedImage, "~/overlay/compressed", _NEWEST)
         self._mailbox: Mailbox[_Scene] = Mailbox()
         self._due = 0
         self._thread: threading.Thread | None = None
 
     @property
-    def publishers(self) -> tuple[LifecyclePublisher[Image], LifecyclePublisher[CompressedImage]]:
-        """To be destroyed with the node's others."""
-        return self._raw, self._jpeg
+    def publishers(self) -> list[LifecyclePublisher[Any]]:
+        """The publishers, for the node to destroy."""
+        return [self._raw, self._jpeg]
 
     @property
     def skipped(self) -> int:
@@ -95,10 +86,7 @@ class OverlayTopic:
     def show(self, frame: CameraFrame) -> None:
         """Draw this frame if somebody looks and a picture is due; called by the worker after each push.
 
-        Of several people, the picture tells of the first one who does something.
-
-        Args:
-            frame: kept until it is drawn, so nobody may write to its image.
+        Of several people, the picture tells of the first one who acts. Nobody may write to the image, which is kept.
         """
         if not self._raw.get_subscription_count() and not self._jpeg.get_subscription_count():
             return

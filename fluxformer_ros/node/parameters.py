@@ -1,6 +1,6 @@
 """The node's parameters: the one table behind declaration, checks, config/recognizer.yaml and docs/usage/node.md.
 
-Defaults, ranges and choices are not repeated in the table. The dataclass fields declare them.
+The table does not repeat defaults, ranges and choices, which the dataclass fields declare.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import operator
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
@@ -30,11 +31,7 @@ _CHANGES: dict[Change, str] = {"live": "at once", "configure": "at configure", "
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """The settings of the node; `recognizer` and `tracking` hold those of the library.
-
-    Raises:
-        ConfigError: if a field is outside its range.
-    """
+    """The settings of the node, with those of the library; raises a ConfigError if a field is outside its range."""
 
     model: str = ""
     flow: str = ""
@@ -93,58 +90,62 @@ class Setting:
         return limits(owner, name)
 
     @property
+    def range(self) -> tuple[float, float] | None:
+        """The least and the largest value; None: the value has no range."""
+        low, high = self.limits.low, self.limits.high
+        return None if low is None or high is None else (low, high)
+
+    @property
     def allowed(self) -> str:
         """Range or choices as text."""
-        low, high = self.limits.low, self.limits.high
-        if low is not None and high is not None:
-            return f"{low:g} .. {high:g}"
+        if self.range:
+            return "{:g} .. {:g}".format(*self.range)
         return ", ".join(choice or '""' for choice in self.limits.choices)
 
+    def sentence(self) -> str:
+        """The description with the unit and the time at which a change counts."""
+        unit = f" [{self.unit}]" if self.unit else ""
+        return f"{self.description}{unit}; a change counts {_CHANGES[self.change]}"
+
+
+_AtConfigure, _AtStart = partial(Setting, change="configure"), partial(Setting, change="start")
+_DECISION, _MOTION = "recognizer.decision", "recognizer.decision.motion"
 
 SETTINGS = (
-    Setting("model", "model file (.safetensors); empty: the shipped one", change="configure"),
-    Setting(
+    _AtConfigure("model", "model file (.safetensors); empty: the shipped one"),
+    _AtConfigure(
         "flow",
         "estimator of optical flow: dis, farneback, none, or gmflow:FILE with its weights; empty: the model's own",
-        change="configure",
     ),
-    Setting(
+    _AtConfigure(
         "enrolled_file",
         "file of the actions taught to this node; empty: fluxformer/enrolled.json in ROS_HOME or ~/.config",
-        change="configure",
     ),
-    Setting(
+    _AtConfigure(
         "image_transport",
         "raw: subscribe to `image`; otherwise to `image/<image_transport>` (sensor_msgs/CompressedImage)",
-        change="configure",
     ),
-    Setting(
+    _AtConfigure(
         "queue_size",
         "images that may wait while the model is busy; a new image replaces the oldest one. 1: shortest delay",
-        change="configure",
     ),
-    Setting("autostart", "configure and activate the node at its start", change="start"),
-    Setting("threads", "threads of one forward pass; 0: half of the cores, at most 4", change="start"),
+    _AtStart("autostart", "configure and activate the node at its start"),
+    _AtStart("threads", "threads of one forward pass; 0: half of the cores, at most 4"),
     Setting("camera_timeout", "time without an image after which the camera counts as gone and open events end", "s"),
-    Setting("people", "recognise each person that a detector reports on `detections` separately", change="configure"),
-    Setting("person_class", "class of detections that are people; empty: all classes", change="configure"),
-    Setting("tracking.most", "people followed at once", change="configure", renamed="most_people"),
-    Setting(
-        "tracking.expiry",
-        "time without a detection after which a person counts as gone",
-        "s",
-        change="configure",
-        renamed="person_expiry",
+    _AtConfigure("people", "recognise each person that a detector reports on `detections` separately"),
+    _AtConfigure("person_class", "class of detections that are people; empty: all classes"),
+    _AtConfigure("tracking.most", "people followed at once", renamed="most_people"),
+    _AtConfigure(
+        "tracking.expiry", "time without a detection after which a person counts as gone", "s", renamed="person_expiry"
     ),
     Setting("overlay_rate", "pictures per second of the camera's time on ~/overlay, while somebody subscribes", "Hz"),
     Setting("overlay_height", "height of the pictures on ~/overlay, which are 16:9", "px"),
-    Setting(
+    _AtConfigure(
         "recognizer.backend",
         "what runs the model; auto: the fastest that works here; the first configure builds the engines",
-        change="configure",
     ),
-    Setting("recognizer.precision", "of the model's arithmetic; inputs and outputs are fp32", change="configure"),
-    Setting("build_only", "build the engine at configure and end, without waiting for images", change="start"),
+    _AtConfigure("recognizer.precision", "of the model's arithmetic; inputs and outputs are fp32"),
+    _AtStart("build_only", "build the engine at configure and end, without waiting for images"),
     Setting(
         "recognizer.recognition_rate", "recognitions per second of the camera's time; each costs one forward pass", "Hz"
     ),
@@ -152,44 +153,37 @@ SETTINGS = (
     Setting("recognizer.max_gap", "a longer gap between the stamps of two frames empties the window", "s"),
     Setting("recognizer.selection", "how a clip's frames are selected; empty: as in the model's training"),
     Setting(
-        "recognizer.decision.start_score",
+        f"{_DECISION}.start_score",
         "smoothed score at which an action is reported; higher: fewer false alarms, later answers",
     ),
     Setting(
-        "recognizer.decision.keep_score",
+        f"{_DECISION}.keep_score",
         "smoothed score below which another label may replace that of a running action; at most start_score",
     ),
     Setting(
-        "recognizer.decision.sure_score",
-        "an action whose score never reached this is retracted when it ends; 0: no action is",
+        f"{_DECISION}.sure_score", "an action whose score never reached this is retracted when it ends; 0: no action is"
     ),
-    Setting("recognizer.decision.min_duration", "a shorter motion segment is no action", "s"),
+    Setting(f"{_DECISION}.min_duration", "a shorter motion segment is no action", "s"),
     Setting(
-        "recognizer.decision.smoothing",
+        f"{_DECISION}.smoothing",
         "time constant of the running mean of scores; longer: fewer retractions, later answers; 0: no mean",
         "s",
     ),
     Setting(
-        "recognizer.decision.motion.start_motion",
-        "speed of the fastest pixels at which a motion segment begins",
-        "frame heights/s",
+        f"{_MOTION}.start_motion", "speed of the fastest pixels at which a motion segment begins", "frame heights/s"
     ),
+    Setting(f"{_MOTION}.stop_motion", "speed below which the scene is still; at most start_motion", "frame heights/s"),
     Setting(
-        "recognizer.decision.motion.stop_motion",
-        "speed below which the scene is still; at most start_motion",
-        "frame heights/s",
-    ),
-    Setting(
-        "recognizer.decision.motion.relative_threshold",
+        f"{_MOTION}.relative_threshold",
         "the scene is also still below this share of the motion segment's top speed; 0: only below stop_motion",
     ),
     Setting(
-        "recognizer.decision.motion.still_time",
+        f"{_MOTION}.still_time",
         "stillness that ends a motion segment when the image is as it was before the segment",
         "s",
     ),
     Setting(
-        "recognizer.decision.motion.max_still_time",
+        f"{_MOTION}.max_still_time",
         "stillness that ends a motion segment whatever the image shows; at least still_time",
         "s",
     ),
@@ -207,13 +201,9 @@ def declare(node: Node) -> None:
         node.declare_parameter(setting.name, setting.default, _descriptor(setting))
 
 
-def read(node: Node) -> NodeConfig:
-    """The configuration that the node's present parameters describe.
-
-    Raises:
-        ConfigError: if the values contradict each other.
-    """
-    return build({setting.name: node.get_parameter(setting.name).value for setting in SETTINGS})
+def read(node: Node, changes: Mapping[str, Value] | None = None) -> NodeConfig:
+    """The configuration of the node's present parameters with changes; raises a ConfigError for a contradiction."""
+    return build({setting.name: node.get_parameter(setting.name).value for setting in SETTINGS} | dict(changes or {}))
 
 
 def build(values: Mapping[str, Value]) -> NodeConfig:
@@ -226,21 +216,15 @@ def build(values: Mapping[str, Value]) -> NodeConfig:
 
 
 def refusal(node: Node, changes: Mapping[str, Value], configured: bool) -> str:
-    """Why these changes cannot be made; empty if they can.
+    """Why these changes, by parameter name, cannot be made to a node that holds a model or not; empty if they can.
 
     ROS has already checked types and ranges. This function checks choices, and values that depend on each other.
-
-    Args:
-        node: with the present values.
-        changes: the new values, by parameter name; other names than those of the table are ignored.
-        configured: whether the node holds a model.
     """
     fixed = [s.name for s in SETTINGS if s.change == "configure" and configured and s.name in changes]
     if fixed:
         return f"{' and '.join(fixed)}: read at configure; deactivate and clean up the node first, then set it"
-    present = {setting.name: node.get_parameter(setting.name).value for setting in SETTINGS}
     try:
-        build({**present, **changes})
+        read(node, changes)
     except ConfigError as error:
         return str(error)
     return ""
@@ -249,22 +233,16 @@ def refusal(node: Node, changes: Mapping[str, Value], configured: bool) -> str:
 def _descriptor(setting: Setting) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         name=setting.name,
-        description=_sentence(setting),
+        description=setting.sentence(),
         additional_constraints=f"one of {setting.allowed}" if setting.limits.choices else "",
         read_only=setting.change == "start",
     )
-    low, high = setting.limits.low, setting.limits.high
-    if low is not None and high is not None:
-        if setting.type == "int":
-            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=1)]
-        else:
-            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high, step=0.0)]
+    if setting.range and setting.type == "int":
+        low, high = map(int, setting.range)
+        descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
+    elif setting.range:
+        descriptor.floating_point_range = [FloatingPointRange(from_value=setting.range[0], to_value=setting.range[1])]
     return descriptor
-
-
-def _sentence(setting: Setting) -> str:
-    unit = f" [{setting.unit}]" if setting.unit else ""
-    return f"{setting.description}{unit}; a change counts {_CHANGES[setting.change]}"
 
 
 def _literal(value: Value) -> str:
@@ -273,27 +251,20 @@ def _literal(value: Value) -> str:
 
 def as_yaml() -> str:
     """The table as a parameter file with every default."""
-    lines = [
-        "# The parameters of the recogniser, written by python -m fluxformer_ros.node.parameters --yaml",
-        "/**:",
-        "  ros__parameters:",
-    ]
+    lines = ["# The parameters of the recogniser, written by python -m fluxformer_ros.node.parameters --yaml"]
+    lines += ["/**:", "  ros__parameters:"]
     for setting in SETTINGS:
         allowed = f" ({setting.allowed})" if setting.allowed else ""
-        lines += [f"    # {_sentence(setting)}{allowed}", f"    {setting.name}: {_literal(setting.default)}"]
+        lines += [f"    # {setting.sentence()}{allowed}", f"    {setting.name}: {_literal(setting.default)}"]
     return "\n".join(lines) + "\n"
 
 
 def as_markdown() -> str:
     """The table in Markdown."""
-    rows: list[Iterable[str]] = [("parameter", "type", "default", "range", "unit", "change counts", "meaning")]
-    rows.append(["---"] * 7)
-    for setting in SETTINGS:
-        default = f"`{_literal(setting.default)}`"
-        change = _CHANGES[setting.change]
-        rows.append(
-            (f"`{setting.name}`", setting.type, default, setting.allowed, setting.unit, change, setting.description)
-        )
+    rows = [["parameter", "type", "default", "range", "unit", "change counts", "meaning"], ["---"] * 7]
+    for s in SETTINGS:
+        default = f"`{_literal(s.default)}`"
+        rows.append([f"`{s.name}`", s.type, default, s.allowed, s.unit, _CHANGES[s.change], s.description])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 from fluxformer.msg import ActionEvent, ActionLabels, Recognition
@@ -25,12 +26,7 @@ _LAST_WORDS = Duration(seconds=1)  # how long the last events may take to reach 
 
 
 class Pipeline:
-    """A loaded model with its worker and its topics.
-
-    Args:
-        node: owns the topics.
-        config: settings.
-        health: gets the delay of every recognition.
+    """A loaded model with its worker and its topics, which the node owns; `health` gets the delay of each recognition.
 
     Attributes:
         bundle: the model file.
@@ -99,10 +95,9 @@ class Pipeline:
     def destroy(self) -> None:
         """Take down the topics and free the model."""
         self._adapters.close()
-        publishers = [self._recognitions, self._events, self._labels]
-        for publisher in (
-            *publishers, *self.overlay.publishers, *self._debug.publishers, *self._adapters.publishers,
-        ):  # fmt: skip
+        groups = [[self._recognitions, self._events, self._labels]]
+        groups += [self.overlay.publishers, self._debug.publishers, self._adapters.publishers]
+        for publisher in chain.from_iterable(groups):
             self._node.destroy_lifecycle_publisher(publisher)
         self._node.destroy_service(self._reset)
         if self._detection_subscription is not None:

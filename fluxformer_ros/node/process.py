@@ -33,21 +33,13 @@ def keep_image_memory() -> None:
         libc.mallopt(_M_TOP_PAD, 16 * _MIB)
 
 
-def set_threads(threads: int) -> int:
-    """Limit the threads of one forward pass and of optical flow.
-
-    Args:
-        threads: number of threads; 0 means half of torch's own choice, but at least 1 and at most 4.
-
-    Returns:
-        The number of threads that was set.
-    """
+def set_threads(threads: int) -> None:
+    """Limit the threads of one forward pass and of optical flow; 0: half of torch's own choice, within 1 .. 4."""
     # Torch's threads wait for each other by spinning. When another process needs one of their cores, a forward pass
     # takes many times longer: on two busy cores 95 ms with one thread became 600 ms with two.
     threads = threads or min(4, max(1, torch.get_num_threads() // 2))
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
-    return threads
 
 
 def resident_memory(pid: int | str = "self") -> float:
@@ -60,10 +52,7 @@ def resident_memory(pid: int | str = "self") -> float:
 
 
 def resource(name: str) -> Path:
-    """Find a file of the source tree, or of the package's share folder when the code runs from an installation.
-
-    Args:
-        name: relative path, e.g. "config/fastdds.xml".
+    """Find a file, such as "config/fastdds.xml", in the source tree or in the share folder of an installation.
 
     Raises:
         FileNotFoundError: if the file is in neither place.
@@ -97,12 +86,7 @@ class _ToNode(logging.Handler):
 
 
 def forward_logs(name: str, logger: RcutilsLogger) -> None:
-    """Send Python's log records from INFO on to a node's logger; a later call replaces the node.
-
-    Args:
-        name: of the Python loggers: this one and those below it.
-        logger: of the node; its messages reach the console and /rosout.
-    """
+    """Send records of the Python logger `name` from INFO on to a node's logger; a later call replaces the node."""
     source = logging.getLogger(name)
     for handler in [handler for handler in source.handlers if isinstance(handler, _ToNode)]:
         source.removeHandler(handler)

@@ -83,7 +83,7 @@ class RecognizerNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         self._health.error = ""
         file = Path(self._config.enrolled_file) if self._config.enrolled_file else default_enrolled_file()
-        self._enrollment.configure(pipeline.bundle, pipeline.recognizer, pipeline.worker, file)
+        self._enrollment.configure(pipeline.bundle, pipeline.worker, file)
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -165,11 +165,7 @@ class RecognizerNode(LifecycleNode):
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the node until Ctrl-C or SIGTERM.
-
-    Returns:
-        The exit code: 0 when stopped by a signal, 2 when the parameters or the model cannot be used.
-    """
+    """Run the node until Ctrl-C or SIGTERM; the exit code is 2 if the parameters or the model cannot be used."""
     keep_image_memory()
     rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
     signals = StopSignals()

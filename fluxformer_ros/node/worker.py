@@ -45,18 +45,6 @@ class Worker:
 
     Pushing and resetting exclude each other. The results of one are published before the other begins, so that events
     leave in the order in which they happened.
-
-    Attributes:
-        mailbox: where the subscription leaves messages.
-        recognizer: as given.
-        pushed: images that were recognised, or skipped by the recogniser on purpose.
-        refused: images that could not be used, by cause.
-        refused_in_a_row: refused images since the last usable one.
-        last_refusal: why the newest of them could not be used.
-        failures: unexpected exceptions.
-        last_failure: what the newest exception said, and when, by `time.monotonic`.
-        last_push: when the newest image was pushed, by `time.monotonic`.
-        timings: of the stages before and after the recogniser's own.
     """
 
     def __init__(
@@ -79,20 +67,18 @@ class Worker:
             people_at: who is where at a stamp (ns), or None if no detector has looked; for a recogniser of people.
             on_frame: called after every push, on the worker's thread; it must not wait.
         """
-        self.mailbox: Mailbox[Image | CompressedImage] = Mailbox(queue_size)
+        self.mailbox: Mailbox[Image | CompressedImage] = Mailbox(queue_size)  # where the subscription leaves messages
         self.recognizer = recognizer
-        self.pushed = 0
-        self.refused: Counter[str] = Counter()
-        self.refused_in_a_row = 0
-        self.last_refusal = ""
-        self.failures = 0
-        self.last_failure = ("", -math.inf)
-        self.last_push = time.monotonic()
-        self.timings = StageTimings(("convert", "publish"))
-        self._publish = publish
-        self._logger = logger
-        self._people_at = people_at
-        self._on_frame = on_frame
+        self.pushed = 0  # images that were recognised, or skipped by the recogniser on purpose
+        self.refused: Counter[str] = Counter()  # images that could not be used, by cause
+        self.refused_in_a_row = 0  # refused images since the last usable image
+        self.last_refusal = ""  # why the newest refused image could not be used
+        self.failures = 0  # unexpected exceptions
+        self.last_failure = ("", -math.inf)  # what the newest exception said, and when, by `time.monotonic`
+        self.last_push = time.monotonic()  # when the newest image was pushed
+        self.timings = StageTimings(("convert", "publish"))  # the stages before and after the recogniser's own
+        self._publish, self._logger = publish, logger
+        self._people_at, self._on_frame = people_at, on_frame
         self._observer: Callable[[Recognizer], None] | None = None
         self._frame_id = ""
         self._lock = threading.Lock()

@@ -24,15 +24,7 @@ class Answer:
 
 
 def compare(script: Sequence[Performance], run: Run) -> tuple[list[Answer], list[ActionEvent]]:
-    """Find an event for every performance.
-
-    Args:
-        script: in seconds of the player's time line.
-        run: what was played and heard.
-
-    Returns:
-        One answer for every performance, and the events whose label was not performed at that time.
-    """
+    """One answer for every performance (s of the player's time), and the events whose label was not performed then."""
     stamps, dues = (np.array([getattr(frame, name) for frame in run.frames]) for name in ("stamp", "due"))
 
     def seconds(stamp: int) -> float:
@@ -43,15 +35,13 @@ def compare(script: Sequence[Performance], run: Run) -> tuple[list[Answer], list
     answers: list[Answer] = []
     right: set[int] = set()
     for performance in script:
-        during = [e for e in events if _overlap(spans[e.instance], (performance.start, performance.end)) > 0]
+        begin, end = performance.start, performance.end
+        during = [e for e in events if min(spans[e.instance][1], end) > max(spans[e.instance][0], begin)]
         same = [event for event in during if event.label == performance.label]
         right.update(event.instance for event in same)
         others = tuple(event.label for event in during if event.label != performance.label)
-        if not same:
-            answers.append(Answer(performance, named=False, instead=others))
-            continue
-        first, last = spans[same[0].instance][0], spans[same[-1].instance][1]
-        answers.append(Answer(performance, True, first - performance.start, last - performance.end, others))
+        errors = (spans[same[0].instance][0] - begin, spans[same[-1].instance][1] - end) if same else (0.0, 0.0)
+        answers.append(Answer(performance, bool(same), *errors, others))
     return answers, [event for event in events if event.instance not in right]
 
 
@@ -68,7 +58,3 @@ def table(answers: Sequence[Answer], wrong: Sequence[ActionEvent]) -> str:
     named = sum(answer.named for answer in answers)
     lines.append(f"{named} of {len(answers)} performances named; {len(wrong)} events name what was not performed then")
     return "\n".join(lines)
-
-
-def _overlap(a: tuple[float, float], b: tuple[float, float]) -> float:
-    return min(a[1], b[1]) - max(a[0], b[0])

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import argparse
 import sys
+from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import nullcontext
+from operator import attrgetter
 from pathlib import Path
+from typing import TypeVar
 
 from fluxformer_core.actor import DEMO_SCRIPT
+from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.errors import FluxformerError
-from fluxformer_core.types import SECOND
+from fluxformer_core.io.sources import open_source
+from fluxformer_core.io.video_writer import VideoRecorder
+from fluxformer_core.render.overlay import draw_overlay, visible
+from fluxformer_core.stream.recognizer import Recognizer
+from fluxformer_core.types import SECOND, ActionEvent, Recognition
 from fluxformer_ros.node.process import set_threads
 from fluxformer_ros.tools.actor_report import compare, table
 from fluxformer_ros.tools.graph import Run, run_graph
-from fluxformer_ros.tools.overlay_video import write_overlay
+from fluxformer_ros.tools.playback import actor_frames
 
+_EVERY = 2  # frames: every second frame is drawn, because drawing is slow and 15 Hz show everything
 _EXAMPLE = """examples:
   python -m fluxformer_ros.tools.demo                  the rendered actor performs ten actions
   python -m fluxformer_ros.tools.demo clip.mp4
   python -m fluxformer_ros.tools.demo 0 --duration 30  the first camera"""
+Stamped = TypeVar("Stamped", Recognition, ActionEvent)
 
 
 def report(run: Run) -> str:
@@ -34,21 +45,47 @@ def report(run: Run) -> str:
     )
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the demonstration.
+def newest(heard: Sequence[Stamped], stamp: int) -> Stamped | None:
+    """The last item of `heard`, which is in the order of stamps, up to a stamp (ns)."""
+    index = bisect_right(heard, stamp, key=attrgetter("stamp"))
+    return heard[index - 1] if index else None
 
-    Returns:
-        The exit code: 2 if the source cannot be played, a process failed or nothing was recognised.
+
+def write_overlay(source: str, run: Run, path: Path, model: Path | None = None) -> None:
+    """Play a recorded source once more, without ROS, and write a video with the answers of the live recogniser.
+
+    States, scores and events are those that were heard. The selected frames were not sent over ROS: a second recogniser
+    finds the same frames again, because the recogniser is deterministic.
+
+    Raises:
+        SourceError: if the source cannot be read again.
+        ConfigError: if the video cannot be written.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("source", nargs="?", default="actor", help="video, folder, bag, camera index, or `actor`")
-    parser.add_argument("--model", type=Path, metavar="FILE", help="another model than the shipped one")
-    parser.add_argument("--duration", type=float, metavar="S", help="stop after this time")
-    parser.add_argument(
-        "--overlay", type=Path, default=Path("demo.mp4"), metavar="FILE", help="video to write (default: %(default)s)"
-    )
+    bundle = Bundle.load(model or default_bundle_path())
+    recognizer = Recognizer(bundle)
+    played = nullcontext(actor_frames()) if source == "actor" else open_source(source)
+    with VideoRecorder(path) as video, played as images:
+        for number, (frame, image) in enumerate(zip(run.frames, images, strict=False)):
+            recognizer.push(image.image, frame.stamp, image.pixels)
+            if number % _EVERY == 0:
+                picture = draw_overlay(
+                    visible(image.image, image.pixels, bundle.spec.depth_range),
+                    recognition=newest(run.transcript.recognitions, frame.stamp),
+                    event=newest(run.transcript.events, frame.stamp),
+                    selection=recognizer.scene.last_clip,
+                )
+                video.write(picture, frame.stamp)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the demonstration; the exit code is 2 if the source cannot be played or nothing was recognised."""
+    shape = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, epilog=_EXAMPLE, formatter_class=shape)
+    add = parser.add_argument
+    add("source", nargs="?", default="actor", help="video, folder, bag, camera index, or `actor`")
+    add("--model", type=Path, metavar="FILE", help="another model than the shipped one")
+    add("--duration", type=float, metavar="S", help="stop after this time")
+    add("--overlay", type=Path, default="demo.mp4", metavar="FILE", help="video to write (default: %(default)s)")
     options = parser.parse_args(args)
     live = options.source.isdecimal() or options.source.startswith("/dev/video")
     limit = ["--duration", str(options.duration)] if options.duration else []

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from fluxformer_core.errors import FluxformerError
 from fluxformer_core.types import SECOND
@@ -57,34 +56,23 @@ class Run:
 
 def environment() -> dict[str, str]:
     """The environment of the processes: this machine only, and shared memory that holds images."""
-    local = {
-        "FASTDDS_DEFAULT_PROFILES_FILE": str(resource("config/fastdds.xml")),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "PYTHONUNBUFFERED": "1",
-    }
+    profile = str(resource("config/fastdds.xml"))
+    local = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "PYTHONUNBUFFERED": "1"}
     # A domain of its own keeps out other demos and robots on this machine. The prefix finds the ROS wheels where no
     # environment is activated.
     defaults = {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100), "AMENT_PREFIX_PATH": sys.prefix}
-    return {**defaults, **os.environ, **local}
+    return {**defaults, **os.environ, **local, "FASTDDS_DEFAULT_PROFILES_FILE": profile}
 
 
 class Graph:
     """Child processes that never outlive this one; a context manager."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="fluxformer_")
+        self._temporary = tempfile.TemporaryDirectory(prefix="fluxformer_")
+        self.folder = Path(self._temporary.name)  # for files that are deleted with the graph
+        self.log = self.folder / "played.jsonl"  # where a player's `--log` is expected
         self._environment = environment()
         self._children: dict[str, subprocess.Popen[bytes]] = {}
-
-    @property
-    def folder(self) -> Path:
-        """For files that are deleted with the graph."""
-        return Path(self._folder.name)
-
-    @property
-    def log(self) -> Path:
-        """Where a player's `--log` is expected."""
-        return self.folder / "played.jsonl"
 
     @property
     def playing(self) -> bool:
@@ -94,15 +82,13 @@ class Graph:
     def __enter__(self) -> Graph:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         for child in self._children.values():
             if child.poll() is None:
                 child.send_signal(signal.SIGINT)
         for child in self._children.values():
             _end(child)
-        self._folder.cleanup()
+        self._temporary.cleanup()
 
     def start(self, name: str, module: str, *arguments: str, quiet: bool = False) -> None:
         """Start `python -m module arguments` under a name; quiet discards the standard output of the process."""
@@ -117,22 +103,14 @@ class Graph:
             )
 
     def running(self, name: str) -> bool:
-        """Whether the process still runs.
-
-        Raises:
-            GraphError: if the process ended with an exit code other than 0.
-        """
+        """Whether the process still runs; raises a GraphError if it ended with an exit code other than 0."""
         code = self._children[name].poll()
         if code:
             raise GraphError(f"{name} ended with exit code {code}:\n{self.said(name)}")
         return code is None
 
     def wait(self, *names: str) -> None:
-        """Wait a moment.
-
-        Raises:
-            GraphError: if one of these processes has ended.
-        """
+        """Wait a moment; raises a GraphError if one of these processes has ended."""
         for name in names:
             if not self.running(name):
                 raise GraphError(f"{name} ended early:\n{self.said(name)}")
@@ -143,11 +121,7 @@ class Graph:
         return self._children[name].pid
 
     def stop(self, name: str) -> None:
-        """Interrupt a process and wait for its end.
-
-        Raises:
-            GraphError: if the process does not end, or ends with an exit code other than 0.
-        """
+        """Interrupt a process and wait for its end; raises a GraphError without an end, or with a bad exit code."""
         child = self._children[name]
         child.send_signal(signal.SIGINT)
         if not _end(child):

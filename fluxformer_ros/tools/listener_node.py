@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,17 +25,12 @@ _DEPTH = 100  # messages that may wait while the terminal is slow
 
 
 class ListenerNode(Node):
-    """Prints events, and writes recognitions, events and diagnostics to a file if one is given.
+    """Prints the events of a recogniser, and records its recognitions, events and diagnostics."""
 
-    Args:
-        recognizer: name of the node to listen to.
-        record: writes to the file; None: no file.
-    """
-
-    def __init__(self, recognizer: str, record: TranscriptWriter | None) -> None:
+    def __init__(self, recognizer: str, record: TranscriptWriter) -> None:
         super().__init__("listener")
         self._record = record
-        self._origin: int | None = None
+        self._origin = 0  # ns: the first stamp that was heard
         self._delays: list[float] = []
         self._started = 0
         self._recognizer = self.resolve_topic_name(recognizer).lstrip("/")
@@ -57,22 +53,20 @@ class ListenerNode(Node):
 
     def _on_recognition(self, message: msg.Recognition) -> None:
         now, recognition = self._now(), recognition_from_msg(message)
-        self._set_origin(recognition.stamp)
+        self._origin = self._origin or recognition.stamp
         self._delays.append((now - recognition.stamp) / 1e6)
-        if self._record:
-            self._record.write(recognition, now)
+        self._record.write(recognition, now)
 
     def _on_event(self, message: msg.ActionEvent) -> None:
         now, event = self._now(), event_from_msg(message)
-        self._set_origin(event.start)
+        self._origin = self._origin or event.start
         self._started += event.kind is EventKind.STARTED
         print(self._line(event, now), flush=True)
-        if self._record:
-            self._record.write(event, now)
+        self._record.write(event, now)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if self._record and status.name.startswith(f"{self._recognizer}:"):
+            if status.name.startswith(f"{self._recognizer}:"):
                 values = {entry.key: entry.value for entry in status.values}
                 self._record.write(Status(int.from_bytes(status.level, "little"), status.message, values), self._now())
 
@@ -85,12 +79,8 @@ class ListenerNode(Node):
             f"{span}  ({delay:.0f} ms after the image)"
         )
 
-    def _set_origin(self, stamp: int) -> None:
-        if self._origin is None:
-            self._origin = stamp
-
     def _seconds(self, stamp: int) -> str:
-        return f"{(stamp - (self._origin or 0)) / SECOND:7.2f}"
+        return f"{(stamp - self._origin) / SECOND:7.2f}"
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -98,17 +88,17 @@ def main(args: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv if args is None else args)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--node", default="recognizer", help="the recogniser to listen to (default: %(default)s)")
-    parser.add_argument("--record", type=Path, metavar="FILE", help="write everything to this file, as JSON lines")
+    record = "write everything to this file, as JSON lines"
+    parser.add_argument("--record", type=Path, default=os.devnull, metavar="FILE", help=record)
     options = parser.parse_args(remove_ros_args(arguments)[1:])
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     signals = StopSignals()
-    record = TranscriptWriter(options.record) if options.record else None
-    node = ListenerNode(options.node, record)
+    writer = TranscriptWriter(options.record)
+    node = ListenerNode(options.node, writer)
     spin_until_stopped(node, signals)
     print(node.summary(), flush=True)
     node.destroy_node()
-    if record:
-        record.close()
+    writer.close()
     rclpy.shutdown()
     return 0
 

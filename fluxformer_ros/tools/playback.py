@@ -1,16 +1,21 @@
-"""The time line of a player: the frames of its sources, each with the time when it is due, read ahead."""
+"""What a player plays: the rendered actor, and the time line of all sources, on which each frame has its due time."""
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
+import cv2
 import numpy as np
 
+from fluxformer_core.actor import DEMO_SCRIPT, Stage
 from fluxformer_core.io.sources import SourceFrame
 from fluxformer_core.types import SECOND, Pixels
 
@@ -18,6 +23,8 @@ _AHEAD = 64  # frames that are read before they are due
 _POLL = 0.02  # s
 _PATIENCE = 10.0  # s: for the thread to finish the frame that it reads
 _USUAL_PERIOD = SECOND // 30  # ns: the period of a source with a single frame
+ACTOR_SIZE = (480, 640)
+"""Height and width of the actor's images, px."""
 
 Opener = Callable[[], AbstractContextManager[Iterable[SourceFrame]]]
 
@@ -46,11 +53,7 @@ class Arrangement:
 
 
 def arrange(sources: list[Opener], arrangement: Arrangement) -> Iterator[TimedFrame]:
-    """Put the frames of all sources on one time line.
-
-    Args:
-        sources: each is opened when the one before has ended.
-        arrangement: holds, pauses and repetition.
+    """Put the frames of all sources, each of which is opened when the one before has ended, on one time line.
 
     Raises:
         SourceError: if a source cannot be opened or read.
@@ -109,15 +112,14 @@ def read_ahead(timed_frames: Iterable[TimedFrame]) -> Iterator[Iterator[TimedFra
     stop = threading.Event()
 
     def fill() -> None:
-        end: Exception | None = None
         try:
             for timed in timed_frames:
                 if stop.is_set():
                     return
                 ready.put(timed)
+            ready.put(None)
         except Exception as error:
-            end = error
-        ready.put(end)
+            ready.put(error)
 
     def take() -> Iterator[TimedFrame]:
         while (item := ready.get()) is not None:
@@ -139,3 +141,34 @@ def read_ahead(timed_frames: Iterable[TimedFrame]) -> Iterator[Iterator[TimedFra
                 while True:
                     ready.get_nowait()  # the thread may wait for room
             thread.join(_POLL)
+
+
+def actor_frames(
+    *, depth: bool = False, seed: int = 0, seconds: float | None = None, size: tuple[int, int] = ACTOR_SIZE
+) -> Iterator[SourceFrame]:
+    """The frames of the demonstration script, in colour or in millimetres (uint16), drawn one by one.
+
+    `seconds` is the length of the part of the script that is used, None for the whole; `size` is (height, width).
+    """
+    stage = Stage(DEMO_SCRIPT, seed=seed, mode="depth" if depth else "colour", size=size)
+    count = len(stage) if seconds is None else min(len(stage), math.ceil(seconds * stage.rate))
+    for index in range(count):
+        yield SourceFrame(round(index * SECOND / stage.rate), stage.frame(index), Pixels.DEPTH if depth else Pixels.RGB)
+
+
+@contextmanager
+def open_drawn_actor(**settings: Any) -> Iterator[Iterator[SourceFrame]]:
+    """The frames of `actor_frames`, drawn ahead and kept as lossless PNG, so that playing costs little processor time.
+
+    A second call with the same settings draws nothing.
+    """
+    # OpenCV swaps the colours both when it writes and when it reads a PNG, so RGB comes back as RGB.
+    packed = _drawn_actor(**settings)
+    yield (replace(frame, image=np.asarray(cv2.imdecode(frame.image, cv2.IMREAD_UNCHANGED))) for frame in packed)
+
+
+@lru_cache(maxsize=1)
+def _drawn_actor(**settings: Any) -> list[SourceFrame]:
+    fast = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    frames = actor_frames(**settings)
+    return [replace(frame, image=np.asarray(cv2.imencode(".png", frame.image, fast)[1])) for frame in frames]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import signal
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
@@ -28,8 +29,15 @@ from fluxformer_core.types import SECOND
 from fluxformer_ros.node.images import image_to_compressed, image_to_msg
 from fluxformer_ros.node.messages import time_to_msg
 from fluxformer_ros.node.process import keep_image_memory
-from fluxformer_ros.tools.actor_source import SIZE, open_drawn_actor
-from fluxformer_ros.tools.playback import Arrangement, Opener, TimedFrame, arrange, read_ahead
+from fluxformer_ros.tools.playback import (
+    ACTOR_SIZE,
+    Arrangement,
+    Opener,
+    TimedFrame,
+    arrange,
+    open_drawn_actor,
+    read_ahead,
+)
 
 _POLL = 0.05  # s
 _ARRIVAL = 30.0  # s: for the last images to reach reliable subscribers
@@ -40,13 +48,10 @@ _EXAMPLE = """example:
 
 
 class PlayerNode(Node):
-    """Publishes frames as `image`, when they are due.
+    """Publishes frames as `image`, or as sensor_msgs/CompressedImage on `image/compressed`.
 
-    Args:
-        compressed: publish sensor_msgs/CompressedImage on `image/compressed` instead.
-        reliable: resend what a subscriber missed; cameras usually do not.
-        clock: publish the source's time as /clock and stamp images with that time instead of the present time.
-        frame_id: of the images.
+    A reliable player resends what a subscriber missed; cameras usually do not. With `clock` the player publishes the
+    source's time as /clock and stamps images with that time instead of the present time.
     """
 
     def __init__(self, *, compressed: bool, reliable: bool, clock: bool, frame_id: str) -> None:
@@ -57,11 +62,6 @@ class PlayerNode(Node):
         self._time_topic = self.create_publisher(Clock, "/clock", 10) if clock else None
         self._to_msg = image_to_compressed if compressed else image_to_msg
         self._frame_id = frame_id
-
-    @property
-    def subscribers(self) -> int:
-        """The number of matched subscriptions."""
-        return int(self._images.get_subscription_count())
 
     @property
     def topic(self) -> str:
@@ -80,20 +80,23 @@ class PlayerNode(Node):
         self._images.publish(self._to_msg(timed.image, timed.pixels, stamp, self._frame_id))
         return stamp
 
-    def wait_for_arrival(self, seconds: float) -> bool:
-        """Wait until reliable subscribers have all images; images on the way are lost when a publisher ends.
-
-        Args:
-            seconds: the longest wait.
-
-        Returns:
-            Whether all images have arrived.
-        """
+    def wait_for_subscriber(self, seconds: float) -> None:
+        """Wait for a subscriber, and then for the nodes that listen to the subscriber."""
         end = time.monotonic() + seconds
+        while not self._images.get_subscription_count() and time.monotonic() < end:
+            time.sleep(_POLL)
+        if seconds > 0 and self._images.get_subscription_count():
+            time.sleep(_SETTLE)
+        elif seconds > 0:
+            self.get_logger().warning(f"{self.topic} has no subscriber; playing without one")
+
+    def wait_for_arrival(self) -> None:
+        """Wait until reliable subscribers have all images; images on the way are lost when a publisher ends."""
+        end = time.monotonic() + _ARRIVAL
         while not self._images.wait_for_all_acked(Duration(seconds=_POLL)):  # short waits let Ctrl-C through
             if time.monotonic() >= end:
-                return False
-        return True
+                self.get_logger().warning(f"not everybody had got all images {_ARRIVAL:g} s after the last")
+                return
 
 
 def play(node: PlayerNode, options: argparse.Namespace) -> int:
@@ -103,19 +106,13 @@ def play(node: PlayerNode, options: argparse.Namespace) -> int:
         SourceError: if a source cannot be opened or read.
         ImageError: if a frame cannot be published.
     """
-    arrangement = Arrangement(
-        options.hold_before, options.hold_after, options.return_to_first, options.pause, options.loop
-    )
-    count = 0
-    with ExitStack() as stack:
-        timed_frames = stack.enter_context(
-            read_ahead(arrange([_opener(spec, options) for spec in options.sources], arrangement))
-        )
-        log = stack.enter_context(options.log.open("w", encoding="utf-8")) if options.log else None
-        start = 0.0
+    arrangement = Arrangement(**{field.name: getattr(options, field.name) for field in fields(Arrangement)})
+    time_line = arrange([_opener(spec, options) for spec in options.sources], arrangement)
+    count, start = 0, 0.0
+    with read_ahead(time_line) as timed_frames, options.log.open("w", encoding="utf-8") as log:
         for timed in timed_frames:
             if count == 0:
-                _wait_for_subscriber(node, options.wait)
+                node.wait_for_subscriber(options.wait)
                 start = time.monotonic()
             due = timed.due / SECOND / options.rate
             if options.duration is not None and due >= options.duration:
@@ -123,21 +120,9 @@ def play(node: PlayerNode, options: argparse.Namespace) -> int:
             time.sleep(max(0.0, start + due - time.monotonic()))
             stamp = node.publish(timed)
             count += 1
-            if log is not None:
-                log.write(
-                    json.dumps({"stamp": stamp, "source": timed.source, "index": timed.index, "due": timed.due}) + "\n"
-                )
+            line = {"stamp": stamp, "source": timed.source, "index": timed.index, "due": timed.due}
+            log.write(json.dumps(line) + "\n")
     return count
-
-
-def _wait_for_subscriber(node: PlayerNode, timeout: float) -> None:
-    end = time.monotonic() + timeout
-    while not node.subscribers and time.monotonic() < end:
-        time.sleep(_POLL)
-    if timeout > 0 and node.subscribers:
-        time.sleep(_SETTLE)
-    elif timeout > 0:
-        node.get_logger().warning(f"{node.topic} has no subscriber; playing without one")
 
 
 def _opener(spec: str, options: argparse.Namespace) -> Opener:
@@ -148,24 +133,18 @@ def _opener(spec: str, options: argparse.Namespace) -> Opener:
 
 
 def _parser() -> argparse.ArgumentParser:
+    shape = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        fromfile_prefix_chars="@",
+        description=__doc__, epilog=_EXAMPLE, formatter_class=shape, fromfile_prefix_chars="@"
     )
     add = parser.add_argument
-    add(
-        "sources",
-        nargs="+",
-        metavar="SOURCE",
-        help="video, folder of images, bag, camera index, or `actor`; @FILE lists many",
-    )
+    what = "video, folder of images, bag, camera index, or `actor`; @FILE lists many"
+    add("sources", nargs="+", metavar="SOURCE", help=what)
     add("--topic", help="of the images in a bag")
     add("--folder-rate", type=float, metavar="HZ", help="at which a folder's images were taken")
     add("--depth", action="store_true", help="render the actor as depth (16UC1)")
     add("--seed", type=int, default=0, help="which actor (default: %(default)s)")
-    add("--size", type=_size, default=SIZE, metavar="WxH", help="of the actor's images (default: 640x480)")
+    add("--size", type=_size, default=ACTOR_SIZE, metavar="WxH", help="of the actor's images (default: 640x480)")
     add("--rate", type=float, default=1.0, help="playback speed (default: %(default)s)")
     add("--loop", action="store_true", help="start again at the end")
     add("--duration", type=float, metavar="S", help="stop after this time")
@@ -177,14 +156,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--hold-after", type=float, default=0.0, metavar="S", help="how long the last frame stands still")
     add("--return-to-first", action="store_true", help="hold the first frame at the end, too")
     add("--pause", type=float, default=0.0, metavar="S", help="silence between two sources")
-    add(
-        "--wait",
-        type=float,
-        default=30.0,
-        metavar="S",
-        help="for a subscriber, before the first frame (default: %(default)s)",
-    )
-    add("--log", type=Path, metavar="FILE", help="write one JSON line for every published frame")
+    wait = "for a subscriber, before the first frame (default: %(default)s)"
+    add("--wait", type=float, default=30.0, metavar="S", help=wait)
+    log = "write one JSON line for every published frame"
+    add("--log", type=Path, default=os.devnull, metavar="FILE", help=log)
     return parser
 
 
@@ -197,23 +172,17 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Play until the end or Ctrl-C.
-
-    Returns:
-        The exit code: 2 if a source cannot be played.
-    """
+    """Play until the end or Ctrl-C, and return the exit code: 2 if a source cannot be played."""
     arguments = list(sys.argv if args is None else args)
     options = _parser().parse_args(remove_ros_args(arguments)[1:])
     keep_image_memory()
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    node = PlayerNode(
-        compressed=options.compressed, reliable=options.reliable, clock=options.clock, frame_id=options.frame_id
-    )
+    settings = {name: getattr(options, name) for name in ("compressed", "reliable", "clock", "frame_id")}
+    node = PlayerNode(**settings)
     try:
         count = play(node, options)
-        if not node.wait_for_arrival(_ARRIVAL):
-            node.get_logger().warning(f"not everybody had got all images {_ARRIVAL:g} s after the last")
+        node.wait_for_arrival()
         print(f"{count} frames published on {node.topic}")
     except FluxformerError as error:
         node.get_logger().fatal(str(error))

@@ -38,11 +38,7 @@ _DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
 
 
 class ResultsBag:
-    """A bag of serialised messages.
-
-    Args:
-        path: folder that is made for it.
-        notes: text by name, stored in the bag's metadata.
+    """A new bag of serialised messages, with notes (text by name) in the bag's metadata.
 
     Raises:
         ConfigError: if the folder exists already or cannot be written.
@@ -51,7 +47,7 @@ class ResultsBag:
     def __init__(self, path: Path, notes: dict[str, str]) -> None:
         self._types = _types()
         self._connections: dict[str, Connection] = {}
-        self._early: list[tuple[str, bytes]] = []
+        self._waiting: list[tuple[str, bytes]] = []
         self.count = 0
         try:
             self._writer = Writer(path, version=8, storage_plugin=StoragePlugin.MCAP)
@@ -66,19 +62,10 @@ class ResultsBag:
         self._connections[topic] = self._writer.add_connection(topic, kind, typestore=self._types)
 
     def write(self, topic: str, data: bytes, received: int) -> None:
-        """Append a message.
-
-        Args:
-            topic: of the message.
-            data: the serialised message.
-            received: ns; 0 while the clock has not begun: the message waits for the first time of the clock.
-        """
-        if not received:
-            self._early.append((topic, data))
-            return
-        self._flush(received)
-        self._writer.write(self._connections[topic], received, data)
-        self.count += 1
+        """Append a serialised message, received at a time in ns; at time 0 it waits for the first time of the clock."""
+        self._waiting.append((topic, data))
+        if received:
+            self._flush(received)
 
     def close(self) -> None:
         """Write the waiting messages, and the description of the bag."""
@@ -86,22 +73,16 @@ class ResultsBag:
         self._writer.close()
 
     def _flush(self, received: int) -> None:
-        early, self._early = self._early, []
-        for topic, data in early:
+        waiting, self._waiting = self._waiting, []
+        for topic, data in waiting:
             self._writer.write(self._connections[topic], received, data)
             self.count += 1
 
 
 class RecorderNode(Node):
-    """Writes serialised messages as they arrive, with the time of the node's clock.
+    """Writes the messages of a recogniser as they arrive, with the time of the node's clock.
 
-    Args:
-        recognizer: name of the node to record.
-        bag: to write to.
-        signals: set to stop when the bag cannot be written any more, as on a full disk.
-
-    Attributes:
-        failure: why the bag cannot be written; empty: the bag can be written.
+    `failure` says why the bag cannot be written any more, as on a full disk. The node then sets the signals to stop.
     """
 
     def __init__(self, recognizer: str, bag: ResultsBag, signals: StopSignals) -> None:
@@ -136,11 +117,7 @@ class RecorderNode(Node):
 
 
 def notes_on(bag: Path, topic: str | None) -> dict[str, str]:
-    """What a bag of results notes about the bag that is played: name, image topic and first stamp.
-
-    Raises:
-        SourceError: if the bag cannot be read.
-    """
+    """What a bag of results notes about the played bag: name, image topic and first stamp; may raise a SourceError."""
     with BagSource(bag, topic) as source:
         first = next(iter(source))
         return {SOURCE_NOTE: bag.resolve().name, TOPIC_NOTE: source.topic, ORIGIN_NOTE: str(first.stamp)}
@@ -155,17 +132,14 @@ def _types() -> Typestore:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Record until one second after Ctrl-C.
-
-    Returns:
-        The exit code: 2 if the bag cannot be written, or the played bag cannot be read.
-    """
+    """Record until one second after Ctrl-C; the exit code is 2 if a bag cannot be written or read."""
     arguments = list(sys.argv if args is None else args)
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path, metavar="BAG", help="folder to make for the bag")
-    parser.add_argument("--node", default="recognizer", help="the recogniser to record (default: %(default)s)")
-    parser.add_argument("--played", type=Path, metavar="BAG", help="the played bag, noted for `fluxformer evaluate`")
-    parser.add_argument("--topic", help="of the images in the played bag; needed where that has several image topics")
+    add = parser.add_argument
+    add("out", type=Path, metavar="BAG", help="folder to make for the bag")
+    add("--node", default="recognizer", help="the recogniser to record (default: %(default)s)")
+    add("--played", type=Path, metavar="BAG", help="the played bag, noted for `fluxformer evaluate`")
+    add("--topic", help="of the images in the played bag; needed where that has several image topics")
     options = parser.parse_args(remove_ros_args(arguments)[1:])
     try:
         bag = ResultsBag(options.out, notes_on(options.played, options.topic) if options.played else {})
@@ -187,10 +161,8 @@ def main(args: Sequence[str] | None = None) -> int:
         node.destroy_node()
         rclpy.shutdown()
     if node.failure:
-        print(
-            f"recorder: {options.out} cannot be written on: {node.failure}; mend the bag with 'mcap recover'",
-            file=sys.stderr,
-        )
+        failure = f"{options.out} cannot be written on: {node.failure}; mend the bag with 'mcap recover'"
+        print(f"recorder: {failure}", file=sys.stderr)
         return 2
     print(f"{bag.count} messages recorded in {options.out}", flush=True)
     return 0

@@ -8,11 +8,11 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from helpers import rgb, texture, view
-from plain_augmentation import PLAIN
+from helpers import PLAIN, rgb, texture, view
 
 from fluxformer_core.augment.config import AugmentConfig
 from fluxformer_core.augment.pair_flow import PairFlow
+from fluxformer_core.augment.rotated_view import rotated_view
 from fluxformer_core.augment.training_clip import MIDST, training_clip, whole_clip
 from fluxformer_core.data.clip_store import FLOW_STEP, Sample
 from fluxformer_core.flow.classical import DisFlow
@@ -23,6 +23,14 @@ RIGHT, DOWN = 0.25, -0.125  # frame heights per second, both whole numbers of FL
 SIDE = 64
 
 
+def sample_of(frames: np.ndarray, flow: np.ndarray, motion: np.ndarray | float, *, depth: bool) -> Sample:
+    """A recording at 20 Hz that changes evenly."""
+    n = len(frames)
+    stamps, descriptors = np.arange(n) * SECOND // 20, np.linspace(0, 1, n, dtype=np.float32)[:, None]
+    motion = np.broadcast_to(motion, n).astype(np.float32)
+    return Sample(0, stamps, frames, flow, motion, np.zeros(n, np.float32), descriptors, depth=depth)
+
+
 def panned(frames: int = 10) -> Sample:
     """A texture that moves evenly, with its true flow."""
     picture = texture(200, 200)
@@ -30,14 +38,13 @@ def panned(frames: int = 10) -> Sample:
     images = [rgb(view(picture, RIGHT * pixels * i, DOWN * pixels * i, SIDE)) for i in range(frames)]
     flow = np.zeros((frames, SIDE, SIDE, 2), np.int8)
     flow[1:] = np.array([RIGHT, DOWN]) / FLOW_STEP
-    motion = np.full(frames, np.hypot(RIGHT, DOWN), np.float32)
-    descriptors = np.linspace(0, 1, frames, dtype=np.float32)[:, None]
-    change = np.zeros(frames, np.float32)
-    return Sample(0, stamps(frames), np.stack(images), flow, motion, change, descriptors, depth=False)
+    return sample_of(np.stack(images), flow, np.hypot(RIGHT, DOWN), depth=False)
 
 
-def stamps(frames: int, rate: float = 20.0) -> np.ndarray:
-    return np.round(np.arange(frames) * SECOND / rate).astype(np.int64)
+def flow_between(frames: np.ndarray, inside: slice) -> np.ndarray:
+    """Flow (pairs, H, W, 2) in frame heights per second that the frames show within a centre square."""
+    grey = [cv2.cvtColor((f.clip(0, 1) * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY) for f in frames]
+    return np.stack([DisFlow()(a, b)[inside, inside] for a, b in pairwise(grey)]) * 20 / SIDE
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -67,11 +74,9 @@ def test_the_flow_of_another_view_is_what_its_frames_show(seed):
     count = len(sample.frames)
     changes = replace(PLAIN, rotation=40.0, scale=(0.8, 1.3), aspect=0.2, shift=0.05, flip=0.5)
     frames, flow, _ = training_clip(sample, count, {}, changes, rng(seed))
-    grey = [cv2.cvtColor((f.clip(0, 1) * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY) for f in frames]
-    estimate = DisFlow()
-    seen = np.median([estimate(a, b)[24:40, 24:40] for a, b in pairwise(grey[2:])], axis=(0, 1, 2))
+    seen = np.median(flow_between(frames[2:], slice(24, 40)), axis=(0, 1, 2))
     told = np.median(flow[3:, 24:40, 24:40], axis=(0, 1, 2))
-    np.testing.assert_allclose(seen * 20 / SIDE, told, atol=0.04)
+    np.testing.assert_allclose(seen, told, atol=0.04)
 
 
 def test_another_tempo_scales_the_flow_alone():
@@ -118,8 +123,7 @@ def test_what_is_repeated_is_also_seen_from_its_midst():
     n, onset, offset = 120, 20, 100
     motion = np.where((np.arange(n) >= onset) & (np.arange(n) < offset), 1.0, 0.0).astype(np.float32)
     frames = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, SIDE, SIDE, 3))
-    still, nothing = np.zeros((n, SIDE, SIDE, 2), np.int8), np.zeros(n, np.float32)
-    sample = Sample(0, stamps(n), frames, still, motion, nothing, nothing[:, None], depth=False)
+    sample = sample_of(frames, np.zeros((n, SIDE, SIDE, 2), np.int8), motion, depth=False)
     config = replace(PLAIN, midway=1.0)
     spans = []
     for seed in range(30):
@@ -144,10 +148,9 @@ def test_any_recording_gives_a_clip_of_the_right_shape(n):
     sample = panned(n)
     for seed in range(10):
         frames, flow, label = training_clip(sample, 8, {0: 1}, AugmentConfig(), rng(seed))
-        assert (frames.shape, frames.dtype) == ((8, SIDE, SIDE, 3), np.float32)
-        assert (flow.shape, flow.dtype) == ((8, SIDE, SIDE, 2), np.float32)
-        assert np.isfinite(frames).all()
-        assert np.isfinite(flow).all()
+        assert (frames.shape, flow.shape) == ((8, SIDE, SIDE, 3), (8, SIDE, SIDE, 2))
+        assert frames.dtype == flow.dtype == np.float32
+        assert np.isfinite(frames).all() & np.isfinite(flow).all()
         assert label in (0, 1)
 
 
@@ -167,9 +170,7 @@ def person(frames: int = 10, speed: float = 0.25) -> Sample:
         pictures[i, 10:56, left : left + 14] = 140
         pictures[i, 20:40, left + 4 : left + 8] = 180
         flow[i, 10:56, left : left + 14, 0] = round(speed / FLOW_STEP)
-    motion = np.full(frames, speed, np.float32)
-    descriptors = np.linspace(0, 1, frames, dtype=np.float32)[:, None]
-    return Sample(0, stamps(frames), pictures, flow, motion, np.zeros(frames, np.float32), descriptors, depth=True)
+    return sample_of(pictures, flow, speed, depth=True)
 
 
 COLOURISED = replace(PLAIN, colourised=1.0)
@@ -196,41 +197,29 @@ def test_people_and_places_are_not_twice_the_same():
     assert np.std([clip[0, 5, 5] for clip in clips], axis=0).min() > 0.05
 
 
-def test_people_before_a_wall_are_left_as_they_are():
-    sample = person()
-    before_a_wall = replace(sample, frames=np.where(sample.frames > 0, sample.frames, 70).astype(np.uint8))
-    shown = training_clip(before_a_wall, 10, {}, COLOURISED, rng())[0]
-    np.testing.assert_allclose(shown, whole_clip(before_a_wall, 10)[0], atol=1e-6)
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_the_flow_of_a_moving_camera_is_what_its_frames_show(seed):
     sample = panned(20)
     moved = replace(PLAIN, moving_camera=1.0, pan=0.5, shake=0.03)
     frames, flow, _ = training_clip(sample, 20, {}, moved, rng(seed))
-    grey = [cv2.cvtColor((f.clip(0, 1) * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY) for f in frames]
-    estimate = DisFlow()
-    inside = (slice(None), slice(20, 44), slice(20, 44))
-    seen = np.stack([estimate(a, b) for a, b in pairwise(grey)])[inside] * 20 / SIDE
-    error = np.abs(np.median(seen - flow[1:][inside], axis=(1, 2)))
+    told = flow[1:, 20:44, 20:44]
+    error = np.abs(np.median(flow_between(frames, slice(20, 44)) - told, axis=(1, 2)))
     assert np.median(error) < 0.03
-    assert np.abs(flow[1:][inside] - [RIGHT, DOWN]).mean() > 0.02
+    assert np.abs(told - [RIGHT, DOWN]).mean() > 0.02
 
 
 def test_a_place_that_is_panned_over_moves_as_told():
-    nobody = replace(
-        person(20), frames=np.zeros((20, SIDE, SIDE, 3), np.uint8), flow=np.zeros((20, SIDE, SIDE, 2), np.int8)
-    )
+    nothing = np.zeros((20, SIDE, SIDE, 3), np.uint8)
+    nobody = replace(person(20), frames=nothing, flow=nothing[..., :2].astype(np.int8))
     panned_over = replace(COLOURISED, moving_camera=1.0, pan=0.6, shake=0.0)
     checked = 0
     for seed in range(12):
         frames, flow, _ = training_clip(nobody, 20, {}, panned_over, rng(seed))
-        grey = [cv2.cvtColor((f.clip(0, 1) * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY) for f in frames]
         told = flow[10].reshape(-1, 2)
         speed = np.linalg.norm(told, axis=1)
         if speed.max() < 0.15 or np.median(speed) < 0.6 * speed.max():
             continue  # hardly a pan, or hardly anything to see it by
-        seen = np.median([DisFlow()(a, b)[16:48, 16:48] for a, b in pairwise(grey)], axis=(0, 1, 2)) * 20 / SIDE
+        seen = np.median(flow_between(frames, slice(16, 48)), axis=(0, 1, 2))
         np.testing.assert_allclose(seen, told[speed.argmax()], atol=0.1)
         checked += 1
     assert checked >= 2
@@ -258,9 +247,70 @@ def test_who_is_seen_from_another_side_is_seen_in_frames_and_flow_alike():
     assert max(moved) > 0.1, "although nothing moved across the picture before"
 
 
-def test_only_depth_before_nothing_can_be_seen_from_another_side():
-    aside = replace(PLAIN, rotated_view=1.0)
-    colour = panned()
-    assert np.allclose(training_clip(colour, 10, {}, aside, rng())[0], colour.frames / np.float32(255))
-    wall = replace(person(), frames=np.maximum(person().frames, 100))
-    assert np.allclose(training_clip(wall, 10, {}, aside, rng())[0], wall.frames / np.float32(255))
+@pytest.mark.parametrize("changes", [COLOURISED, replace(PLAIN, rotated_view=1.0)])
+def test_only_depth_before_nothing_gets_a_background_or_is_seen_from_another_side(changes):
+    wall = replace(person(), frames=np.maximum(person().frames, 70))
+    for sample in (panned(), wall):
+        shown = training_clip(sample, 10, {}, changes, rng())[0]
+        np.testing.assert_allclose(shown, whole_clip(sample, 10)[0], atol=1e-6)
+
+
+def block(near: int = 220) -> np.ndarray:
+    """Somebody of one depth, and a nearer hand before the middle."""
+    picture = np.zeros((1, SIDE, SIDE), np.uint8)
+    picture[0, 10:54, 22:42] = 140
+    picture[0, 28:36, 28:36] = near
+    return picture
+
+
+def centre(picture: np.ndarray, axis: int) -> float:
+    """Of what is nearest, px."""
+    return float(np.nonzero(picture > 200)[axis].mean())
+
+
+def test_without_a_turn_everything_stays_but_the_edges():
+    before, after = block(), rotated_view(block(), 0.0, 0.0, 0.4)
+    inner = np.zeros((SIDE, SIDE), bool)
+    inner[12:52, 24:40] = True
+    inner[26:38, 26:38] = False
+    assert np.array_equal(before[0, inner], after[0, inner])
+    assert (after[0, :8] == 0).all()
+
+
+@pytest.mark.parametrize(("yaw", "way"), [(20.0, 1), (-20.0, -1)])
+def test_what_is_near_moves_as_far_as_its_depth_says(yaw, way):
+    # 80 grey levels of 191, which stand for 0.4 frame heights, are 10.7 px before the body.
+    moved = centre(rotated_view(block(), yaw, 0.0, 0.4)[0], 1) - centre(block()[0], 1)
+    assert moved * way == pytest.approx(10.7 * np.sin(np.deg2rad(20)), abs=1.0)
+
+
+def test_pitch_moves_what_is_near_down():
+    moved = centre(rotated_view(block(), 0.0, 15.0, 0.4)[0], 0) - centre(block()[0], 0)
+    assert moved == pytest.approx(10.7 * np.sin(np.deg2rad(15)), abs=1.0)
+
+
+def test_the_nearest_surface_hides_what_is_behind_it():
+    picture = rotated_view(block(), 20.0, 0.0, 0.4)[0]
+    row = picture[32].astype(int)
+    assert row[32:38].min() > 180, "the hand covers the body, and is torn nowhere"
+
+
+def test_steps_forward_stay_steps_forward():
+    # The middle of turning is the clip's, not each frame's.
+    clip = np.concatenate([np.where(block(140) > 0, np.uint8(grey), np.uint8(0)) for grey in (100, 140, 200)])
+    columns = [float(np.nonzero(picture)[1].mean()) for picture in rotated_view(clip, 20.0, 0.0, 0.4)]
+    assert columns[0] < columns[1] < columns[2]
+
+
+def test_nobody_and_what_leaves_the_picture_are_no_error():
+    nobody = np.zeros((3, SIDE, SIDE), np.uint8)
+    assert np.array_equal(rotated_view(nobody, 20.0, 10.0, 0.4), nobody)
+    full = np.full((2, SIDE, SIDE), 255, np.uint8)
+    full[:, :, : SIDE // 2] = 60
+    assert rotated_view(full, 45.0, 20.0, 3.0).shape == full.shape
+
+
+def test_frames_are_turned_alike_whatever_comes_with_them_if_depth_is_the_same():
+    one = block()
+    several, alone = (rotated_view(np.repeat(one, count, axis=0), 12.0, 4.0, 0.3) for count in (3, 1))
+    assert np.array_equal(several[2], alone[0])

@@ -7,12 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from helpers import texture
+from helpers import texture, write_frames
 
 from fluxformer_core.augment.backgrounds import PAINTED, ROOM, backgrounds, structure
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.io.video_writer import VideoRecorder
-from fluxformer_core.types import SECOND
 
 SIZE = 32
 
@@ -46,11 +44,10 @@ def test_pictures_and_videos_join_without_who_moves_in_them(tmp_path: Path):
     cv2.imwrite(str(folder / "below" / "wall.png"), np.full((50, 70, 3), (10, 20, 230), np.uint8))
     (folder / "notes.txt").write_text("nothing to see")
     (folder / "broken.jpg").write_bytes(b"no picture")
-    with VideoRecorder(folder / "passer.mp4") as recorder:
-        for i in range(60):
-            frame = np.full((64, 64, 3), 200, np.uint8)
-            frame[:, i : i + 8] = 20
-            recorder.write(frame, i * SECOND // 20)
+    frames = np.full((60, 64, 64, 3), 200, np.uint8)
+    for i, frame in enumerate(frames):
+        frame[:, i : i + 8] = 20
+    write_frames(folder / "passer.mp4", frames)
     stock = backgrounds(SIZE, (str(folder),))
     own = stock[PAINTED:, ..., :3].astype(int)
     assert len(own) >= PAINTED, "as often as the painted ones"

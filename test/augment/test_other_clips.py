@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from helpers import small_spec
-from plain_augmentation import PLAIN
+from helpers import PLAIN, small_spec
 
 from fluxformer_core.actor import ACTIONS, FLIPPED
 from fluxformer_core.augment.colourise import can_be_cut_out
@@ -39,6 +39,11 @@ def others(store: ClipStore) -> OtherClips:
     return OtherClips([store])
 
 
+def stored(folder: Path, label: str, *seeds: int, mode: str = "depth") -> ClipStore:
+    clips = [ActorClip(label, seed, mode) for seed in seeds]
+    return ClipStore.build(clips, LABELS, small_spec(size=SIDE), folder)
+
+
 def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
@@ -52,8 +57,7 @@ def test_no_action_is_cut_up_that_would_still_be_one():
 
 
 def test_what_is_glued_is_of_two_different_actions(tmp_path):
-    alone = OtherClips([ClipStore.build([ActorClip("throw", 1, "depth")], LABELS, small_spec(size=SIDE), tmp_path)])
-    _, flow = alone.glued(COUNT, PLAIN, rng())
+    _, flow = OtherClips([stored(tmp_path, "throw", 1)]).glued(COUNT, PLAIN, rng())
     assert np.linalg.norm(flow, axis=3).mean() < 0.15, "nothing can be glued: somebody idle instead"
 
 
@@ -61,12 +65,10 @@ def test_what_is_glued_is_of_two_different_actions(tmp_path):
 def test_every_kind_gives_clips(others, kind):
     for seed in range(6):
         frames, flow = getattr(others, kind)(COUNT, AugmentConfig(), rng(seed))
-        assert (frames.shape, frames.dtype) == ((COUNT, SIDE, SIDE, 3), np.float32)
-        assert (flow.shape, flow.dtype) == ((COUNT, SIDE, SIDE, 2), np.float32)
-        assert np.isfinite(frames).all()
+        assert (frames.shape, flow.shape) == ((COUNT, SIDE, SIDE, 3), (COUNT, SIDE, SIDE, 2))
+        assert frames.dtype == flow.dtype == np.float32
         assert np.isfinite(flow).all()
-        assert frames.min() > -0.5
-        assert frames.max() < 2.0
+        assert -0.5 < frames.min() <= frames.max() < 2.0
 
 
 def test_the_same_seed_draws_the_same_clip(others):
@@ -76,8 +78,7 @@ def test_the_same_seed_draws_the_same_clip(others):
 
 
 def test_recordings_without_one_way_actions_still_give_clips(tmp_path):
-    waves = ClipStore.build([ActorClip("wave", 1, "depth")], LABELS, small_spec(size=SIDE), tmp_path)
-    others = OtherClips([waves])
+    others = OtherClips([stored(tmp_path, "wave", 1)])
     for seed in range(10):
         assert others.draw(COUNT, AugmentConfig(), rng(seed))[0].shape == (COUNT, SIDE, SIDE, 3)
 
@@ -134,8 +135,7 @@ def reach(where: np.ndarray) -> float:
 
 
 def test_who_walks_on_the_spot_is_also_shown_on_the_way_through_the_picture(tmp_path):
-    clips = [ActorClip("walk", seed, "depth") for seed in range(8)]
-    walks = ClipStore.build(clips, LABELS, small_spec(size=SIDE), tmp_path)
+    walks = stored(tmp_path, "walk", *range(8))
     ways = {True: 0, False: 0}  # by whether the actor walks on the spot
     gait = TABLE["walk"].gait
     for sample in (walks[i] for i in range(len(walks)) if can_be_cut_out(walks[i].frames[..., 0])):
@@ -155,21 +155,18 @@ def test_who_walks_on_the_spot_is_also_shown_on_the_way_through_the_picture(tmp_
 
 def test_joggers_go_through_the_picture_faster_than_walkers(store):
     spot = next(s for s in (store[i] for i in range(len(store))) if _on_the_spot(s))  # carried as if by their legs
-    pace_seen = {}
-    for name in ("walk", "jog"):
-        pace = TABLE[name].gait
-        rushes = []
+    speeds: dict[str, list[float]] = {"walk": [], "jog": []}
+    for name, seen in speeds.items():
         for seed in range(10):
-            frames, flow, _ = training_clip(spot, COUNT, {}, replace(PLAIN, crossing=1.0), rng(seed), gait=pace)
-            lit = frames.max(axis=3) > 0.1
-            rushes.append(np.median(np.abs(flow[lit][:, 0])))
-        pace_seen[name] = np.array(rushes)
-    assert pace_seen["walk"].max() < 1.4
-    assert np.median(pace_seen["jog"]) > 1.5 * np.median(pace_seen["walk"])
+            crossing = replace(PLAIN, crossing=1.0)
+            frames, flow, _ = training_clip(spot, COUNT, {}, crossing, rng(seed), gait=TABLE[name].gait)
+            seen.append(np.median(np.abs(flow[frames.max(axis=3) > 0.1][:, 0])))
+    assert max(speeds["walk"]) < 1.4
+    assert np.median(speeds["jog"]) > 1.5 * np.median(speeds["walk"])
 
 
 def test_who_cannot_be_cut_out_does_not_take_the_place_along(tmp_path):
-    coloured = OtherClips([ClipStore.build([ActorClip("walk", 1, "colour")], LABELS, small_spec(size=SIDE), tmp_path)])
+    coloured = OtherClips([stored(tmp_path, "walk", 1, mode="colour")])
     for seed in range(4):
         _, flow = coloured.passing(COUNT, PLAIN, rng(seed))
         assert np.abs(flow).max() < 0.9, "only an empty place, perhaps panned over"
@@ -177,16 +174,12 @@ def test_who_cannot_be_cut_out_does_not_take_the_place_along(tmp_path):
 
 def test_recordings_of_other_are_used_as_they_are(tmp_path):
     # Nothing is left to make clips from: they need no making.
-    own = ClipStore.build([ActorClip(OTHER, 1, "depth")], LABELS, small_spec(size=SIDE), tmp_path)
     with pytest.raises(ConfigError, match="recordings of actions"):
-        OtherClips([own]).draw(COUNT, AugmentConfig(), rng())
+        OtherClips([stored(tmp_path, OTHER, 1)]).draw(COUNT, AugmentConfig(), rng())
 
 
 def test_clips_are_made_from_what_is_shown_as_often_as_it_is_shown(tmp_path):
-    few = ClipStore.build([ActorClip("throw", 1, "depth")], LABELS, small_spec(size=SIDE), tmp_path)
-    many = ClipStore.build(
-        [ActorClip("throw", seed, "depth") for seed in (2, 3, 4)], LABELS, small_spec(size=SIDE), tmp_path
-    )
+    few, many = stored(tmp_path, "throw", 1), stored(tmp_path, "throw", 2, 3, 4)
     others = OtherClips([few, many], np.array([3.0, 1.0, 0.0, 1.0]))
     made_from = [sample.frames for sample in (few[0], *(many[i] for i in range(3)))]
     source, counts = rng(), np.zeros(4)

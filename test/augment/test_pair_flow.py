@@ -7,8 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from helpers import rgb, small_spec, texture, view
-from plain_augmentation import PLAIN
+from helpers import PLAIN, rgb, small_spec, texture, view
 
 from fluxformer_core.augment.pair_flow import PairFlow
 from fluxformer_core.augment.training_clip import training_clip
@@ -59,9 +58,8 @@ def test_flow_of_a_rotated_view_has_the_speed_that_was_stored_at_any_rate(rate):
     sample = running(rate)
     count = len(sample.frames)
     config = replace(PLAIN, rotated_view=1.0, view_angle=0.0, depth_relief=(0.3, 0.3))
-    _, flow, _ = training_clip(
-        sample, count, {}, config, np.random.default_rng(0), evenly, pair_flow=PairFlow("dis")
-    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    _, flow, _ = training_clip(sample, count, {}, config, rng, evenly, pair_flow=PairFlow("dis"))
     person = sample.frames[2:-2, ..., 0] > 60
     stored, again = (np.median(f[2:-2][person][:, 0]) for f in (sample.flow * FLOW_STEP, flow))
     assert stored == pytest.approx(SPEED, rel=0.15)

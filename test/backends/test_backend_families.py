@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from fluxformer_core.backends.base import BuildRequest
 from fluxformer_core.backends.opening import open_net
 from fluxformer_core.backends.openvino import OpenVinoBackend
-from fluxformer_core.models.gmflow.gmflow import GMFlow, GMFlowConfig
+from fluxformer_core.models.gmflow import GMFlow, GMFlowConfig
 from fluxformer_core.models.registry import create_model, model_config
 
 FRAMES, SIZE = 8, 64

@@ -17,19 +17,8 @@ from fluxformer_core.models.fluxformer.fluxformer import Fluxformer
 def test_every_figure_is_printed_and_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FLUXFORMER_CACHE", str(tmp_path / "cache"))
     model, out = saved_bundle(tmp_path), tmp_path / "speed.json"
-    arguments = [
-        "bench",
-        "--models",
-        str(model),
-        "--backends",
-        "torch",
-        "tensorrt",
-        "--rounds",
-        "1",
-        "--json",
-        str(out),
-    ]
-    assert main(arguments) == 0
+    arguments = ["bench", "--models", str(model), "--backends", "torch", "tensorrt", "--rounds", "1"]
+    assert main([*arguments, "--json", str(out)]) == 0
     written = json.loads(out.read_text())
     assert set(written) == {"machine", "limits", "stages", "forwards"}
     assert written["limits"]["product"]["fp32"] > 1e9
@@ -38,10 +27,8 @@ def test_every_figure_is_printed_and_written(tmp_path, monkeypatch, capsys):
     assert all(fastest[precision] >= max(product[precision], fastest["fp32"]) for precision in product)
     assert written["limits"]["bandwidth"] > 1e8
     torch, tensorrt = written["forwards"]
-    assert torch["away"] == 0.0
-    assert torch["agreement"] == 1.0
-    assert torch["multiply_adds"] > 0
-    assert torch["share"] > 0
+    assert (torch["away"], torch["agreement"]) == (0.0, 1.0)
+    assert min(torch["multiply_adds"], torch["share"]) > 0
     assert math.isfinite(torch["products"])
     assert "cannot be used in fp32" in tensorrt["reason"] or tensorrt["seconds"]
     assert {stage["stage"] for stage in written["stages"]} == {"conversion", "flow", "buffer", "selection", "clip"}

@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers import write_frames
 
 from fluxformer_core.bundle import Bundle, Metadata
 from fluxformer_core.cli import BAD_INPUT, COMMANDS, main
 from fluxformer_core.io.sources import open_source
-from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.models.registry import create_model, list_models, model_config
 from fluxformer_core.types import SECOND, ClipSpec, EventKind, State
 
@@ -28,7 +28,7 @@ RATE, QUIET, MOVING = 15, 2, 3  # Hz, s, s: of the test's video: rest, then some
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that has learnt nothing, but is sure of itself: each spell of motion becomes one of its two actions."""
+    """A model that has learnt nothing, but is sure of itself: each motion segment becomes one of its two actions."""
     torch.manual_seed(0)
     model = create_model("fluxformer_nano", len(LABELS))
     config = model_config("fluxformer_nano")
@@ -43,16 +43,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bright bar that rests, swings to and fro for a while, and rests again."""
-    path = tmp_path_factory.mktemp("video") / "swing.mp4"
     texture = np.random.default_rng(1).integers(90, 160, (120, 160, 3), np.uint8)
-    with VideoRecorder(path) as recorder:
-        for index in range((2 * QUIET + MOVING) * RATE):
-            time = index / RATE - QUIET
-            place = 60 + (round(30 * np.sin(2 * np.pi * time)) if 0 < time < MOVING else 0)
-            picture = texture.copy()
-            picture[30:90, place : place + 25] = 230
-            recorder.write(picture, index * SECOND // RATE)
-    return path
+    pictures = np.repeat(texture[None], (2 * QUIET + MOVING) * RATE, axis=0)
+    for index, picture in enumerate(pictures):
+        time = index / RATE - QUIET
+        place = 60 + (round(30 * np.sin(2 * np.pi * time)) if 0 < time < MOVING else 0)
+        picture[30:90, place : place + 25] = 230
+    return write_frames(tmp_path_factory.mktemp("video") / "swing.mp4", pictures, rate=RATE)
 
 
 def write_images(video: Path, folder: Path) -> None:
@@ -66,9 +63,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_recognize_prints_the_action_and_its_times(
-    bundle: Path, video: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_recognize_prints_the_action_and_its_times(bundle, video, capsys) -> None:
     assert main(["recognize", str(video), "--model", str(bundle)]) == 0
     shown = capsys.readouterr()
     printed = [line.split() for line in shown.out.splitlines()]
@@ -81,15 +76,15 @@ def test_recognize_prints_the_action_and_its_times(
     assert shown.err.endswith(", 1 action\n")
 
 
-def test_recognize_writes_every_recognition_and_event_as_json(bundle: Path, video: Path, tmp_path: Path) -> None:
+def test_recognize_writes_every_recognition_and_event_as_json(bundle, video, tmp_path) -> None:
     out = tmp_path / "out.jsonl"
     assert main(["recognize", str(video), "--model", str(bundle), "--json", str(out), "--quiet"]) == 0
     recognitions = [line for line in lines(out) if line["type"] == "recognition"]
     events = [line for line in lines(out) if line["type"] == "event"]
     assert len(recognitions) == pytest.approx((2 * QUIET + MOVING) * 7.5, abs=3)
     assert [line["stamp"] for line in recognitions] == sorted({line["stamp"] for line in recognitions})
-    assert {line["state"] for line in recognitions} <= {state.name for state in State}
-    assert {"WARMING_UP", "IDLE", "ACTION"} <= {line["state"] for line in recognitions}
+    states = {line["state"] for line in recognitions}
+    assert {"WARMING_UP", "IDLE", "ACTION"} <= states <= {state.name for state in State}
     action = next(line for line in recognitions if line["state"] == "ACTION")
     assert action["scores"][0] == {"label": action["label"], "score": pytest.approx(1, abs=0.4)}
     assert {line["kind"] for line in events} <= {kind.name for kind in EventKind}
@@ -97,16 +92,14 @@ def test_recognize_writes_every_recognition_and_event_as_json(bundle: Path, vide
     assert {line["instance"] for line in events} == {1}
 
 
-def test_recognize_prints_nothing_but_json_when_asked_to(
-    bundle: Path, video: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_recognize_prints_nothing_but_json_when_asked_to(bundle, video, capsys) -> None:
     assert main(["recognize", str(video), "--model", str(bundle), "--json", "-"]) == 0
     shown = capsys.readouterr()
     assert {json.loads(line)["type"] for line in shown.out.splitlines()} == {"recognition", "event"}
     assert shown.err == ""
 
 
-def test_recognize_draws_an_overlay_of_every_frame(bundle: Path, video: Path, tmp_path: Path) -> None:
+def test_recognize_draws_an_overlay_of_every_frame(bundle, video, tmp_path) -> None:
     out = tmp_path / "overlay.mp4"
     assert main(["recognize", str(video), "--model", str(bundle), "--overlay", str(out), "--quiet"]) == 0
     with open_source(str(video)) as source, open_source(str(out)) as overlay:
@@ -118,9 +111,7 @@ def test_recognize_draws_an_overlay_of_every_frame(bundle: Path, video: Path, tm
     np.testing.assert_allclose(headline, (52, 211, 153), atol=20)  # the colour of an action
 
 
-def test_recognize_explains_each_start_and_end_with_a_picture(
-    bundle: Path, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_recognize_explains_each_start_and_end_with_a_picture(bundle, video, tmp_path, capsys) -> None:
     assert main(["recognize", str(video), "--model", str(bundle), "--explain", str(tmp_path / "why")]) == 0
     shown = capsys.readouterr()
     kinds = [line.split()[-4] for line in shown.out.splitlines()]
@@ -129,7 +120,7 @@ def test_recognize_explains_each_start_and_end_with_a_picture(
     assert shown.err.endswith(f", {len(files)} pictures\n")
 
 
-def test_recognize_selects_frames_as_it_is_told(bundle: Path, video: Path, tmp_path: Path) -> None:
+def test_recognize_selects_frames_as_it_is_told(bundle, video, tmp_path) -> None:
     windows = {}
     for name in ("flow_guided", "uniform"):
         out = tmp_path / name
@@ -141,9 +132,7 @@ def test_recognize_selects_frames_as_it_is_told(bundle: Path, video: Path, tmp_p
     assert main(["recognize", str(video), "--model", str(bundle), "--selection", "best"]) == BAD_INPUT
 
 
-def test_events_before_a_damage_are_printed(
-    bundle: Path, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_events_before_a_damage_are_printed(bundle, video, tmp_path, capsys) -> None:
     folder = tmp_path / "images"
     write_images(video, folder)
     (folder / f"{(QUIET + 2) * RATE}.png").write_bytes(b"\x89PNG cut")
@@ -169,9 +158,7 @@ def test_events_before_a_damage_are_printed(
         (["models", "--labels", "0"], "--labels must be at least 1"),
     ],
 )
-def test_bad_input_is_refused_in_one_line(
-    arguments: list[str], error: str, bundle: Path, video: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_input_is_refused_in_one_line(arguments, error, bundle, video, capsys) -> None:
     before = video.read_bytes()
     assert main([argument.format(bundle=bundle, video=video) for argument in arguments]) == BAD_INPUT
     shown = capsys.readouterr()
@@ -180,7 +167,7 @@ def test_bad_input_is_refused_in_one_line(
     assert video.read_bytes() == before
 
 
-def test_inspect_lists_every_ancestor_once(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inspect_lists_every_ancestor_once(bundle, tmp_path, capsys) -> None:
     first = {"bundle": "aaa", "seed": 1}
     parents = [{"bundle": name, "seed": 2, "started_from": first} for name in ("bbb", "ccc")]
     model = Bundle.load(bundle)
@@ -195,7 +182,7 @@ def test_inspect_lists_every_ancestor_once(bundle: Path, tmp_path: Path, capsys:
     assert [line.split()[1] for line in lines if line.startswith("seed ")] == ["2", "1", "2"]
 
 
-def test_inspect_shows_the_contents_of_a_bundle(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inspect_shows_the_contents_of_a_bundle(bundle, capsys) -> None:
     digest = Bundle.load(bundle).digest
     assert main(["inspect", str(bundle)]) == 0
     shown = capsys.readouterr().out
@@ -210,7 +197,7 @@ def test_inspect_shows_the_contents_of_a_bundle(bundle: Path, capsys: pytest.Cap
     assert content["parameters"] == sum(weights.numel() for weights in model.state_dict().values())
 
 
-def test_models_lists_every_model_with_its_size(capsys: pytest.CaptureFixture[str]) -> None:
+def test_models_lists_every_model_with_its_size(capsys) -> None:
     assert main(["models", "--labels", "9", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["model"] for row in rows] == list_models()
@@ -220,7 +207,7 @@ def test_models_lists_every_model_with_its_size(capsys: pytest.CaptureFixture[st
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]] == list_models()
 
 
-def test_help_names_every_command_and_gives_examples(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_every_command_and_gives_examples(capsys) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
@@ -232,7 +219,7 @@ def test_help_names_every_command_and_gives_examples(capsys: pytest.CaptureFixtu
         assert f"examples:\n{command.EXAMPLES}" in capsys.readouterr().out
 
 
-def test_wrong_arguments_have_the_exit_code_of_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_have_the_exit_code_of_bad_input(capsys) -> None:
     for arguments in ([], ["dance"], ["recognize"], ["recognize", "x.mp4", "--rate", "fast"]):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
@@ -249,7 +236,7 @@ def test_help_imports_nothing_slow() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(bundle: Path) -> None:
+def test_a_reader_that_has_seen_enough_is_no_error(bundle) -> None:
     command = [*COMMAND, "inspect", bundle]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -259,7 +246,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(bundle: Path) -> None:
         assert process.wait(60) == 0
 
 
-def test_interrupting_ends_open_actions_and_closes_the_files(bundle: Path, video: Path, tmp_path: Path) -> None:
+def test_interrupting_ends_open_actions_and_closes_the_files(bundle, video, tmp_path) -> None:
     folder, overlay = tmp_path / "images", tmp_path / "overlay.mp4"
     write_images(video, folder)
     swing = range(QUIET * RATE, (QUIET + MOVING) * RATE)

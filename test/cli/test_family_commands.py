@@ -5,27 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from helpers import rgb, texture, view
+from helpers import rgb, texture, train, view, write_frames
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.cli import main
-from fluxformer_core.io.video_writer import VideoRecorder
-from fluxformer_core.types import SECOND
 
 pytestmark = pytest.mark.slow
-
-RATE = 20  # Hz
 
 
 def record(path: Path, direction: int, frames: int, height: float) -> None:
     """A picture that rests, then moves to one side."""
-    picture = texture(96, 220)
-    with VideoRecorder(path) as recorder:
-        for step in range(frames):
-            frame = view(picture, direction * 2.5 * max(0, step - frames // 3), height, 64)
-            recorder.write(np.ascontiguousarray(rgb(frame)), step * SECOND // RATE)
+    picture, moved = texture(96, 220), (max(0, step - frames // 3) for step in range(frames))
+    write_frames(path, (rgb(view(picture, direction * 2.5 * step, height, 64)) for step in moved))
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +34,10 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("model", ["emim_nano", "video_focalnet_nano", "fluxformer_nano_mined"])
-def test_a_model_is_trained_evaluated_and_used_by_its_name(model, index, tmp_path, capsys):
+def test_a_model_is_trained_evaluated_and_used_by_its_name(model, index, tmp_path):
     out = tmp_path / "model.safetensors"
-    machine = ["--workers", "0", "--threads", "1", "--cache", str(tmp_path / "cache")]
-    training = ["--splits", "train", "--check-splits", "test", "--epochs", "1", "--batch", "4", "--precision", "32"]
-    assert main(["train", str(index), "--model", model, "--out", str(out), *training, *machine]) == 0
+    splits = ["--splits", "train", "--check-splits", "test"]
+    assert train(index, out, "--model", model, *splits, "--epochs", 1, "--batch", 4, "--precision", 32) == 0
     bundle = Bundle.load(out)
     assert (bundle.name, bundle.labels, bundle.spec.flow) == (model, ("left", "right"), "none")
     assert bundle.statistics is not None, "further actions can be taught to it"
@@ -55,7 +46,6 @@ def test_a_model_is_trained_evaluated_and_used_by_its_name(model, index, tmp_pat
     assert main([*evaluation, "--cache", str(tmp_path / "cache")]) == 0
     found = json.loads(report.read_text())
     assert model in json.dumps(found)
-    capsys.readouterr()
     lines = tmp_path / "lines.jsonl"
     assert main(["recognize", str(index.parent / "stream.mp4"), "--model", str(out), "--json", str(lines)]) == 0
     recognitions = [json.loads(line) for line in lines.read_text().splitlines()]

@@ -1,35 +1,25 @@
-"""Recognition of a whole source as a function of the library."""
+"""The library as the README shows it: recognition of a whole source as a function, and training."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
-from helpers import small_bundle
+from helpers import actor_images, write_frames
 
 from fluxformer_core import EventKind, SourceError, Update, recognize
-from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle
-from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.recognition import RecognitionResult
 from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
-from fluxformer_core.types import SECOND
 
 EAGER = RecognizerConfig(decision=DecisionConfig(start_score=0.01, keep_score=0.01, sure_score=0.0))
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("video") / "wave.mp4"
-    with VideoRecorder(path) as recorder:
-        for i, (_, image) in enumerate(Stage([Performance("wave", 1.0, 2.4)], rate=20.0, size=(96, 96), duration=4.0)):
-            recorder.write(image, i * SECOND // 20)
-    return path
-
-
-@pytest.fixture(scope="module")
-def bundle() -> Bundle:
-    return small_bundle()
+    images = actor_images((1.0, 2.4), still=1.6)
+    return write_frames(tmp_path_factory.mktemp("video") / "wave.mp4", images)
 
 
 def test_the_result_has_events_and_counts_and_recognitions_on_demand(video: Path, bundle: Bundle) -> None:
@@ -66,3 +56,30 @@ def test_an_error_comes_after_the_result_so_far(bundle: Bundle, tmp_path: Path) 
     with pytest.raises(SourceError, match="cannot be read"):
         recognize(tmp_path, bundle, on_update=lambda update, result: results.append(result))
     assert [result.counters.frames for result in results] == [0]
+
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+def example() -> str:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.S)
+    found = [block for block in blocks if "train_bundle" in block]
+    assert len(found) == 1, "the README has one Python example, which trains a bundle"
+    assert "epochs=10" in found[0]
+    return found[0].replace("epochs=10", "epochs=1")  # the same example in less time
+
+
+def record(path: Path, label: str, seed: int) -> None:
+    write_frames(path, actor_images((0.6, 1.8), still=0.8, label=label, seed=seed, rate=15.0), rate=15)
+
+
+@pytest.mark.slow
+def test_the_example_of_the_readme_trains_evaluates_and_recognises(tmp_path, monkeypatch, capsys) -> None:
+    for label in ("wave", "squat"):
+        for seed in range(8):
+            record(tmp_path / "clips" / label / f"{seed}.mp4", label, seed)
+    record(tmp_path / "video.mp4", "wave", seed=9)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example(), str(README), "exec"), {})
+    assert (tmp_path / "mine.safetensors").exists()
+    assert capsys.readouterr().out != ""

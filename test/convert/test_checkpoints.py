@@ -163,9 +163,9 @@ def damaged(state: dict[str, Tensor]) -> dict[str, tuple[dict[str, Tensor], str]
 
 
 @pytest.mark.parametrize("case", damaged({}))
-def test_anything_else_is_refused_with_what_is_wrong(state, case):
-    content, complaint = damaged(state)[case]
-    with pytest.raises(BundleError, match=complaint):
+def test_other_weights_are_refused_and_the_error_names_the_reason(state, case):
+    content, message = damaged(state)[case]
+    with pytest.raises(BundleError, match=message):
         read_checkpoint(content)
 
 

@@ -220,7 +220,7 @@ def test_a_fetched_file_that_is_not_what_its_name_says_is_refused(torchvision, f
 
 
 @pytest.mark.parametrize(
-    ("path", "complaint"),
+    ("path", "message"),
     [
         ("cut/{name}", "the connection ended after"),
         ("nothing.pth", "HTTP Error 404"),
@@ -228,10 +228,10 @@ def test_a_fetched_file_that_is_not_what_its_name_says_is_refused(torchvision, f
         ("..", "is not the http"),
     ],
 )
-def test_what_cannot_be_fetched_whole_leaves_nothing_behind(path, complaint, slowfast, files, cache, tmp_path, capsys):
+def test_what_cannot_be_fetched_whole_leaves_nothing_behind(path, message, slowfast, files, cache, tmp_path, capsys):
     url = f"http://127.0.0.1:{files}/{path.format(name=slowfast.name)}"
     assert run("slowfast:MViTv2_S_16x4_k400", "--url", url, "--out", tmp_path / "net") == BAD_INPUT
-    assert complaint in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not cache.exists() or not list(cache.iterdir())
 
 
@@ -266,29 +266,23 @@ def refused_files() -> dict[str, tuple[Callable[[bytes, dict[str, Tensor]], byte
         "empty": (lambda *_: b"", "is damaged"),
         "text": (lambda *_: b"<html>404</html>\n", "damaged, or no PyTorch file"),
         "code": (lambda _, state: saved(state | {"trap": Trap()}), "it asks for posix.mkdir to be run"),
-        "code, old format": (
-            lambda *_: saved({"trap": Trap()}, _use_new_zipfile_serialization=False),
-            "it asks for posix.mkdir to be run",
-        ),
+        "old code": (lambda *_: saved({"trap": Trap()}, _use_new_zipfile_serialization=False), "asks for posix.mkdir"),
         "a list": (lambda *_: saved([torch.ones(1)]), "holds a list and no weights by name"),
         "another net": (lambda *_: saved({"stem.weight": torch.ones(1)}), "it has no known layout"),
-        "first version": (
-            lambda _, state: saved({name: value for name, value in state.items() if "rel_pos" not in name}),
-            "no relative positions",
-        ),
+        "version 1": (lambda _, s: saved({k: v for k, v in s.items() if "rel_pos" not in k}), "no relative positions"),
     }
 
 
 @pytest.mark.parametrize("case", refused_files())
 def test_other_files_are_refused_in_one_line_and_never_run(case, slowfast, state, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    damage, complaint = refused_files()[case]
+    damage, message = refused_files()[case]
     path = tmp_path / "file.pth"
     path.write_bytes(damage(slowfast.read_bytes(), state))
     assert run(path, "--out", tmp_path / "net") == BAD_INPUT
     error = capsys.readouterr().err
     assert str(path) in error
-    assert complaint in error
+    assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "net").exists()
     assert not (tmp_path / "sprung").exists()
@@ -311,7 +305,7 @@ def test_a_file_with_flipped_bytes_never_leads_to_another_error(folder, seed, zi
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         (["nowhere.pth"], "cannot read nowhere.pth: No such file"),
         (["torchvision:mvit_v1_b"], "is no file and no known name; known are torchvision:mvit_v2_s"),
@@ -325,11 +319,11 @@ def test_a_file_with_flipped_bytes_never_leads_to_another_error(folder, seed, zi
         (["{file}", "--labels", "wave", "wave"], "distinct"),
     ],
 )
-def test_bad_arguments_are_refused_in_one_line(arguments, complaint, slowfast, tmp_path, capsys):
+def test_bad_arguments_are_refused_in_one_line(arguments, message, slowfast, tmp_path, capsys):
     out = tmp_path / "net"
     assert run(*[a.format(file=slowfast) for a in arguments], "--out", out) == BAD_INPUT
     shown = capsys.readouterr()
-    assert complaint in shown.err
+    assert message in shown.err
     assert (shown.err.count("\n"), shown.out) == (1, "")
     assert not out.exists()
 

@@ -224,7 +224,7 @@ def test_weights_of_pictures_start_nets_for_clips():
 
 
 @pytest.mark.parametrize(
-    ("damage", "complaint"),
+    ("damage", "message"),
     [
         (lambda s: {k: v for k, v in s.items() if "blocks.3" not in k}, "no known Video-FocalNet has"),
         (lambda s: {k: v for k, v in s.items() if "h_temporal" not in k}, "missing .*temporal_out"),
@@ -233,8 +233,8 @@ def test_weights_of_pictures_start_nets_for_clips():
         (lambda s: s | {"extra": torch.ones(1)}, "unexpected extra"),
     ],
 )
-def test_a_net_that_is_not_whole_is_refused(focalnet, damage, complaint):
-    with pytest.raises(BundleError, match=complaint):
+def test_a_net_that_is_not_whole_is_refused(focalnet, damage, message):
+    with pytest.raises(BundleError, match=message):
         read_checkpoint(damage(focalnet))
 
 

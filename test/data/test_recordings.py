@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+from helpers import small_spec
 
-from fluxformer_core.data.assembly import RecordingFilter, read_sources
+from fluxformer_core.actor import ACTIONS, FLIPPED
+from fluxformer_core.data.assembly import RecordingFilter, build_stores, read_sources
+from fluxformer_core.data.label_table import read_label_table
 from fluxformer_core.data.labels import LabelMap
-from fluxformer_core.data.lists import read_index
 from fluxformer_core.data.read_data import read_data
-from fluxformer_core.data.recordings import Recording
+from fluxformer_core.data.recordings import Recording, read_index
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.types import SECOND
 
@@ -52,10 +54,7 @@ def test_a_list_of_clips(tmp_path):
         Recording(str(tmp_path / "a/1.mp4"), "wave", "s1", "train", "depth"),
         Recording(str(tmp_path / "2.mp4"), "clap"),
     ]
-    assert [Path(r.path) for r in read_data(index, media="small")] == [
-        tmp_path / "small/1.mp4",
-        tmp_path / "small/2.mp4",
-    ]
+    assert [r.path for r in read_data(index, media="small")] == [str(tmp_path / f"small/{i}.mp4") for i in (1, 2)]
     index.write_text("\ufefflabel,path\nwave,1.mp4\n", encoding="utf-8")
     assert read_index(index) == [Recording(str(tmp_path / "1.mp4"), "wave")]
 
@@ -78,18 +77,11 @@ def test_actions_in_bags(tmp_path):
 @pytest.mark.parametrize(
     "content",
     [
-        b"",
-        b"path,label\n",
-        b"path,subject\na,b\n",
-        b"path,label\n\xff\xfe,x\n",
-        b"path,label\na.mp4,\n",
-        b"path,label,pixels\na.mp4,wave,infrared\n",
-        b"path,label,start,end\na.mp4,wave,3,2\n",
-        b"path,label,start\na.mp4,wave,soon\n",
-        b"path,label,start\na.mp4,wave,inf\n",
-        b"path,label,start\na.mp4,wave,nan\n",
+        b"", b"path,label\n", b"path,subject\na,b\n", b"path,label\n\xff\xfe,x\n", b"path,label\na.mp4,\n",
+        b"path,label,pixels\na.mp4,wave,infrared\n", b"path,label,start,end\na.mp4,wave,3,2\n",
+        *(b"path,label,start\na.mp4,wave,%s\n" % start for start in (b"soon", b"inf", b"nan")),
     ],
-)
+)  # fmt: skip
 def test_a_list_that_is_none_is_refused(tmp_path, content):
     index = tmp_path / "index.csv"
     index.write_bytes(content)
@@ -227,3 +219,66 @@ def test_sources_are_read_together_and_nothing_is_trained_and_checked_on(tmp_pat
     ):
         with pytest.raises(ConfigError, match=message):
             read_sources(*arguments)
+
+
+def test_unseen_performances_of_the_actor_can_be_checked_on(tmp_path: Path) -> None:
+    labels = ("clap", "wave")
+    (train,), check = build_stores([], labels, small_spec(), tmp_path, actor=2, check_actor=2)
+    assert check is not None
+    assert len(train) == len(check) == 2 * len(labels)
+    assert not set(train.origins) & set(check.origins)
+    assert build_stores([], labels, small_spec(), tmp_path, actor=1)[1] is None
+    with pytest.raises(ConfigError, match="actor knows none"):
+        build_stores([], ("juggle",), small_spec(), tmp_path, check_actor=1)
+
+
+@pytest.mark.parametrize(("modes", "depth"), [(("depth",), {True}), (("colour",), {False})])
+def test_the_actor_is_seen_by_the_cameras_asked_for(tmp_path: Path, modes: tuple[str, ...], depth: set[bool]) -> None:
+    (train,), check = build_stores([], ("clap",), small_spec(), tmp_path, actor=2, check_actor=2, actor_modes=modes)
+    assert check is not None
+    assert {store[i].depth for store in (train, check) for i in range(len(store))} == depth
+
+
+def test_labels_are_mirrored_word_by_word_and_those_without_a_mirror_label_are_unmirrorable():
+    labels = ("swipe_left", "swipe_right", "wave", "Turning left", "push from left to right", "cleft")
+    mirror_of, unmirrorable = read_label_table().mirrors(labels)
+    assert mirror_of == {0: 1, 1: 0}
+    assert unmirrorable == {3, 4}
+
+
+def test_the_table_knows_the_actors_mirror_actions_gaits_and_repeated_actions():
+    table = read_label_table()
+    assert {label: table.mirror_label(label) for label in ACTIONS} == {a: FLIPPED.get(a, a) for a in ACTIONS}
+    assert {label: table[label].gait for label in ACTIONS if table[label].gait} == {
+        "walk": (0.4, 1.0), "jog": (1.1, 2.2),
+    }  # fmt: skip
+    assert {label for label in ACTIONS if table[label].repeated} == {"boxing", "clap", "jog", "walk", "wave"}
+
+
+def test_a_users_table_adds_and_replaces_rows(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("label,mirror,gait,repeated\nlinks,rechts,,\nrechts,links,,\nwalking,,0.5:1.2,yes\nwave,,,no\n")
+    table = read_label_table(path)
+    assert table.mirror_label("wischen_links") == "wischen_rechts"
+    assert table.mirror_label("swipe_left") == "swipe_right", "the package's rows stay"
+    assert table["walking"].gait == (0.5, 1.2)
+    assert table["walking"].repeated
+    assert not table["wave"].repeated
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("name\nwave\n", "must have the columns label, mirror"),
+        ("label,gait\nwalk,fast\n", "line 2: gait must be LOW:HIGH in body heights per second, not 'fast'"),
+        ("label,gait\nwalk,2:1\n", "gait must be LOW:HIGH"),
+        ("label,repeated\nwave,often\n", "repeated must be yes, no or empty, not 'often'"),
+    ],
+)
+def test_a_table_of_another_form_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        read_label_table(path)
+    with pytest.raises(ConfigError, match="cannot read the list"):
+        read_label_table(tmp_path / "missing.csv")

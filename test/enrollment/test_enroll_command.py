@@ -8,19 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import LABELS, small_bundle
+from helpers import LABELS, actor_images, small_bundle, write_frames
 
-from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.cli import BAD_INPUT, main
 from fluxformer_core.data.clip_store import ClipStore, actor_clips
 from fluxformer_core.enrolled import Statistics
 from fluxformer_core.enrollment.examples import describe, read_example
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.training.calibration import known_statistics
-from fluxformer_core.types import SECOND
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +25,9 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Two videos of somebody who waves, and one in which nothing moves."""
     folder = tmp_path_factory.mktemp("clips")
     for name, seed in (("one", 0), ("two", 1)):
-        stage = Stage([Performance("wave", 0.6, 1.6)], seed=seed, rate=20.0, size=(96, 96), duration=2.2)
-        with VideoRecorder(folder / f"{name}.mp4") as recorder:
-            for i, (_, image) in enumerate(stage):
-                recorder.write(image, i * SECOND // 20)
-    with VideoRecorder(folder / "still.mp4") as recorder:
-        for i in range(40):
-            recorder.write(stage.frame(0), i * SECOND // 20)
+        images = actor_images((0.6, 1.6), still=0.6, seed=seed)
+        write_frames(folder / f"{name}.mp4", images)
+    write_frames(folder / "still.mp4", images[:1] * 40)
     return [str(folder / f"{name}.mp4") for name in ("one", "two", "still")]
 
 
@@ -107,14 +100,16 @@ def test_a_model_without_statistics_is_prepared_from_clips_of_its_labels(clips, 
     small_bundle(window=64).save(bare)
     assert enroll(bare, ready, "--label", "hail", clips[0]) == BAD_INPUT
     assert "--known DATA" in capsys.readouterr().err
+    data = tmp_path / "data"
     for label in LABELS:
-        (tmp_path / "data" / label).mkdir(parents=True)
-        for name, clip in (("a", clips[0]), ("b", clips[1])):
-            (tmp_path / "data" / label / f"{name}.mp4").write_bytes(Path(clip).read_bytes())
-    assert enroll(bare, ready, "--known", str(tmp_path / "data"), "--cache", str(tmp_path / "cache")) == 0
+        (data / label).mkdir(parents=True)
+        for clip in clips[:2]:
+            (data / label / Path(clip).name).symlink_to(clip)
+    known = ["--known", str(data), "--cache", str(tmp_path / "cache")]
+    assert enroll(bare, ready, *known) == 0
     assert Bundle.load(ready).statistics is not None
-    (tmp_path / "data" / LABELS[0]).rename(tmp_path / "data" / "nod")
-    assert enroll(bare, ready, "--known", str(tmp_path / "data"), "--cache", str(tmp_path / "cache")) == BAD_INPUT
+    (data / LABELS[0]).rename(data / "nod")
+    assert enroll(bare, ready, *known) == BAD_INPUT
     assert "the model does not know nod" in capsys.readouterr().err
 
 
@@ -130,9 +125,6 @@ def test_statistics_are_those_of_the_clips_and_other_is_left_out(tmp_path) -> No
     few = known_statistics(model, [store], bundle.spec, most=1)
     assert not np.allclose(few.means[0], statistics.means[0])
     np.testing.assert_array_equal(few.spread, np.eye(bundle.width))
+    lacking = ClipStore.build(actor_clips(("clap",), 1, seed=0), ("clap", "walk"), bundle.spec, tmp_path)
     with pytest.raises(ConfigError, match="no clip of walk"):
-        known_statistics(
-            model,
-            [ClipStore.build(actor_clips(("clap",), 1, seed=0), ("clap", "walk"), bundle.spec, tmp_path)],
-            bundle.spec,
-        )
+        known_statistics(model, [lacking], bundle.spec)

@@ -25,7 +25,7 @@ from fluxformer_core.errors import BundleError, ConfigError
 from fluxformer_core.flow.classical import FlowEstimator, normal_speed
 from fluxformer_core.flow.gmflow import SHORTEST_SIDE, GMFlowEstimator
 from fluxformer_core.flow.registry import create_flow, list_flows
-from fluxformer_core.models.gmflow.gmflow import GMFlow, GMFlowConfig
+from fluxformer_core.models.gmflow import GMFlow, GMFlowConfig
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.clip import build_clip, encode_flow
 from fluxformer_core.stream.recognizer import Recognizer
@@ -170,9 +170,7 @@ def test_wrong_names_of_estimators_are_refused():
         ClipSpec(flow="raft")  # type: ignore[arg-type]
 
 
-def window_of(
-    pictures: list[np.ndarray], flow: FlowEstimator | None, rate: float = 20.0
-) -> tuple[RollingBuffer, Window]:
+def window_of(pictures: list[np.ndarray], flow: FlowEstimator | None, rate=20.0) -> tuple[RollingBuffer, Window]:
     buffer = RollingBuffer(ClipSpec(frames=2), flow)
     for i, picture in enumerate(pictures):
         buffer.push(rgb(picture), round(i * SECOND / rate))
@@ -211,15 +209,10 @@ def test_without_an_estimator_noise_and_a_change_of_light_are_little_motion():
 
 @pytest.mark.parametrize("name", ["dis", "farneback"])
 def test_the_encoded_flow_is_a_velocity(estimators, name):
-    spec = ClipSpec(frames=2)
-    picture = texture(110, 110)
-    shown = [
-        encode_flow(
-            torch.from_numpy(window_of([view(picture, 0, 0, 64), view(picture, step, 0, 64)], flow, rate)[1].flow), spec
-        )
-        for step, rate, flow in ((1.5, 20.0, estimators[name]), (3.0, 10.0, estimators[name]))
-    ]
-    for encoded in shown:
+    spec, picture = ClipSpec(frames=2), texture(110, 110)
+    for step, rate in ((1.5, 20.0), (3.0, 10.0)):
+        _, window = window_of([view(picture, 0, 0, 64), view(picture, step, 0, 64)], estimators[name], rate)
+        encoded = encode_flow(torch.from_numpy(window.flow), spec)
         u, v, speed = (float(channel[1].median()) for channel in encoded)
         assert u == pytest.approx(1.5 * 20 / 64 / spec.flow_scale, rel=0.05)
         assert v == pytest.approx(0.0, abs=0.01)
@@ -265,9 +258,9 @@ def test_without_an_estimator_the_model_gets_no_flow():
     with torch.inference_mode():
         expected = bundle.build_model()(colour).logits[0].numpy()
         still = bundle.build_model()(colour, torch.zeros_like(colour)).logits[0].numpy()
-    evidence = recognizer.scene.last_output
-    assert evidence is not None
-    np.testing.assert_allclose(evidence.logits, expected, atol=1e-5)
+    output = recognizer.scene.last_output
+    assert output is not None
+    np.testing.assert_allclose(output.logits, expected, atol=1e-5)
     assert np.abs(expected - still).max() > 1e-4  # no flow is something else than no motion
 
 
@@ -319,13 +312,12 @@ def test_the_command_line_passes_the_choice_on(tmp_path, capsys):
     for i, image in enumerate(frames_of_a_wave()[:30]):
         cv2.imwrite(str(images / f"{i:03}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     motions = {}
+    command = ["recognize", str(images), "--model", str(model)]
     for flow in ("dis", "none"):
-        assert (
-            main(["recognize", str(images), "--rate", "20", "--model", str(model), "--flow", flow, "--json", "-"]) == 0
-        )
+        assert main([*command, "--rate", "20", "--flow", flow, "--json", "-"]) == 0
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         motions[flow] = [line["motion"] for line in lines if line["type"] == "recognition"]
     assert motions["dis"] == motions["none"], "rest and motion are told without optical flow"
     assert len(motions["dis"]) > 5
-    assert main(["recognize", str(images), "--model", str(model), "--flow", "gmflow"]) == BAD_INPUT
+    assert main([*command, "--flow", "gmflow"]) == BAD_INPUT
     assert "gmflow:FILE" in capsys.readouterr().err

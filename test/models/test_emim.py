@@ -1,4 +1,4 @@
-"""EMIM: its size, where its affinity points, its formula written out as loops, and what lies around the picture."""
+"""EMIM: where its affinity points, its formula written out as loops, and what lies around the picture."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.models.cost import count_multiply_adds, count_parameters
 from fluxformer_core.models.emim.emim import Emim, EmimConfig, GlobalAttention
 from fluxformer_core.models.emim.mining import MotionMining
-from fluxformer_core.models.registry import create_model
 
 VARIANTS = [("next", "mask"), ("next", "pad"), ("causal", "mask"), ("causal", "pad")]
 PUBLISHED_PADDING = 1e-6  # what the authors' code fills cells outside of the picture with
@@ -25,34 +23,13 @@ def small(*, seed: int = 0, **changes: object) -> Emim:
     return Emim(EmimConfig(**settings | changes), 5).eval()  # type: ignore[arg-type]
 
 
-def mining(
-    pairing: str = "next", border: str = "mask", *, grid: tuple[int, int] = (4, 5), window: int = 3, heads: int = 2
-) -> MotionMining:
+def mining(pairing="next", border="mask", *, grid=(4, 5), window: int = 3, heads: int = 2) -> MotionMining:
     """In double precision, with every parameter at a value of its own."""
     torch.manual_seed(0)
     layer = MotionMining(6, heads, grid, window, pairing=pairing, border=border).double()  # type: ignore[arg-type]
     for parameter in layer.parameters():
         nn.init.normal_(parameter, std=0.4)
     return layer
-
-
-@pytest.mark.parametrize(
-    ("name", "classes", "frames", "millions", "giga"),
-    [
-        ("emim_s", 174, 16, 21.421, 85.3),
-        ("emim_s", 400, 16, 21.537, 85.3),
-        ("emim_b", 174, 16, 50.015, 198.3),
-        ("emim_s", 174, 32, 21.421, 222.3),
-        ("emim_b", 174, 32, 50.015, 526.3),
-        ("uniformer_s", 400, 16, 21.400, 41.8),
-        ("uniformer_b", 400, 16, 49.813, 96.7),
-    ],
-)
-def test_size_and_cost_are_the_published_ones(name, classes, frames, millions, giga):
-    with torch.device("meta"):
-        model = create_model(name, classes, frames=frames).eval()
-    assert count_parameters(model) / 1e6 == pytest.approx(millions, abs=0.0006)
-    assert count_multiply_adds(model, (3, frames, 224, 224)) / 1e9 == pytest.approx(giga, rel=0.01)
 
 
 @pytest.mark.parametrize(("stages", "mined"), [((1, 1, 4, 3), (0, 0, 2, 2)), ((1, 1, 1, 2), (0, 0, 1, 1))])
@@ -134,7 +111,7 @@ def test_a_window_wider_than_the_picture_sees_all_of_it():
 
 
 @torch.no_grad()
-def test_as_it_starts_mining_is_attention_to_the_neighbouring_frame_and_nothing_more():
+def test_before_training_mining_is_plain_attention_to_the_neighbouring_frame():
     torch.manual_seed(0)
     layer = MotionMining(6, 2, (4, 4), 7).double()  # the window reaches everything
     x = torch.randn(1, 3, 4, 4, 6, dtype=torch.float64)
@@ -149,7 +126,7 @@ def test_as_it_starts_mining_is_attention_to_the_neighbouring_frame_and_nothing_
 
 
 @torch.no_grad()
-def test_without_mask_what_lies_outside_takes_its_share_and_with_it_none():
+def test_cells_outside_the_picture_share_in_the_softmax_unless_they_are_masked():
     x = torch.ones(1, 2, 4, 4, 6, dtype=torch.float64)
     shares = {}
     for border in ("mask", "pad"):
@@ -184,33 +161,19 @@ def test_the_last_frame_of_published_pairs_repeats_the_one_before():
     assert torch.equal(out[:, 2], out[:, 1])
 
 
-@torch.no_grad()
-def test_flow_is_not_looked_at():
-    model = small()
-    rgb, flow = torch.randn(2, 1, 3, 4, 64, 64)
-    assert torch.equal(model(rgb).logits, model(rgb, flow).logits)
+@pytest.mark.parametrize("changes", [
+    {"head_dim": 0}, {"conv_stages": 5}, {"conv_kernel": 4}, {"window": 4}, {"pairing": "sideways"}, {"border": "wall"},
+    {"mlp_ratio": 0}, {"drop_path": 1.0}, {"layer_scale": 2.0},
+])  # fmt: skip
+def test_a_setting_out_of_its_range_is_refused_by_name(changes):
+    with pytest.raises(ConfigError, match=next(iter(changes))):
+        small(**changes)
 
 
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"depths": (1, 1)}, "depths and dims"),
-        ({"depths": (1, 1, 0, 1)}, "depths must be"),
-        ({"dims": (8, 8, 16, 12)}, "head_dim"),
-        ({"head_dim": 0}, "head_dim"),
-        ({"conv_stages": 5}, "conv_stages"),
-        ({"conv_kernel": 4}, "conv_kernel"),
-        ({"window": 4}, "window"),
-        ({"pairing": "sideways"}, "pairing"),
-        ({"border": "wall"}, "border"),
-        ({"mlp_ratio": 0}, "mlp_ratio"),
-        ({"drop_path": 1.0}, "drop_path"),
-        ({"layer_scale": 2.0}, "layer_scale"),
-        ({"size": 48}, "4 frames of 48 px"),
-        ({"frames": 1}, "one slot of time"),
-        ({"size": 10**9}, "of 1000000000 px"),
-    ],
-)
+@pytest.mark.parametrize(("changes", "named"), [
+    ({"depths": (1, 1)}, "depths and dims"), ({"depths": (1, 1, 0, 1)}, "depths must be"), ({"frames": 1}, "one slot"),
+    ({"dims": (8, 8, 16, 12)}, "head_dim"), ({"size": 48}, "4 frames of 48 px"), ({"size": 10**9}, "of 1000000000 px"),
+])  # fmt: skip
 def test_a_configuration_that_contradicts_itself_is_refused(changes, named):
     with pytest.raises(ConfigError, match=named):
         small(**changes)

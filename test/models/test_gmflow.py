@@ -9,8 +9,8 @@ from gmflow_weights import published_layout, random_weights
 from references import HEIGHT, WIDTH, pair
 
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.models.gmflow.features import CHANNELS, FeatureTransformer, sine_positions
-from fluxformer_core.models.gmflow.gmflow import GMFlow, GMFlowConfig, cell_places, match, upsample_convex
+from fluxformer_core.models import gmflow
+from fluxformer_core.models.gmflow import GMFlow, GMFlowConfig, cell_places, match, upsample_convex
 
 
 def net(height: int = HEIGHT, width: int = WIDTH, layers: int = 6) -> GMFlow:
@@ -44,7 +44,7 @@ def test_a_shifted_map_matches_at_exactly_that_displacement():
     torch.testing.assert_close(inside, torch.tensor([float(right), float(down)]).expand_as(inside), rtol=0, atol=1e-3)
 
 
-def test_alike_everywhere_expects_the_middle():
+def test_equal_features_everywhere_match_the_middle():
     flow = match(torch.ones(1, 12, 8), torch.ones(1, 12, 8), cell_places(3, 4))
     torch.testing.assert_close(flow[0, 0], torch.tensor([1.5, 1.0]))
     torch.testing.assert_close(flow.mean(dim=1), torch.zeros(1, 2), atol=1e-6, rtol=0)
@@ -62,16 +62,16 @@ def test_upsampling_takes_the_cell_that_the_weights_name():
 
 
 def test_positions_tell_every_cell_of_a_window_apart():
-    places = sine_positions(7, 5).flatten(1).T
+    places = gmflow.sine_positions(7, 5).flatten(1).T
     apart = torch.cdist(places, places) + torch.eye(len(places)) * 9
-    assert places.shape == (35, CHANNELS)
+    assert places.shape == (35, gmflow.CHANNELS)
     assert apart.min() > 0.1
 
 
 @torch.no_grad()
 def test_windows_come_back_to_where_they_were():
-    transformer = FeatureTransformer(6, 8, 1)
-    x = torch.randn(2, 6, 8, CHANNELS)
+    transformer = gmflow.FeatureTransformer(6, 8, 1)
+    x = torch.randn(2, 6, 8, gmflow.CHANNELS)
     for shifted in (False, True):
         assert torch.equal(transformer._join(transformer._split(x, shifted), shifted), x)
 
@@ -81,8 +81,8 @@ def test_windows_come_back_to_where_they_were():
 def test_a_cell_is_seen_within_its_window_and_never_across_the_border(layers, reach):
     """The first cell lies in the first window; shifting lets the second layer see on, but not around the edge."""
     torch.manual_seed(3)
-    transformer = FeatureTransformer(8, 8, layers).eval()
-    maps = torch.randn(2, 1, CHANNELS, 8, 8)
+    transformer = gmflow.FeatureTransformer(8, 8, layers).eval()
+    maps = torch.randn(2, 1, gmflow.CHANNELS, 8, 8)
     plain = transformer(*maps)
     maps[0, :, :, 0, 0] += 1.0
     changed = [(a - b).abs().amax(dim=(0, 1)) > 1e-4 for a, b in zip(plain, transformer(*maps), strict=True)]
@@ -95,7 +95,7 @@ def test_a_cell_is_seen_within_its_window_and_never_across_the_border(layers, re
 
 
 @torch.no_grad()
-def test_a_batch_is_its_parts():
+def test_a_batch_gives_the_flow_of_its_parts():
     model = net(layers=2)
     one, two = pair(), pair(-4, 6, seed=7)
     together = model(*(torch.cat(images) for images in zip(one, two, strict=True)))
@@ -104,7 +104,7 @@ def test_a_batch_is_its_parts():
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (48, 80), (112, 32)])
 @torch.no_grad()
-def test_any_multiple_of_16_will_do_and_weights_fit_all(height, width):
+def test_weights_fit_any_size_in_multiples_of_16(height, width):
     flow = net(height, width, layers=2)(*pair(2, 1, height=height, width=width))
     assert flow.shape == (1, 2, height, width)
     assert flow.isfinite().all()
@@ -128,7 +128,7 @@ def test_every_parameter_has_a_finite_gradient():
 
 
 @torch.no_grad()
-def test_it_exports_for_any_batch_and_computes_the_same():
+def test_the_exported_net_computes_the_same_for_any_batch():
     model = net(layers=2)
     images = [torch.cat([image, image.flip(3)]) for image in pair()]
     batch = torch.export.Dim("batch", min=1, max=8)

@@ -1,4 +1,4 @@
-"""The costs that `fluxformer models` prints are counted, and are those that others have measured."""
+"""The sizes and costs that `fluxformer models` prints are counted, and are those that others have measured."""
 
 from __future__ import annotations
 
@@ -22,21 +22,32 @@ def giga(name: str, **changes: object) -> float:
     return count_multiply_adds(model, (3, spec.frames, spec.size, spec.size)) / 1e9
 
 
-@pytest.mark.parametrize(
-    ("name", "stages", "expected"),
-    [
-        ("mvit_s", 0, 64.5),
-        ("mvit_b", 0, 92.6),
-        ("fluxformer_s", 1, 70.3),
-        ("fluxformer_s", 2, 82.0),
-        ("fluxformer_s", 3, 120.9),
-        ("fluxformer_s", 4, 128.9),
-        ("fluxformer_b", 1, 103.3),
-        ("fluxformer_b", 2, 118.8),
-        ("fluxformer_b", 3, 174.2),
-        ("fluxformer_b", 4, 185.3),
-    ],
-)
+@pytest.mark.parametrize(("name", "classes", "frames", "millions", "cost"), [
+    ("emim_s", 174, 16, 21.421, 85.3), ("emim_s", 400, 16, 21.537, 85.3), ("emim_b", 174, 16, 50.015, 198.3),
+    ("emim_s", 174, 32, 21.421, 222.3), ("emim_b", 174, 32, 50.015, 526.3),
+    ("uniformer_s", 400, 16, 21.400, 41.8), ("uniformer_b", 400, 16, 49.813, 96.7),
+    ("video_focalnet_t", 400, 8, 49.55, 63.1), ("video_focalnet_s", 400, 8, 88.74, 124.5),
+    ("video_focalnet_b", 400, 8, 157.39, 220.9),
+])  # fmt: skip
+def test_size_and_cost_are_the_published_ones(name, classes, frames, millions, cost):
+    with torch.device("meta"):
+        model = create_model(name, classes, frames=frames).eval()
+    digits = 2 if name.startswith("video_focalnet") else 3  # as published
+    assert count_parameters(model) / 1e6 == pytest.approx(millions, abs=0.6 * 10**-digits)
+    assert count_multiply_adds(model, (3, frames, 224, 224)) / 1e9 == pytest.approx(cost, rel=0.01)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("mvit_s", 34.538), ("mvit_b", 51.193)])
+def test_the_trunk_has_as_many_parameters_as_published(name, expected):
+    with torch.device("meta"):
+        assert count_parameters(create_model(name, 400)) / 1e6 == pytest.approx(expected, abs=0.0005)
+
+
+@pytest.mark.parametrize(("name", "stages", "expected"), [
+    ("mvit_s", 0, 64.5), ("fluxformer_s", 1, 70.3), ("fluxformer_s", 2, 82.0), ("fluxformer_s", 3, 120.9),
+    ("fluxformer_s", 4, 128.9), ("mvit_b", 0, 92.6), ("fluxformer_b", 1, 103.3), ("fluxformer_b", 2, 118.8),
+    ("fluxformer_b", 3, 174.2), ("fluxformer_b", 4, 185.3),
+])  # fmt: skip
 def test_multiply_adds_are_those_measured_with_another_counter(name, stages, expected):
     duplex = {"duplex": "self", "duplex_stages": STAGES[:stages], "clusters": 0} if stages else {}
     assert giga(name, **duplex) == pytest.approx(expected, rel=0.01)

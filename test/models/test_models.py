@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import math
 
 import pytest
 import torch
@@ -12,6 +11,7 @@ from helpers import FRAMES, SIZE, small_config, small_model
 from torch import Tensor, nn
 
 from fluxformer_core.errors import ConfigError
+from fluxformer_core.models.cost import count_parameters
 from fluxformer_core.models.fluxformer.attention import AttentionConfig, PoolingAttention
 from fluxformer_core.models.fluxformer.clustering import ClusteringTokens
 from fluxformer_core.models.fluxformer.fluxformer import Fluxformer, FluxformerConfig
@@ -36,29 +36,14 @@ def unfix_gates(model: nn.Module) -> None:
                 parameter.normal_()
 
 
-def millions(name: str, **changes: object) -> float:
-    with torch.device("meta"):
-        model = create_model(name, 400, **changes)
-    return sum(p.numel() for p in model.parameters()) / 1e6
-
-
-@pytest.mark.parametrize(("name", "expected"), [("mvit_s", 34.538), ("mvit_b", 51.193)])
-def test_the_trunk_has_as_many_parameters_as_published(name, expected):
-    assert millions(name) == pytest.approx(expected, abs=0.0005)
-
-
-@pytest.mark.parametrize(
-    ("name", "stages", "expected"),
-    [
-        ("fluxformer_s", (1,), 34.65),
-        ("fluxformer_s", (1, 2), 34.93),
-        ("fluxformer_s", (1, 2, 3), 41.38),
-        ("fluxformer_s", (1, 2, 3, 4), 45.25),
-        ("fluxformer_b", (1, 2, 3, 4), 67.54),
-    ],
-)
+@pytest.mark.parametrize(("name", "stages", "expected"), [
+    ("fluxformer_s", (1,), 34.65), ("fluxformer_s", (1, 2), 34.93), ("fluxformer_s", (1, 2, 3), 41.38),
+    ("fluxformer_s", (1, 2, 3, 4), 45.25), ("fluxformer_b", (1, 2, 3, 4), 67.54),
+])  # fmt: skip
 def test_duplex_blocks_add_as_many_parameters_as_measured(name, stages, expected):
-    count = millions(name, duplex="self", duplex_stages=stages, clusters=0)
+    with torch.device("meta"):
+        model = create_model(name, 400, duplex="self", duplex_stages=stages, clusters=0)
+    count = count_parameters(model) / 1e6
     config = model_config(name).trunk
     gates = sum(a.dim_out for a in config.attentions()[: sum(config.depths[: len(stages)])]) / 1e6
     assert count - gates == pytest.approx(expected, abs=0.0051)
@@ -66,13 +51,9 @@ def test_duplex_blocks_add_as_many_parameters_as_measured(name, stages, expected
 
 def test_the_published_count_is_that_of_duplex_everywhere_and_the_released_label_modules():
     """The Fluxformer paper (RA-L 2023) gives 86.4 M, which leaves out relative positions; with them it is 86.85 M."""
+    trunk = MViTConfig(depths=(2, 3, 16, 3))
     with torch.device("meta"):
-        model = Fluxformer(
-            FluxformerConfig(
-                MViTConfig(depths=(2, 3, 16, 3)), "self", (1, 2, 3, 4), final_blocks=2, final_heads=4, gate=0.0
-            ),
-            400,
-        )
+        model = Fluxformer(FluxformerConfig(trunk, "self", (1, 2, 3, 4), final_blocks=2, final_heads=4, gate=0.0), 400)
     count = {name: p.numel() / 1e6 for name, p in model.named_parameters()}
     ours = sum(n for name, n in count.items() if not name.startswith("clustering.") and "gamma" not in name)
     tubelets = sum(n for name, n in count.items() if name.startswith("clustering.embed."))
@@ -98,9 +79,8 @@ def test_with_closed_gates_the_net_is_the_plain_trunk(mode):
     duplex = small_model(small_config(duplex=mode, clusters=0, gate=0.0), seed=1)
     missing = duplex.load_state_dict(plain.state_dict(), strict=False)
     assert not missing.unexpected_keys
-    assert all(
-        k.startswith("flow_embed") or "flow_attn" in k or "gate" in k or "gamma" in k for k in missing.missing_keys
-    )
+    parts = ("flow_embed", "flow_attn", "gate", "gamma")
+    assert all(any(part in key for part in parts) for key in missing.missing_keys)
     rgb, flow = clips()
     for any_flow in (flow, 100 * flow, None):
         torch.testing.assert_close(duplex(rgb, any_flow).logits, plain(rgb).logits)
@@ -171,43 +151,6 @@ def test_flow_is_dropped_in_training_at_the_set_rate():
     with torch.no_grad():
         dropped = (model(rgb, flow).logits - model(rgb[:1]).logits).abs().amax(1) < 1e-4
     assert 0.15 < dropped.float().mean() < 0.35
-
-
-@pytest.mark.parametrize("mode", DUPLEX)
-@pytest.mark.parametrize("readout", ["cls", "mean"])
-def test_a_clips_answer_does_not_depend_on_its_batch(mode, readout):
-    model = small_model(small_config(duplex=mode, readout=readout))
-    unfix_gates(model)
-    rgb, flow = clips(3)
-    together = model(rgb, flow)
-    for i in range(3):
-        alone = model(rgb[i : i + 1], flow[i : i + 1])
-        torch.testing.assert_close(together.logits[i], alone.logits[0], rtol=1e-5, atol=1e-5)
-        torch.testing.assert_close(together.embedding[i], alone.embedding[0], rtol=1e-5, atol=1e-5)
-
-
-def flat(name: str) -> bool:
-    """A constant added to all keys changes no attention: the bias of their norm cannot learn, in theory."""
-    return name.endswith("norm_k.bias")
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        pytest.param(model_config("fluxformer_nano"), id="nano"),
-        *(pytest.param(small_config(duplex=mode), id=mode) for mode in DUPLEX),
-        pytest.param(small_config(duplex="off", clusters=0, readout="mean"), id="plain"),
-    ],
-)
-def test_every_parameter_learns(config):
-    model = small_model(config).train()
-    unfix_gates(model)
-    rgb, flow = clips(2, frames=config.trunk.frames, size=config.trunk.size)
-    torch.manual_seed(1)
-    nn.functional.cross_entropy(model(rgb, flow).logits, torch.tensor([0, 1])).backward()
-    strength = {n: 0.0 if p.grad is None else p.grad.norm().item() for n, p in model.named_parameters()}
-    assert all(math.isfinite(s) for s in strength.values())
-    assert [n for n, s in strength.items() if s < 1e-7 and not flat(n)] == []
 
 
 def test_the_clustering_and_the_value_gate_learn_from_their_starting_points():
@@ -323,32 +266,6 @@ def test_tubelets_that_look_alike_share_a_cluster():
     assert best[0, 0, 0] != best[0, 0, 3]
 
 
-def degenerate() -> dict[str, tuple[Tensor, Tensor]]:
-    rgb, flow = clips()
-    zero = torch.zeros_like(flow)
-    return {
-        "zero flow": (rgb, zero),
-        "all zero": (zero, zero),
-        "black frames": (torch.full_like(rgb, -2.0), zero),
-        "one frame repeated": (rgb[:, :, :1].expand_as(rgb), zero),
-        "flow at its limit": (rgb, torch.ones_like(flow)),
-        "huge": (1e3 * rgb, flow),
-    }
-
-
-@pytest.mark.parametrize("case", degenerate())
-@pytest.mark.parametrize("mode", DUPLEX)
-def test_degenerate_clips_give_finite_answers_and_gradients(case, mode):
-    model = small_model(small_config(duplex=mode))
-    unfix_gates(model)
-    rgb, flow = degenerate()[case]
-    logits, embedding = model(rgb, flow)
-    assert logits.isfinite().all()
-    assert embedding.isfinite().all()
-    logits.square().sum().backward()
-    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
-
-
 @pytest.fixture(scope="module")
 def nano() -> Fluxformer:
     torch.manual_seed(0)
@@ -357,14 +274,10 @@ def nano() -> Fluxformer:
     return model.eval()
 
 
-@pytest.mark.parametrize("cast", ["autocast", "weights"])
-def test_half_precision_stays_finite_on_loud_input(nano, cast):
+def test_autocast_to_half_precision_stays_finite_on_loud_input(nano):  # test_precision.py has weights in half precision
     rgb, flow = clips(1, frames=16, size=64)
-    model = nano if cast == "autocast" else copy.deepcopy(nano).bfloat16()
-    dtype = torch.float32 if cast == "autocast" else torch.bfloat16
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=cast == "autocast"):
-        loud = model((10 * rgb).to(dtype), (10 * flow).to(dtype))
-        normal = model(rgb.to(dtype), flow.to(dtype))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        loud, normal = nano(10 * rgb, 10 * flow), nano(rgb, flow)
     assert loud.logits.dtype == torch.bfloat16
     assert loud.logits.isfinite().all()
     with torch.no_grad():
@@ -427,52 +340,29 @@ def test_a_clip_that_does_not_divide_is_refused(frames, size):
         MViTConfig(frames=frames, size=size, depths=(1, 1))
 
 
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"duplex_stages": ()}, "duplex_stages"),
-        ({"duplex_stages": (2,)}, "duplex_stages"),
-        ({"duplex_stages": (1, 2, 3)}, "duplex_stages"),
-        ({"clusters": -1}, "clusters"),
-        ({"cluster_rounds": 0}, "cluster_rounds"),
-        ({"tubelet": (3, 16, 16)}, "tubelet"),
-        ({"tubelet": (2, 16, 0)}, "tubelet"),
-        ({"final_heads": 5}, "final_heads"),
-        ({"final_blocks": 0}, "final_blocks"),
-        ({"flow_dropout": 1.0}, "flow_dropout"),
-        ({"head_dropout": -0.1}, "head_dropout"),
-    ],
-)
-def test_a_configuration_that_contradicts_itself_is_refused(changes, named):
-    with pytest.raises(ConfigError, match=named):
+@pytest.mark.parametrize("changes", [
+    {"duplex_stages": ()}, {"duplex_stages": (2,)}, {"duplex_stages": (1, 2, 3)}, {"clusters": -1}, {"final_heads": 5},
+    {"tubelet": (3, 16, 16)}, {"tubelet": (2, 16, 0)}, {"cluster_rounds": 0}, {"final_blocks": 0},
+    {"flow_dropout": 1.0}, {"head_dropout": -0.1},
+])  # fmt: skip
+def test_a_configuration_that_contradicts_itself_is_refused(changes):
+    with pytest.raises(ConfigError, match=next(iter(changes))):
         small_config(**changes)
 
 
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"depths": ()}, "depths"),
-        ({"depths": (1, 0)}, "depths"),
-        ({"dim": 0}, "dim"),
-        ({"dim": 16, "heads": 3}, "heads"),
-        ({"stem_stride": (2, 0, 4)}, "stem_stride"),
-        ({"stem_kernel": (3, 6, 7)}, "stem_kernel"),
-        ({"pool_kernel": (1, 2, 3)}, "pool_kernel"),
-        ({"stem_widths": (8, 8, 8)}, "stem_widths"),
-        ({"kv_stride": 0}, "kv_stride"),
-        ({"drop_path": 1.0}, "drop_path"),
-    ],
-)
-def test_a_trunk_that_contradicts_itself_is_refused(changes, named):
-    with pytest.raises(ConfigError, match=named):
+@pytest.mark.parametrize("changes", [
+    {"depths": ()}, {"depths": (1, 0)}, {"dim": 0}, {"heads": 3, "dim": 16}, {"stem_stride": (2, 0, 4)},
+    {"stem_kernel": (3, 6, 7)}, {"pool_kernel": (1, 2, 3)}, {"stem_widths": (8, 8, 8)}, {"drop_path": 1.0},
+    {"kv_stride": 0},
+])  # fmt: skip
+def test_a_trunk_that_contradicts_itself_is_refused(changes):
+    with pytest.raises(ConfigError, match=next(iter(changes))):
         small_config(trunk=changes)
 
 
 def test_plain_configurations_ignore_what_they_do_not_use():
-    config = FluxformerConfig(
-        MViTConfig(frames=4, size=32, depths=(1, 1), dim=16), duplex="off", clusters=0, final_heads=7
-    )
-    assert config.trunk.dim_out == 32
+    trunk = MViTConfig(frames=4, size=32, depths=(1, 1), dim=16)
+    assert FluxformerConfig(trunk, duplex="off", clusters=0, final_heads=7).width == 32
 
 
 @pytest.mark.parametrize("bias", [True, False])

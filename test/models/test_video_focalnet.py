@@ -1,4 +1,4 @@
-"""Video-FocalNet: its size, its formula written out as loops, what its modulators see and what causal ones must not."""
+"""Video-FocalNet: its formula written out as loops, what its modulators see and what causal ones must not."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.models.cost import count_multiply_adds, count_parameters
-from fluxformer_core.models.registry import create_model
 from fluxformer_core.models.video_focalnet import FocalModulation, VideoFocalNet, VideoFocalNetConfig
 
 
@@ -21,21 +19,6 @@ def small(*, seed: int = 0, **changes: object) -> VideoFocalNet:
 
 def clips(batch: int = 2, *, frames: int = 4, size: int = 32, seed: int = 0) -> Tensor:
     return torch.randn(batch, 3, frames, size, size, generator=torch.Generator().manual_seed(seed))
-
-
-@pytest.mark.parametrize(
-    ("name", "millions", "giga"),
-    [
-        ("video_focalnet_t", 49.55, 63.1),
-        ("video_focalnet_s", 88.74, 124.5),
-        ("video_focalnet_b", 157.39, 220.9),
-    ],
-)
-def test_size_and_cost_are_the_published_ones(name, millions, giga):
-    with torch.device("meta"):
-        model = create_model(name, 400).eval()
-    assert count_parameters(model) / 1e6 == pytest.approx(millions, abs=0.006)
-    assert count_multiply_adds(model, (3, 8, 224, 224)) / 1e9 == pytest.approx(giga, rel=0.01)
 
 
 def modulation(*, causal: bool, dim: int = 3, kernels: tuple[int, ...] = (3, 5)) -> FocalModulation:
@@ -134,30 +117,16 @@ def test_in_a_causal_net_a_later_frame_changes_nothing_earlier(stem):
             assert not torch.allclose(before[:, earlier], after[:, earlier], atol=1e-3)
 
 
-@torch.no_grad()
-def test_flow_is_not_looked_at():
-    model, rgb = small(), clips()
-    assert torch.equal(model(rgb).logits, model(rgb, torch.randn_like(rgb)).logits)
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"depths": ()}, "depths"),
-        ({"dim": 0}, "dim"),
-        ({"kernels": (3, 4)}, "kernels"),
-        ({"kernels": ()}, "kernels"),
-        ({"mlp_ratio": 0}, "mlp_ratio"),
-        ({"drop_path": 1.0}, "drop_path"),
-        ({"head_dropout": -0.1}, "head_dropout"),
-        ({"layer_scale": 0.0}, "layer_scale"),
-        ({"size": 36}, "4 frames of 36 px"),
-        ({"frames": 0}, "0 of 32 px"),
-        ({"frames": 10**9}, "1000000000 of 32 px"),
-        ({"stem_widths": (8, 8, 8)}, "stem_widths"),
-        ({"stem_stride": (1, 0, 4)}, "stem_stride"),
-    ],
-)
-def test_a_configuration_that_contradicts_itself_is_refused(changes, named):
-    with pytest.raises(ConfigError, match=named):
+@pytest.mark.parametrize("changes", [
+    {"depths": ()}, {"dim": 0}, {"kernels": (3, 4)}, {"kernels": ()}, {"mlp_ratio": 0}, {"drop_path": 1.0},
+    {"head_dropout": -0.1}, {"layer_scale": 0.0}, {"stem_widths": (8, 8, 8)}, {"stem_stride": (1, 0, 4)},
+])  # fmt: skip
+def test_a_setting_out_of_its_range_is_refused_by_name(changes):
+    with pytest.raises(ConfigError, match=next(iter(changes))):
         small(**changes)
+
+
+@pytest.mark.parametrize(("frames", "size"), [(4, 36), (0, 32), (10**9, 32)])
+def test_a_clip_that_no_net_can_take_is_refused(frames, size):
+    with pytest.raises(ConfigError, match=f"{frames} (frames )?of {size} px"):
+        small(frames=frames, size=size)

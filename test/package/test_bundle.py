@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import pickle
 import random
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from bundle_files import SIMPLE, leaves, loaded_or_refused, refusal, write
-from helpers import LABELS, small_bundle, small_config
+from bundle_files import document_of, loaded_or_refused, refusal, write
+from helpers import small_bundle, small_config
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save, save_file
@@ -42,27 +44,7 @@ JSON = st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x)
 
 
 def document() -> dict[str, Any]:
-    return json.loads(json.dumps(asdict(small_bundle().metadata)))
-
-
-def test_what_is_saved_comes_back(path):
-    original, loaded = small_bundle(temperature=1.7), Bundle.load(path)
-    assert loaded.metadata == original.metadata
-    assert loaded.name == "fluxformer_nano"
-    assert loaded.labels == LABELS
-    assert loaded.spec == original.spec
-    assert loaded.weights.keys() == original.weights.keys()
-    for key, value in original.weights.items():
-        assert loaded.weights[key].dtype == value.dtype
-        expected = value.half().float() if value.is_floating_point() else value
-        assert torch.equal(loaded.weights[key], expected), key
-
-
-def test_the_loaded_model_computes_what_the_saved_one_did(path):
-    rgb, flow = torch.randn(2, 1, 3, 4, 32, 32)
-    model = Bundle.load(path).build_model()
-    assert not model.training
-    torch.testing.assert_close(model(rgb, flow), small_bundle().build_model()(rgb, flow), rtol=1e-2, atol=1e-2)
+    return document_of(small_bundle())
 
 
 def test_saving_gives_what_a_reader_gets_and_saving_that_again_the_same_file(path, tmp_path):
@@ -117,7 +99,7 @@ def test_a_truncated_file_is_refused(path, victim, share):
     assert "damaged" in refusal(victim)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(data=st.binary(max_size=300))
 def test_random_bytes_are_refused(victim, data):
     victim.write_bytes(data)
@@ -125,9 +107,7 @@ def test_random_bytes_are_refused(victim, data):
 
 
 @settings(max_examples=100)
-@given(
-    header=st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x))
-)
+@given(header=JSON)
 @example(header={"": ["a line\nand another"]})  # which the message of safetensors quotes
 def test_any_json_as_a_header_is_refused(victim, header):
     text = json.dumps(header).encode()
@@ -135,7 +115,7 @@ def test_any_json_as_a_header_is_refused(victim, header):
     refusal(victim)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 2**32), in_header=st.booleans())
 def test_a_flipped_byte_is_refused_or_harmless_but_never_another_error(path, victim, seed, in_header):
     data = bytearray(path.read_bytes())
@@ -153,10 +133,9 @@ def test_a_pickle_is_refused_and_not_run(tmp_path):
         def __reduce__(self) -> tuple[Callable[..., None], tuple[Any, ...]]:
             return Path.touch, (trap,)
 
-    for name, dump in {"plain": pickle.dumps, "torch": lambda x: torch.save(x, tmp_path / "torch")}.items():
-        data = dump(Payload())
-        if data is not None:
-            (tmp_path / name).write_bytes(data)
+    (tmp_path / "plain").write_bytes(pickle.dumps(Payload()))
+    torch.save(Payload(), tmp_path / "torch")
+    for name in ("plain", "torch"):
         assert "damaged" in refusal(tmp_path / name)
     assert not trap.exists()
 
@@ -168,87 +147,56 @@ def test_weights_without_our_metadata_are_refused(path, victim):
     assert "not a fluxformer bundle" in refusal(victim)
 
 
-def without(*names: str) -> Callable[[dict[str, Any]], None]:
-    def remove(tree: dict[str, Any]) -> None:
-        for name in names[:-1]:
-            tree = tree[name]
-        del tree[names[-1]]
-
-    return remove
-
-
-def given_as(value: object, *names: str) -> Callable[[dict[str, Any]], None]:
-    def put(tree: dict[str, Any]) -> None:
-        for name in names[:-1]:
-            tree = tree[name]
-        tree[names[-1]] = value
-
-    return put
+DELETED = object()
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("place", "value", "named"),
     [
-        (without("labels"), "labels"),
-        (without("spec"), "spec"),
-        (without("config", "trunk"), "config.trunk"),
-        (given_as("fluxformer_xl", "model"), "fluxformer_xl"),
-        (given_as(4, "format"), "format"),
-        (given_as(["clap", "clap", "walk"], "labels"), "distinct"),
-        (given_as(["clap", "", "walk"], "labels"), "labels"),
-        (given_as([], "labels"), "labels"),
-        (given_as(["clap"], "labels"), "head.weight has shape"),
-        (given_as(0.0, "temperature"), "temperature"),
-        (given_as(float("nan"), "temperature"), "temperature"),
-        (given_as(float("inf"), "temperature"), "temperature"),
-        (given_as("many", "spec", "frames"), "spec.frames"),
-        (given_as(-1, "spec", "rate"), "rate"),
-        (given_as(64, "spec", "size"), "4 frames of 64 px"),
-        (given_as([0.5, 0.5], "spec", "mean"), "spec.mean"),
-        (given_as([0.5, 0.5, float("nan")], "spec", "mean"), "spec.mean"),
-        (given_as(float("inf"), "spec", "flow_scale"), "spec.flow_scale"),
-        (given_as(float("inf"), "spec", "rate"), "spec.rate"),
-        (given_as("sideways", "config", "duplex"), "config.duplex"),
-        (given_as("off", "config", "duplex"), "unexpected blocks.0.flow_attn"),
-        (given_as([3], "config", "duplex_stages"), "duplex_stages"),
-        (given_as(5, "config", "clusters"), "clustering.prototypes has shape (3, 32), the model needs (5, 32)"),
-        (given_as(0, "config", "trunk", "heads"), "heads"),
-        (given_as(32, "config", "trunk", "dim"), "has shape"),
-        (given_as(10**9, "config", "trunk", "dim"), "cannot be built"),
-        (given_as(10**30, "config", "trunk", "dim"), "cannot be built"),
-        (given_as([10**9, 1], "config", "trunk", "depths"), "1000000002 blocks"),
+        ("labels", DELETED, "labels"),
+        ("spec", DELETED, "spec"),
+        ("config.trunk", DELETED, "config.trunk"),
+        ("model", "fluxformer_xl", "fluxformer_xl"),
+        ("format", 4, "format"),
+        ("labels", ["clap", "clap", "walk"], "distinct"),
+        ("labels", ["clap", "", "walk"], "labels"),
+        ("labels", [], "labels"),
+        ("labels", ["clap"], "head.weight has shape"),
+        ("temperature", 0.0, "temperature"),
+        ("temperature", math.nan, "temperature"),
+        ("temperature", math.inf, "temperature"),
+        ("spec.frames", "many", "spec.frames"),
+        ("spec.rate", -1, "rate"),
+        ("spec.size", 64, "4 frames of 64 px"),
+        ("spec.mean", [0.5, 0.5], "spec.mean"),
+        ("spec.mean", [0.5, 0.5, math.nan], "spec.mean"),
+        ("spec.flow_scale", math.inf, "spec.flow_scale"),
+        ("spec.rate", math.inf, "spec.rate"),
+        ("config.duplex", "sideways", "config.duplex"),
+        ("config.duplex", "off", "unexpected blocks.0.flow_attn"),
+        ("config.duplex_stages", [3], "duplex_stages"),
+        ("config.clusters", 5, "clustering.prototypes has shape (3, 32), the model needs (5, 32)"),
+        ("config.trunk.heads", 0, "heads"),
+        ("config.trunk.dim", 32, "has shape"),
+        ("config.trunk.dim", 10**9, "cannot be built"),
+        ("config.trunk.dim", 10**30, "cannot be built"),
+        ("config.trunk.depths", [10**9, 1], "1000000002 blocks"),
     ],
 )
-def test_unusable_metadata_is_refused_by_its_name(path, victim, change, named):
-    metadata = document()
-    change(metadata)
+def test_unusable_metadata_is_refused_by_its_name(path, victim, place, value, named):
+    metadata, (*above, name) = document(), place.split(".")
+    tree = reduce(dict.get, above, metadata)
+    tree[name] = value
+    if value is DELETED:
+        del tree[name]
     write(victim, load_file(path), metadata)
-    message = refusal(victim)
-    assert named in message
+    assert named in refusal(victim)
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{", '"text"', "{}", "\x00"])
 def test_metadata_that_is_no_document_is_refused(path, victim, text):
     write(victim, load_file(path), text)
     assert "metadata" in refusal(victim)
-
-
-@settings(max_examples=120)
-@given(
-    place=st.sampled_from([p for p in leaves(document()) if "provenance" not in p]),
-    value=SIMPLE | st.lists(SIMPLE, max_size=4) | st.dictionaries(st.text(), SIMPLE, max_size=2),
-)
-def test_any_value_anywhere_in_the_metadata_is_taken_or_refused(path, victim, place, value):
-    metadata: Any = document()
-    tree = metadata
-    for name in place[:-1]:
-        tree = tree[name]
-    tree[place[-1]] = value
-    write(victim, load_file(path), metadata)
-    loaded = loaded_or_refused(victim)
-    # Rounds beyond reason would be taken at their word, and take their time.
-    if loaded is not None and loaded.metadata.config.cluster_rounds < 100:
-        assert loaded.build_model()(torch.zeros(1, 3, 4, 32, 32)).logits.isfinite().all()
 
 
 def test_weights_that_do_not_fit_are_named(path, victim):

@@ -7,56 +7,32 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import rgb, small_bundle, texture
+from helpers import EAGER, area, frame_selection, rgb, small_bundle, texture
 from PIL import Image
 
-from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.render.explanation import Explanation, draw_explanation
 from fluxformer_core.render.explanation_writer import ExplanationWriter
-from fluxformer_core.stream.clip import FrameSelection
 from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.stream.selection import Choice
 from fluxformer_core.types import SECOND, ActionScore, EventKind, Recognition, State
 
 NOW = 10 * SECOND
-SURE = RecognizerConfig(decision=DecisionConfig(start_score=0.01, keep_score=0.01, smoothing=0.0))
 NEVER = RecognizerConfig(decision=DecisionConfig(start_score=1.0))
-FIRST_CLUSTER, CUT = (96, 165, 250), (248, 113, 113)
+FIRST_CLUSTER, CUT, MAGENTA = (96, 165, 250), (248, 113, 113), (230, 20, 220)
 
 
 def explanation(n: int = 40, count: int = 8, *, cuts: tuple[int, ...] = (), seen: int = 5) -> Explanation:
     """Magenta frames, of which those from `seen` on were looked at."""
-    stamps = NOW - np.arange(n - 1, -1, -1) * SECOND // 20
-    chosen = np.linspace(seen, n - 1, count).astype(np.intp)
-    groups = np.searchsorted(chosen, np.arange(n))
-    groups[:seen] = -1
-    frames = np.full((n, 20, 20, 3), (230, 20, 220), np.uint8)
-    motion = np.linspace(0, 1, n, dtype=np.float32)
-    selection = FrameSelection(
-        stamps[chosen],
-        frames[chosen],
-        np.zeros((count, 20, 20, 2), np.float32),
-        stamps,
-        motion,
-        Choice(chosen, groups, np.array(cuts, np.intp)),
-        int(stamps[seen]),
-        (0.12, 0.07),
-    )
-    scores = (ActionScore("wave", 0.75),)
-    recognition = Recognition(NOW, 0, NOW, State.ACTION, "wave", 0.75, scores, 0.25, 0.4, n)
-    return Explanation(recognition, selection, frames, np.zeros(n, np.float32))
-
-
-def area(picture: np.ndarray, colour: tuple[int, int, int]) -> int:
-    return int((np.abs(picture.astype(int) - colour).max(axis=-1) <= 2).sum())
+    clip = frame_selection(count, n, MAGENTA, cuts=cuts, seen=seen)
+    recognition = Recognition(NOW, 0, NOW, State.ACTION, "wave", 0.75, (ActionScore("wave", 0.75),), 0.25, 0.4, n)
+    return Explanation(recognition, clip, np.full((n, 20, 20, 3), MAGENTA, np.uint8), np.zeros(n, np.float32))
 
 
 def test_every_frame_is_shown_and_unused_frames_are_dimmed() -> None:
     picture = draw_explanation(explanation(n=40, seen=10), name="", scale=1.0)
-    bright = area(picture, (230, 20, 220))
-    dimmed = area(picture, tuple(round(0.4 * c + 0.6 * b) for c, b in zip((230, 20, 220), (17, 19, 24), strict=True)))
+    bright = area(picture, MAGENTA)
+    dimmed = area(picture, tuple(round(0.4 * c + 0.6 * b) for c, b in zip(MAGENTA, (17, 19, 24), strict=True)))
     tile = 71.25**2
     assert dimmed == pytest.approx(10 * tile, rel=0.05)
     assert bright == pytest.approx(30 * tile + 8 * 96**2, rel=0.1)  # the window's frames, and the clip's; less badges
@@ -75,12 +51,13 @@ def test_any_window_and_clip_can_be_drawn(n: int, count: int) -> None:
     assert area(picture, FIRST_CLUSTER) > 50
 
 
-def acted(config: RecognizerConfig, folder: Path, *, keep: int = 500) -> tuple[list[str], list[str]]:
-    """Push a person who stands, waves and stands; what happened, and the files."""
+def explained(
+    images: list[np.ndarray], config: RecognizerConfig, folder: Path, *, keep: int = 500
+) -> tuple[list[str], list[str]]:
+    """The kinds of the events of a stream, and the names of the pictures."""
     recognizer, writer = Recognizer(small_bundle(), config), ExplanationWriter(folder, keep)
-    stage = Stage([Performance("wave", 1.0, 2.6)], rate=20.0, size=(128, 128), duration=4.6)
     kinds: list[str] = []
-    for i, (_, image) in enumerate(stage):
+    for i, image in enumerate(images):
         update = recognizer.push(image, i * SECOND // 20)
         kinds += [event.kind.name.lower() for event in update.events]
         writer.update(update, i * SECOND // 20, recognizer)
@@ -88,23 +65,22 @@ def acted(config: RecognizerConfig, folder: Path, *, keep: int = 500) -> tuple[l
     return kinds, sorted(path.name for path in folder.iterdir())
 
 
-def test_each_start_and_each_end_has_its_picture(tmp_path: Path) -> None:
-    kinds, files = acted(SURE, tmp_path / "new" / "folder")
-    assert (kinds[0], kinds[-1]) == (EventKind.STARTED.name.lower(), EventKind.ENDED.name.lower())
-    assert [name.split("_")[2] for name in files] == kinds
-    numbers, seconds = zip(*(name.split("_")[:2] for name in files), strict=True)
+def test_each_start_and_each_end_has_its_picture(acting, tmp_path: Path) -> None:
+    kinds, files = explained(acting, EAGER, tmp_path / "new" / "folder")
+    assert (kinds[0], kinds[-1]) == ("started", "ended")
+    numbers, seconds, named = zip(*(name.split("_")[:3] for name in files), strict=True)
+    assert list(named) == kinds
     assert list(numbers) == [f"{i:04d}" for i in range(1, len(files) + 1)]
     times = [float(second.removesuffix("s")) for second in seconds]
     assert times == sorted(times)
     assert 1.0 < times[0] < 2.0
-    picture = np.asarray(Image.open(tmp_path / "new" / "folder" / files[-1]))
-    assert picture.shape[2] == 3
+    assert np.asarray(Image.open(tmp_path / "new" / "folder" / files[-1])).shape[2] == 3
 
 
-def test_a_retraction_has_a_picture_of_the_clip_that_caused_it(tmp_path: Path) -> None:
-    recognizer, writer = Recognizer(small_bundle(), SURE), ExplanationWriter(tmp_path)
+def test_a_retraction_has_a_picture_of_the_clip_that_caused_it(acting, tmp_path: Path) -> None:
+    recognizer, writer = Recognizer(small_bundle(), EAGER), ExplanationWriter(tmp_path)
     seen = None
-    for i, (_, image) in enumerate(Stage([Performance("wave", 1.0, 2.6)], rate=20.0, size=(128, 128), duration=2.6)):
+    for i, image in enumerate(acting[:52]):
         update, now = recognizer.push(image, i * SECOND // 20), i * SECOND // 20
         event, before, seen = recognizer.scene.open_event, seen, recognizer.scene.last_clip
         if event and not update.events and seen is not before:
@@ -118,46 +94,34 @@ def test_a_retraction_has_a_picture_of_the_clip_that_caused_it(tmp_path: Path) -
     assert taken == f"0002_{now / SECOND:.2f}s_retracted_{event.label}_1.png"
 
 
-def test_an_unsure_action_that_ends_has_a_picture_of_its_last_clip(tmp_path: Path) -> None:
-    unsure = replace(SURE, decision=replace(SURE.decision, sure_score=1.0))
-    kinds, files = acted(unsure, tmp_path)
+def test_an_unsure_action_that_ends_has_a_picture_of_its_last_clip(acting, tmp_path: Path) -> None:
+    kinds, files = explained(acting, replace(EAGER, decision=replace(EAGER.decision, sure_score=1.0)), tmp_path)
     assert kinds[-1] == "retracted"
     assert "_retracted_" in files[-1]
     assert not any("unknown" in name or "ended" in name for name in files)
 
 
-def test_motion_without_a_recognised_action_has_a_picture(tmp_path: Path) -> None:
-    kinds, files = acted(NEVER, tmp_path)
+def test_motion_without_a_recognised_action_has_a_picture(acting, tmp_path: Path) -> None:
+    kinds, (name,) = explained(acting, NEVER, tmp_path)
     assert kinds == []
-    (name,) = files
     assert name.endswith("_unknown.png")
 
 
 def test_a_still_scene_has_no_picture(tmp_path: Path) -> None:
-    recognizer, writer = Recognizer(small_bundle(), SURE), ExplanationWriter(tmp_path)
-    for i in range(40):
-        writer.update(recognizer.push(rgb(texture(32, 32)), i * SECOND // 20), i * SECOND // 20, recognizer)
-    writer.close(recognizer.close())
-    assert not list(tmp_path.iterdir())
+    assert explained([rgb(texture(32, 32))] * 40, EAGER, tmp_path) == ([], [])
 
 
-def test_a_stream_that_breaks_off_has_the_picture_of_its_last_clip(tmp_path: Path) -> None:
-    recognizer, writer = Recognizer(small_bundle(), replace(NEVER, recognition_rate=20.0)), ExplanationWriter(tmp_path)
-    stage = Stage([Performance("wave", 0.5, 3.0)], rate=20.0, size=(128, 128), duration=2.0)
-    for i, (_, image) in enumerate(stage):
-        writer.update(recognizer.push(image, i * SECOND // 20), i * SECOND // 20, recognizer)
-    writer.close(recognizer.close())
-    (path,) = tmp_path.iterdir()
-    assert path.name == "0001_1.95s_unknown.png"
+def test_a_stream_that_breaks_off_has_the_picture_of_its_last_clip(acting, tmp_path: Path) -> None:
+    _, files = explained(acting[10:50], replace(NEVER, recognition_rate=20.0), tmp_path)
+    assert files == ["0001_1.95s_unknown.png"]
 
 
-def test_the_oldest_pictures_are_removed(tmp_path: Path) -> None:
+def test_the_oldest_pictures_are_removed(acting, tmp_path: Path) -> None:
     (tmp_path / "mine.png").write_bytes(b"of somebody else")
-    kinds, files = acted(SURE, tmp_path, keep=1)
+    kinds, (newest, other) = explained(acting, EAGER, tmp_path, keep=1)
     assert len(kinds) >= 2
-    assert len(files) == 2
-    assert files[0].startswith(f"{len(kinds):04d}")
-    assert files[1] == "mine.png"
+    assert newest.startswith(f"{len(kinds):04d}")
+    assert other == "mine.png"
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:

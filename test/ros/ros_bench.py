@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from fluxformer.msg import ActionEvent, ActionLabels, Recognition
 from fluxformer.srv import Forget
+from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParametersAtomically
@@ -23,14 +23,16 @@ from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
-from fluxformer_core.actor import Performance, Stage
+from fluxformer_core.actor import Performance, Stage, perform
 from fluxformer_core.bundle import Bundle, Metadata
-from fluxformer_core.models.registry import create_model, model_config
-from fluxformer_core.types import SECOND, ClipSpec, Pixels
+from fluxformer_core.io.video_writer import VideoRecorder
+from fluxformer_core.models.registry import clip_spec, create_model, model_config
+from fluxformer_core.types import SECOND, Pixels
 from fluxformer_ros.node.images import image_to_msg
 from fluxformer_ros.node.messages import time_from_msg
 
@@ -43,34 +45,52 @@ _STILL = Stage([], rate=15.0, size=(120, 160), duration=0.1)
 
 
 AnyRobot = TypeVar("AnyRobot", bound="Robot")
+LAUNCH = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import AnyLaunchDescriptionSource
+
+arguments = [tuple(argument.split(":=")) for argument in sys.argv[2:]]
+include = IncludeLaunchDescription(AnyLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments)
+service = LaunchService()
+service.include_launch_description(LaunchDescription([include]))
+sys.exit(service.run())
+"""
+
+
+def as_rgb(image: np.ndarray) -> Image:
+    return image_to_msg(image, Pixels.RGB, 0, "")
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    """Wait for another thread of this process."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 class RecognizerProcess:
-    """The node as users start it; `said` is its standard error."""
+    """The node as users start it, a context manager; `said` is its standard error."""
 
     def __init__(self, log: Path, *, namespace: str = "", **parameters: Any) -> None:
-        values = [f"{name}:={value}" for name, value in parameters.items()]
-        options = [word for value in values for word in ("-p", value)] + ["-r", f"__ns:=/{namespace}"]
+        values = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+        command = ["-m", "fluxformer_ros.node.recognizer_node", "--ros-args", *values, "-r", f"__ns:=/{namespace}"]
         self._log = log
-        self._stderr = log.open("wb")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "fluxformer_ros.node.recognizer_node", "--ros-args", *options],
-            stderr=self._stderr,
-        )
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen([sys.executable, *command], stderr=stderr)
+
+    def __enter__(self) -> RecognizerProcess:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.process.kill()
+        self.process.wait()
 
     @property
     def said(self) -> str:
         return self._log.read_text()
-
-    def end(self, signal_number: int = signal.SIGINT) -> int:
-        """Send a signal and return the exit code."""
-        self.process.send_signal(signal_number)
-        return self.process.wait(PATIENCE)
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self._stderr.close()
 
 
 class Robot:
@@ -88,21 +108,20 @@ class Robot:
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        sensor, quiet = qos_profile_sensor_data, PublisherEventCallbacks(use_default_callbacks=False)
-        self.images = node.create_publisher(Image, "image", sensor, event_callbacks=quiet)
-        self.compressed = node.create_publisher(CompressedImage, "image/compressed", sensor, event_callbacks=quiet)
+        self.images = self.camera(Image, "image")
+        self.compressed = self.camera(CompressedImage, "image/compressed")
         node.create_subscription(Recognition, "recognizer/recognition", self.recognitions.append, 100)
         node.create_subscription(ActionEvent, "recognizer/events", self.events.append, 100)
         node.create_subscription(ActionLabels, "recognizer/labels", self.labels.append, latched)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
-        self._services = {
-            "set_parameters_atomically": node.create_client(
-                SetParametersAtomically, "recognizer/set_parameters_atomically"
-            ),
-            "change_state": node.create_client(ChangeState, "recognizer/change_state"),
-            "reset": node.create_client(Trigger, "recognizer/reset"),
-            "forget": node.create_client(Forget, "recognizer/forget"),
-        }
+        services = {"change_state": ChangeState, "reset": Trigger, "forget": Forget}
+        services["set_parameters_atomically"] = SetParametersAtomically
+        self._services = {name: node.create_client(kind, f"recognizer/{name}") for name, kind in services.items()}
+
+    def camera(self, kind: type, topic: str) -> Publisher:
+        """A publisher of images that does not log QoS that does not fit."""
+        quiet = PublisherEventCallbacks(use_default_callbacks=False)
+        return self.node.create_publisher(kind, topic, qos_profile_sensor_data, event_callbacks=quiet)
 
     def close(self) -> None:
         self._executor.shutdown()
@@ -137,10 +156,10 @@ class Robot:
         request = SetParametersAtomically.Request(parameters=parameters)
         return self.call("set_parameters_atomically", request).result
 
-    def change_state(self, transition: int) -> bool:
-        request = ChangeState.Request()
-        request.transition.id = transition
-        return bool(self.call("change_state", request).success)
+    def change_state(self, *transitions: int) -> bool:
+        """Whether all these transitions succeed."""
+        requests = [ChangeState.Request(transition=Transition(id=transition)) for transition in transitions]
+        return all(self.call("change_state", request).success for request in requests)
 
     def fresh_status(self) -> tuple[DiagnosticStatus, dict[str, str]]:
         """The first status that was made after this call."""
@@ -161,17 +180,18 @@ class Robot:
         self.stamp += PERIOD
         self.spin(0.03)
 
-    def show(self, frames: int, *, acting: bool = True, make: Callable[[np.ndarray], Any] | None = None) -> None:
+    def show(self, frames: int, *, acting: bool = True, make: Callable[[np.ndarray], Any] = as_rgb) -> None:
         """Publish images of a person who acts or stands, no faster than a busy machine recognises them."""
         self.play((_ACTING.frame(i % len(_ACTING)) if acting else _STILL.frame(0) for i in range(frames)), make)
 
-    def play(self, images: Iterable[np.ndarray], make: Callable[[np.ndarray], Any] | None = None) -> None:
+    def play(self, images: Iterable[np.ndarray], make: Callable[[np.ndarray], Any] = as_rgb) -> None:
         """Publish images no faster than a busy machine recognises them."""
-        make = make or (lambda image: image_to_msg(image, Pixels.RGB, 0, ""))
         for image in images:
-            self.publish(make(image))
+            message = make(image)
+            self.publish(message)
             for _ in range(20):
-                if not self.recognitions or self._behind() < _LEAD:
+                newest = self.recognitions[-1].header.stamp if self.recognitions else message.header.stamp
+                if self.stamp - PERIOD - time_from_msg(newest) < _LEAD:
                     break
                 self.spin(0.02)
 
@@ -182,14 +202,19 @@ class Robot:
             heard = len(self.recognitions)
             self.spin(0.3)
 
-    def _behind(self) -> int:
-        """How much older (ns) the newest recognition is than the newest image."""
-        return self.stamp - PERIOD - time_from_msg(self.recognitions[-1].header.stamp)
-
     def ready(self) -> None:
         """Wait until the recogniser subscribes."""
         self.wait(self.images.get_subscription_count, "a subscriber")
         self.wait(lambda: self.labels, "labels")
+
+    def hear(self) -> None:
+        """Show a few images and wait for a recognition."""
+        self.show(10)
+        self.wait(lambda: self.recognitions, "a recognition")
+
+    def wait_for_the_end_of(self, event: ActionEvent) -> None:
+        self.wait(lambda: self.events[-1].kind == ActionEvent.ENDED, "the end of the action")
+        assert self.events[-1].instance == event.instance
 
     def act_until_an_event_is_open(self) -> ActionEvent:
         """Act until an action has started and not ended; returns its newest event."""
@@ -201,23 +226,34 @@ class Robot:
 
 
 @contextmanager
+def a_robot(namespace: str = "", kind: type[AnyRobot] = Robot) -> Iterator[AnyRobot]:
+    """A robot in a namespace, which ends with the context."""
+    robot = kind(rclpy.create_node("robot", namespace=namespace))
+    try:
+        yield robot
+    finally:
+        robot.close()
+
+
+@contextmanager
 def robot_and_recognizer(
     log: Path, namespace: str = "", kind: type[AnyRobot] = Robot, **parameters: Any
 ) -> Iterator[tuple[AnyRobot, RecognizerProcess]]:
     """A recogniser and a robot in a namespace of their own; both end with the context."""
-    process = RecognizerProcess(log, namespace=namespace, **parameters)
-    robot = kind(rclpy.create_node("robot", namespace=namespace))
-    try:
+    with a_robot(namespace, kind) as robot, RecognizerProcess(log, namespace=namespace, **parameters) as process:
         yield robot, process
-    finally:
-        process.close()
-        robot.close()
 
 
-def untrained_bundle(path: Path) -> Path:
+def untrained_bundle(path: Path, name: str = "fluxformer_nano") -> Path:
     """A model with two labels and random weights, for tests of the node's behaviour."""
-    config = model_config("fluxformer_nano")
-    weights = create_model("fluxformer_nano", len(LABELS), config=config).state_dict()
-    spec = ClipSpec(frames=config.trunk.frames, size=config.trunk.size)
-    Bundle(Metadata("fluxformer_nano", config, spec, LABELS), weights).save(path)
+    weights = create_model(name, len(LABELS)).state_dict()
+    Bundle(Metadata(name, model_config(name), clip_spec(name), LABELS), weights).save(path)
+    return path
+
+
+def filmed(path: Path) -> Path:
+    """A video of the actor, who performs the action that the file is named after."""
+    with VideoRecorder(path) as video:
+        for index, image in enumerate(perform(path.stem, 1, mode="colour", size=(96, 128))):
+            video.write(np.ascontiguousarray(image), index * SECOND // 20)
     return path

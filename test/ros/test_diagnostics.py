@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -18,31 +19,22 @@ from fluxformer_ros.node.health import Rate
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 TOPIC = ImageTopic("/camera/image", publishers=1)
 COUNTS = {"images received": 1500, "images pushed": 1500}
-NAMES = {
-    "input": "images received",
-    "pushed": "images pushed",
-    "refused": "images refused",
-    "lost": "images lost in transport",
-    "stuck": "images with a repeated stamp",
-    "late": "images late",
-    "recognition": "recognitions",
+RATES = {
+    "input_rate": ("images received", 30.0),
+    "pushed_rate": ("images pushed", 30.0),
+    "refused_rate": ("images refused", 0.0),
+    "lost_rate": ("images lost in transport", 0.0),
+    "stuck_rate": ("images with a repeated stamp", 0.0),
+    "late_rate": ("images late", 0.0),
+    "recognition_rate": ("recognitions", 7.5),
 }
-RATES = {"input": 30.0, "pushed": 30.0, "refused": 0.0, "lost": 0.0, "stuck": 0.0, "late": 0.0, "recognition": 7.5}
-WELL = Health(
-    state="active",
-    image=TOPIC,
-    active_for=60.0,
-    flowing_for=50.0,
-    trained_rate=15.0,
-    input_age=0.03,
-    counts=COUNTS,
-    rates={NAMES[name]: rate for name, rate in RATES.items()},
-)
+TIMES = {"active_for": 60.0, "flowing_for": 50.0, "input_age": 0.03}
+WELL = Health("active", image=TOPIC, trained_rate=15.0, counts=COUNTS, rates=dict(RATES.values()), **TIMES)
 
 
 def ill(image: dict[str, object] | None = None, counts: dict[str, int] | None = None, **changes: Any) -> Health:
     """A healthy node but for the changes; names that end in `_rate` change rates."""
-    rates = {NAMES[name[:-5]]: changes.pop(name) for name in [*changes] if name.endswith("_rate")}
+    rates = {RATES[name][0]: changes.pop(name) for name in [*changes] if name in RATES}
     health = replace(WELL, image=replace(TOPIC, **(image or {})), **changes)
     return replace(health, counts={**COUNTS, **(counts or {})}, rates={**WELL.rates, **rates})
 
@@ -88,8 +80,7 @@ def test_every_fault_has_its_level_and_its_cure(health: Health, level: bytes, wo
 
 def test_two_faults_of_one_level_are_both_named() -> None:
     _, message = diagnose(ill({"incompatible_qos": "DURABILITY"}, input_age=5.0))
-    assert "DURABILITY" in message
-    assert "still running" in message
+    assert re.search("DURABILITY.*; .*still running", message)
 
 
 def test_the_status_carries_every_count_and_duration() -> None:
@@ -138,9 +129,7 @@ def test_the_updater_publishes_every_task_with_the_nodes_name_and_clock() -> Non
 def test_a_rate_is_growth_per_second_over_the_last_readings() -> None:
     rate = Rate(readings=3)
     assert math.isnan(rate.read(10.0, 100))
-    assert rate.read(11.0, 130) == 30
-    assert rate.read(12.0, 150) == 25
-    assert rate.read(13.0, 150) == 10
+    assert [rate.read(11.0, 130), rate.read(12.0, 150), rate.read(13.0, 150)] == [30, 25, 10]
 
 
 def test_recent_values_forget() -> None:
@@ -148,5 +137,4 @@ def test_recent_values_forget() -> None:
     assert math.isnan(values.percentile(50))
     for value in (100.0, 1.0, 2.0, 3.0, 4.0):
         values.add(value)
-    assert (values.newest, values.count) == (4.0, 5)
-    assert (values.percentile(0), values.percentile(50), values.percentile(100)) == (1.0, 2.5, 4.0)
+    assert (values.newest, values.count, *map(values.percentile, (0, 50, 100))) == (4.0, 5, 1.0, 2.5, 4.0)

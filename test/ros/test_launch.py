@@ -13,33 +13,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import rclpy
-from ros_bench import PATIENCE, Robot
-
-from fluxformer_core.actor import perform
-from fluxformer_core.io.video_writer import VideoRecorder
-from fluxformer_core.types import SECOND
+from ros_bench import LAUNCH, PATIENCE, a_robot, filmed, wait_until
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("launch_ros.actions", reason="launch_ros comes with ROS 2 itself, not with the wheels")
 
 FOLDER = Path(__file__).resolve().parents[2] / "launch"
-START = """
-import sys
-from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import AnyLaunchDescriptionSource
-
-source = AnyLaunchDescriptionSource(sys.argv[1])
-arguments = [tuple(argument.split(":=")) for argument in sys.argv[2:]]
-service = LaunchService()
-service.include_launch_description(
-    LaunchDescription([IncludeLaunchDescription(source, launch_arguments=arguments)])
-)
-sys.exit(service.run())
-"""
 DRIVER = """#!{python}
 # Stands in for a camera's driver: writes its settings to a file and ends.
 import json, sys, yaml
@@ -59,7 +39,7 @@ json.dump({{"settings": settings, "remaps": remaps}}, open({record!r}, "w"))
 def launched(name: str, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """Run a launch file within a `with`; its nodes end with it."""
     process = subprocess.Popen(
-        [sys.executable, "-c", START, str(FOLDER / name), *arguments],
+        [sys.executable, "-c", LAUNCH, str(FOLDER / name), *arguments],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         text=True,
@@ -97,37 +77,26 @@ def test_the_recogniser_has_the_usual_arguments() -> None:
 
 
 def test_launching_starts_the_node_with_its_arguments(ros: None, model: Path) -> None:
-    with launched("recognizer.launch.py", "namespace:=launched", "image:=/launched/image", f"model:={model}"):
-        robot = Robot(rclpy.create_node("robot", namespace="launched"))
-        try:
-            robot.ready()
-            robot.show(10)
-            robot.wait(lambda: robot.recognitions, "a recognition")
-        finally:
-            robot.close()
+    arguments = ["namespace:=launched", "image:=/launched/image", f"model:={model}"]
+    with launched("recognizer.launch.py", *arguments), a_robot("launched") as robot:
+        robot.ready()
+        robot.hear()
 
 
 def test_what_is_not_given_is_left_to_the_parameter_file(ros: None, model: Path, tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(f"/**:\n  ros__parameters:\n    model: {model}\n    autostart: false\n    top_k: 1\n")
-    with launched("recognizer.launch.py", "namespace:=filed", f"params_file:={file}"):
-        robot = Robot(rclpy.create_node("robot", namespace="filed"))
-        try:
-            assert robot.fresh_status()[1]["state"] == "unconfigured"
-        finally:
-            robot.close()
+    arguments = ["namespace:=filed", f"params_file:={file}"]
+    with launched("recognizer.launch.py", *arguments), a_robot("filed") as robot:
+        assert robot.fresh_status()[1]["state"] == "unconfigured"
 
 
 def test_several_cameras_have_a_recogniser_each(ros: None, model: Path) -> None:
     with launched("multi_camera.launch.py", "cameras:=left,right", "image:=image", f"model:={model}"):
         for name in ("left", "right"):
-            robot = Robot(rclpy.create_node("robot", namespace=name))
-            try:
+            with a_robot(name) as robot:
                 robot.ready()
-                robot.show(10)
-                robot.wait(lambda robot=robot: robot.recognitions, "a recognition")
-            finally:
-                robot.close()
+                robot.hear()
 
 
 @pytest.mark.parametrize("cameras", ["front,front", "front,,rear", "rm -r"])
@@ -137,29 +106,17 @@ def test_cameras_must_be_namespaces(ros: None, cameras: str) -> None:
         assert "cameras must be different namespaces" in process.stdout.read()
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments"),
-    [("demo.launch.xml", []), ("camera.launch.py", ["driver:=player"])],
-)
+@pytest.mark.parametrize(("name", "arguments"), [("demo.launch.xml", []), ("camera.launch.py", ["driver:=player"])])
 def test_what_is_played_is_recognised(ros: None, model: Path, tmp_path: Path, name: str, arguments: list[str]) -> None:
-    with VideoRecorder(tmp_path / "wave.mp4") as video:
-        for index, image in enumerate(perform("wave", 1, mode="colour", size=(96, 128))):
-            video.write(np.ascontiguousarray(image), index * SECOND // 20)
-    played = [*arguments, "namespace:=played", f"source:={tmp_path / 'wave.mp4'}", f"model:={model}"]
-    with launched(name, *played):
-        robot = Robot(rclpy.create_node("robot", namespace="played"))
-        try:
-            robot.wait(lambda: robot.recognitions, "a recognition")
-        finally:
-            robot.close()
+    video = filmed(tmp_path / "wave.mp4")
+    played = [*arguments, "namespace:=played", f"source:={video}", f"model:={model}"]
+    with launched(name, *played), a_robot("played") as robot:
+        robot.wait(lambda: robot.recognitions, "a recognition")
 
 
 DRIVERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "usb_cam": ("usb_cam_node_exe", {"video_device": "/dev/video7", "framerate": 25.0, "image_width": 320}),
-    "v4l2_camera": (
-        "v4l2_camera_node",
-        {"video_device": "/dev/video7", "image_size": [320, 480], "time_per_frame": [1, 25]},
-    ),
+    "usb_cam": ("usb_cam_node_exe", {"framerate": 25.0, "image_width": 320}),
+    "v4l2_camera": ("v4l2_camera_node", {"image_size": [320, 480], "time_per_frame": [1, 25]}),
     "realsense2_camera": (
         "realsense2_camera_node",
         {"enable_color": True, "enable_depth": False, "rgb_camera.color_profile": "320x480x25"},
@@ -181,13 +138,11 @@ def test_a_cameras_driver_gets_its_settings(ros: None, tmp_path: Path, driver: s
     prefixes = f"{tmp_path}:{os.environ['AMENT_PREFIX_PATH']}"
     arguments = [f"driver:={driver}", "device:=/dev/video7", "width:=320", "rate:=25", "autostart:=false"]
     with launched("camera.launch.py", *arguments, "namespace:=seeing", AMENT_PREFIX_PATH=prefixes):
-        robot = Robot(rclpy.create_node("robot", namespace="seeing"))
-        try:
-            robot.wait(lambda: record.exists() and record.read_text().endswith("}"), "the driver's start")
-        finally:
-            robot.close()
+        wait_until(lambda: record.exists() and record.read_text().endswith("}"))
     given = json.loads(record.read_text())
     assert settings.items() <= given["settings"].items()
+    assert given["settings"].get("video_device", "/dev/video7") == "/dev/video7"
+    assert ("video_device" in given["settings"]) == (driver != "realsense2_camera")
     assert "__ns:=/seeing" in given["remaps"]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,30 +15,21 @@ def accounted(mailbox: Mailbox[int], waiting: int = 0) -> bool:
     return mailbox.received == mailbox.taken + mailbox.replaced + mailbox.discarded + waiting
 
 
-def test_the_latest_item_replaces_the_one_that_waits() -> None:
-    mailbox: Mailbox[int] = Mailbox()
-    for item in (1, 2, 3):
-        mailbox.put(item)
-    assert mailbox.take() == 3
-    assert (mailbox.received, mailbox.taken, mailbox.replaced, mailbox.discarded) == (3, 1, 2, 0)
-
-
-def test_several_may_wait_and_come_in_their_order() -> None:
-    mailbox: Mailbox[int] = Mailbox(3)
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_latest_items_replace_the_oldest_and_come_in_their_order(size: int) -> None:
+    mailbox: Mailbox[int] = Mailbox(size)
     for item in range(5):
         mailbox.put(item)
-    assert [mailbox.take() for _ in range(3)] == [2, 3, 4]
-    assert (mailbox.received, mailbox.taken, mailbox.replaced, mailbox.discarded) == (5, 3, 2, 0)
+    assert [mailbox.take() for _ in range(size)] == list(range(5))[-size:]
+    assert (mailbox.received, mailbox.taken, mailbox.replaced, mailbox.discarded) == (5, size, 5 - size, 0)
 
 
 def test_closing_releases_a_reader_that_waits() -> None:
     mailbox: Mailbox[int] = Mailbox()
-    taken: list[int | None] = []
-    reader = threading.Thread(target=lambda: taken.append(mailbox.take()))
-    reader.start()
-    mailbox.close()
-    reader.join(timeout=10)
-    assert taken == [None]
+    with ThreadPoolExecutor() as pool:
+        reader = pool.submit(mailbox.take)
+        mailbox.close()
+        assert reader.result(timeout=10) is None
 
 
 def test_a_closed_mailbox_discards_until_it_is_opened_again() -> None:
@@ -45,8 +37,7 @@ def test_a_closed_mailbox_discards_until_it_is_opened_again() -> None:
     mailbox.put(1)
     mailbox.close()
     mailbox.put(2)
-    assert mailbox.take() is None
-    assert mailbox.discarded == 2
+    assert (mailbox.take(), mailbox.discarded) == (None, 2)
     mailbox.open()
     mailbox.put(3)
     assert mailbox.take() == 3
@@ -74,19 +65,12 @@ def test_every_item_is_accounted_for(size: int, steps: list[str]) -> None:
 
 def test_two_threads_lose_nothing() -> None:
     mailbox: Mailbox[int] = Mailbox(3)
-    taken: list[int] = []
-
-    def read() -> None:
-        while (item := mailbox.take()) is not None:
-            taken.append(item)
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    for item in range(20_000):
-        mailbox.put(item)
-    mailbox.close()
-    reader.join(timeout=10)
+    with ThreadPoolExecutor() as pool:
+        reader = pool.submit(lambda: list(iter(mailbox.take, None)))
+        for item in range(20_000):
+            mailbox.put(item)
+        mailbox.close()
+        taken = reader.result(timeout=10)
     assert taken == sorted(taken)
-    assert mailbox.taken == len(taken)
     assert accounted(mailbox)
-    assert mailbox.received == 20_000
+    assert (mailbox.taken, mailbox.received) == (len(taken), 20_000)

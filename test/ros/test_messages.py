@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -31,22 +31,17 @@ def test_a_stamp_comes_back_to_the_nanosecond(stamp: int) -> None:
     assert time_from_msg(message) == stamp
 
 
-@given(
-    st.builds(
-        Recognition,
-        stamp=STAMPS,
-        window_start=STAMPS,
-        window_end=STAMPS,
-        state=st.sampled_from(State),
-        label=NAMES,
-        score=SCORES,
-        scores=st.lists(st.builds(ActionScore, NAMES, SCORES), max_size=3).map(tuple),
-        unknown_score=SCORES,
-        motion=SCORES,
-        frames_in_window=st.integers(0, 1000),
-        person_id=NAMES,
-    )
-)
+ENTRIES = st.lists(st.builds(ActionScore, NAMES, SCORES), max_size=3).map(tuple)
+COUNTS = st.integers(0, 2**32 - 1)
+RECOGNITIONS = (STAMPS, STAMPS, STAMPS, st.sampled_from(State), NAMES, SCORES, ENTRIES, SCORES, SCORES, COUNTS, NAMES)
+EVENTS = (STAMPS, st.sampled_from(EventKind), NAMES, COUNTS, STAMPS, STAMPS, SCORES, NAMES)
+
+
+def test_every_field_of_the_library_is_tried() -> None:
+    assert (len(fields(Recognition)), len(fields(ActionEvent))) == (len(RECOGNITIONS), len(EVENTS))
+
+
+@given(st.builds(Recognition, *RECOGNITIONS))
 def test_a_recognition_comes_back_as_it_was(recognition: Recognition) -> None:
     message = recognition_to_msg(recognition, "eye")
     assert message.header.frame_id == "eye"
@@ -54,19 +49,7 @@ def test_a_recognition_comes_back_as_it_was(recognition: Recognition) -> None:
     assert recognition_from_msg(message) == recognition
 
 
-@given(
-    st.builds(
-        ActionEvent,
-        stamp=STAMPS,
-        kind=st.sampled_from(EventKind),
-        label=NAMES,
-        instance=st.integers(0, 2**32 - 1),
-        start=STAMPS,
-        end=STAMPS,
-        score=SCORES,
-        person_id=NAMES,
-    )
-)
+@given(st.builds(ActionEvent, *EVENTS))
 def test_an_event_comes_back_as_it_was(event: ActionEvent) -> None:
     message = event_to_msg(event, "eye")
     assert message.header.frame_id == "eye"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from rclpy.logging import get_logger
-from ros_bench import PATIENCE
+from ros_bench import wait_until
 from sensor_msgs.msg import CompressedImage, Image
 
 from fluxformer_core.bundle import Bundle
@@ -29,7 +29,7 @@ class Screen:
     def __init__(self) -> None:
         self.subscribers = 0
         self.seen: list[Any] = []
-        self.before_publishing: Callable[[], None] = lambda: None
+        self.before_publishing: Callable[[], Any] = lambda: None
 
     def get_subscription_count(self) -> int:
         return self.subscribers
@@ -54,21 +54,14 @@ class OverlayBench:
         for stamp in stamps:
             self.overlay.show(CameraFrame(PICTURE, Pixels.RGB, stamp, "eye"))
 
-    def wait(self, until: Callable[[], Any]) -> None:
-        end = time.monotonic() + PATIENCE
-        while not until():
-            assert time.monotonic() < end
-            time.sleep(0.001)
-
-
-@pytest.fixture(scope="module")
-def recognizer(bundle: Bundle) -> Recognizer:
-    return Recognizer(bundle)
+    def picture(self, number: int = 0) -> np.ndarray:
+        wait_until(lambda: len(self.raw.seen) > number)
+        return np.frombuffer(self.raw.seen[number].data, np.uint8).reshape(120, 214, 3)
 
 
 @pytest.fixture
-def bench(recognizer: Recognizer) -> Iterator[OverlayBench]:
-    bench = OverlayBench(recognizer)
+def bench(bundle: Bundle) -> Iterator[OverlayBench]:
+    bench = OverlayBench(Recognizer(bundle))
     yield bench
     bench.overlay.stop()
 
@@ -80,28 +73,34 @@ def test_nothing_is_drawn_without_subscribers(bench: OverlayBench) -> None:
     assert not bench.raw.seen + bench.jpeg.seen
 
 
-def test_a_picture_has_the_images_header_and_shows_the_state(bench: OverlayBench, monkeypatch: Any) -> None:
+IDLE = ViewState("ann", (0, 0, 20, 20), Recognition(SECOND, 0, SECOND, State.IDLE), None, None)
+ACTS = ViewState("bob", (0, 0, 20, 20), Recognition(SECOND, 0, SECOND, State.ACTION, "wave"), None, None)
+BLUE, GREEN = (96, 165, 250), (52, 211, 153)  # of idle and of an action
+
+
+@pytest.mark.parametrize(
+    ("views", "people", "colour"), [([IDLE], None, BLUE), ([IDLE, ACTS], object(), GREEN)], ids=["scene", "people"]
+)
+def test_a_picture_has_the_images_header_and_shows_the_state_or_the_one_who_acts(
+    bench: OverlayBench, views: list[ViewState], people: object, colour: tuple[int, int, int]
+) -> None:
     bench.raw.subscribers = 1
-    view = ViewState("", None, Recognition(SECOND, 0, SECOND, State.IDLE), None, None)
     model = bench.overlay._recognizer.model
-    monkeypatch.setattr(bench.overlay, "_recognizer", SimpleNamespace(views=(view,), tracks=None, model=model))
+    bench.overlay._recognizer = SimpleNamespace(views=views, tracks=people, model=model)
     bench.show(SECOND)
-    bench.wait(lambda: bench.raw.seen)
+    assert (bench.picture() == colour).all(axis=-1).sum() > 50
     (message,) = bench.raw.seen
     assert (message.header.stamp.sec, message.header.frame_id) == (1, "eye")
     assert (message.height, message.width, message.encoding) == (120, 214, "rgb8")
-    picture = np.frombuffer(message.data, np.uint8).reshape(120, 214, 3)
-    assert (picture == (96, 165, 250)).all(axis=-1).sum() > 50  # the blue of idle
     assert not bench.jpeg.seen
 
 
 def test_the_compressed_topic_carries_the_same_picture(bench: OverlayBench) -> None:
     bench.raw.subscribers = bench.jpeg.subscribers = 1
     bench.show(SECOND)
-    bench.wait(lambda: bench.jpeg.seen)
-    raw = np.frombuffer(bench.raw.seen[0].data, np.uint8).reshape(120, 214, 3)
+    wait_until(lambda: bench.jpeg.seen)
     jpeg = cv2.imdecode(np.frombuffer(bench.jpeg.seen[0].data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
-    assert np.abs(raw.astype(int) - jpeg).mean() < 5
+    assert np.abs(bench.picture().astype(int) - jpeg).mean() < 5
     assert "jpeg" in bench.jpeg.seen[0].format
 
 
@@ -113,55 +112,32 @@ def test_pictures_come_at_their_rate_by_stamp(bench: OverlayBench, camera: int, 
         due = bench.overlay.drawn
         bench.show(SECOND + number * SECOND // camera)
         if bench.overlay._mailbox.received > due:
-            bench.wait(lambda due=due: bench.overlay.drawn > due)
+            wait_until(lambda due=due: bench.overlay.drawn > due)
     assert bench.overlay.drawn == pictures
 
 
 def test_a_stamp_that_jumps_back_does_not_stop_the_pictures(bench: OverlayBench) -> None:
     bench.raw.subscribers = 1
-    bench.show(1000 * SECOND)
-    bench.wait(lambda: bench.overlay.drawn == 1)
-    bench.show(10 * SECOND)
-    bench.wait(lambda: bench.overlay.drawn == 2)
+    for number, stamp in enumerate((1000 * SECOND, 10 * SECOND)):
+        bench.show(stamp)
+        bench.picture(number)
 
 
 def test_showing_an_image_never_waits_for_drawing(bench: OverlayBench) -> None:
-    bench.raw.subscribers = 1
-    stuck = True
-
-    def wait() -> None:
-        while stuck:
-            time.sleep(0.001)
-
-    bench.raw.before_publishing = wait
+    bench.raw.subscribers, free = 1, threading.Event()
+    bench.raw.before_publishing = free.wait
     bench.show(*range(SECOND, 6 * SECOND, SECOND))  # returns, although no picture can be published
-    stuck = False
-    bench.wait(lambda: bench.raw.seen and bench.raw.seen[-1].header.stamp.sec == 5)
+    free.set()
+    wait_until(lambda: bench.raw.seen and bench.raw.seen[-1].header.stamp.sec == 5)
     assert bench.overlay.skipped + len(bench.raw.seen) == 5
     assert bench.overlay.skipped >= 3
 
 
-def test_a_picture_that_fails_is_logged_and_the_next_one_is_drawn(
-    bench: OverlayBench, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_picture_that_fails_is_logged_and_the_next_one_is_drawn(bench: OverlayBench, capfd: Any) -> None:
     bench.raw.subscribers = 1
     bench.overlay.show(CameraFrame(np.zeros((0, 0, 3), np.uint8), Pixels.RGB, SECOND, "eye"))
-    bench.wait(lambda: bench.overlay._mailbox.taken == 1)
+    wait_until(lambda: bench.overlay._mailbox.taken == 1)
     bench.show(2 * SECOND)
-    bench.wait(lambda: bench.raw.seen)
+    wait_until(lambda: bench.raw.seen)
     assert "no overlay" in capfd.readouterr().err
     assert bench.overlay.drawn == len(bench.raw.seen)
-
-
-def test_of_several_people_one_who_acts_is_shown(bench: OverlayBench, monkeypatch: Any) -> None:
-    ann, bob = (
-        ViewState(name, (0, 0, 20, 20), Recognition(SECOND, 0, SECOND, state, label), None, None)
-        for name, state, label in (("ann", State.IDLE, ""), ("bob", State.ACTION, "wave"))
-    )
-    model = bench.overlay._recognizer.model
-    monkeypatch.setattr(bench.overlay, "_recognizer", SimpleNamespace(views=(ann, bob), tracks=object(), model=model))
-    bench.raw.subscribers = 1
-    bench.show(SECOND)
-    bench.wait(lambda: bench.raw.seen)
-    picture = np.frombuffer(bench.raw.seen[0].data, np.uint8).reshape(120, 214, 3)
-    assert (picture == (52, 211, 153)).all(axis=-1).sum() > 50  # the green of an action

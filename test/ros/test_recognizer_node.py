@@ -5,16 +5,17 @@ from __future__ import annotations
 import signal
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
-import rclpy
+import ros_bench
 from diagnostic_msgs.msg import DiagnosticStatus
 from fluxformer.msg import ActionEvent, Recognition
 from lifecycle_msgs.msg import Transition
-from ros_bench import LABELS, PATIENCE, PERIOD, RecognizerProcess, Robot, robot_and_recognizer
+from ros_bench import LABELS, PATIENCE, PERIOD, RecognizerProcess, Robot, a_robot, as_rgb, robot_and_recognizer
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float32
 from std_srvs.srv import Trigger
@@ -23,24 +24,22 @@ from fluxformer_core.types import SECOND, Pixels
 from fluxformer_ros.node.images import image_to_compressed, image_to_msg
 from fluxformer_ros.node.messages import time_from_msg
 
-OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+WARN, ERROR = DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 # With these settings an untrained model names every movement and so makes events.
 EAGER = {"start_score": 0.02, "keep_score": 0.01, "smoothing": 0.0, "min_duration": 0.0}
 
 
 @pytest.fixture(scope="module")
 def recognizer(ros: None, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecognizerProcess]:
-    process = RecognizerProcess(tmp_path_factory.mktemp("node") / "stderr", model=model, **EAGER)
-    yield process
-    process.close()
+    with RecognizerProcess(tmp_path_factory.mktemp("node") / "stderr", model=model, **EAGER) as process:
+        yield process
 
 
 @pytest.fixture(scope="module")
 def shared_robot(recognizer: RecognizerProcess) -> Iterator[Robot]:
-    robot = Robot(rclpy.create_node("robot"))
-    robot.ready()
-    yield robot
-    robot.close()
+    with a_robot() as robot:
+        robot.ready()
+        yield robot
 
 
 @pytest.fixture
@@ -56,19 +55,18 @@ def robot(shared_robot: Robot, recognizer: RecognizerProcess) -> Iterator[Robot]
     assert "Traceback" not in recognizer.said
 
 
-def as_depth(image: np.ndarray, dtype: type) -> Image:
-    """An image whose brightness serves as depth, in millimetres or metres, with holes."""
-    metres = 1.0 + image.mean(axis=2) / 100
-    metres[::7, ::7] = 0 if dtype is np.uint16 else np.nan
-    depth = (metres * 1000).astype(dtype) if dtype is np.uint16 else metres.astype(dtype)
-    return image_to_msg(depth, Pixels.DEPTH, 0, "")
+def as_depth(image: np.ndarray, scale: float, hole: float, dtype: type) -> Image:
+    """An image whose brightness serves as depth, with holes."""
+    depth = scale * (1.0 + image.mean(axis=2) / 100)
+    depth[::7, ::7] = hole
+    return image_to_msg(depth.astype(dtype), Pixels.DEPTH, 0, "")
 
 
 INPUTS = {
-    "rgb8": lambda image: image_to_msg(image, Pixels.RGB, 0, ""),
+    "rgb8": as_rgb,
     "mono8": lambda image: image_to_msg(np.ascontiguousarray(image[..., 0]), Pixels.GREY, 0, ""),
-    "16UC1": lambda image: as_depth(image, np.uint16),
-    "32FC1": lambda image: as_depth(image, np.float32),
+    "16UC1": lambda image: as_depth(image, 1000, 0, np.uint16),
+    "32FC1": lambda image: as_depth(image, 1, np.nan, np.float32),
 }
 
 
@@ -98,24 +96,21 @@ def test_images_become_recognitions_and_events_with_the_cameras_stamps(robot: Ro
 
 
 def test_labels_are_there_for_late_subscribers_and_follow_the_thresholds(robot: Robot) -> None:
-    late = Robot(rclpy.create_node("late"))
-    late.wait(lambda: late.labels, "labels")
-    message = late.labels[-1]
-    assert (message.model, message.labels, message.enrolled) == ("fluxformer_nano", list(LABELS), [False, False])
-    assert len(message.version) == 12
-    assert robot.set(start_score=0.25).successful
-    late.wait(lambda: late.labels[-1].thresholds.tolist() == [0.25, 0.25], "the new threshold")
-    assert robot.set(start_score=EAGER["start_score"]).successful
-    late.close()
+    with a_robot() as late:
+        late.wait(lambda: late.labels, "labels")
+        message = late.labels[-1]
+        assert (message.model, message.labels, message.enrolled) == ("fluxformer_nano", list(LABELS), [False, False])
+        assert len(message.version) == 12
+        assert robot.set(start_score=0.25).successful
+        late.wait(lambda: late.labels[-1].thresholds.tolist() == [0.25, 0.25], "the new threshold")
+        assert robot.set(start_score=EAGER["start_score"]).successful
 
 
 def test_every_frame_is_accounted_for(robot: Robot) -> None:
     before, published = robot.counts(), robot.published
     robot.show(60)
-    bad = image_to_msg(np.zeros((8, 8, 3), np.uint8), Pixels.RGB, 0, "")
-    bad.encoding = "rgb7"
     for _ in range(5):
-        robot.publish(bad)
+        robot.publish(damaged(encoding="rgb7"))
     robot.let_it_finish()  # an image that waits is not counted yet
     after = robot.counts()
     grown = {key: after[key] - before.get(key, 0) for key in after}
@@ -129,7 +124,7 @@ def test_every_frame_is_accounted_for(robot: Robot) -> None:
 
 
 def damaged(**changes: object) -> Image:
-    message = image_to_msg(np.zeros((8, 8, 3), np.uint8), Pixels.RGB, 0, "")
+    message = as_rgb(np.zeros((8, 8, 3), np.uint8))
     for name, value in changes.items():
         setattr(message, name, value)
     return message
@@ -153,8 +148,7 @@ def test_unusable_images_are_counted_by_cause_and_do_no_harm(robot: Robot) -> No
     for cause in unusable:
         key = f"refused: {cause}"
         assert before.get(key, 0) < int(values[key]) <= before.get(key, 0) + 10
-    robot.show(10)
-    robot.wait(lambda: robot.recognitions, "a recognition")
+    robot.hear()
 
 
 def test_images_without_stamps_are_refused(robot: Robot) -> None:
@@ -164,41 +158,34 @@ def test_images_without_stamps_are_refused(robot: Robot) -> None:
     assert robot.counts()["refused: image without a stamp"] == 1
 
 
-def test_a_stamp_that_jumps_back_ends_the_action_and_starts_anew(robot: Robot) -> None:
-    before = robot.counts()["resets: time_jump"]
+@pytest.mark.parametrize(("cause", "jump", "step"), [("time_jump", 100, 1), ("size_change", 0, 2)])
+def test_a_jump_of_stamp_or_size_ends_the_action_and_starts_anew(
+    robot: Robot, cause: str, jump: int, step: int
+) -> None:
+    before = robot.counts()[f"resets: {cause}"]
     event = robot.act_until_an_event_is_open()
     newest = robot.stamp - PERIOD
-    robot.stamp -= 100 * SECOND
-    robot.show(5)
-    robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
-    assert robot.events[-1].instance == event.instance
+    robot.stamp -= jump * SECOND
+    robot.show(5, make=lambda image: as_rgb(image[::step, ::step]))
+    robot.wait_for_the_end_of(event)
     assert time_from_msg(robot.events[-1].end) <= newest
-    assert robot.counts()["resets: time_jump"] == before + 1
-    robot.wait(lambda: time_from_msg(robot.recognitions[-1].header.stamp) < newest, "a recognition after the jump")
-
-
-def test_a_change_of_size_starts_anew(robot: Robot) -> None:
-    before = robot.counts()["resets: size_change"]
-    event = robot.act_until_an_event_is_open()
-    robot.show(5, make=lambda image: image_to_msg(image[::2, ::2], Pixels.RGB, 0, ""))
-    robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
-    assert robot.events[-1].instance == event.instance
-    assert robot.counts()["resets: size_change"] == before + 1
+    assert robot.counts()[f"resets: {cause}"] == before + 1
+    begin, end = (0, newest) if jump else (newest + 1, robot.stamp)
+    robot.wait(lambda: begin <= time_from_msg(robot.recognitions[-1].header.stamp) < end, "a recognition")
 
 
 def test_a_request_to_reset_ends_the_action(robot: Robot) -> None:
     event = robot.act_until_an_event_is_open()
     assert robot.call("reset", Trigger.Request()).success
-    robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
-    assert robot.events[-1].instance == event.instance
+    robot.wait_for_the_end_of(event)
 
 
 def test_a_camera_that_goes_ends_the_action_and_may_come_back(robot: Robot, recognizer: RecognizerProcess) -> None:
-    robot.act_until_an_event_is_open()
+    event = robot.act_until_an_event_is_open()
     newest = robot.stamp - PERIOD
     # A busy machine may publish the images above further apart than this timeout.
     assert robot.set(camera_timeout=0.6).successful
-    robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
+    robot.wait_for_the_end_of(event)
     assert time_from_msg(robot.events[-1].end) <= newest
     status, values = robot.fresh_status()
     assert (status.level, "is the camera still running?" in status.message) == (WARN, True)
@@ -228,30 +215,26 @@ def test_parameters_change_while_it_runs_and_nonsense_is_rejected(robot: Robot) 
 def test_deactivating_ends_the_action_and_activating_goes_on(robot: Robot) -> None:
     event = robot.act_until_an_event_is_open()
     assert robot.change_state(Transition.TRANSITION_DEACTIVATE)
-    robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
-    assert robot.events[-1].instance == event.instance
+    robot.wait_for_the_end_of(event)
     robot.wait(lambda: not robot.images.get_subscription_count(), "the end of the subscription")
     robot.recognitions.clear()
     assert robot.fresh_status()[1]["state"] == "inactive"
     assert not robot.recognitions
     assert robot.change_state(Transition.TRANSITION_ACTIVATE)
     robot.ready()
-    robot.show(10)
-    robot.wait(lambda: robot.recognitions, "a recognition")
+    robot.hear()
 
 
 def test_the_overlay_is_drawn_for_subscribers_only(robot: Robot) -> None:
     robot.show(10)
     robot.let_it_finish()
     assert robot.counts()["overlay pictures"] == 0
-    pictures: list[Image] = []
+    pictures, published = [], robot.published
     screen = robot.node.create_subscription(Image, "recognizer/overlay", pictures.append, 1)
     robot.wait(screen.get_publisher_count, "the overlay")
     assert robot.set(overlay_height=240).successful
-    for _ in range(5):
+    while not pictures and robot.published < published + 50:
         robot.show(10)
-        if pictures:
-            break
     robot.wait(lambda: pictures, "a picture")
     assert (pictures[0].height, pictures[0].width, pictures[0].header.frame_id) == (240, 428, "eye")
     robot.node.destroy_subscription(screen)
@@ -265,12 +248,10 @@ def test_the_overlay_is_drawn_for_subscribers_only(robot: Robot) -> None:
 def test_times_of_the_stages_are_sent_for_plotting(robot: Robot) -> None:
     names = ("prepare", "flow", "select", "forward", "decide", "stamp_to_publish")
     heard: dict[str, list[float]] = {name: [] for name in names}
-    plots = [
-        robot.node.create_subscription(
-            Float32, f"recognizer/debug/{name}_ms", lambda message, name=name: heard[name].append(message.data), 100
-        )
-        for name in names
-    ]
+    plots = []
+    for name, values in heard.items():
+        append = partial(lambda values, message: values.append(message.data), values)
+        plots.append(robot.node.create_subscription(Float32, f"recognizer/debug/{name}_ms", append, 100))
     robot.wait(lambda: all(plot.get_publisher_count() for plot in plots), "the topics")
     robot.act_until_an_event_is_open()
     robot.wait(lambda: all(heard.values()), "a value of each")
@@ -306,17 +287,17 @@ def test_the_security_policy_allows_what_the_node_does(robot: Robot) -> None:
 def test_compressed_images_after_a_new_configuration(robot: Robot) -> None:
     down = [Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP]
     up = [Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE]
-    assert all(robot.change_state(transition) for transition in down)
+    assert robot.change_state(*down)
     assert robot.fresh_status()[1]["state"] == "unconfigured"
     assert robot.set(image_transport="compressed").successful
-    assert all(robot.change_state(transition) for transition in up)
+    assert robot.change_state(*up)
     robot.wait(robot.compressed.get_subscription_count, "a subscriber")
     robot.show(20, make=lambda image: image_to_compressed(image, Pixels.RGB, 0, ""))
     robot.wait(lambda: robot.recognitions, "a recognition")
     assert robot.counts()["images refused"] == 0
-    assert all(robot.change_state(transition) for transition in down)
+    assert robot.change_state(*down)
     assert robot.set(image_transport="raw").successful
-    assert all(robot.change_state(transition) for transition in up)
+    assert robot.change_state(*up)
     robot.ready()
 
 
@@ -329,16 +310,14 @@ def test_a_camera_whose_qos_does_not_fit_is_named(ros: None, model: Path, tmp_pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_action_and_the_process_cleanly(
-    ros: None, model: Path, tmp_path: Path, number: signal.Signals
-) -> None:
-    with robot_and_recognizer(tmp_path / "stderr", namespace="solo", model=model, **EAGER) as (robot, process):
+def test_a_signal_ends_the_action_and_the_process_cleanly(ros: None, model: Path, tmp_path: Path, number: int) -> None:
+    with robot_and_recognizer(tmp_path / "stderr", namespace="solo", model=model, **EAGER) as (robot, node):
         robot.ready()
         event = robot.act_until_an_event_is_open()
-        assert process.end(number) == 0, process.said
-        robot.wait(lambda: robot.events[-1].kind == ActionEvent.ENDED, "the end of the action")
-        assert robot.events[-1].instance == event.instance
-        assert "Traceback" not in process.said
+        node.process.send_signal(number)
+        assert node.process.wait(PATIENCE) == 0, node.said
+        robot.wait_for_the_end_of(event)
+        assert "Traceback" not in node.said
 
 
 @pytest.mark.parametrize(
@@ -349,40 +328,38 @@ def test_a_signal_ends_the_action_and_the_process_cleanly(
         ({"top_k": 0}, "top_k"),
         ({"recognition_rate": "fast"}, "recognition_rate"),
         ({"keep_score": 0.9}, "keep_score (0.9) must be at most start_score"),
-        pytest.param(
-            {"people": "true"},
-            "apt install ros-$ROS_DISTRO-vision-msgs",
-            marks=pytest.mark.skipif(find_spec("vision_msgs") is not None, reason="vision_msgs is installed"),
-        ),
+        ({"backend": "tensorrt"}, "backend tensorrt cannot be used in fp32: "),
+        *([({"people": "true"}, "apt install ros-$ROS_DISTRO-vision-msgs")] if not find_spec("vision_msgs") else []),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
 def test_a_node_that_cannot_start_says_why_and_ends(ros: None, tmp_path: Path, parameters, words: str) -> None:
-    process = RecognizerProcess(tmp_path / "stderr", namespace="solo", **parameters)
-    try:
-        assert process.process.wait(60) == 2
-        assert words in process.said
-        assert "Traceback" not in process.said
-    finally:
-        process.close()
+    with RecognizerProcess(tmp_path / "stderr", namespace="solo", **parameters) as node:
+        assert node.process.wait(PATIENCE) == 2
+        assert words in node.said
+        assert "Traceback" not in node.said
 
 
 def test_a_build_only_run_ends_by_itself(ros: None, tmp_path: Path) -> None:
     # The shipped weights, because the answers of random weights differ by no more than rounding does.
-    process = RecognizerProcess(tmp_path / "stderr", build_only="true", backend="torch", precision="bf16")
-    try:
-        assert process.process.wait(PATIENCE) == 0, process.said
-        assert "torch in bf16 is within" in process.said
-        assert "run by torch bf16 on cpu" in process.said
-        assert "waiting for images" not in process.said
-    finally:
-        process.close()
+    settings = {"build_only": "true", "backend": "torch", "precision": "bf16"}
+    with RecognizerProcess(tmp_path / "stderr", **settings) as node:
+        assert node.process.wait(PATIENCE) == 0, node.said
+        assert "torch in bf16 is within" in node.said
+        assert "run by torch bf16 on cpu" in node.said
+        assert "waiting for images" not in node.said
 
 
-def test_a_backend_that_is_not_there_is_refused_with_its_reason(ros: None, model: Path, tmp_path: Path) -> None:
-    process = RecognizerProcess(tmp_path / "stderr", model=model, backend="tensorrt")
-    try:
-        assert process.process.wait(PATIENCE) == 2
-        assert "backend tensorrt cannot be used in fp32: " in process.said
-    finally:
-        process.close()
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["emim_nano", "video_focalnet_nano"])
+def test_a_model_of_another_family_recognises_the_same_images(ros: None, name: str, tmp_path: Path) -> None:
+    model = ros_bench.untrained_bundle(tmp_path / "model.safetensors", name)
+    with robot_and_recognizer(tmp_path / "stderr", "solo", model=model, **EAGER) as (robot, node):
+        robot.ready()
+        robot.show(45)
+        robot.wait(lambda: any(r.state == Recognition.ACTION for r in robot.recognitions), "a named action")
+        named = next(r for r in robot.recognitions if r.state == Recognition.ACTION)
+        assert sorted(score.label for score in named.scores) == sorted(LABELS)
+        assert robot.labels[-1].model.startswith(name)
+        assert node.process.poll() is None, node.said
+        assert "Traceback" not in node.said

@@ -13,10 +13,11 @@ from fluxformer_core.types import SECOND, ActionEvent, ActionScore, EventKind, R
 from fluxformer_ros.checks.clips import ListedClip, judge, read_list
 from fluxformer_ros.checks.rate import account, cpu_table
 from fluxformer_ros.tools.actor_report import compare, table
+from fluxformer_ros.tools.demo import newest
 from fluxformer_ros.tools.graph import PlayedFrame, Run
-from fluxformer_ros.tools.overlay_video import newest
 from fluxformer_ros.tools.transcript import Status, Transcript, TranscriptWriter, read_transcript
 
+CLIPS = [ListedClip("a.mp4", "wave"), ListedClip("b.mp4", "clap"), ListedClip("c.mp4", "knock")]
 EPOCH = 1_000 * SECOND  # the stamps of a camera have nothing to do with the script's seconds
 
 
@@ -35,46 +36,36 @@ def run(played: list[PlayedFrame], *events: ActionEvent) -> Run:
 
 
 def test_the_main_action_of_a_clip_is_the_longest_weighted_by_its_score() -> None:
-    clips = [ListedClip("a.mp4", "wave"), ListedClip("b.mp4", "clap"), ListedClip("c.mp4", "knock")]
     played = [*frames(4, 0, 0), *frames(4, 1, 5), *frames(4, 2, 10)]
-    events = [
-        ended("clap", 0.5, 1.5, score=0.9),
-        ended("wave", 1.5, 3.5, score=0.6),
-        ended("wave", 6.0, 6.5, score=0.9),
-        ended("clap", 7.0, 8.0, score=0.9),
-    ]
-    results = judge(clips, run(played, *events))
+    first = [ended("clap", 0.5, 1.5, score=0.9), ended("wave", 1.5, 3.5, score=0.6)]
+    second = [ended("wave", 6.0, 6.5, score=0.9), ended("clap", 7.0, 8.0, score=0.9)]
+    results = judge(CLIPS, run(played, *first, *second))
     assert [result.answer for result in results] == ["wave", "clap", ""]
     assert [result.right for result in results] == [True, True, False]
     assert [result.others for result in results] == [("clap",), ("wave",), ()]
 
 
 def test_only_the_part_of_an_event_within_the_clip_counts() -> None:
-    clips = [ListedClip("a.mp4", "wave"), ListedClip("b.mp4", "clap")]
     played = [*frames(4, 0, 0), *frames(4, 1, 4)]
-    results = judge(clips, run(played, ended("wave", 1.0, 4.2), ended("clap", 5.0, 6.0)))
+    results = judge(CLIPS[:2], run(played, ended("wave", 1.0, 4.2), ended("clap", 5.0, 6.0)))
     assert [result.answer for result in results] == ["wave", "clap"]
 
 
 @pytest.mark.parametrize("kind", [EventKind.STARTED, EventKind.UPDATED, EventKind.RETRACTED])
 def test_events_that_have_not_ended_do_not_count(kind: EventKind) -> None:
     event = replace(ended("wave", 1.0, 2.0), kind=kind)
-    assert judge([ListedClip("a.mp4", "wave")], run(frames(4), event))[0].answer == ""
+    assert judge(CLIPS[:1], run(frames(4), event))[0].answer == ""
     answers, wrong = compare([Performance("wave", 1.0, 2.0)], run(frames(4), event))
     assert (answers[0].named, wrong) == (False, [])
 
 
 def test_performances_are_compared_on_the_scripts_time_line() -> None:
     script = [Performance("wave", 2.0, 4.0), Performance("clap", 6.0, 8.0)]
-    events = [
-        ended("wave", 2.2, 4.5, instance=1),
-        ended("knock", 6.1, 7.0, instance=2),
-        ended("jog", 9.0, 9.5, instance=3),
-    ]
+    times = {"wave": (2.2, 4.5), "knock": (6.1, 7.0), "jog": (9.0, 9.5)}
+    events = [ended(label, *span, instance=number) for number, (label, span) in enumerate(times.items())]
     answers, wrong = compare(script, run(frames(10), *events))
     assert [answer.named for answer in answers] == [True, False]
-    assert answers[0].start_error == pytest.approx(0.2)
-    assert answers[0].end_error == pytest.approx(0.5)
+    assert (answers[0].start_error, answers[0].end_error) == pytest.approx((0.2, 0.5))
     assert answers[1].instead == ("knock",)
     assert [event.label for event in wrong] == ["knock", "jog"]
     assert "1 of 2 performances named; 2 events" in table(answers, wrong)
@@ -123,9 +114,7 @@ def test_a_transcript_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_the_newest_item_up_to_a_stamp_is_found() -> None:
     heard = [Recognition(stamp, 0, 0, State.IDLE) for stamp in (10, 20, 30)]
-    assert newest(heard, 9) is None
-    assert newest(heard, 20) is heard[1]
-    assert newest(heard, 99) is heard[2]
+    assert [newest(heard, stamp) for stamp in (9, 20, 99)] == [None, *heard[1:]]
 
 
 @pytest.mark.parametrize("text", ["", "path,label\n", "file,label\na.mp4,wave\n"])

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rclpy
 from action_msgs.msg import GoalStatus
 from builtin_interfaces.msg import Duration
 from fluxformer.action import Enroll
@@ -17,7 +16,7 @@ from fluxformer.msg import ActionEvent
 from fluxformer.srv import Forget
 from lifecycle_msgs.msg import Transition
 from rclpy.action import ActionClient
-from ros_bench import RecognizerProcess, Robot, robot_and_recognizer, untrained_bundle
+from ros_bench import RecognizerProcess, Robot, a_robot, robot_and_recognizer, untrained_bundle
 
 from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle, default_bundle_path
@@ -48,12 +47,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def recognizer(
-    ros: None, model: Path, file: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RecognizerProcess]:
-    process = RecognizerProcess(tmp_path_factory.mktemp("node") / "stderr", model=model, enrolled_file=file)
-    yield process
-    process.close()
+def recognizer(ros: None, model: Path, file: Path) -> Iterator[RecognizerProcess]:
+    with RecognizerProcess(file.with_name("stderr"), model=model, enrolled_file=file) as process:
+        yield process
 
 
 class Teacher(Robot):
@@ -72,14 +68,10 @@ class Teacher(Robot):
         """Send a goal; returns its handle."""
         self.wait(self._client.server_is_ready, "the action's server")
         self.feedback.clear()
-        sent = self._client.send_goal_async(
-            Enroll.Goal(**goal), feedback_callback=lambda message: self.feedback.append(message.feedback)
-        )
+        sent = self._client.send_goal_async(Enroll.Goal(**goal), lambda message: self.feedback.append(message.feedback))
         self.wait(sent.done, "the goal's acceptance")
-        handle = sent.result()
-        assert handle is not None
-        assert handle.accepted
-        return handle
+        assert sent.result().accepted
+        return sent.result()
 
     def end(self, handle: Any) -> tuple[int, Enroll.Result]:
         """Wait for the result."""
@@ -98,10 +90,9 @@ class Teacher(Robot):
 
 @pytest.fixture
 def teacher(recognizer: RecognizerProcess) -> Iterator[Teacher]:
-    teacher = Teacher(rclpy.create_node("teacher"))
-    teacher.ready()
-    yield teacher
-    teacher.close()
+    with a_robot(kind=Teacher) as teacher:
+        teacher.ready()
+        yield teacher
     assert recognizer.process.poll() is None, recognizer.said
     assert "Traceback" not in recognizer.said
 
@@ -144,15 +135,11 @@ def test_a_new_action_is_shown_learnt_named_kept_and_forgotten(
     assert names("squat", 7) == ["squat"]
     assert "enrolled already" in teacher.refusal(label="hail")
 
-    again = RecognizerProcess(tmp_path / "stderr", namespace="again", model=model, enrolled_file=file)
-    other = Teacher(rclpy.create_node("teacher", namespace="again"))
-    try:
+    known = {"model": model, "enrolled_file": file}
+    with robot_and_recognizer(tmp_path / "stderr", "again", Teacher, **known) as (other, again):
         other.ready()
         assert other.known()["hail"]
         assert "taught earlier: hail" in again.said
-    finally:
-        again.close()
-        other.close()
     assert "hail" in file.read_text()
     assert teacher.call("forget", Forget.Request(label="hail")).success
     teacher.wait(lambda: "hail" not in teacher.known(), "labels")
@@ -210,8 +197,7 @@ def test_deactivating_ends_teaching_and_an_inactive_node_refuses(teacher: Teache
     assert teacher.change_state(Transition.TRANSITION_CLEANUP)
     assert "not active" in teacher.refusal(label="greet")
     assert "no model" in teacher.call("forget", Forget.Request(label="greet")).message
-    assert teacher.change_state(Transition.TRANSITION_CONFIGURE)
-    assert teacher.change_state(Transition.TRANSITION_ACTIVATE)
+    assert teacher.change_state(Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
     teacher.ready()
 
 

@@ -1,12 +1,41 @@
-"""Settings by name, as `--set` changes them."""
+"""Settings: their ranges, and their change by name, as `--set` does it."""
 
 from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from fluxformer_core.cli.shared_arguments import apply_settings
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig, settings_of, with_settings
+from fluxformer_core.people.tracks import PeopleConfig
+from fluxformer_core.stream.config import DecisionConfig, MotionConfig, RecognizerConfig, settings_of, with_settings
+
+WRONG: dict[Any, list[dict[str, object]]] = {
+    RecognizerConfig(): [
+        {"recognition_rate": 0.0}, {"recognition_rate": math.nan}, {"top_k": 0}, {"max_gap": 0.0},
+        {"max_gap": math.inf}, {"selection": "best"}, {"recognition_rate": -1.0, "top_k": -1, "max_gap": -1.0},
+    ],
+    DecisionConfig(): [
+        {"keep_score": 0.9, "start_score": 0.5}, {"start_score": 1.1}, {"keep_score": 0.0}, {"sure_score": 1.1},
+        {"sure_score": math.nan}, {"min_duration": -1.0}, {"min_duration": math.nan}, {"smoothing": -0.1},
+        {"smoothing": math.inf},
+    ],
+    MotionConfig(): [
+        {"stop_motion": 0.0}, {"stop_motion": 0.5, "start_motion": 0.4}, {"still_time": 0.0},
+        {"still_time": 2.0, "max_still_time": 1.0}, {"returned": 1.5}, {"returned": math.nan},
+        {"stop_motion": -1, "still_time": -1, "returned": -1},
+    ],
+    PeopleConfig(): [{"most": 0}, {"expiry": 0.0}, {"expiry": math.nan}, {"margin": -1.0}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("config", "changes"), [(config, wrong) for config in WRONG for wrong in WRONG[config]])
+def test_all_settings_out_of_range_are_named_at_once(config: Any, changes: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=".*".join(changes)):
+        replace(config, **changes)
 
 
 def test_every_number_can_be_changed_and_no_other_changes_with_it() -> None:

@@ -1,24 +1,27 @@
-"""Frame selection: always T sorted indices, runs of equal path, and the frames where something happens."""
+"""Frame selection: where it looks, what it refuses, and the released algorithm that benchmarks compare it with."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import rgb, small_spec, texture, view
-from hypothesis import given, settings
+from helpers import texture, view, window_of
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fluxformer_core.flow.classical import DisFlow
-from fluxformer_core.stream.buffer import RollingBuffer, Window
+from benchmarks.released_selection import CLOSE, colour_sums, released, released_selection, representatives
+from benchmarks.selection import SEQUENCES, Sequence, share_before_cut, share_inside
+from fluxformer_core.stream.buffer import Window
 from fluxformer_core.stream.selection import (
+    SELECTORS,
     choose,
     cluster,
+    evenly,
+    flow_guided,
     path_length,
     scene_cuts,
     uniform,
 )
-from fluxformer_core.types import SECOND
 
 VALUES = st.floats(-1, 1, width=32)
 
@@ -32,16 +35,15 @@ def descriptors(n: int, d: int = 3, *, seed: int = 0) -> np.ndarray:
 def test_any_window_gives_exactly_t_sorted_indices_in_range(data, n, count):
     x = data.draw(arrays(np.float32, (n, 3), elements=VALUES))
     motion, change = (data.draw(arrays(np.float32, n, elements=st.floats(0, 1, width=32))) for _ in range(2))
-    chosen = choose(motion, change, x, count).indices
+    choice = choose(motion, change, x, count)
+    chosen = choice.indices
     assert chosen.shape == (count,)
     assert np.issubdtype(chosen.dtype, np.integer)
-    assert chosen.min() >= 0
-    assert chosen.max() < n
+    assert 0 <= chosen.min() <= chosen.max() < n
     assert (np.diff(chosen) >= 0).all()
     assert np.array_equal(choose(motion, change, x, count).indices, chosen)
     start = max(scene_cuts(motion, change), default=0)
     assert len(set(chosen.tolist())) == min(n - start, count), "frames repeat only when there are too few"
-    choice = choose(motion, change, x, count)
     assert (choice.groups[:start] == -1).all()
     assert (np.diff(choice.groups[start:]) >= 0).all(), "clusters are runs in time"
     if n - start >= count:
@@ -125,13 +127,6 @@ def test_what_is_not_appearance_does_not_count():
     assert np.array_equal(choose(still, still, np.hstack([x, flow]), 8).indices, choose(still, still, x, 8).indices)
 
 
-def film(pictures: list[np.ndarray], *, rate: float = 20.0) -> Window:
-    buffer = RollingBuffer(small_spec(window=max(len(pictures), 4)), DisFlow())
-    for i, picture in enumerate(pictures):
-        buffer.push(rgb(picture), round(i * SECOND / rate))
-    return buffer.window()
-
-
 def chosen_of(window: Window, count: int = 16) -> np.ndarray:
     return choose(window.motion, window.change, window.descriptors, count).indices
 
@@ -151,7 +146,7 @@ def test_frames_gather_where_the_motion_is():
     pictures = [
         np.clip(moving_square(p, noise=0.0) + rng.normal(0, 1, (32, 32)), 0, 255).astype(np.uint8) for p in places
     ]
-    chosen = chosen_of(film(pictures))
+    chosen = chosen_of(window_of(pictures))
     inside = (chosen >= still - 1) & (chosen <= still + act)
     assert inside.mean() >= 0.8
     assert chosen[0] < still, "the rest before the action is told by a frame"
@@ -167,7 +162,7 @@ def test_flickering_light_does_not_attract_frames(amplitude):
         np.clip(moving_square(p, noise=0.0).astype(int) + light, 0, 255).astype(np.uint8)
         for p, light in zip(places, flicker, strict=True)
     ]
-    chosen = chosen_of(film(pictures))
+    chosen = chosen_of(window_of(pictures))
     assert (chosen >= 29).mean() >= 0.8
 
 
@@ -177,23 +172,127 @@ def test_nothing_before_a_scene_cut_is_chosen(before, after):
     first, second = texture(60, 60, seed=1), 255 - texture(60, 60, seed=2)
     pictures = [view(first, 0.3 * i, 0, 32) for i in range(before)]
     pictures += [view(second, 0, 0.3 * i, 32) for i in range(after)]
-    window = film(pictures)
+    window = window_of(pictures)
     assert scene_cuts(window.motion, window.change).tolist() == [before]
     assert chosen_of(window).min() >= before
 
 
 def test_the_newest_of_several_scenes_is_told():
     pictures = [view(texture(60, 60, seed=s), 0.3 * i, 0, 32) for s in range(3) for i in range(20)]
-    assert chosen_of(film(pictures)).min() >= 40
+    assert chosen_of(window_of(pictures)).min() >= 40
 
 
-def test_a_sudden_start_is_no_scene_cut():
-    pictures = [moving_square(0, seed=3)] * 20 + [moving_square(3 * i, seed=3) for i in range(1, 7)]
-    window = film(pictures)
-    assert not len(scene_cuts(window.motion, window.change))
+def test_neither_a_sudden_start_nor_a_still_scene_is_cut():
+    start = window_of([moving_square(0, seed=3)] * 20 + [moving_square(3 * i, seed=3) for i in range(1, 7)])
+    still = window_of([texture(32, 32)] * 30)
+    assert not any(len(scene_cuts(window.motion, window.change)) for window in (start, still))
+    assert len(set(chosen_of(still).tolist())) == 16
 
 
-def test_a_still_scene_has_no_cuts():
-    window = film([texture(32, 32)] * 30)
-    assert not len(scene_cuts(window.motion, window.change))
-    assert len(set(chosen_of(window).tolist())) == 16
+@pytest.fixture(scope="module", params=SEQUENCES)
+def sequence(request: pytest.FixtureRequest) -> Sequence:
+    return SEQUENCES[request.param](0)
+
+
+def test_ours_selects_inside_the_action_and_nothing_across_a_cut(sequence: Sequence) -> None:
+    chosen = flow_guided(sequence.window, 16).indices
+    assert share_inside(sequence, chosen) >= 0.8
+    assert share_before_cut(sequence, chosen) == 0
+    assert share_inside(sequence, evenly(sequence.window, 16).indices) < 0.5, "the truth is no easy prey"
+
+
+def test_the_cut_is_one_that_others_select_across() -> None:
+    sequence = SEQUENCES["cut in the middle"](0)
+    assert share_before_cut(sequence, evenly(sequence.window, 16).indices) > 0.2
+
+
+def footage(n: int, *, step: float = 0.5) -> Window:
+    picture = texture(80, 80)
+    return window_of([view(picture, step * np.sin(i), step * i / 9, 32) for i in range(n)])
+
+
+@pytest.mark.parametrize("way", SELECTORS)
+@settings(max_examples=15)
+@example(n=2, count=1, step=0.7)
+@given(n=st.integers(1, 40), count=st.integers(1, 20), step=st.sampled_from([0.0, 0.7]))
+def test_every_way_gives_exactly_t_sorted_indices_of_any_footage(way: str, n: int, count: int, step: float) -> None:
+    window = footage(n, step=step)
+    choice = SELECTORS[way](window, count)
+    assert choice.indices.shape == (count,)
+    assert (np.diff(choice.indices) >= 0).all()
+    assert 0 <= choice.indices[0] <= choice.indices[-1] < n
+    assert choice.groups.shape == (n,)
+    assert set(choice.groups.tolist()) <= set(range(-1, count))
+    assert np.array_equal(SELECTORS[way](window, count).indices, choice.indices)
+
+
+@pytest.mark.parametrize("way", SELECTORS)
+def test_a_choice_can_be_counted_in_a_longer_sequence(way: str) -> None:
+    window = footage(40)
+    choice = SELECTORS[way](window.since(10), 8)
+    moved = choice.after(10)
+    assert np.array_equal(moved.indices, choice.indices + 10)
+    assert (moved.groups[:10] == -1).all()
+    assert np.array_equal(moved.groups[10:], choice.groups)
+
+
+def test_the_released_scripts_lose_short_videos_and_ours_stand_in() -> None:
+    window = footage(16)
+    assert len(released_selection(window.frames, window.flow, 16).indices) == 0
+    assert np.array_equal(released(window, 16).indices, np.arange(16))
+    assert len(released_selection(footage(17).frames, footage(17).flow, 16).indices) > 0
+
+
+def test_the_released_scripts_see_where_the_frame_moves_and_not_how_fast() -> None:
+    slow, fast, still = (np.full((1, 8, 8, 2), speed, np.float32) for speed in (0.01, 20.0, 0.0))
+    assert colour_sums(slow) == colour_sums(fast)
+    assert colour_sums(still) == 8 * 8 * 3 * 255
+    assert colour_sums(np.concatenate([still, fast])).tolist() == [colour_sums(still)[0], colour_sums(fast)[0]]
+
+
+def moves(n: int, *places: int) -> np.ndarray:
+    """Flow of n frames in which something small moves, but everything at some places, less from one to the next."""
+    flow = np.zeros((n, 16, 16, 2), np.float32)
+    flow[:, 3:5, 3:5, 0] = 1.0
+    for rank, place in enumerate(places):
+        flow[place, rank:, :, 0] = 1.0
+    return flow
+
+
+@pytest.mark.parametrize(
+    ("n", "places", "kept"),
+    [
+        (90, (20, 50), slice(20, 90)),  # close together: all after the first
+        (90, (50, 20), slice(20, 90)),
+        (160, (20, 20 + CLOSE - 1), slice(20, 160)),
+        (160, (20, 20 + CLOSE), slice(20, 20 + CLOSE)),  # far apart: between them
+    ],
+)
+def test_the_released_scripts_keep_what_lies_after_or_between_the_two_smallest_sums(n, places, kept) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (n, 16, 16, 3), np.uint8)
+    released = released_selection(frames, moves(n, *places), 16)
+    assert released.scene == kept
+    assert released.cuts == tuple(sorted(places))
+    assert kept.start <= released.indices[0] <= released.indices[-1] < kept.stop
+    assert len(released.indices) == 16
+
+
+def test_equal_sums_have_one_place() -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (80, 16, 16, 3), np.uint8)
+    released = released_selection(frames, moves(80), 16)
+    assert (released.scene, released.cuts) == (slice(1, 80), (1,))
+
+
+def test_equal_pictures_share_a_cluster_told_by_their_first() -> None:
+    pictures = np.random.default_rng(1).integers(0, 255, (5, 16, 16, 3), np.uint8)
+    order = np.repeat([0, 1, 2, 3, 4], [6, 6, 20, 6, 6])
+    released = released_selection(np.concatenate([pictures[:1], pictures[order]]), moves(45, 1), 8)
+    assert released.scene.start == 1
+    assert {1, 7, 13, 33, 39} <= set(released.indices.tolist())
+
+
+def test_the_largest_cluster_fills_up() -> None:
+    groups = np.array([2, 2, 0, 0, 0, 0, 3])
+    assert representatives(groups, 3).tolist() == [0, 2, 6]
+    assert representatives(groups, 5).tolist() == [0, 2, 3, 4, 6]
+    assert representatives(groups, 9).tolist() == [0, 2, 3, 4, 5, 6], "there may still be too few"

@@ -1,22 +1,24 @@
-"""One motion, filmed at several rates: the window and the clip that the model sees are the same."""
+"""Rates: of cameras, at all of which the model sees the same clip, and of recognitions, by the stamps."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
-import cv2
 import numpy as np
 import pytest
-import torch
+from helpers import EPOCH, recognitions_of, rgb, small_bundle, texture
 
 from fluxformer_core.actor import ActorStyle, Performance, Stage
 from fluxformer_core.flow.classical import DisFlow
 from fluxformer_core.stream.admission import Admission, AdmissionResult
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.clip import build_clip
+from fluxformer_core.stream.config import RecognizerConfig
 from fluxformer_core.stream.prepare import prepare
+from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.stream.selection import choose
 from fluxformer_core.types import SECOND, ClipSpec, Pixels
 
@@ -76,40 +78,56 @@ def test_at_any_rate_brisk_actions_are_seen_at_the_same_moments(label, noise):
         assert apart.mean() <= 0.7
 
 
-@pytest.mark.parametrize("label", BRISK)
-def test_velocities_agree_at_moments_that_all_rates_have(label):
-    windows = {rate: filmed(label, rate) for rate in RATES}
-    shared = sorted(set.intersection(*({int(s) // 1000 for s in window.stamps[1:]} for window in windows.values())))
-    assert len(shared) >= 10
-    fields = {
-        rate: window.flow[[int(np.searchsorted(window.stamps // 1000, stamp)) for stamp in shared]]
-        for rate, window in windows.items()
-    }
-    smooth = {rate: np.stack([cv2.blur(f, (8, 8)) for f in field]) for rate, field in fields.items()}
-    for rate in RATES[:2]:
-        assert cosine(smooth[rate], smooth[60]) >= 0.7
-        speeds = [np.linalg.norm(smooth[r], axis=-1).mean() for r in (rate, 60)]
-        assert speeds[0] == pytest.approx(speeds[1], rel=0.15)
+STILL = rgb(texture(32, 32))
 
 
-@pytest.mark.parametrize("rate", RATES)
-def test_frames_pushed_one_by_one_give_the_clip_of_the_whole_video(rate):
-    """Bit by bit, after every frame."""
-    film = Stage([Performance("wave", 1.0, 3.5)], rate=rate, size=(96, 96), duration=5.0)
-    rolling, whole = RollingBuffer(SPEC, DisFlow()), RollingBuffer(replace(SPEC, window=512), DisFlow())
-    admission, compared = Admission(SPEC, 0.5), 0
-    for i in range(len(film)):
-        stamp = round(i * SECOND / rate)
-        if admission.judge(stamp) is not AdmissionResult.ADMIT:
-            continue
-        frame = prepare(film.frame(i), Pixels.RGB, SPEC)
-        rolling.push(frame, stamp)
-        whole.push(frame, stamp)
-        clips = []
-        for window in (rolling.window(), whole.window().since(max(0, len(whole) - SPEC.window))):
-            chosen = chosen_of(window)
-            clips.append(build_clip(window.frames[chosen], window.flow[chosen], SPEC))
-        assert all(torch.equal(a, b) for a, b in zip(*clips, strict=True))
-        compared += 1
-    assert rolling.flows == whole.flows == compared - 1
-    assert compared > SPEC.window, "the window has moved on"
+def stamps_of(camera: float, seconds: float) -> list[int]:
+    return [EPOCH + round(i * SECOND / camera) for i in range(round(seconds * camera))]
+
+
+def recognized(stamps: Iterable[int], **settings: float) -> list[int]:
+    """The stamps at which there is a recognition of a still scene."""
+    recognizer = Recognizer(small_bundle(), RecognizerConfig(**settings))
+    return [r.stamp for r in recognitions_of(recognizer.push(STILL, stamp) for stamp in stamps)]
+
+
+@pytest.mark.parametrize("wanted", [2.0, 7.5, 20.0])
+@pytest.mark.parametrize("camera", [7.0, 20.0, 60.0])
+def test_recognitions_come_at_their_rate_by_stamp(camera, wanted):
+    found = recognized(stamps_of(camera, 10), recognition_rate=wanted)
+    assert len(found) == pytest.approx(10 * min(wanted, camera, SPEC.rate), rel=0.08)
+
+
+@pytest.mark.parametrize(("rate", "jitter", "expected"), [(7.5, 0, {0.1, 0.15}), (10.0, SECOND // 200, {0.1})])
+def test_recognitions_are_evenly_spaced_even_if_the_camera_jitters(rate, jitter, expected):
+    late = np.random.default_rng(0).integers(-jitter, jitter + 1, 200)
+    gaps = np.diff(recognized(np.array(stamps_of(20.0, 10)) + late, recognition_rate=rate)) / SECOND
+    frames = np.rint(gaps * 20)
+    assert set(frames.tolist()) == {round(20 * gap) for gap in expected}
+    assert np.abs(gaps - frames / 20).max() < 0.02
+
+
+@pytest.mark.parametrize("lost", [range(61, 62), range(61, 64), range(61, 69), range(61, 76), range(60, 79)])
+def test_lost_frames_do_not_shift_later_recognitions(lost):
+    """The last two are gaps that empty the window."""
+    stamps = stamps_of(30.0, 6)
+    kept = [stamp for index, stamp in enumerate(stamps) if index not in lost]
+    whole, rest = ([stamp for stamp in recognized(part) if stamp >= stamps[82]] for part in (stamps, kept))
+    assert rest == whole
+
+
+def test_another_recognition_rate_takes_effect_at_the_next_push():
+    recognizer = Recognizer(small_bundle(), RecognizerConfig(recognition_rate=0.1))
+    stamps, counts = stamps_of(20.0, 4), []
+    for rate, part in ((0.1, stamps[:20]), (10.0, stamps[20:40]), (1.0, stamps[40:])):
+        recognizer.config = RecognizerConfig(recognition_rate=rate)
+        counts.append(len(recognitions_of(recognizer.push(STILL, stamp) for stamp in part)))
+    assert counts == [1, pytest.approx(10, abs=1), pytest.approx(2, abs=1)]
+
+
+def test_a_config_that_leaves_the_rate_alone_does_not_disturb_the_rhythm():
+    stamps, recognizer, found = stamps_of(20.0, 3), Recognizer(small_bundle()), []
+    for stamp in stamps:
+        recognizer.config = RecognizerConfig(top_k=1)
+        found += recognitions_of([recognizer.push(STILL, stamp)])
+    assert [recognition.stamp for recognition in found] == recognized(stamps)

@@ -17,20 +17,8 @@ from torch import Tensor, nn
 from fluxformer_core.declared import check
 from fluxformer_core.models.depthwise import depthwise_conv3d
 from fluxformer_core.models.emim.mining import Border, MotionMining, Pairing
-from fluxformer_core.models.layers import (
-    AtLeastOne,
-    BelowOne,
-    Depths,
-    Grid,
-    LayerScale,
-    Mlp,
-    Prediction,
-    ResidualBranch,
-    Stride,
-    clip_problems,
-    drop_rates,
-    initialise,
-)
+from fluxformer_core.models.fields import AtLeastOne, BelowOne, Depths, Grid, LayerScale, Stride, clip_problems
+from fluxformer_core.models.layers import Mlp, Prediction, ResidualBranch, drop_rates, initialise
 from fluxformer_core.models.stem import Embedding, channels_first, channels_last, mean_of_tokens
 
 
@@ -66,7 +54,7 @@ class EmimConfig:
         wrong = []
         if len(self.depths) != len(self.dims):
             wrong.append(f"depths and dims must give every stage blocks and channels, not {self.depths}, {self.dims}")
-        if any(dim % self.head_dim for dim in self._attending):
+        if any(dim % self.head_dim for dim in self.dims[self.conv_stages :]):
             wrong.append(f"dims of stages that attend must be multiples of head_dim {self.head_dim}, not {self.dims}")
         if self.conv_stages > len(self.depths):
             wrong.append(f"conv_stages must be 0 to {len(self.depths)}, not {self.conv_stages}")
@@ -75,10 +63,8 @@ class EmimConfig:
         # Patches do not overlap: another kernel would give a grid that is not the clip's divided by the stride.
         slots = self.stem_kernel[0]
         if not self.stem_widths and (slots < 1 or not slots % 2 or self.stem_kernel[1:] != self.stem_stride[1:]):
-            wrong.append(
-                f"stem_kernel must be odd in time and as wide and high as stem_stride {self.stem_stride}, "
-                f"not {self.stem_kernel}"
-            )
+            fits = f"odd in time and as wide and high as stem_stride {self.stem_stride}"
+            wrong.append(f"stem_kernel must be {fits}, not {self.stem_kernel}")
         if self.window and not self.window % 2:
             wrong.append(f"window must be odd, or 0 for none, not {self.window}")
         wrong += clip_problems(self.frames, self.size, self.stem_stride, self.stem_widths, len(self.depths))
@@ -87,22 +73,15 @@ class EmimConfig:
         check(self, wrong)
 
     @property
-    def _attending(self) -> tuple[int, ...]:
-        return self.dims[self.conv_stages :]
-
-    @property
     def width(self) -> int:
-        """Channels of the embedding."""
         return self.dims[-1]
 
     @property
     def num_blocks(self) -> int:
-        """Blocks of all stages."""
         return sum(self.depths)
 
     @property
     def takes_flow(self) -> bool:
-        """Whether flow changes the output."""
         return False
 
     def grid(self, stage: int) -> Grid:
@@ -111,7 +90,6 @@ class EmimConfig:
         return self.frames // t, self.size // (h << stage), self.size // (w << stage)
 
     def resized(self, frames: int, size: int) -> EmimConfig:
-        """The same net for another clip; no weight depends on the clip."""
         return replace(self, frames=frames, size=size)
 
 
@@ -182,26 +160,17 @@ class UniBlock(nn.Module):
 
 
 class Emim(nn.Module):
-    """Clip in, logits and embedding out.
-
-    Args:
-        config: the architecture.
-        num_classes: labels.
-    """
+    """Clip in, logits and embedding out."""
 
     def __init__(self, config: EmimConfig, num_classes: int) -> None:
         super().__init__()
         self.config = config
         self.embeds, self.stages = nn.ModuleList(), nn.ModuleList()
         channels = 3
-        for stage, (dim, drops) in enumerate(
-            zip(config.dims, drop_rates(config.drop_path, config.depths), strict=True)
-        ):
-            self.embeds.append(
-                Embedding(channels, dim, (1, 2, 2), (1, 2, 2))
-                if stage
-                else Embedding(channels, dim, config.stem_kernel, config.stem_stride, config.stem_widths)
-            )
+        rates = drop_rates(config.drop_path, config.depths)
+        for stage, (dim, drops) in enumerate(zip(config.dims, rates, strict=True)):
+            form = ((1, 2, 2), (1, 2, 2), ()) if stage else (config.stem_kernel, config.stem_stride, config.stem_widths)
+            self.embeds.append(Embedding(channels, dim, *form))
             self.stages.append(nn.Sequential(*[_block(config, stage, i, drop) for i, drop in enumerate(drops)]))
             channels = dim
         self.norm = TokenBatchNorm(config.width)
@@ -210,12 +179,7 @@ class Emim(nn.Module):
         initialise(self)
 
     def forward(self, rgb: Tensor, flow: Tensor | None = None) -> Prediction:
-        """Classify clips.
-
-        Args:
-            rgb: (B, 3, T, H, W), normalised as the ClipSpec says.
-            flow: ignored; all models of this library take both.
-        """
+        """Classify clips (B, 3, T, H, W), normalised as the ClipSpec says. Flow is ignored."""
         x = rgb
         for stage, (embed, blocks) in enumerate(zip(self.embeds, self.stages, strict=True)):
             x = blocks(embed(channels_first(x) if stage else x))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fluxformer_core.models.layers import Grid
+from fluxformer_core.models.fields import Grid
 
 Pairing = Literal["next", "causal"]
 """The frame that a frame is compared with: the next, as in the paper, or the previous (causal), as a stream needs."""
@@ -27,14 +27,9 @@ Border = Literal["mask", "pad"]
 class MotionMining(nn.Module):
     """Appearance and motion of tokens (B, T, H, W, dim) from the neighbouring frame.
 
-    Args:
-        dim: channels.
-        heads: of the attention.
-        grid: height and width of a frame.
-        window: odd; height and width in tokens of what a query is compared with.
-        pairing: with which frame. With `next` the last frame repeats the result of the frame before; with `causal` the
-            first frame is compared with itself.
-        border: whether cells outside the picture are masked, or take part in the softmax as zeros.
+    The grid is the height and width of a frame. A query is compared with a square of tokens whose side is the window,
+    an odd number. With pairing `next` the last frame repeats the result of the frame before; with `causal` the first
+    frame is compared with itself.
     """
 
     inside: Tensor
@@ -76,14 +71,9 @@ class MotionMining(nn.Module):
         return self.proj(out.permute(0, 1, 3, 4, 2, 5).flatten(4))  # type: ignore[no-any-return]
 
     def affinity(self, q: Tensor, k: Tensor) -> Tensor:
-        """Similarity of every query to the keys around the same place.
+        """Similarity of every query (B, T, heads, H, W, d) to the keys around the same place in the other frames.
 
-        Args:
-            q: (B, T, heads, H, W, d).
-            k: the same shape, of the frames to compare with.
-
-        Returns:
-            (B, T, heads, H, W, window, window), by offset down and right; 0 plus the bias outside of the picture.
+        The result is (B, T, heads, H, W, window, window), by offset down and right; the bias alone outside the picture.
         """
         rows = self._rows(k)
         products = (self.scale * q) @ rows.transpose(-1, -2)  # (B, T, heads, H, W, window*W)
@@ -118,16 +108,9 @@ class MotionMining(nn.Module):
 
 
 class MinedMotion(nn.Module):
-    """Motion mining for a trunk without flow: the result is added to tokens (B, 1+N, dim) through a learned gate.
+    """Causal motion mining for a trunk without flow, added to tokens (B, 1+N, dim) through a learned gate.
 
-    The class token, row 0, is not changed.
-
-    Args:
-        dim: channels.
-        heads: of the attention.
-        grid: tokens along time, height and width.
-        window: as in MotionMining; pairing is causal.
-        gate: start of the learned gate: 0 starts as the plain trunk.
+    The class token, row 0, is not changed. `gate` is the start of the learned gate: 0 starts as the plain trunk.
     """
 
     def __init__(self, dim: int, heads: int, grid: Grid, window: int, *, gate: float) -> None:
@@ -145,7 +128,8 @@ class MinedMotion(nn.Module):
 def _own_offsets(x: Tensor, window: int) -> Tensor:
     """(..., W, W) by query and key -> (..., W, window) by query and offset; 0 where there is no key.
 
-    Read in rows that are one longer, each row begins one place later, so that diagonals become columns.
+    The flat matrix is read in rows that are one element longer: each row begins one place later, which turns diagonals
+    into columns.
     """
     width, reach = x.shape[-1], window // 2
     padded = F.pad(x, (reach, reach)).flatten(-2)

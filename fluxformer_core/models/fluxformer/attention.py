@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fluxformer_core.models.depthwise import depthwise_conv3d
-from fluxformer_core.models.layers import Grid
+from fluxformer_core.models.fields import Grid
 
 _ROUND = 8  # channels of queries and keys are a multiple of this, for the fast kernels of GPUs and CPUs
 
@@ -97,10 +97,8 @@ class RelativePosition(nn.Module):
 class PoolingAttention(nn.Module):
     """Multi-head attention over pooled tokens.
 
-    Args:
-        config: shapes.
-        own_value: without it the layer has no value projection and attends over the values that it is given, which is
-            what the flow stream of duplex attention does (Fluxformer, RA-L 2023).
+    Without `own_value` the layer has no value projection and attends over given values, which is what the flow stream
+    of duplex attention does (Fluxformer, RA-L 2023).
     """
 
     key_places: Tensor
@@ -142,7 +140,7 @@ class PoolingAttention(nn.Module):
     def attend_textbook(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attention as the MViTv2 paper writes it: softmax(QKᵀ/√d + E) V + Q, then the projection; (B, 1+Nq, dim_out).
 
-        The reference for `attend`, which computes the same sooner; a test compares the two.
+        The reference for `attend`, which computes the same in less time; a test compares the two.
         """
         t, h, w = self._axis_biases(q)
         pairs = t[..., :, None, None] + h[..., None, :, None] + w[..., None, None, :]  # (B, heads, *q_grid, *kv_grid)

@@ -10,19 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fluxformer_core.models.layers import Grid
+from fluxformer_core.models.fields import Grid
 
 
 class ClusteringTokens(nn.Module):
-    """Clip (B, 3, T, H, W) -> support tokens (B, clusters, dim).
+    """Clip (B, 3, T, H, W) -> support tokens (B, K = clusters, dim), after some unrolled k-means rounds.
 
-    Args:
-        clip: frames, height and width of the clip.
-        tubelet: kernel and stride of the tubelet embedding.
-        dim: channels.
-        clusters: K, number of prototypes and of support tokens.
-        rounds: unrolled k-means rounds.
-        hard: assign each tubelet to one prototype; gradients flow as if the assignment were soft.
+    The tubelet is the kernel and the stride of the embedding. A hard assignment gives each tubelet to one prototype;
+    gradients flow as if the assignment were soft.
     """
 
     def __init__(self, clip: Grid, tubelet: Grid, dim: int, clusters: int, rounds: int, *, hard: bool = False) -> None:

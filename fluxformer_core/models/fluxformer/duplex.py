@@ -20,13 +20,9 @@ DuplexMode = Literal["cross", "self", "bidirectional"]
 class DuplexBlock(Block):
     """A trunk block with a second attention for flow; norms, MLP and skip path are shared by both streams.
 
-    Args:
-        config: shapes of both attentions.
-        trunk: configuration of the trunk that the block belongs to.
-        drop_path: share of training samples that skip a branch.
-        mode: `cross` (flow attends over RGB's values), `self` (flow over its own values, as the released code does) or
-            `bidirectional` (as cross, and RGB also attends over flow's values through a second gate).
-        gate: start of the learned gate on flow's contribution; 0 starts as the plain block.
+    The mode is `cross` (flow attends over RGB's values), `self` (flow over its own values, as the released code does)
+    or `bidirectional` (as cross, and RGB also attends over flow's values through a second gate). `gate` is the start of
+    the learned gate on flow's contribution; 0 starts as the plain block.
     """
 
     def __init__(
@@ -42,10 +38,7 @@ class DuplexBlock(Block):
     def forward_duplex(self, rgb: Tensor, flow: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor]:
         """Both streams, each (B, 1+N, dim) -> (B, 1+N', dim_out).
 
-        Args:
-            rgb: RGB tokens.
-            flow: flow tokens.
-            keep: (B, 1, 1), 0 for samples whose flow is ignored; None keeps the flow of all samples.
+        `keep` (B, 1, 1) is 0 for samples whose flow is ignored; None keeps the flow of all samples.
         """
         rgb_normed, flow_normed = self.norm1(rgb), self.norm1(flow)
         q, k, v = self.attn.project(rgb_normed)

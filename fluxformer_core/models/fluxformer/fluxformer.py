@@ -17,19 +17,11 @@ from torch import Tensor, nn
 
 from fluxformer_core.declared import check
 from fluxformer_core.models.emim.mining import MinedMotion
+from fluxformer_core.models.fields import BelowOne, Grid
 from fluxformer_core.models.fluxformer.clustering import ClusteringTokens
 from fluxformer_core.models.fluxformer.duplex import DuplexBlock, DuplexMode
 from fluxformer_core.models.fluxformer.mvit import Block, MViTConfig, PatchEmbed
-from fluxformer_core.models.layers import (
-    BelowOne,
-    Grid,
-    Mlp,
-    Prediction,
-    ResidualBranch,
-    drop_rates,
-    initialise,
-    sample_mask,
-)
+from fluxformer_core.models.layers import Mlp, Prediction, ResidualBranch, drop_rates, initialise, sample_mask
 
 LARGEST_GATE = 100.0
 """Far beyond any useful value: a damaged file may name a number that float32 cannot hold."""
@@ -55,7 +47,7 @@ class FluxformerConfig:
     final_blocks: int = 1
     final_heads: int = 8
     flow_dropout: BelowOne = 0.15  # share of training samples without flow, so that the net works without flow
-    readout: Literal["cls", "mean"] = "cls"  # classify the class token, or the mean of all tokens (learns sooner)
+    readout: Literal["cls", "mean"] = "cls"  # classify the class token, or the mean of all tokens (learns faster)
     head_dropout: BelowOne = 0.5
     mined_stages: tuple[int, ...] = ()  # counted from 1: motion is mined from colour after the first block of each
     mining_window: int = 7  # tokens, odd: side of the window in which motion is looked for
@@ -63,9 +55,6 @@ class FluxformerConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        check(self, [*self._stage_problems(), *(self._clustering_problems() if self.clusters else ())])
-
-    def _stage_problems(self) -> list[str]:
         wrong, depth = [], len(self.trunk.depths)
         counted, mined = tuple(range(1, len(self.duplex_stages) + 1)), set(self.mined_stages)
         if self.duplex != "off" and (self.duplex_stages != counted or not 1 <= len(counted) <= depth):
@@ -74,31 +63,26 @@ class FluxformerConfig:
             wrong.append(f"mined_stages must be some of the trunk's 1 to {depth}, not {self.mined_stages}")
         if mined and (self.mining_window < 1 or not self.mining_window % 2):
             wrong.append(f"mining_window must be odd, not {self.mining_window}")
-        return wrong
+        check(self, [*wrong, *(self._clustering_problems() if self.clusters else ())])
 
     @property
     def frames(self) -> int:
-        """Frames of a clip."""
         return self.trunk.frames
 
     @property
     def size(self) -> int:
-        """Height and width of a clip, px."""
         return self.trunk.size
 
     @property
     def width(self) -> int:
-        """Channels of the embedding."""
         return self.trunk.dim_out
 
     @property
     def num_blocks(self) -> int:
-        """Blocks of the trunk and of the final self-attention."""
         return sum(self.trunk.depths) + (self.final_blocks if self.clusters else 0)
 
     @property
     def takes_flow(self) -> bool:
-        """Whether flow changes the output."""
         return self.duplex != "off"
 
     def resized(self, frames: int, size: int) -> FluxformerConfig:
@@ -106,12 +90,9 @@ class FluxformerConfig:
         return replace(self, trunk=replace(self.trunk, frames=frames, size=size))
 
     def _clustering_problems(self) -> list[str]:
-        wrong = []
-        trunk = self.trunk
-        if min(self.cluster_rounds, self.final_blocks) < 1:
-            wrong.append(
-                f"cluster_rounds and final_blocks must be at least 1, not {self.cluster_rounds} and {self.final_blocks}"
-            )
+        wrong, trunk, counts = [], self.trunk, (self.cluster_rounds, self.final_blocks)
+        if min(counts) < 1:
+            wrong.append(f"cluster_rounds and final_blocks must be at least 1, not {counts[0]} and {counts[1]}")
         clip = (trunk.frames, trunk.size, trunk.size)
         if min(self.tubelet) < 1 or any(n % s for n, s in zip(clip, self.tubelet, strict=True)):
             wrong.append(f"tubelet {self.tubelet} must divide the clip {clip}")
@@ -133,21 +114,15 @@ class SelfAttentionBlock(nn.Module):
         self.mlp_branch = ResidualBranch(dim, 0.0, layer_scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = (
-            part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in self.qkv(self.norm1(x)).chunk(3, dim=-1)
-        )
+        parts = self.qkv(self.norm1(x)).chunk(3, dim=-1)
+        q, k, v = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in parts)
         attended = nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         x = x + self.attn_branch(self.proj(attended))
         return x + self.mlp_branch(self.mlp(self.norm2(x)))  # type: ignore[no-any-return]
 
 
 class Fluxformer(nn.Module):
-    """Clip in, logits and embedding out.
-
-    Args:
-        config: the architecture.
-        num_classes: labels.
-    """
+    """Clip in, logits and embedding out."""
 
     def __init__(self, config: FluxformerConfig, num_classes: int) -> None:
         super().__init__()

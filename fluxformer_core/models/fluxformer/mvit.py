@@ -8,18 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from fluxformer_core.declared import check
+from fluxformer_core.models.fields import AtLeastOne, BelowOne, Depths, Grid, LayerScale, Stride, clip_problems
 from fluxformer_core.models.fluxformer.attention import AttentionConfig, PoolingAttention
-from fluxformer_core.models.layers import (
-    AtLeastOne,
-    BelowOne,
-    Depths,
-    Grid,
-    LayerScale,
-    Mlp,
-    ResidualBranch,
-    Stride,
-    clip_problems,
-)
+from fluxformer_core.models.layers import Mlp, ResidualBranch
 from fluxformer_core.models.stem import conv3d, conv_stem, half
 
 
@@ -94,9 +85,8 @@ class PatchEmbed(nn.Module):
         super().__init__()
         if config.stem_widths:
             self.conv, width, stride = conv_stem(config.stem_widths, config.stem_stride)
-            self.proj: nn.Module = nn.Sequential(
-                conv3d(width, config.dim, (3, 3, 3), stride, (1, 1, 1)), nn.BatchNorm3d(config.dim)
-            )
+            last = conv3d(width, config.dim, (3, 3, 3), stride, (1, 1, 1))
+            self.proj: nn.Module = nn.Sequential(last, nn.BatchNorm3d(config.dim))
         else:
             self.conv = nn.Identity()
             padding = half(config.stem_kernel)

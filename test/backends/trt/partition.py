@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from fluxformer_core.backends import tensorrt
 from fluxformer_core.backends.base import DTYPES, InferencePrecision, tensors_of
-from fluxformer_core.models.gmflow.gmflow import GMFlow
+from fluxformer_core.models.gmflow import GMFlow
 from fluxformer_core.models.registry import clip_spec, create_model, list_models, model_config
 
 CHANGED: dict[str, tuple[str, dict[str, object]]] = {

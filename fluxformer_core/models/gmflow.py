@@ -1,21 +1,33 @@
-"""Features of GMFlow (Xu et al. 2022): a small convolutional net, then a transformer that sees both images.
+"""GMFlow (Xu et al. 2022): optical flow as global matching, the flow network of the Fluxformer paper (RA-L 2023).
 
-Modules are named as in the published checkpoints of GMFlow and UniMatch, so that their weights load unchanged.
+At an eighth of the image's size, features of both images are computed by a small convolutional net and a transformer
+that sees both images. Every cell of the first image is compared with every cell of the second. Flow is propagated to
+cells without a match, then upsampled. Modules are named as in the public scale-1 checkpoints of GMFlow and UniMatch, so
+that their weights load unchanged.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from fluxformer_core.declared import check
 
 CHANNELS = 128
 STRIDE = 8  # px of the image per cell of the feature map
 SPLITS = 2  # windows of self- and cross-attention along each side of the map
-
 _FORBIDDEN = -100.0  # added to the score of two cells that are neighbours only by the cyclic shift
+
+MULTIPLE = STRIDE * SPLITS
+"""Height and width of an image must be multiples of this."""
+
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as in the training of the public weights
 
 
 class ResidualBlock(nn.Module):
@@ -25,10 +37,9 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.downsample = nn.Sequential()
         if stride != 1 or inputs != outputs:
             self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride), nn.InstanceNorm2d(outputs))
-        else:
-            self.downsample = nn.Sequential()
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(F.instance_norm(self.conv1(x)))
@@ -73,8 +84,7 @@ def sine_positions(height: int, width: int) -> Tensor:
 class WindowAttention(nn.Module):
     """One layer: a message from the target's windows to the source's, then a residual.
 
-    Args:
-        feedforward: whether the message, concatenated with the source, passes through two linear layers.
+    With `feedforward` the message, concatenated with the source, passes through two linear layers.
     """
 
     def __init__(self, *, feedforward: bool) -> None:
@@ -83,17 +93,15 @@ class WindowAttention(nn.Module):
         self.norm1 = nn.LayerNorm(CHANNELS)
         self.feedforward = feedforward
         if feedforward:
-            wide = 2 * CHANNELS
-            self.mlp = nn.Sequential(
-                nn.Linear(wide, 4 * wide, bias=False), nn.GELU(), nn.Linear(4 * wide, CHANNELS, bias=False)
-            )
+            wide = 8 * CHANNELS
+            widen, narrow = nn.Linear(2 * CHANNELS, wide, bias=False), nn.Linear(wide, CHANNELS, bias=False)
+            self.mlp = nn.Sequential(widen, nn.GELU(), narrow)
             self.norm2 = nn.LayerNorm(CHANNELS)
 
     def forward(self, source: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
         """Attend within windows (B, windows, cells, CHANNELS); the mask (windows, cells, cells) is added to scores."""
-        message: Tensor = F.scaled_dot_product_attention(
-            self.q_proj(source), self.k_proj(target), self.v_proj(target), attn_mask=mask
-        )
+        q, k, v = self.q_proj(source), self.k_proj(target), self.v_proj(target)
+        message: Tensor = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         message = self.norm1(self.merge(message))
         if self.feedforward:
             message = self.norm2(self.mlp(torch.cat([source, message], dim=-1)))
@@ -116,10 +124,8 @@ class TransformerBlock(nn.Module):
 class FeatureTransformer(nn.Module):
     """Features of both images, each enhanced by the other image.
 
-    Args:
-        height: rows of the feature map; an even number.
-        width: columns of the feature map; an even number.
-        layers: blocks; every second one sees windows that are shifted by half of their size.
+    Height and width of the feature maps are even. Every second layer sees windows that are shifted by half of their
+    size.
     """
 
     positions: Tensor
@@ -175,3 +181,108 @@ class FeatureTransformer(nn.Module):
         windows = self._split((3 * rows[:, None] + columns)[None, ..., None], shifted=False)[0, ..., 0]
         together = windows[:, :, None] == windows[:, None, :]
         return torch.zeros(together.shape).masked_fill(~together, _FORBIDDEN)
+
+
+@dataclass(frozen=True)
+class GMFlowConfig:
+    """Shape of a GMFlow.
+
+    Raises:
+        ConfigError: if a field is outside its range.
+    """
+
+    height: Annotated[int, Field(ge=MULTIPLE, multiple_of=MULTIPLE)] = 224  # px
+    width: Annotated[int, Field(ge=MULTIPLE, multiple_of=MULTIPLE)] = 224  # px
+    layers: Annotated[int, Field(ge=1)] = 6  # of the public weights; the Fluxformer paper's net has 4, without weights
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class FlowPropagation(nn.Module):
+    """Carries flow from matched cells to cells with similar features, because occluded cells have no match."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q_proj, self.k_proj = nn.Linear(CHANNELS, CHANNELS), nn.Linear(CHANNELS, CHANNELS)
+        nn.init.xavier_uniform_(self.q_proj.weight)
+        nn.init.xavier_uniform_(self.k_proj.weight)
+
+    def forward(self, features: Tensor, flow: Tensor) -> Tensor:
+        """Flow (B, N, 2) averaged by the similarity of features (B, N, CHANNELS)."""
+        query = self.q_proj(features)
+        # Keys are projected from the queries, not from the features, as in the training of the public weights.
+        key = self.k_proj(query)
+        return _similarity(query, key) @ flow
+
+
+class GMFlow(nn.Module):
+    """Displacement of each pixel from one image to another.
+
+    The size is fixed: positions and window masks are constants, so that the net can be exported. The constants are not
+    part of the state, so that weights fit any size.
+    """
+
+    mean: Tensor
+    std: Tensor
+    cells: Tensor
+
+    def __init__(self, config: GMFlowConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or GMFlowConfig()
+        height, width = config.height // STRIDE, config.width // STRIDE
+        self.backbone = Backbone()
+        self.transformer = FeatureTransformer(height, width, config.layers)
+        self.feature_flow_attn = FlowPropagation()
+        self.upsampler = nn.Sequential(
+            nn.Conv2d(2 + CHANNELS, 256, 3, 1, 1), nn.ReLU(), nn.Conv2d(256, 9 * STRIDE**2, 1)
+        )
+        self.register_buffer("mean", 255.0 * torch.tensor(_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", 255.0 * torch.tensor(_STD).view(3, 1, 1), persistent=False)
+        self.register_buffer("cells", cell_places(height, width), persistent=False)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """How many pixels each pixel of the first image moves to the right and down, (B, 2, H, W).
+
+        Both images are (B, 3, H, W) RGB, float in 0..255, of the configured size; the second is of a later moment.
+        """
+        maps = self.backbone((torch.cat([first, second]) - self.mean) / self.std)
+        batch = first.shape[0]  # not len(), which an export would fix as a constant
+        one, two = self.transformer(maps[:batch], maps[batch:])
+        tokens = one.flatten(2).transpose(1, 2)  # (B, cells, CHANNELS)
+        flow = match(tokens, two.flatten(2).transpose(1, 2), self.cells)
+        flow = self.feature_flow_attn(tokens, flow).transpose(1, 2).unflatten(2, one.shape[2:])  # (B, 2, H/8, W/8)
+        return upsample_convex(flow, self.upsampler(torch.cat([flow, one], dim=1)), STRIDE)
+
+
+def cell_places(height: int, width: int) -> Tensor:
+    """Column and row of each cell of a map, row by row: (height * width, 2)."""
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.stack([columns, rows], dim=-1).flatten(0, 1).float()
+
+
+def match(first: Tensor, second: Tensor, cells: Tensor) -> Tensor:
+    """Flow in cells (B, N, 2): the expected place of a cell's feature in the second map, minus the cell's own place.
+
+    Features are (B, N, C), places of the cells (N, 2).
+    """
+    return _similarity(first, second) @ cells - cells
+
+
+def upsample_convex(flow: Tensor, weights: Tensor, factor: int) -> Tensor:
+    """Each fine pixel's flow as a weighted mean over the 3x3 cells around its own, (B, 2, factor * h, factor * w).
+
+    A cell of `flow` (B, 2, h, w) is `factor` fine pixels wide and high; the result is in fine pixels. The weights
+    (B, 9 * factor^2, h, w) are those before the softmax over the 9.
+    """
+    height, width = flow.shape[2:]
+    share = weights.unflatten(1, (1, 9, factor, factor)).softmax(dim=2)
+    around = F.unfold(factor * flow, 3, padding=1).unflatten(2, (height, width)).unflatten(1, (2, 9, 1, 1))
+    fine: Tensor = (share * around).sum(dim=2)  # (B, 2, factor, factor, h, w)
+    return fine.permute(0, 1, 4, 2, 5, 3).flatten(4, 5).flatten(2, 3)
+
+
+def _similarity(query: Tensor, key: Tensor) -> Tensor:
+    """Softmax of the feature products over all cells of the other map, (B, N, N)."""
+    scores: Tensor = query @ key.transpose(1, 2) / query.shape[-1] ** 0.5
+    return scores.softmax(dim=-1)
