@@ -89,7 +89,7 @@ def _with_statistics(bundle: Bundle, arguments: Namespace) -> Bundle:
     from dataclasses import replace
 
     from fluxformer_core.data.assembly import RecordingFilter, build_stores, read_sources
-    from fluxformer_core.data.labels import LabelMap
+    from fluxformer_core.data.label_mapping import LabelMap
     from fluxformer_core.errors import ConfigError
     from fluxformer_core.training.calibration import known_statistics
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fluxformer_core.actor import ACTIONS
 from fluxformer_core.data.clip_store import ACTOR_MODES, ClipStore, actor_clips
-from fluxformer_core.data.labels import LabelMap
+from fluxformer_core.data.label_mapping import LabelMap
 from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import Recording, chosen
 from fluxformer_core.errors import ConfigError

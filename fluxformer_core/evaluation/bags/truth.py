@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fluxformer_core.data.labels import LabelMap
+from fluxformer_core.data.label_mapping import LabelMap
 from fluxformer_core.data.recordings import SINCE_1970, read_rows, read_time
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.bags.finding import BagFault, BagStream
