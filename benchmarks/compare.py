@@ -43,7 +43,7 @@ from fluxformer_core.augment.config import AugmentConfig
 from fluxformer_core.augment.training_clip import raw_clip, whole_clip
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.data.clip_store import ActorClip, ClipStore
-from fluxformer_core.data.labels import LabelMap
+from fluxformer_core.data.label_mapping import LabelMap
 from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import Recording, chosen
 from fluxformer_core.evaluation.bags.watch import peak_memory
@@ -81,7 +81,7 @@ class Variant:
     def create(self, labels: Sequence[str]) -> nn.Module:
         """The model before its training."""
         if self.start is not None:
-            return start_from(self.start, labels)[0]
+            return start_from(self.start, labels)
         return create_model(self.model, len(labels), **self.changes)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
 from launch import LaunchContext, LaunchDescription
@@ -13,10 +14,7 @@ from launch_ros.actions import Node
 SHARE = Path(get_package_share_directory("fluxformer"))
 PROFILE = "FASTDDS_DEFAULT_PROFILES_FILE"
 ARGUMENTS = {
-    "driver": (
-        "usb_cam",
-        "usb_cam, v4l2_camera, realsense2_camera, or player (a file or the rendered actor as a camera)",
-    ),
+    "driver": ("usb_cam", "usb_cam, v4l2_camera, realsense2_camera, or player (a file or the actor as a camera)"),
     "device": ("/dev/video0", "of usb_cam and v4l2_camera; serial number of a RealSense (/dev/…: the only one)"),
     "source": ("actor", "what the player repeats: a video, folder, bag, camera number, or actor"),
     "width": ("640", "width of the image in px"),
@@ -28,40 +26,21 @@ ARGUMENTS = {
 CHOICES = {"driver": ["usb_cam", "v4l2_camera", "realsense2_camera", "player"], "stream": ["color", "depth"]}
 
 
-def usb_cam(value: dict[str, str]) -> Node:
+def usb_cam(value: dict[str, str]) -> dict[str, Any]:
     """V4L2 cameras by the package usb_cam."""
-    settings = {
-        "video_device": value["device"],
-        "image_width": int(value["width"]),
-        "image_height": int(value["height"]),
-        "framerate": float(value["rate"]),
-    }
-    return Node(
-        package="usb_cam",
-        executable="usb_cam_node_exe",
-        name="camera",
-        namespace=value["namespace"],
-        parameters=[settings],
-    )
+    size = {"image_width": int(value["width"]), "image_height": int(value["height"])}
+    settings = {"video_device": value["device"], **size, "framerate": float(value["rate"])}
+    return {"executable": "usb_cam_node_exe", "parameters": [settings]}
 
 
-def v4l2_camera(value: dict[str, str]) -> Node:
+def v4l2_camera(value: dict[str, str]) -> dict[str, Any]:
     """V4L2 cameras by the package v4l2_camera, for example the Raspberry Pi's."""
-    settings = {
-        "video_device": value["device"],
-        "image_size": [int(value["width"]), int(value["height"])],
-        "time_per_frame": [1, round(float(value["rate"]))],
-    }
-    return Node(
-        package="v4l2_camera",
-        executable="v4l2_camera_node",
-        name="camera",
-        namespace=value["namespace"],
-        parameters=[settings],
-    )
+    size, time = [int(value["width"]), int(value["height"])], [1, round(float(value["rate"]))]
+    settings = {"video_device": value["device"], "image_size": size, "time_per_frame": time}
+    return {"executable": "v4l2_camera_node", "parameters": [settings]}
 
 
-def realsense2_camera(value: dict[str, str]) -> Node:
+def realsense2_camera(value: dict[str, str]) -> dict[str, Any]:
     """One stream of an Intel RealSense, colour or depth."""
     colour = value["stream"] == "color"
     profile = f"{value['width']}x{value['height']}x{value['rate']}"
@@ -72,36 +51,20 @@ def realsense2_camera(value: dict[str, str]) -> Node:
         "rgb_camera.color_profile": profile,
         "depth_module.depth_profile": profile,
     }
-    topic = "color/image_raw" if colour else "depth/image_rect_raw"
-    return Node(
-        package="realsense2_camera",
-        executable="realsense2_camera_node",
-        name="camera",
-        namespace=value["namespace"],
-        parameters=[settings],
-        remappings=[(f"~/{topic}", "image_raw")],
-    )
+    topic = "~/color/image_raw" if colour else "~/depth/image_rect_raw"
+    return {"executable": "realsense2_camera_node", "parameters": [settings], "remappings": [(topic, "image_raw")]}
 
 
-def player(value: dict[str, str]) -> Node:
+def player(value: dict[str, str]) -> dict[str, Any]:
     """A recording or the rendered actor, published like a camera's images."""
     arguments = [value["source"], "--loop", *(["--depth"] if value["stream"] == "depth" else [])]
-    return Node(
-        package="fluxformer",
-        executable="player",
-        name="camera",
-        namespace=value["namespace"],
-        arguments=arguments,
-        remappings=[("image", "image_raw")],
-    )
+    return {"executable": "player", "arguments": arguments, "remappings": [("image", "image_raw")]}
 
 
-DRIVERS: dict[str, Callable[[dict[str, str]], Node]] = {
-    "usb_cam": usb_cam,
-    "v4l2_camera": v4l2_camera,
-    "realsense2_camera": realsense2_camera,
-    "player": player,
+DRIVERS: dict[str, Callable[[dict[str, str]], dict[str, Any]]] = {
+    driver.__name__: driver for driver in (usb_cam, v4l2_camera, realsense2_camera, player)
 }
+"""What the node of each driver is started with, besides its package, name and namespace."""
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -126,7 +89,7 @@ def _start_camera(context: LaunchContext) -> list[SetEnvironmentVariable | Node]
         name = f"ros-$ROS_DISTRO-{package.replace('_', '-')}"
         raise RuntimeError(f"the driver {package} is not installed: apt install {name}") from error
     # The camera needs the profile, too: without the profile images are larger than the shared memory.
-    profile = (
-        [] if PROFILE in context.environment else [SetEnvironmentVariable(PROFILE, str(SHARE / "config/fastdds.xml"))]
-    )
-    return [*profile, DRIVERS[value["driver"]](value)]
+    own = SetEnvironmentVariable(PROFILE, str(SHARE / "config/fastdds.xml"))
+    profile = [] if PROFILE in context.environment else [own]
+    settings = DRIVERS[value["driver"]](value)
+    return [*profile, Node(package=package, name="camera", namespace=value["namespace"], **settings)]

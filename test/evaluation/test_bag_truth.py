@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from bag_bench import START, write_truth
 
-from fluxformer_core.data.labels import LabelMap
+from fluxformer_core.data.label_mapping import LabelMap
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.bags.finding import BagStream
 from fluxformer_core.evaluation.bags.truth import intervals, read_truth

@@ -6,12 +6,10 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from fluxformer_core.bundle import Bundle
+from fluxformer_core.bundle import Bundle
 
 MISSING = [name for name in ("rclpy", "fluxformer") if importlib.util.find_spec(name) is None]
 collect_ignore_glob = ["test_*.py"] if MISSING else []
@@ -35,8 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def domain() -> int:
     """A DDS domain (1..100) of this process, so that test processes that run side by side do not hear each other."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    session = os.getppid() if worker else os.getpid()
-    return 1 + (session + worker) % 100
+    return 1 + ((os.getppid() if worker else os.getpid()) + worker) % 100
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +45,7 @@ def ros(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     from fluxformer_ros.tools.graph import environment
 
     os.environ["ROS_DOMAIN_ID"] = str(domain())
-    home = {"ROS_HOME": str(tmp_path_factory.mktemp("home")), "ROS_LOG_DIR": str(tmp_path_factory.mktemp("log"))}
+    home = {name: str(tmp_path_factory.mktemp(name)) for name in ("ROS_HOME", "ROS_LOG_DIR")}
     os.environ.update(environment(), **home)
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     yield
@@ -66,6 +63,4 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bundle(model: Path) -> Bundle:
     """The same model, loaded."""
-    from fluxformer_core.bundle import Bundle
-
     return Bundle.load(model)

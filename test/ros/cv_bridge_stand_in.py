@@ -11,6 +11,7 @@ import sys
 import cv2
 import numpy as np
 from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 
 _TYPES = {
     **dict.fromkeys(("rgb8", "bgr8", "8UC3"), ("uint8", 3)),
@@ -32,10 +33,6 @@ _TO_RGB = {
 }
 
 
-class CvBridgeError(TypeError):
-    """As cv_bridge raises it."""
-
-
 class CvBridge:
     """Counts its conversions, so that a test sees whether the bridge was used."""
 
@@ -43,8 +40,6 @@ class CvBridge:
         self.conversions = 0
 
     def encoding_to_cvtype2(self, encoding: str) -> tuple[str, int]:
-        if encoding not in _TYPES:
-            raise CvBridgeError(f"Unrecognized image encoding [{encoding}]")
         return _TYPES[encoding]
 
     def imgmsg_to_cv2(self, img_msg: Image, desired_encoding: str = "passthrough") -> np.ndarray:
@@ -60,12 +55,10 @@ class CvBridge:
         self.conversions += 1
         return image
 
-    def cv2_to_imgmsg(self, cvim: np.ndarray, encoding: str = "passthrough", header: object = None) -> Image:
+    def cv2_to_imgmsg(self, cvim: np.ndarray, encoding: str = "passthrough", header: Header | None = None) -> Image:
         if self.encoding_to_cvtype2(encoding) != (cvim.dtype.name, (*cvim.shape, 1)[2]):
-            raise CvBridgeError(f"encoding specified as {encoding}, but image has incompatible type {cvim.dtype}")
-        message = Image(height=cvim.shape[0], width=cvim.shape[1], encoding=encoding)
-        if header is not None:
-            message.header = header
+            raise TypeError(f"encoding specified as {encoding}, but image has incompatible type {cvim.dtype}")
+        message = Image(header=header, height=cvim.shape[0], width=cvim.shape[1], encoding=encoding)
         message.data.frombytes(cvim.tobytes())
         message.step = len(message.data) // message.height
         self.conversions += 1

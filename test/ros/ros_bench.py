@@ -31,8 +31,8 @@ from std_srvs.srv import Trigger
 from fluxformer_core.actor import Performance, Stage, perform
 from fluxformer_core.bundle import Bundle, Metadata
 from fluxformer_core.io.video_writer import VideoRecorder
-from fluxformer_core.models.registry import create_model, model_config
-from fluxformer_core.types import SECOND, ClipSpec, Pixels
+from fluxformer_core.models.registry import clip_spec, create_model, model_config
+from fluxformer_core.types import SECOND, Pixels
 from fluxformer_ros.node.images import image_to_msg
 from fluxformer_ros.node.messages import time_from_msg
 
@@ -187,9 +187,11 @@ class Robot:
     def play(self, images: Iterable[np.ndarray], make: Callable[[np.ndarray], Any] = as_rgb) -> None:
         """Publish images no faster than a busy machine recognises them."""
         for image in images:
-            self.publish(make(image))
+            message = make(image)
+            self.publish(message)
             for _ in range(20):
-                if not self.recognitions or self._behind() < _LEAD:
+                newest = self.recognitions[-1].header.stamp if self.recognitions else message.header.stamp
+                if self.stamp - PERIOD - time_from_msg(newest) < _LEAD:
                     break
                 self.spin(0.02)
 
@@ -199,10 +201,6 @@ class Robot:
         while heard != len(self.recognitions):
             heard = len(self.recognitions)
             self.spin(0.3)
-
-    def _behind(self) -> int:
-        """How much older (ns) the newest recognition is than the newest image."""
-        return self.stamp - PERIOD - time_from_msg(self.recognitions[-1].header.stamp)
 
     def ready(self) -> None:
         """Wait until the recogniser subscribes."""
@@ -246,12 +244,10 @@ def robot_and_recognizer(
         yield robot, process
 
 
-def untrained_bundle(path: Path) -> Path:
+def untrained_bundle(path: Path, name: str = "fluxformer_nano") -> Path:
     """A model with two labels and random weights, for tests of the node's behaviour."""
-    config = model_config("fluxformer_nano")
-    weights = create_model("fluxformer_nano", len(LABELS), config=config).state_dict()
-    spec = ClipSpec(frames=config.trunk.frames, size=config.trunk.size)
-    Bundle(Metadata("fluxformer_nano", config, spec, LABELS), weights).save(path)
+    weights = create_model(name, len(LABELS)).state_dict()
+    Bundle(Metadata(name, model_config(name), clip_spec(name), LABELS), weights).save(path)
     return path
 
 

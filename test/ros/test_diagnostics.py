@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -79,8 +80,7 @@ def test_every_fault_has_its_level_and_its_cure(health: Health, level: bytes, wo
 
 def test_two_faults_of_one_level_are_both_named() -> None:
     _, message = diagnose(ill({"incompatible_qos": "DURABILITY"}, input_age=5.0))
-    assert "DURABILITY" in message
-    assert "still running" in message
+    assert re.search("DURABILITY.*; .*still running", message)
 
 
 def test_the_status_carries_every_count_and_duration() -> None:
@@ -129,9 +129,7 @@ def test_the_updater_publishes_every_task_with_the_nodes_name_and_clock() -> Non
 def test_a_rate_is_growth_per_second_over_the_last_readings() -> None:
     rate = Rate(readings=3)
     assert math.isnan(rate.read(10.0, 100))
-    assert rate.read(11.0, 130) == 30
-    assert rate.read(12.0, 150) == 25
-    assert rate.read(13.0, 150) == 10
+    assert [rate.read(11.0, 130), rate.read(12.0, 150), rate.read(13.0, 150)] == [30, 25, 10]
 
 
 def test_recent_values_forget() -> None:
@@ -139,5 +137,4 @@ def test_recent_values_forget() -> None:
     assert math.isnan(values.percentile(50))
     for value in (100.0, 1.0, 2.0, 3.0, 4.0):
         values.add(value)
-    assert (values.newest, values.count) == (4.0, 5)
-    assert (values.percentile(0), values.percentile(50), values.percentile(100)) == (1.0, 2.5, 4.0)
+    assert (values.newest, values.count, *map(values.percentile, (0, 50, 100))) == (4.0, 5, 1.0, 2.5, 4.0)

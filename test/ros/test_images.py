@@ -61,21 +61,15 @@ def cv_bridge(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("encoding", IMAGES)
-def test_an_image_comes_back_as_a_view_of_the_message(encoding: str) -> None:
-    image, pixels = IMAGES[encoding]
+def test_a_part_of_an_image_comes_back_as_a_view_of_the_message(encoding: str) -> None:
+    image, pixels = IMAGES[encoding][0][1:5, 2:9], IMAGES[encoding][1]
     message = image_to_msg(image, pixels, STAMP, "eye")
     assert (message.encoding, message.header.frame_id, time_from_msg(message.header.stamp)) == (encoding, "eye", STAMP)
+    assert (message.height, message.width, message.step) == (4, 7, image[0].nbytes)
     back, meaning = image_from_msg(message)
     assert meaning is pixels
     np.testing.assert_array_equal(back, image)
     assert np.shares_memory(back, np.frombuffer(message.data, np.uint8))
-
-
-def test_a_part_of_an_array_is_sent_without_its_surroundings() -> None:
-    image = IMAGES["rgb8"][0]
-    message = image_to_msg(image[1:5, 2:9], Pixels.RGB, STAMP, "")
-    assert (message.height, message.width, message.step, len(message.data)) == (4, 7, 21, 84)
-    np.testing.assert_array_equal(image_from_msg(message)[0], image[1:5, 2:9])
 
 
 @pytest.mark.parametrize("encoding", [*COLOURS, "mono8"])
@@ -119,18 +113,18 @@ FILES = st.binary(max_size=100) | st.binary(max_size=60).map(b"\xff\xd8".__add__
     | st.builds(CompressedImage, format=FORMATS, data=FILES)
 )
 def test_any_message_is_an_image_or_an_image_error(message: Image | CompressedImage) -> None:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        answers = []
-        for module in (None, cv_bridge_stand_in):
+    answers = []
+    for module in (None, cv_bridge_stand_in):
+        with pytest.MonkeyPatch.context() as monkeypatch:
             use(monkeypatch, module)
             try:
                 image, pixels = image_from_msg(message)
+                answers.append(str((image.tolist(), pixels)))  # as text, in which nan equals nan
                 assert min(image.shape[:2]) >= 1
-                answers.append((image.tolist(), pixels))
             except ImageError as error:
                 answers.append(str(error))
-            assert "\n" not in str(answers[-1])
-    assert str(answers[0]) == str(answers[1])  # as text, in which nan equals nan
+    assert answers[0] == answers[1]
+    assert "\n" not in answers[0]
 
 
 @pytest.mark.parametrize("big", [False, True])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+import ros_bench
 from diagnostic_msgs.msg import DiagnosticStatus
 from fluxformer.msg import ActionEvent, Recognition
 from lifecycle_msgs.msg import Transition
@@ -18,13 +20,11 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Float32
 from std_srvs.srv import Trigger
 
-from fluxformer_core.bundle import Bundle, Metadata
-from fluxformer_core.models.registry import clip_spec, create_model, model_config
 from fluxformer_core.types import SECOND, Pixels
 from fluxformer_ros.node.images import image_to_compressed, image_to_msg
 from fluxformer_ros.node.messages import time_from_msg
 
-OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+WARN, ERROR = DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 # With these settings an untrained model names every movement and so makes events.
 EAGER = {"start_score": 0.02, "keep_score": 0.01, "smoothing": 0.0, "min_duration": 0.0}
 
@@ -55,19 +55,18 @@ def robot(shared_robot: Robot, recognizer: RecognizerProcess) -> Iterator[Robot]
     assert "Traceback" not in recognizer.said
 
 
-def as_depth(image: np.ndarray, dtype: type) -> Image:
-    """An image whose brightness serves as depth, in millimetres or metres, with holes."""
-    metres = 1.0 + image.mean(axis=2) / 100
-    metres[::7, ::7] = 0 if dtype is np.uint16 else np.nan
-    depth = (metres * 1000).astype(dtype) if dtype is np.uint16 else metres.astype(dtype)
-    return image_to_msg(depth, Pixels.DEPTH, 0, "")
+def as_depth(image: np.ndarray, scale: float, hole: float, dtype: type) -> Image:
+    """An image whose brightness serves as depth, with holes."""
+    depth = scale * (1.0 + image.mean(axis=2) / 100)
+    depth[::7, ::7] = hole
+    return image_to_msg(depth.astype(dtype), Pixels.DEPTH, 0, "")
 
 
 INPUTS = {
     "rgb8": as_rgb,
     "mono8": lambda image: image_to_msg(np.ascontiguousarray(image[..., 0]), Pixels.GREY, 0, ""),
-    "16UC1": lambda image: as_depth(image, np.uint16),
-    "32FC1": lambda image: as_depth(image, np.float32),
+    "16UC1": lambda image: as_depth(image, 1000, 0, np.uint16),
+    "32FC1": lambda image: as_depth(image, 1, np.nan, np.float32),
 }
 
 
@@ -159,24 +158,20 @@ def test_images_without_stamps_are_refused(robot: Robot) -> None:
     assert robot.counts()["refused: image without a stamp"] == 1
 
 
-def test_a_stamp_that_jumps_back_ends_the_action_and_starts_anew(robot: Robot) -> None:
-    before = robot.counts()["resets: time_jump"]
+@pytest.mark.parametrize(("cause", "jump", "step"), [("time_jump", 100, 1), ("size_change", 0, 2)])
+def test_a_jump_of_stamp_or_size_ends_the_action_and_starts_anew(
+    robot: Robot, cause: str, jump: int, step: int
+) -> None:
+    before = robot.counts()[f"resets: {cause}"]
     event = robot.act_until_an_event_is_open()
     newest = robot.stamp - PERIOD
-    robot.stamp -= 100 * SECOND
-    robot.show(5)
+    robot.stamp -= jump * SECOND
+    robot.show(5, make=lambda image: as_rgb(image[::step, ::step]))
     robot.wait_for_the_end_of(event)
     assert time_from_msg(robot.events[-1].end) <= newest
-    assert robot.counts()["resets: time_jump"] == before + 1
-    robot.wait(lambda: time_from_msg(robot.recognitions[-1].header.stamp) < newest, "a recognition after the jump")
-
-
-def test_a_change_of_size_starts_anew(robot: Robot) -> None:
-    before = robot.counts()["resets: size_change"]
-    event = robot.act_until_an_event_is_open()
-    robot.show(5, make=lambda image: as_rgb(image[::2, ::2]))
-    robot.wait_for_the_end_of(event)
-    assert robot.counts()["resets: size_change"] == before + 1
+    assert robot.counts()[f"resets: {cause}"] == before + 1
+    begin, end = (0, newest) if jump else (newest + 1, robot.stamp)
+    robot.wait(lambda: begin <= time_from_msg(robot.recognitions[-1].header.stamp) < end, "a recognition")
 
 
 def test_a_request_to_reset_ends_the_action(robot: Robot) -> None:
@@ -234,14 +229,12 @@ def test_the_overlay_is_drawn_for_subscribers_only(robot: Robot) -> None:
     robot.show(10)
     robot.let_it_finish()
     assert robot.counts()["overlay pictures"] == 0
-    pictures: list[Image] = []
+    pictures, published = [], robot.published
     screen = robot.node.create_subscription(Image, "recognizer/overlay", pictures.append, 1)
     robot.wait(screen.get_publisher_count, "the overlay")
     assert robot.set(overlay_height=240).successful
-    for _ in range(5):
+    while not pictures and robot.published < published + 50:
         robot.show(10)
-        if pictures:
-            break
     robot.wait(lambda: pictures, "a picture")
     assert (pictures[0].height, pictures[0].width, pictures[0].header.frame_id) == (240, 428, "eye")
     robot.node.destroy_subscription(screen)
@@ -255,12 +248,10 @@ def test_the_overlay_is_drawn_for_subscribers_only(robot: Robot) -> None:
 def test_times_of_the_stages_are_sent_for_plotting(robot: Robot) -> None:
     names = ("prepare", "flow", "select", "forward", "decide", "stamp_to_publish")
     heard: dict[str, list[float]] = {name: [] for name in names}
-    plots = [
-        robot.node.create_subscription(
-            Float32, f"recognizer/debug/{name}_ms", lambda message, name=name: heard[name].append(message.data), 100
-        )
-        for name in names
-    ]
+    plots = []
+    for name, values in heard.items():
+        append = partial(lambda values, message: values.append(message.data), values)
+        plots.append(robot.node.create_subscription(Float32, f"recognizer/debug/{name}_ms", append, 100))
     robot.wait(lambda: all(plot.get_publisher_count() for plot in plots), "the topics")
     robot.act_until_an_event_is_open()
     robot.wait(lambda: all(heard.values()), "a value of each")
@@ -319,9 +310,7 @@ def test_a_camera_whose_qos_does_not_fit_is_named(ros: None, model: Path, tmp_pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_action_and_the_process_cleanly(
-    ros: None, model: Path, tmp_path: Path, number: signal.Signals
-) -> None:
+def test_a_signal_ends_the_action_and_the_process_cleanly(ros: None, model: Path, tmp_path: Path, number: int) -> None:
     with robot_and_recognizer(tmp_path / "stderr", namespace="solo", model=model, **EAGER) as (robot, node):
         robot.ready()
         event = robot.act_until_an_event_is_open()
@@ -340,11 +329,7 @@ def test_a_signal_ends_the_action_and_the_process_cleanly(
         ({"recognition_rate": "fast"}, "recognition_rate"),
         ({"keep_score": 0.9}, "keep_score (0.9) must be at most start_score"),
         ({"backend": "tensorrt"}, "backend tensorrt cannot be used in fp32: "),
-        pytest.param(
-            {"people": "true"},
-            "apt install ros-$ROS_DISTRO-vision-msgs",
-            marks=pytest.mark.skipif(find_spec("vision_msgs") is not None, reason="vision_msgs is installed"),
-        ),
+        *([({"people": "true"}, "apt install ros-$ROS_DISTRO-vision-msgs")] if not find_spec("vision_msgs") else []),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
@@ -368,8 +353,7 @@ def test_a_build_only_run_ends_by_itself(ros: None, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["emim_nano", "video_focalnet_nano"])
 def test_a_model_of_another_family_recognises_the_same_images(ros: None, name: str, tmp_path: Path) -> None:
-    model, weights = tmp_path / "model.safetensors", create_model(name, len(LABELS)).state_dict()
-    Bundle(Metadata(name, model_config(name), clip_spec(name), LABELS), weights).save(model)
+    model = ros_bench.untrained_bundle(tmp_path / "model.safetensors", name)
     with robot_and_recognizer(tmp_path / "stderr", "solo", model=model, **EAGER) as (robot, node):
         robot.ready()
         robot.show(45)

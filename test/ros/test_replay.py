@@ -7,14 +7,13 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-import rclpy
 from bag_bench import START, TOPIC, opinionated_bundle, write_bag, write_truth
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from ros_bench import LAUNCH
+from ros_bench import LAUNCH, a_robot
 
 from fluxformer_core.cli import main
 from fluxformer_core.errors import ConfigError
@@ -37,6 +36,13 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return opinionated_bundle(tmp_path_factory.mktemp("model") / "waver.safetensors", "wave")
+
+
+def evaluated(folder: Path, *arguments: object) -> dict[str, Any]:
+    """The figures of bags with one wave."""
+    truth, figures = write_truth(folder / "truth.csv", ("run", TOPIC, 2, 4, "wave")), folder / "figures.json"
+    assert main(["evaluate", *map(str, arguments), "--truth", str(truth), "--json", str(figures)]) == 0
+    return json.loads(figures.read_text())
 
 
 def test_a_bag_of_results_says_what_was_played(bag: Path, tmp_path: Path) -> None:
@@ -66,25 +72,19 @@ def test_what_arrives_before_the_clock_is_kept_for_its_first_moment(tmp_path: Pa
 @pytest.mark.slow
 def test_a_recorder_whose_disk_is_full_says_so_and_how_the_bag_is_mended(ros: None, tmp_path: Path) -> None:
     limit = 8 << 20  # more than the middleware's shared memory, which counts as files, too
-    out, log = tmp_path / "results", tmp_path / "stderr"
-    with log.open("wb") as stderr:
-        command = ["-m", "fluxformer_ros.tools.recorder_node", str(out), "--ros-args", "-r", "__ns:=/full"]
-        recorder = subprocess.Popen([sys.executable, *command], stderr=stderr)
+    out = tmp_path / "results"
+    command = ["-m", "fluxformer_ros.tools.recorder_node", str(out), "--ros-args", "-r", "__ns:=/full"]
+    recorder = subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True)
     resource.prlimit(recorder.pid, resource.RLIMIT_FSIZE, (limit, limit))
-    node = rclpy.create_node("robot", namespace="full")
-    publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
     message = DiagnosticArray(status=[DiagnosticStatus(message="x" * 200_000)])
     try:
-        end = time.monotonic() + 60
-        while recorder.poll() is None and time.monotonic() < end:
-            publisher.publish(message)
-            time.sleep(0.02)
-        assert recorder.poll() == 2
+        with a_robot("full") as robot:
+            publisher = robot.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+            robot.wait(lambda: publisher.publish(message) or recorder.poll() is not None, "the recorder's end")
     finally:
         recorder.kill()
-        recorder.wait()
-        node.destroy_node()
-    said = log.read_text()
+        said = recorder.communicate()[1]
+    assert recorder.returncode == 2
     assert f"{out} cannot be written on: File too large; mend the bag with 'mcap recover'" in said
     assert "Traceback" not in said
     assert (out / "results.mcap").stat().st_size > 4 << 20
@@ -92,7 +92,7 @@ def test_a_recorder_whose_disk_is_full_says_so_and_how_the_bag_is_mended(ros: No
 
 @pytest.mark.slow
 def test_the_live_run_says_what_the_offline_run_says_and_is_scored_alike(
-    ros: None, bag: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ros: None, bag: Path, model: Path, tmp_path: Path
 ) -> None:
     job = BagStream("run", TOPIC, bag, length=120)
     for rate in (1.0, 0.5, 0.2):
@@ -107,10 +107,7 @@ def test_the_live_run_says_what_the_offline_run_says_and_is_scored_alike(
     assert agreement.share >= 0.98, agreement.differences
     assert live.frames == 120
 
-    truth, figures = write_truth(tmp_path / "truth.csv", ("run", TOPIC, 2, 4, "wave")), tmp_path / "figures.json"
-    scored = [str(out), str(bag), "--truth", str(truth), "--json", str(figures), "--model", str(model)]
-    assert main(["evaluate", *scored]) == 0
-    found = json.loads(figures.read_text())
+    found = evaluated(tmp_path, out, bag, "--model", model)
     assert [(s["bag"], s["results_of"]) for s in found["streams"]] == [(out.name, "run"), ("run", None)]
     said, offline = (stream["figures"] for stream in found["streams"])
     alike = ("actions", "detection_rate", "false_per_minute", "mean_jaccard", "edit", "f1_50", "clip_top1")
@@ -129,9 +126,7 @@ def test_launching_a_replay_makes_a_bag_of_results(ros: None, bag: Path, model: 
     words = [sys.executable, "-c", LAUNCH, str(FOLDER / "replay.launch.py"), *arguments]
     ended = subprocess.run(words, env=os.environ, timeout=300, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    truth, figures = write_truth(tmp_path / "truth.csv", ("run", TOPIC, 2, 4, "wave")), tmp_path / "figures.json"
-    assert main(["evaluate", str(out), "--truth", str(truth), "--json", str(figures)]) == 0
-    found = json.loads(figures.read_text())
+    found = evaluated(tmp_path, out)
     assert found["streams"][0]["results_of"] == "run"
     assert found["figures"]["actions"] == 1
     assert found["streams"][0]["recognitions"] > 10

@@ -114,9 +114,7 @@ def test_a_transcript_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_the_newest_item_up_to_a_stamp_is_found() -> None:
     heard = [Recognition(stamp, 0, 0, State.IDLE) for stamp in (10, 20, 30)]
-    assert newest(heard, 9) is None
-    assert newest(heard, 20) is heard[1]
-    assert newest(heard, 99) is heard[2]
+    assert [newest(heard, stamp) for stamp in (9, 20, 99)] == [None, *heard[1:]]
 
 
 @pytest.mark.parametrize("text", ["", "path,label\n", "file,label\na.mp4,wave\n"])

@@ -11,18 +11,12 @@ from rclpy.logging import set_logger_level
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.types import Update
 from fluxformer_ros.checks.faults import Subject
-from fluxformer_ros.node.worker import Worker
 
 
 @pytest.fixture
 def bench(bundle: Bundle) -> Iterator[Subject]:
     with Subject(bundle).at_work() as subject:
         yield subject
-
-
-@pytest.fixture
-def worker(bench: Subject) -> Worker:
-    return bench.worker
 
 
 def give(bench: Subject, **changes: object) -> None:
@@ -40,15 +34,13 @@ def test_every_image_leads_to_an_update_with_its_frame_id(bench: Subject, monkey
 
 
 def test_a_bug_is_counted_and_logged_and_the_next_image_is_recognised(
-    bench: Subject, worker: Worker, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    bench: Subject, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def push(*_image: object) -> Update:
-        raise KeyError("unexpected")
-
+    worker = bench.worker
     set_logger_level("fault_check", LoggingSeverity.ERROR)
     give(bench)
     with monkeypatch.context() as context:
-        context.setattr(bench.recognizer, "push", push)
+        context.setattr(bench.recognizer, "push", lambda *_image: {}["unexpected"])
         give(bench)
     give(bench)
     assert (worker.pushed, worker.failures) == (2, 1)
@@ -58,7 +50,8 @@ def test_a_bug_is_counted_and_logged_and_the_next_image_is_recognised(
     assert "unexpected" in said
 
 
-def test_refusals_in_a_row_are_counted_until_an_image_is_good(bench: Subject, worker: Worker) -> None:
+def test_refusals_in_a_row_are_counted_until_an_image_is_good(bench: Subject) -> None:
+    worker = bench.worker
     give(bench, encoding="rgb7")
     give(bench, step=3)
     assert worker.refused_in_a_row == 2
@@ -68,7 +61,8 @@ def test_refusals_in_a_row_are_counted_until_an_image_is_good(bench: Subject, wo
     assert sorted(worker.refused.values()) == [1, 1]
 
 
-def test_causes_do_not_grow_without_end(bench: Subject, worker: Worker) -> None:
+def test_causes_do_not_grow_without_end(bench: Subject) -> None:
+    worker = bench.worker
     for number in range(40):
         give(bench, encoding=f"odd{number}")
     assert worker.refused.total() == 40
@@ -76,7 +70,8 @@ def test_causes_do_not_grow_without_end(bench: Subject, worker: Worker) -> None:
     assert worker.refused["other causes"] > 0
 
 
-def test_a_worker_that_has_stopped_can_start_again(bench: Subject, worker: Worker) -> None:
+def test_a_worker_that_has_stopped_can_start_again(bench: Subject) -> None:
+    worker = bench.worker
     give(bench)
     worker.stop()
     worker.stop()
