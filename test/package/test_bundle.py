@@ -106,7 +106,7 @@ def test_random_bytes_are_refused(victim, data):
     assert "damaged" in refusal(victim)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(header=JSON)
 @example(header={"": ["a line\nand another"]})  # which the message of safetensors quotes
 def test_any_json_as_a_header_is_refused(victim, header):
@@ -115,7 +115,7 @@ def test_any_json_as_a_header_is_refused(victim, header):
     refusal(victim)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), in_header=st.booleans())
 def test_a_flipped_byte_is_refused_or_harmless_but_never_another_error(path, victim, seed, in_header):
     data = bytearray(path.read_bytes())

@@ -79,16 +79,16 @@ class NoFlow:
         return np.zeros((*current.shape, 2), np.float32)
 
 
-def test_memory_is_constant_over_twenty_thousand_frames():
+def test_memory_is_constant_over_eight_thousand_frames():
     spec = small_spec(size=16, window=64)
     buffer, admission = RollingBuffer(spec, NoFlow()), Admission(spec, 0.5)
     random = np.random.default_rng(0)
     pictures = random.integers(0, 255, (50, 16, 16, 3), np.uint8)
-    steps = random.integers(40 * MILLISECOND, 60 * MILLISECOND, 20_000)
-    steps[random.integers(0, len(steps), 60)] = SECOND  # gaps
+    steps = random.integers(40 * MILLISECOND, 60 * MILLISECOND, 8_000)
+    steps[random.integers(0, len(steps), 24)] = SECOND  # gaps
     homes, held, stamp = None, [], 0
     for i, step in enumerate(steps):
-        if i == 16_000:
+        if i == 6_000:
             tracemalloc.start()  # slows each frame down several times
         stamp += int(step)
         result = admission.judge(stamp)
@@ -103,10 +103,10 @@ def test_memory_is_constant_over_twenty_thousand_frames():
             assert not any(array is None for array in found)
             assert list(map(id, found)) == list(map(id, homes)), "a window is a view of what was allocated once"
             assert len(choose(window.motion, window.change, window.descriptors, spec.frames).indices) == spec.frames
-            held += [tracemalloc.get_traced_memory()[0]] if i >= 16_000 else []
+            held += [tracemalloc.get_traced_memory()[0]] if i >= 6_000 else []
     tracemalloc.stop()
-    assert max(held[1:]) - held[1] < 20_000  # a frame and its flow alone are 2.8 kB; 3800 were pushed since
-    assert buffer.flows > 18_000
+    assert max(held[1:]) - held[1] < 20_000  # a frame and its flow alone are 2.8 kB; 1800 were pushed since
+    assert buffer.flows > 7_000
 
 
 @settings(max_examples=100)
