@@ -37,13 +37,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from benchmarks.options import parser
 from fluxformer_core.actor import ACTIONS
 from fluxformer_core.augment.augment_clip import augment_clip
 from fluxformer_core.augment.config import AugmentConfig
 from fluxformer_core.augment.training_clip import raw_clip, whole_clip
-from fluxformer_core.bundle import Bundle, default_bundle_path
+from fluxformer_core.bundle import Bundle
 from fluxformer_core.data.clip_store import ActorClip, ClipStore
-from fluxformer_core.data.labels import LabelMap
+from fluxformer_core.data.label_mapping import LabelMap
 from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import Recording, chosen
 from fluxformer_core.evaluation.bags.watch import peak_memory
@@ -61,9 +62,11 @@ from fluxformer_core.types import OTHER, ClipSpec, FramingName
 UNSEEN = 1_000_000
 """Seeds of the actor from here on are used by no training."""
 
-RENDERED = replace(
-    AugmentConfig(), scale=(1.0, 1.0), aspect=0.0, shift=0.0, rotation=0.0, tempo=(1.0, 1.0), colourised=1.0
-)
+PERFORMANCES = 10
+"""Performances of each action by the actor."""
+
+STILL_VIEW = {"scale": (1.0, 1.0), "aspect": 0.0, "shift": 0.0, "rotation": 0.0, "tempo": (1.0, 1.0)}
+RENDERED = replace(AugmentConfig(), **STILL_VIEW, colourised=1.0)
 """Colour images instead of depth; neither view nor speed changes."""
 
 
@@ -81,7 +84,7 @@ class Variant:
     def create(self, labels: Sequence[str]) -> nn.Module:
         """The model before its training."""
         if self.start is not None:
-            return start_from(self.start, labels)[0]
+            return start_from(self.start, labels)
         return create_model(self.model, len(labels), **self.changes)
 
 
@@ -108,20 +111,14 @@ def families(_: argparse.Namespace) -> list[Variant]:
 def transfer(options: argparse.Namespace) -> list[Variant]:
     """Fine-tuning, and training from random weights."""
     start = Bundle.load(options.model)
-    spec = replace(
-        start.spec, framing=options.framing or start.spec.framing, brighten=options.brighten or start.spec.brighten
-    )
+    framing, brighten = options.framing or start.spec.framing, options.brighten or start.spec.brighten
+    spec = replace(start.spec, framing=framing, brighten=brighten)
     scratch = Variant("from random weights", start.name, spec, {"config": start.metadata.config})
     return [scratch, replace(scratch, name="fine-tuned", start=start, backbone_rate=options.backbone_rate)]
 
 
 class Results:
-    """Accuracies by row and column; a file keeps them, so that an interrupted comparison continues.
-
-    Args:
-        path: JSON file; None keeps the results in memory.
-        setting: what all results have in common; results of another setting are refused.
-    """
+    """Accuracies by row and column; a file keeps them, so that an interrupted comparison of one setting continues."""
 
     def __init__(self, path: Path | None, setting: dict[str, Any]) -> None:
         self._path = path
@@ -172,13 +169,12 @@ def compare(variants: Sequence[Variant], options: argparse.Namespace) -> None:
     build = partial(ClipStore.build, cache=options.cache, depth=options.depth, workers=options.workers)
     notes = {}
     for column, known, held, seed in rounds:
-        held = [r for r in held if r.label in labels]  # noqa: PLW2901
+        parts = known, [recording for recording in held if recording.label in labels]
         for variant in variants:
             own = replace(recipe, seed=seed, backbone_rate=variant.backbone_rate, workers=options.workers)
-            stores = [build(part, labels, variant.spec) for part in (known, held)]
+            stores = [build(part, labels, variant.spec) for part in parts]
             results.add(variant.name, column, partial(_top1, variant, *stores, own))
-            if variant.name not in notes:
-                notes[variant.name] = _cost(variant, stores[1], options)
+            notes[variant.name] = notes.get(variant.name) or _cost(variant, stores[1], options)
     print("\n" + results.table([column for column, *_ in rounds], notes))
     machine = this_machine()
     print(f"{machine.processor}, {options.threads} of {machine.cores} cores, torch {machine.torch}")
@@ -198,7 +194,7 @@ def _rounds(
     held = chosen(recordings, splits=options.held_splits, subjects=options.held)
     if not known or not held or set(known) & set(held):
         raise SystemExit("name recordings to train on and other recordings to measure on, or subjects to leave out")
-    return [(f"seed {seed}", known[:: options.every], held[:: options.every], seed) for seed in options.seeds]
+    return [(f"seed {seed}", known, held, seed) for seed in options.seeds]
 
 
 def _top1(variant: Variant, known: ClipStore, held: ClipStore, recipe: TrainConfig) -> float:
@@ -232,13 +228,12 @@ def _use(variant: Variant, store: ClipStore, threads: int) -> tuple[float, float
 def colour(options: argparse.Namespace) -> None:
     """Accuracy on depth and on colour, of the actor and of depth recordings rendered as colour."""
     bundle = Bundle.load(options.model)
-    build = partial(ClipStore.build, labels=bundle.labels, spec=bundle.spec, cache=options.cache)
-    build = partial(build, workers=options.workers)
+    common = {"labels": bundle.labels, "spec": bundle.spec, "cache": options.cache, "workers": options.workers}
+    build = partial(ClipStore.build, **common)
     known = [label for label in bundle.labels if label in ACTIONS and label != OTHER]
-    print(f"the actor, {options.actor} unseen performances of {len(known)} actions:")
+    print(f"the actor, {PERFORMANCES} unseen performances of {len(known)} actions:")
     for mode in ("depth", "colour"):
-        count = options.actor * len(known)
-        store = build([ActorClip(known[i % len(known)], UNSEEN + i, mode) for i in range(count)])
+        store = build([ActorClip(label, UNSEEN + i, mode) for i, label in enumerate(PERFORMANCES * known)])
         right = np.concatenate(list(_right(bundle, store, None)))
         by_label = {store.labels[k]: right[store.classes == k] for k in np.unique(store.classes)}
         worst = sorted(by_label, key=lambda label: by_label[label].mean())[:6]
@@ -270,39 +265,30 @@ def _right(bundle: Bundle, store: ClipStore, seed: int | None) -> Iterator[NDArr
 
 def main() -> None:
     """Parse, compare and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = parser(__doc__, "media", "depth", "subjects", "splits", "model", "threads", "cache", "json")
     modes = {"ablation": ablation, "families": families, "transfer": transfer, "colour": colour}
-    add = parser.add_argument
+    add = made.add_argument
     add("mode", choices=modes)
     add("data", type=Path, nargs="?", help="folder or list of recordings (colour: may be left out)")
-    add("--media", help="read the files from this folder beside the list")
-    add("--depth", action="store_true", help="the recordings show depth as grey")
     add("--labels", type=Path, help="CSV name,label: rename, merge or drop labels")
-    for name, what in (("subjects", "train on"), ("splits", "train on"), ("held", "measure on")):
-        add(f"--{name}", nargs="+", default=[], help=f"to {what}")
+    add("--held", nargs="+", default=[], metavar="SUBJECT", help="to measure on")
     add("--held-splits", nargs="+", default=[], metavar="SPLIT", help="to measure on")
     add("--leave-out", nargs="+", default=[], metavar="SUBJECT", help="instead: hold out each, train on the rest")
-    add("--every", type=int, default=1, metavar="N", help="take every Nth recording only, for a trial")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2])
     add("--variants", nargs="+", metavar="NAME", help="compare these only")
-    add("--model", type=Path, default=default_bundle_path(), help="of transfer and colour (default: the shipped one)")
     add("--framing", choices=get_args(FramingName), help="transfer: see the centre square, or the whole image")
     add("--brighten", action="store_true", help="transfer: show dark images brighter")
     add("--backbone-rate", type=float, default=0.3, help="fine-tuning: relative to the head's rate (%(default)s)")
-    add("--actor", type=int, default=10, help="colour: performances of each action (default: %(default)s)")
     add("--epochs", type=int, help="(default: 40 for transfer, else 18)")
-    add("--threads", type=int, default=1)
     add("--workers", type=int, default=1)
-    add("--cache", type=Path, default=Path(".cache/clips"))
-    add("--json", type=Path, help="keep results here, and continue from them")
-    options = parser.parse_args()
+    options = made.parse_args()
     options.epochs = options.epochs or (40 if options.mode == "transfer" else 18)
     torch.set_num_threads(options.threads)
     if options.mode == "colour":
         colour(options)
         return
     if options.data is None:
-        parser.error("name the recordings")
+        made.error("name the recordings")
     variants = [v for v in modes[options.mode](options) if not options.variants or v.name in options.variants]
     compare(variants, options)
 

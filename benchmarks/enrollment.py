@@ -10,17 +10,17 @@ Example:
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from fluxformer_core.bundle import Bundle, default_bundle_path
+from benchmarks.options import parser
+from fluxformer_core.bundle import Bundle
 from fluxformer_core.data.clip_store import FLOW_STEP, ClipStore
 from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import Recording, chosen
@@ -31,7 +31,7 @@ from fluxformer_core.stream.taught import KnownActions, TaughtActions
 from fluxformer_core.training.calibration import known_statistics
 
 UNKNOWN = ("bowling", "draw_x", "knock", "squat", "tennis_swing")
-"""The enrolled actions; benchmarks/streams.py has the same ones as unknown actions."""
+"""The enrolled actions, which benchmarks/streams.py has as unknown ones: of the whole body and of one hand."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,14 @@ class EnrollmentRound:
     disagreeing: int  # actions refused because their examples differ too much
 
 
-def describe_store(store: ClipStore, recognizer: Recognizer, thinnings: Sequence[Thinning]) -> list[Example]:
-    """Logits and embeddings of every clip."""
-    samples = (store[i] for i in tqdm(range(len(store)), unit="clip", disable=None, leave=False))
-    floating = (replace(sample, flow=sample.flow * np.float32(FLOW_STEP)) for sample in samples)
-    return [describe(recognizer, sample, thinnings) for sample in floating]
+Described = tuple[ClipStore, list[Example]]
+"""Clips, with the logits and embeddings of every clip."""
+
+
+def describe_store(store: ClipStore, recognizer: Recognizer, thinnings: Sequence[Thinning]) -> Described:
+    """Describe every clip."""
+    samples = map(store.__getitem__, tqdm(range(len(store)), unit="clip", disable=None, leave=False))
+    return store, [describe(recognizer, replace(s, flow=s.flow * np.float32(FLOW_STEP)), thinnings) for s in samples]
 
 
 def without(bundle: Bundle, labels: Sequence[str]) -> Bundle:
@@ -63,21 +66,15 @@ def without(bundle: Bundle, labels: Sequence[str]) -> Bundle:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--media")
-    parser.add_argument("--depth", action="store_true")
-    parser.add_argument("--model", type=Path, default=default_bundle_path())
-    parser.add_argument("--teachers", nargs="+", required=True, help="subjects of the examples")
-    parser.add_argument("--subjects", nargs="+", required=True, help="subjects of the test")
-    parser.add_argument("--new", nargs="+", default=list(UNKNOWN), metavar="LABEL", help="labels to enrol")
-    parser.add_argument("--shots", type=int, nargs="+", default=[1, 3, 5])
-    parser.add_argument("--draws", type=int, default=20, help="random choices of examples")
-    parser.add_argument("--cache", type=Path, default=Path(".cache/clips"))
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    made = parser(__doc__, "media", "depth", "model", "cache")
+    made.add_argument("data", type=Path)
+    made.add_argument("--teachers", nargs="+", required=True, help="subjects of the examples")
+    made.add_argument("--subjects", nargs="+", required=True, help="subjects of the test")
+    made.add_argument("--new", nargs="+", default=list(UNKNOWN), metavar="LABEL", help="labels to enrol")
+    made.add_argument("--shots", type=int, nargs="+", default=[1, 3, 5])
+    made.add_argument("--draws", type=int, default=20, help="random choices of examples")
+    options = made.parse_args()
     torch.set_num_threads(1)
-
     bundle = Bundle.load(options.model)
     new = options.new
     seen = sorted(set(new) & set(bundle.labels))
@@ -96,30 +93,18 @@ def main() -> None:
         teachers = store(options.teachers, known_labels)
         bundle = replace(bundle, statistics=known_statistics(bundle.build_model(), [teachers], bundle.spec))
     recognizer, known = Recognizer(bundle), KnownActions(bundle)
-    shown, tested = store(options.teachers, new), store(options.subjects, (*bundle.labels, *new))
-    examples = describe_store(shown, recognizer, THINNINGS)
-    clips = describe_store(tested, recognizer, THINNINGS[:1])
-    rounds = [
-        enroll_once(bundle, known, shown, examples, tested, clips, shots, np.random.default_rng(draw))
-        for shots in options.shots
-        for draw in range(options.draws)
-    ]
+    learnt = describe_store(store(options.teachers, new), recognizer, THINNINGS)
+    test = describe_store(store(options.subjects, (*bundle.labels, *new)), recognizer, THINNINGS[:1])
+    enroll = partial(enroll_once, bundle, known, learnt, test)
+    rounds = [enroll(n, np.random.default_rng(draw)) for n in options.shots for draw in range(options.draws)]
     report(rounds)
-    if options.json:
-        options.json.write_text(json.dumps([asdict(one) for one in rounds], indent=1) + "\n")
 
 
 def enroll_once(
-    bundle: Bundle,
-    known: KnownActions,
-    shown: ClipStore,
-    examples: Sequence[Example],
-    tested: ClipStore,
-    clips: Sequence[Example],
-    shots: int,
-    rng: np.random.Generator,
+    bundle: Bundle, known: KnownActions, learnt: Described, test: Described, shots: int, rng: np.random.Generator
 ) -> EnrollmentRound:
     """Enrol all new actions with random examples, and measure the accuracy on the test clips."""
+    (shown, examples), (tested, clips) = learnt, test
     results: list[EnrollmentResult] = []
     refused, disagreeing = [], 0
     for number, label in enumerate(shown.labels):
@@ -156,11 +141,9 @@ def report(rounds: Sequence[EnrollmentRound]) -> None:
         lost = f"{before.mean():.1f}  {after.mean():.1f}  {(before - after).mean():.1f} ± {(before - after).std():.1f}"
         print(f"{shots:>5}  {new.mean():>6.1f} ± {new.mean(1).std():<5.1f}  {lost:>40}  {each}")
         refusals = {label: sum(label in o.refused for o in these) for label in these[0].new}
-        shown = ", ".join(f"{label} {count}" for label, count in refusals.items() if count) or "none"
-        print(
-            f"       of {len(these)} draws refused without --even-if-similar: {shown}; "
-            f"disagreeing examples: {sum(o.disagreeing for o in these)}"
-        )
+        told = ", ".join(f"{label} {count}" for label, count in refusals.items() if count) or "none"
+        disagreeing = f"disagreeing examples: {sum(o.disagreeing for o in these)}"
+        print(f"       of {len(these)} draws refused without --even-if-similar: {told}; {disagreeing}")
 
 
 if __name__ == "__main__":

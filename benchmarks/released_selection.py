@@ -41,12 +41,10 @@ class Released:
 def released_selection(
     frames: NDArray[np.uint8], flow: NDArray[np.floating] | NDArray[np.integer], count: int
 ) -> Released:
-    """Run the released algorithm on a video.
+    """Run the released algorithm on a video with frames (n, H, W, 3) RGB.
 
-    Args:
-        frames: (n, H, W, 3) RGB.
-        flow: (n, H, W, 2) from the frame before to each frame, in any unit; the first field is not used.
-        count: T, 16 in the scripts.
+    The flow (n, H, W, 2) leads from the frame before to each frame, in any unit; the first field is not used.
+    `count` is T, 16 in the scripts.
     """
     n = len(frames)
     if n - 1 < count:
@@ -56,7 +54,8 @@ def released_selection(
     if len(kept) <= count:
         groups = np.arange(len(kept))
         return Released(scene.start + groups, scene, groups, cuts)
-    groups = _cluster(_components(_grey(kept)), count)
+    grey = np.stack([cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (SIDE, SIDE)) for frame in kept])
+    groups = _cluster(_components(grey.reshape(len(kept), -1).astype(np.float64)), count)
     return Released(scene.start + representatives(groups, count), scene, groups, cuts)
 
 
@@ -74,11 +73,6 @@ def _scene(sums: NDArray[np.int64]) -> tuple[slice, tuple[int, ...]]:
     first, last = min(places), max(places)
     stop = len(sums) + 1 if last - first < CLOSE else last + 1
     return slice(first + 1, stop), tuple(sorted({first + 1, last + 1}))
-
-
-def _grey(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
-    grey = [cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (SIDE, SIDE)) for frame in frames]
-    return np.stack(grey).reshape(len(frames), -1).astype(np.float64)
 
 
 def _components(x: NDArray[np.float64]) -> NDArray[np.float64]:

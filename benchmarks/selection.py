@@ -6,17 +6,18 @@ Example:
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import mean, median
 
 import cv2
 import numpy as np
 
+from benchmarks.options import parser
 from benchmarks.released_selection import released, released_selection
-from fluxformer_core.actor import ActorStyle, Film, Performance, Stage
+from fluxformer_core.actor import ActorStyle, Performance, Stage
 from fluxformer_core.flow.classical import DisFlow
 from fluxformer_core.stream import selection
 from fluxformer_core.stream.buffer import RollingBuffer, Window
@@ -38,14 +39,10 @@ class Sequence:
     cut: int = 0  # the first frame of the last scene
 
 
-def _stage(seed: int, noise: float) -> Film:
-    action = Performance(ACTIONS[seed % len(ACTIONS)], BEGIN, END)
-    style = replace(ActorStyle(), noise=noise)
-    return Stage([action], seed=seed, rate=SPEC.rate, size=(128, 128), duration=SECONDS, style=style)
-
-
 def _images(seed: int, noise: float = 1.0) -> list[np.ndarray]:
-    return [np.asarray(image) for _, image in _stage(seed, noise)]
+    action, style = Performance(ACTIONS[seed % len(ACTIONS)], BEGIN, END), replace(ActorStyle(), noise=noise)
+    film = Stage([action], seed=seed, rate=SPEC.rate, size=(128, 128), duration=SECONDS, style=style)
+    return [np.asarray(image) for _, image in film]
 
 
 def _sequence(images: list[np.ndarray], inside: slice, cut: int = 0) -> Sequence:
@@ -58,14 +55,9 @@ def _sequence(images: list[np.ndarray], inside: slice, cut: int = 0) -> Sequence
 ACT = slice(round(BEGIN * SPEC.rate), round(END * SPEC.rate) + 1)
 
 
-def still_act_still(seed: int) -> Sequence:
-    """A person stands, acts and stands, with the usual camera noise."""
-    return _sequence(_images(seed), ACT)
-
-
-def noise(seed: int) -> Sequence:
-    """The same with three times the noise."""
-    return _sequence(_images(seed, 3.0), ACT)
+def acting(seed: int, noise: float = 1.0) -> Sequence:
+    """A person stands, acts and stands; 1 is the usual camera noise."""
+    return _sequence(_images(seed, noise), ACT)
 
 
 def flicker(seed: int) -> Sequence:
@@ -96,8 +88,8 @@ def cut(seed: int) -> Sequence:
 
 
 SEQUENCES: dict[str, Callable[[int], Sequence]] = {
-    "still, act, still": still_act_still,
-    "threefold noise": noise,
+    "still, act, still": acting,
+    "threefold noise": partial(acting, noise=3.0),
     "flickering light": flicker,
     "still, pan, still": pan,
     "cut in the middle": cut,
@@ -119,18 +111,15 @@ def measure(name: str, seeds: int) -> Iterator[tuple[str, float, float, int]]:
     sequences = [SEQUENCES[name](seed) for seed in range(seeds)]
     for way, selector in SELECTORS.items():
         chosen = [selector(sequence.window, SPEC.frames).indices for sequence in sequences]
-        lost = 0
-        if way == "released":
-            left = [released_selection(s.window.frames, s.window.flow, SPEC.frames) for s in sequences]
-            lost = sum(len(kept.indices) < SPEC.frames for kept in left)
-        inside = mean(share_inside(s, c) for s, c in zip(sequences, chosen, strict=True))
-        before = mean(share_before_cut(s, c) for s, c in zip(sequences, chosen, strict=True))
+        kept = [released_selection(s.window.frames, s.window.flow, SPEC.frames) for s in sequences if way == "released"]
+        lost = sum(len(one.indices) < SPEC.frames for one in kept)
+        inside, before = (mean(map(share, sequences, chosen)) for share in (share_inside, share_before_cut))
         yield way, inside, before, lost
 
 
 def milliseconds(repeats: int = 50) -> dict[str, float]:
     """Median processor time of one selection from a full window."""
-    sequence = still_act_still(0)
+    sequence = acting(0)
     assert len(sequence.window) == SPEC.window
     spent: dict[str, list[float]] = {way: [] for way in SELECTORS}
     for _ in range(repeats):
@@ -143,9 +132,9 @@ def milliseconds(repeats: int = 50) -> dict[str, float]:
 
 def main() -> None:
     """Print a table in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=6, help="sequences of each kind (default: %(default)s)")
-    arguments = parser.parse_args()
+    made = parser(__doc__)
+    made.add_argument("--seeds", type=int, default=6, help="sequences of each kind (default: %(default)s)")
+    arguments = made.parse_args()
     cv2.setNumThreads(1)
     print(f"| selected inside the action | {' | '.join(SELECTORS)} |")
     print(f"| --- |{' --- |' * len(SELECTORS)}")

@@ -4,14 +4,12 @@ released   The largest Fluxformer on each backend, as multiples of a matrix prod
            authors' released implementation took 47 of PyTorch's products of 2048² float32 matrices for a forward pass
            and 329 for a prediction, since it computes 15 flow fields for each. The targets are a third and a twentieth.
            A prediction on a stream is the flow of one new frame, the selection, the tensors and the forward pass.
-parts      Which parts and which operators of a forward pass take the time.
 gpu        Eager, as a CUDA graph (backend `cuda`) and by torch.compile, compared with float32 on the processor. A
            forward pass takes and returns tensors in the processor's memory. Only the shipped model has trained weights;
            its clips, as those of the other models, show the rendered actor. GMFlow gets noise.
 
 Examples:
     python -m benchmarks.speed released --threads 2 --json released.json
-    python -m benchmarks.speed parts --models fluxformer_b --threads 2
     python -m benchmarks.speed gpu --json gpu.json
 """
 
@@ -20,29 +18,24 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.options import parser
 from fluxformer_core.backends.base import DTYPES, BuildRequest, LoadedNet, list_backends, tensors_of
 from fluxformer_core.backends.opening import open_net
 from fluxformer_core.backends.parity import measure_parity
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.errors import BackendError
-from fluxformer_core.evaluation.bags.watch import peak_memory
 from fluxformer_core.evaluation.speed.forwards import multiply_adds, random_bundle, time_forwards
-from fluxformer_core.evaluation.speed.machine import SIDE, Timing, measure_limits, product, seconds_of, this_machine
+from fluxformer_core.evaluation.speed.machine import SIDE, Timing, measure_limits, seconds_of, this_machine
 from fluxformer_core.evaluation.speed.stages import time_stages
-from fluxformer_core.models.fluxformer.attention import PoolingAttention
-from fluxformer_core.models.fluxformer.fluxformer import Fluxformer
 from fluxformer_core.models.gmflow import GMFlow, GMFlowConfig
 from fluxformer_core.stream.load import performed
 
@@ -52,25 +45,14 @@ RELEASED_FORWARD, RELEASED_PREDICTION = 47.0, 329.0
 ACTIONS = ("wave", "clap", "squat", "walk", "throw", "push", "lunge", "jog")
 """What the actor performs in the clips for the GPU."""
 
-KINDS = {
-    "matrix products": ("mm", "addmm", "bmm", "mkl_linear", "baddbmm"),
-    "attention": ("attention",),
-    "convolutions": ("conv",),
-    "pooling of the skip path": ("max_pool",),
-    "norms": ("norm",),
-    "GELU": ("gelu",),
-    "softmax": ("softmax",),
-    "copies": ("copy", "cat", "clone", "pad", "fill", "repeat", "empty", "to"),
-    "sums": ("add", "mul", "sum"),
-}
-"""Groups of operators by a part of their names; the first group that fits counts."""
-
 Inputs = tuple[Tensor, ...]
 
 
 def released(options: argparse.Namespace) -> dict[str, Any]:
     """Compare the largest model on every backend with the released implementation."""
-    bundle = random_bundle(options.models[0], **_stages(options))
+    largest = options.models[0] == "fluxformer_b"
+    changes = {"duplex_stages": tuple(range(1, options.duplex_stages + 1))} if largest else {}
+    bundle = random_bundle(options.models[0], **changes)
     limits = measure_limits()
     for precision, rate in limits.product.items():
         print(f"product of {SIDE}² in {precision}: {2 * rate / 1e9:.1f} GFLOP/s, "
@@ -101,94 +83,6 @@ def released(options: argparse.Namespace) -> dict[str, Any]:
             reached = "reached" if products <= target else "missed"
             print(f"{what} {products:.1f} products, target {target:.1f}: {reached}")
     return {"limits": asdict(limits), "frame": frame, "forwards": [asdict(one) for one in found]}
-
-
-class Meter:
-    """Reads a clock or counter whenever a part of a net begins; the differences are what each part took."""
-
-    def __init__(self, net: Fluxformer, read: Callable[[], float]) -> None:
-        self.read = read
-        self.spent: Counter[str] = Counter()
-        self._part, self._since = "", 0.0
-        first = 0
-        begins: list[tuple[nn.Module, str]] = [(net.patch_embed, "embedding")]
-        for stage, depth in enumerate(net.config.trunk.depths, start=1):
-            # A duplex block is never called as a module, but its first norm is.
-            begins.append((net.blocks[first].norm1, f"stage {stage}"))
-            first += depth
-        if net.config.clusters:
-            begins += [(net.clustering, "clustering"), (net.final, "final block")]
-        for module, part in [*begins, (net.norm, "head")]:
-            module.register_forward_pre_hook(lambda *_, part=part: self._begin(part))
-
-    def run(self, forward: Callable[[], object]) -> None:
-        """Run a forward pass; `spent` is of the newest."""
-        self.spent.clear()
-        self._part, self._since = "", self.read()
-        forward()
-        self._begin("")
-
-    def _begin(self, part: str) -> None:
-        now = self.read()
-        if self._part:
-            self.spent[self._part] += now - self._since
-        self._part, self._since = part, now
-
-
-def _count(net: Fluxformer, shape: tuple[int, ...]) -> Counter[str]:
-    """Multiply-adds of each part, counted as `count_multiply_adds` does."""
-    with torch.device("meta"):
-        counted, rgb = Fluxformer(net.config, 400).eval(), torch.empty(shape)
-    counter = FlopCounterMode(display=False)
-    meter = Meter(counted, lambda: counter.get_total_flops() / 2)
-    with counter, torch.no_grad():
-        meter.run(lambda: counted(rgb, rgb))
-    first = 0
-    for stage, depth in enumerate(net.config.trunk.depths, start=1):
-        for block in counted.blocks[first : first + depth]:
-            detours = (part.detour for part in block.modules() if isinstance(part, PoolingAttention))
-            meter.spent[f"stage {stage}"] -= sum(detours)
-        first += depth
-    return meter.spent
-
-
-@torch.inference_mode()
-def parts(options: argparse.Namespace) -> dict[str, Any]:
-    """Share of the time, and of the machine's product rate, of each part of a forward pass."""
-    from time import perf_counter
-
-    bundle = random_bundle(options.models[0], **_stages(options))
-    net, spec = bundle.build_model(), bundle.spec
-    shape = (1, 3, spec.frames, spec.size, spec.size)
-    needed = _count(net, shape)
-    rgb, flow = torch.randn(2, *shape)
-    multiply, meter = product(), Meter(net, perf_counter)
-    forward = partial(net, rgb, flow)
-    forward()
-    products, times, best = [Timing.measure(multiply, 5).best], [], Counter[str]()
-    for _ in range(options.rounds):
-        times.append(seconds_of(lambda: meter.run(forward)))
-        best = meter.spent.copy() if times[-1] == min(times) else best
-        products.append(Timing.measure(multiply, 5).best)
-    rate, total = SIDE**3 / min(products), needed.total()
-    print(f"product of {SIDE}²: {rate / 1e9:.1f} G multiply-adds/s; forward of {total / 1e9:.1f} G multiply-adds: "
-          f"{min(times):.3f} s, {total / min(times) / rate:.1%} of that rate; "
-          f"{peak_memory() / 1024:.2f} GiB at most\n")  # fmt: skip
-    print(f"{'part':14}{'G mult-adds':>12}{'time':>8}{'rate':>8}")
-    for part, spent in best.items():
-        own = needed[part] / spent / rate
-        print(f"{part:14}{needed[part] / 1e9:>12.2f}{spent / best.total():>8.1%}{own:>8.1%}")
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
-        forward()
-    by_kind: Counter[str] = Counter()
-    for event in profile.key_averages():
-        name = event.key.removeprefix("aten::")
-        kind = next((kind for kind, names in KINDS.items() if any(part in name for part in names)), "other")
-        by_kind[kind] += event.self_cpu_time_total
-    print(f"\n{'operators':26}{'time':>8}")
-    for kind, spent in by_kind.most_common():
-        print(f"{kind:26}{spent / by_kind.total():>8.1%}")
-    return {"rate": rate, "seconds": min(times), "multiply_adds": dict(needed), "parts": dict(best)}
 
 
 class Direct(LoadedNet):
@@ -261,24 +155,18 @@ def _open(request: BuildRequest, way: str, clip: Inputs) -> LoadedNet:
     return engine
 
 
-def _stages(options: argparse.Namespace) -> dict[str, Any]:
-    largest = options.models[0] == "fluxformer_b"
-    return {"duplex_stages": tuple(range(1, options.duplex_stages + 1))} if largest else {}
-
-
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    modes = {"released": released, "parts": parts, "gpu": gpu}
-    parser.add_argument("mode", choices=modes)
-    parser.add_argument("--models", nargs="+", metavar="NAME", help="(default: fluxformer_b; gpu: all and gmflow)")
-    parser.add_argument("--duplex-stages", type=int, default=4, metavar="N", help="of fluxformer_b (%(default)s)")
-    parser.add_argument("--backends", nargs="+", choices=list_backends()[1:], default=list_backends()[1:])
-    parser.add_argument("--precisions", nargs="+", choices=list(DTYPES), default=list(DTYPES))
-    parser.add_argument("--threads", type=int, default=2, help="processor threads (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=7, help="measurements of each (default: %(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args()
+    made = parser(__doc__, "threads", "json")
+    modes = {"released": released, "gpu": gpu}
+    made.add_argument("mode", choices=modes)
+    made.add_argument("--models", nargs="+", metavar="NAME", help="(default: fluxformer_b; gpu: all and gmflow)")
+    made.add_argument("--duplex-stages", type=int, default=4, metavar="N", help="of fluxformer_b (%(default)s)")
+    made.add_argument("--backends", nargs="+", choices=list_backends()[1:], default=list_backends()[1:])
+    made.add_argument("--precisions", nargs="+", choices=list(DTYPES), default=list(DTYPES))
+    made.add_argument("--rounds", type=int, default=7, help="measurements of each (default: %(default)s)")
+    made.set_defaults(threads=2)
+    options = made.parse_args()
     all_models = ["fluxformer_nano", "fluxformer_s", "fluxformer_b", "gmflow"]
     options.models = options.models or (all_models if options.mode == "gpu" else ["fluxformer_b"])
     torch.set_num_threads(options.threads)

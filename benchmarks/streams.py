@@ -11,26 +11,25 @@ Example:
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from benchmarks import unknown_scores
-from benchmarks.synthetic.footage import RATE
+from benchmarks.enrollment import UNKNOWN
+from benchmarks.options import parser
+from benchmarks.synthetic.scenery import RATE
 from benchmarks.synthetic.stillness import stillness
 from benchmarks.synthetic.stream_bed import IDLE, Performer, Scenario, compose, scenario
 from benchmarks.synthetic.watching import (
-    Decided,
     Moment,
     as_stream,
     decide,
@@ -39,25 +38,17 @@ from benchmarks.synthetic.watching import (
     unknown_by_moment,
     watch,
 )
-from fluxformer_core.actor import ACTIONS, ActorStyle
-from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.data.clip_store import actor_clips
-from fluxformer_core.data.decoding import ActorClip
+from fluxformer_core.bundle import Bundle
 from fluxformer_core.data.read_data import read_data
-from fluxformer_core.evaluation.metrics.events import EventReport, score_events
+from fluxformer_core.evaluation.metrics.events import score_events
+from fluxformer_core.evaluation.metrics.frames import unknown_auroc
 from fluxformer_core.evaluation.metrics.intervals import Interval
-from fluxformer_core.evaluation.metrics.streams import StreamReport, score_streams
+from fluxformer_core.evaluation.metrics.streams import score_streams
 from fluxformer_core.stream import decision
+from fluxformer_core.stream.belief import FLATTENED, softmax
 from fluxformer_core.stream.config import DecisionConfig
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import OTHER, SECOND, EventKind
-
-UNKNOWN = ("bowling", "draw_x", "knock", "squat", "tennis_swing")
-"""Actions that the model has not been trained on: of the whole body and of one hand, some similar to known ones."""
-
-
-UNSEEN = 2_000_000
-"""Seeds of the actor from here on are used by no training."""
 
 WAIT = 1.0
 """Seconds of motion before a decision where early decisions are off."""
@@ -76,8 +67,7 @@ class Layer:
 
 def layers() -> list[Layer]:
     """From raw scores to the full decision, one layer more each time; then the full decision without one layer."""
-    full = DecisionConfig()
-    late = replace(full, min_duration=WAIT)
+    full, late = DecisionConfig(), DecisionConfig(min_duration=WAIT)
     rough = replace(late, smoothing=0.0)
     return [
         Layer("scores as they come", rough, calibrated=False, unknown=False),
@@ -95,57 +85,30 @@ def layers() -> list[Layer]:
     ]
 
 
-@dataclass(frozen=True)
-class Figures:
-    """Figures of a layer."""
-
-    report: StreamReport
-    started: tuple[float, float]  # s: median and 90th percentile of the delay of STARTED, whatever the label
-    unknown_actions: float  # AUROC
-    unknown_moments: float
-
-
-def measure(moments: Sequence[Moment], truth: Sequence[Interval], bundle: Bundle, layer: Layer) -> Figures:
-    """Measure a layer."""
-    labels = tuple(label for label in bundle.labels if label != OTHER)
-    if not layer.unknown and OTHER in bundle.labels:
-        moments = [_without(moment, bundle.labels.index(OTHER)) for moment in moments]
-    temperature = bundle.metadata.temperature if layer.calibrated else 1.0
-    with patch.object(decision, "MAJORITY", decision.MAJORITY if layer.retracts else math.inf):
-        decided = decide(moments, bundle.labels, layer.config, temperature)
-    report = score_streams([as_stream(moments, decided, truth, bundle.labels)], labels)
-    started = score_streams([as_stream(moments, decided, truth, bundle.labels, started=True)], labels).events
-    return Figures(
-        report,
-        (started.delay(50), started.delay(90)),
-        unknown_by_action(decided, truth, labels),
-        unknown_by_moment(decided, truth, labels),
-    )
-
-
-def _without(moment: Moment, column: int) -> Moment:
-    if moment.logits is None:
-        return moment
-    logits = moment.logits.copy()
-    logits[column] = -np.inf
-    return replace(moment, logits=logits)
-
-
 HEADER = (
     "| decision | detected | false/min: invented, confused, repeated | withdrawn/min | delay of STARTED p50, p90 "
     "| of the right name | unknown AUROC (of moments) | mAP | edit | F1@10, 25, 50 |\n" + "| --- " * 10 + "|"
 )
 
 
-def row(name: str, figures: Figures) -> str:
-    """A row of the table."""
-    report, events = figures.report, figures.report.events
-    f1 = ", ".join(f"{value:.2f}" for value in report.f1.values())
+def row(moments: Sequence[Moment], truth: Sequence[Interval], bundle: Bundle, layer: Layer) -> str:
+    """Measure a layer: its row of the table."""
+    labels = tuple(label for label in bundle.labels if label != OTHER)
+    if not layer.unknown and OTHER in bundle.labels:
+        mask = np.array([-np.inf if label == OTHER else 0.0 for label in bundle.labels], np.float32)
+        moments = [m if m.logits is None else replace(m, logits=m.logits + mask) for m in moments]
+    temperature = bundle.metadata.temperature if layer.calibrated else 1.0
+    with patch.object(decision, "MAJORITY", decision.MAJORITY if layer.retracts else math.inf):
+        decided = decide(moments, bundle.labels, layer.config, temperature)
+    report = score_streams([as_stream(moments, decided, truth, bundle.labels)], labels)
+    started = score_streams([as_stream(moments, decided, truth, bundle.labels, started=True)], labels).events
+    unknown = (measure(decided, truth, labels) for measure in (unknown_by_action, unknown_by_moment))
+    events, f1 = report.events, ", ".join(f"{value:.2f}" for value in report.f1.values())
     return (
-        f"| {name} | {events.detection_rate:.1%} | {events.false_per_minute:.2f}: "
+        f"| {layer.name} | {events.detection_rate:.1%} | {events.false_per_minute:.2f}: "
         f"{events.invented}, {events.confused}, {events.repeated} | {events.withdrawn_per_minute:.2f} "
-        f"| {figures.started[0]:.2f}, {figures.started[1]:.2f} s | {events.delay(50):.2f}, {events.delay(90):.2f} s "
-        f"| {figures.unknown_actions:.3f} ({figures.unknown_moments:.3f}) "
+        f"| {started.delay(50):.2f}, {started.delay(90):.2f} s | {events.delay(50):.2f}, {events.delay(90):.2f} s "
+        f"| {next(unknown):.3f} ({next(unknown):.3f}) "
         f"| {report.mean_ap:.3f} | {report.edit:.2f} | {f1} |"
     )
 
@@ -156,15 +119,14 @@ def operating_points(moments: Sequence[Moment], truth: Sequence[Interval], bundl
     The threshold is chosen on the stream that the table describes, as on any curve of detections against false alarms.
     """
     reports = {}
+    seconds = (moments[-1].stamp - moments[0].stamp) / SECOND
     for sure in (i / 100 for i in range(50, 99)):  # a smoothed score of 0.5 starts an action, so 0.5 asks for nothing
-        decided = decide(
-            moments, bundle.labels, replace(DecisionConfig(), sure_score=sure), bundle.metadata.temperature
-        )
-        reports[sure] = [_events(moments, decided, truth, bundle, started=started) for started in (False, True)]
-    lines = [
-        "| false/min at most | detected | false/min | withdrawn/min | delay of STARTED p50, p90 | sure_score |",
-        "| --- " * 6 + "|",
-    ]
+        config = replace(DecisionConfig(), sure_score=sure)
+        decided = decide(moments, bundle.labels, config, bundle.metadata.temperature)
+        streams = [as_stream(moments, decided, truth, bundle.labels, started=started) for started in (False, True)]
+        reports[sure] = [score_events(stream.truth, stream.events, seconds) for stream in streams]
+    header = "| false/min at most | detected | false/min | withdrawn/min | delay of STARTED p50, p90 | sure_score |"
+    lines = [header, "| --- " * 6 + "|"]
     for limit in (2.0, 1.5, 1.0, 0.5):
         within = [sure for sure, (events, _) in reports.items() if events.false_per_minute <= limit]
         if not within:
@@ -179,13 +141,6 @@ def operating_points(moments: Sequence[Moment], truth: Sequence[Interval], bundl
     return "\n".join(lines)
 
 
-def _events(
-    moments: Sequence[Moment], decided: Decided, truth: Sequence[Interval], bundle: Bundle, *, started: bool
-) -> EventReport:
-    stream = as_stream(moments, decided, truth, bundle.labels, started=started)
-    return score_events(stream.truth, stream.events, float(stream.stamps[-1] - stream.stamps[0]) / SECOND)
-
-
 def sound(stream: Scenario, unknown: Sequence[str]) -> str:
     """Duration, actions and idle share of a stream, in words."""
     minutes = sum(scene.frames for scene in stream.scenes) / RATE / 60
@@ -194,90 +149,133 @@ def sound(stream: Scenario, unknown: Sequence[str]) -> str:
     known = len(stream.truth) - sum(strange.values())
     named = ", ".join(f"{label} {count}" for label, count in strange.items()) or "none"
     parts = ", ".join(f"{name} {stream.share(name):.0%}" for name in ("rest", "passing", "empty", "walking", "shift"))
-    return (
-        f"{minutes:.1f} minutes, {known} known and {len(stream.truth) - known} unknown actions ({named}), "
-        f"idle {stream.share(*IDLE):.0%} ({parts})"
-    )
+    actions = f"{known} known and {len(stream.truth) - known} unknown actions ({named})"
+    return f"{minutes:.1f} minutes, {actions}, idle {stream.share(*IDLE):.0%} ({parts})"
+
+
+Score = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
+"""A function of logits (labels,) and embedding (D,); higher values speak against every known action."""
+
+SHRUNK = 0.1
+"""Shrinkage of the covariance of the embeddings towards a sphere; the covariance comes from few clips."""
+
+
+def unknown_scores(bundle: Bundle) -> dict[str, Score]:
+    """The compared unknown scores by name."""
+    known = np.array([label != OTHER for label in bundle.labels])
+    temperature = np.float32(bundle.metadata.temperature)
+
+    def flattened(logits: NDArray[np.float32], _: NDArray[np.float32]) -> float:
+        flat = softmax(logits / temperature) ** FLATTENED
+        return 1.0 - float(flat[known].max() / flat.sum())
+
+    def entropy(logits: NDArray[np.float32], _: NDArray[np.float32]) -> float:
+        p = softmax(logits / temperature)
+        return float(-(p * np.log(p + 1e-12)).sum())
+
+    found: dict[str, Score] = {
+        "what is used: square roots of probabilities, calibrated": flattened,
+        "1 - highest probability, calibrated": lambda z, _: 1.0 - float(softmax(z / temperature)[known].max()),
+        "1 - highest probability at temperature 1": lambda z, _: 1.0 - float(softmax(z)[known].max()),
+        "energy of the known logits": lambda z, _: -float(np.logaddexp.reduce(z[known])),
+        "entropy, calibrated": entropy,
+    }
+    if not known.all():
+        other = int(np.flatnonzero(~known)[0])
+        found["probability of other"] = lambda z, _: float(softmax(z)[other])
+        found["logit of other less the highest known one"] = lambda z, _: float(z[other] - z[known].max())
+    if bundle.statistics is not None:
+        means = bundle.statistics.means[known]
+        middle = means.mean(axis=0)
+        spread = float(np.sqrt(np.trace(bundle.statistics.spread)))
+
+        def distance(_: NDArray[np.float32], embedding: NDArray[np.float32]) -> float:
+            return float(np.linalg.norm(means - embedding, axis=1).min() / spread)
+
+        def turned(_: NDArray[np.float32], embedding: NDArray[np.float32]) -> float:
+            one, many = embedding - middle, means - middle
+            return 1.0 - float((many @ one / np.linalg.norm(many, axis=1)).max() / np.linalg.norm(one))
+
+        ridge = SHRUNK * np.trace(bundle.statistics.spread) / len(middle) * np.eye(len(middle), dtype=np.float32)
+        factor = np.linalg.cholesky(np.linalg.inv((1 - SHRUNK) * bundle.statistics.spread + ridge))
+
+        def mahalanobis(_: NDArray[np.float32], embedding: NDArray[np.float32]) -> float:
+            return float(np.linalg.norm((means - embedding) @ factor, axis=1).min() / np.sqrt(len(middle)))
+
+        found["distance to the nearest mean of an action, Euclidean"] = distance
+        found["the same, Mahalanobis"] = mahalanobis
+        found["the same, cosine seen from the middle of the means"] = turned
+        found["square roots and Euclidean distance, added"] = lambda z, e: flattened(z, e) + distance(z, e)
+        found["entropy and Euclidean distance, added"] = lambda z, e: entropy(z, e) + distance(z, e)
+        found["entropy and Mahalanobis distance, added"] = lambda z, e: entropy(z, e) + mahalanobis(z, e)
+    return found
+
+
+def score_table(moments: Sequence[Moment], truth: Sequence[Interval], bundle: Bundle) -> str:
+    """AUROC of each score over the performed actions, by its mean over an action and by its last value."""
+    asked = [m for m in moments if m.logits is not None and m.embedding is not None]
+    stamps = np.array([m.stamp for m in asked], np.int64)
+    inside = [np.flatnonzero((stamps >= action.start) & (stamps < action.end)) for action in truth]
+    seen = [(action, which) for action, which in zip(truth, inside, strict=True) if len(which)]
+    unknown = np.array([action.label not in bundle.labels for action, _ in seen], dtype=np.bool_)
+    lines = ["| unknown score | AUROC of its mean | of its last value |", "| --- | --- | --- |"]
+    for name, score in unknown_scores(bundle).items():
+        values = np.array([score(m.logits, m.embedding) for m in asked])
+        means = np.array([values[which].mean() for _, which in seen])
+        lasts = np.array([values[which[-1]] for _, which in seen])
+        lines.append(f"| {name} | {unknown_auroc(means, unknown):.3f} | {unknown_auroc(lasts, unknown):.3f} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
     """Run the recogniser and print every table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, nargs="?", help="list of depth recordings without background")
-    parser.add_argument("--media", help="read the files from this folder beside the list")
-    parser.add_argument("--subjects", nargs="+", default=[], help="who performs")
-    parser.add_argument(
-        "--actor", type=int, default=0, metavar="N", help="add N performances of each action by the rendered actor"
-    )
-    parser.add_argument("--unknown", nargs="+", default=list(UNKNOWN), metavar="LABEL", help="not in the model")
-    parser.add_argument("--leave-out", nargs="+", default=[], metavar="LABEL", help="labels to leave out of the stream")
-    parser.add_argument("--minutes", type=float, default=20.0, help="of the stream (default: %(default)g)")
-    parser.add_argument("--idle-minutes", type=float, default=0.0, help="of scenes without any action (default: none)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--model", type=Path, default=default_bundle_path(), help="(default: the shipped one)")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    arguments = parser.parse_args()
+    made = parser(__doc__, "media", "subjects", "seed", "model")
+    add = made.add_argument
+    add("data", type=Path, help="list of depth recordings without background, performed by --subjects")
+    add("--unknown", nargs="+", default=list(UNKNOWN), metavar="LABEL", help="not in the model")
+    add("--minutes", type=float, default=20.0, help="of the stream (default: %(default)g)")
+    add("--idle-minutes", type=float, default=0.0, help="of scenes without any action (default: none)")
+    arguments = made.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     bundle = Bundle.load(arguments.model)
     seen = sorted(set(bundle.labels) & set(arguments.unknown))
     if seen:
         print(f"the model knows {', '.join(seen)}: as unknown actions they mean nothing", flush=True)
-    recordings = read_data(arguments.data, media=arguments.media) if arguments.data else []
-    recordings = [recording for recording in recordings if recording.label not in arguments.leave_out]
+    recordings = read_data(arguments.data, media=arguments.media)
     performers = [Performer(s, tuple(r for r in recordings if r.subject == s)) for s in arguments.subjects]
-    if arguments.actor:
-        acted = [clip for clip in _acted(arguments.actor, arguments.seed) if clip.label not in arguments.leave_out]
-        performers.append(Performer("actor", tuple(acted)))
     stream = compose(performers, 60 * arguments.minutes, arguments.seed)
     print(f"{sound(stream, arguments.unknown)}\n", flush=True)
     began = time.monotonic()
     watched = watch(Recognizer(bundle), stream.play())
     spent = time.monotonic() - began
-    figures = []
     print(HEADER, flush=True)
     for layer in layers():
-        found = measure(watched.moments, stream.truth, bundle, layer)
-        print(row(layer.name, found), flush=True)
-        figures.append({"layer": layer.name, **asdict(found)})
+        print(row(watched.moments, stream.truth, bundle, layer), flush=True)
     decided = decide(watched.moments, bundle.labels, DecisionConfig(), bundle.metadata.temperature)
     joined = run_together(decided, stream.truth)
     print(f"\n{joined:.0%} of the actions were not told apart from the motion before them", flush=True)
     print(f"\n{operating_points(watched.moments, stream.truth, bundle)}", flush=True)
-    print(f"\n{unknown_scores.table(watched.moments, stream.truth, bundle)}", flush=True)
+    print(f"\n{score_table(watched.moments, stream.truth, bundle)}", flush=True)
     compute = np.array([moment.compute for moment in watched.moments]) / 1e6
-    print(
-        f"\nof a push {np.median(compute):.1f} ms, p99 {np.percentile(compute, 99):.1f} ms; "
-        f"{sum(s.frames for s in stream.scenes) / RATE / spent:.1f} times as fast as the camera"
-    )
-    idle = rest(bundle, arguments.idle_minutes, arguments.seed) if arguments.idle_minutes else {}
-    if arguments.json:
-        told = {"layers": figures, "run_together": joined, "idle": idle}
-        arguments.json.write_text(json.dumps(told, indent=1) + "\n")
+    times = sum(s.frames for s in stream.scenes) / RATE / spent
+    print(f"\nof a push {np.median(compute):.1f} ms, p99 {np.percentile(compute, 99):.1f} ms; "
+          f"{times:.1f} times as fast as the camera")  # fmt: skip
+    if arguments.idle_minutes:
+        rest(bundle, arguments.idle_minutes, arguments.seed)
 
 
-def rest(bundle: Bundle, minutes: float, seed: int) -> dict[str, int]:
-    """Events in scenes without any action, by scene."""
-    counts = {}
+def rest(bundle: Bundle, minutes: float, seed: int) -> None:
+    """Print the events in scenes without any action, by scene."""
+    total = 0
     for scene in stillness(60 * minutes, seed):
         recognizer = Recognizer(bundle)
         watched = watch(recognizer, scenario([scene]).play())
         events = [event for event in watched.events if event.kind is EventKind.STARTED]
-        counts[scene.kind] = len(events)
+        total += len(events)
         asked = recognizer.counters.forwards / max(1, recognizer.counters.recognitions)
         print(f"{scene.kind}, {scene.frames / RATE:.0f} s: {len(events)} events, in motion {asked:.0%}", flush=True)
-    print(f"idle for {minutes:g} minutes: {sum(counts.values())} false events")
-    return counts
-
-
-def _acted(count: int, seed: int) -> list[ActorClip]:
-    """Performances in depth, `count` of each label, without those in front of a wall."""
-    clips: dict[str, list[ActorClip]] = {label: [] for label in ACTIONS}
-    for clip in actor_clips(sorted(ACTIONS), 8 * count, seed=UNSEEN + seed):
-        alone = ActorStyle.sample_recording(clip.seed).depth_background == "none"
-        if alone and len(clips[clip.label]) < count:
-            clips[clip.label].append(replace(clip, mode="depth"))
-    return [clip for some in clips.values() for clip in some]
+    print(f"idle for {minutes:g} minutes: {total} false events")
 
 
 if __name__ == "__main__":

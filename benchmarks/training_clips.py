@@ -7,16 +7,17 @@ Example:
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.options import parser
 from fluxformer_core.actor import ACTIONS
 from fluxformer_core.augment.config import AugmentConfig
 from fluxformer_core.augment.other_clips import OtherClips
@@ -65,22 +66,17 @@ def strip(clip: Clip, scale: float) -> NDArray[np.uint8]:
 
 def main() -> None:
     """Draw the sheet and print the time of a clip."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="*", type=Path, help="as for `fluxformer train`; the actor alone without")
-    parser.add_argument("--media", nargs="+", default=[])
-    parser.add_argument("--depth", nargs="*")
-    parser.add_argument("--splits", nargs="+", default=[])
-    parser.add_argument("--subjects", nargs="+", default=[])
-    parser.add_argument("--labels", nargs="+", default=list(ACTIONS), help="of the actor, without data")
-    parser.add_argument("--actor", type=int, default=2, help="rendered clips per label (default: %(default)s)")
-    parser.add_argument("--other", type=float, default=0.2, help="share of clips without action (default: %(default)s)")
-    parser.add_argument("--colourised", type=float, help="share of depth clips shown in colour")
-    parser.add_argument("--backgrounds", nargs="+", default=[])
-    parser.add_argument("--clips", type=int, default=32)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cache", type=Path, default=Path(".cache/clips"))
-    parser.add_argument("--out", type=Path, required=True)
-    arguments = parser.parse_args()
+    made = parser(__doc__, "splits", "subjects", "seed", "cache")
+    add = made.add_argument
+    add("data", nargs="*", type=Path, help="as for `fluxformer train`; without: the actor alone")
+    add("--media", nargs="+", default=[])
+    add("--depth", nargs="*")
+    add("--labels", nargs="+", default=list(ACTIONS), help="of the actor, without data")
+    add("--actor", type=int, default=2, help="rendered clips per label (default: %(default)s)")
+    add("--other", type=float, default=0.2, help="share of clips without action (default: %(default)s)")
+    add("--clips", type=int, default=32)
+    add("--out", type=Path, required=True)
+    arguments = made.parse_args()
     cv2.setNumThreads(1)
     spec = ClipSpec()
     chosen = RecordingFilter(tuple(arguments.splits), tuple(arguments.subjects))
@@ -88,16 +84,11 @@ def main() -> None:
     found = {recording.label for source in sources for recording in source.train}
     labels = tuple(sorted(found)) if found else tuple(arguments.labels)
     stores, _ = build_stores(sources, labels, spec, arguments.cache, actor=arguments.actor, seed=arguments.seed)
-    config = replace(AugmentConfig(), other=arguments.other, backgrounds=tuple(arguments.backgrounds))
-    if arguments.colourised is not None:
-        config = replace(config, colourised=arguments.colourised)
+    config = replace(AugmentConfig(), other=arguments.other)
     drawn = clips(stores, spec, config, np.random.default_rng(arguments.seed))
     next(drawn)  # the first clip also renders the backgrounds
-    strips, costs = [], []
-    for _ in range(arguments.clips):
-        clip, cost = next(drawn)
-        strips.append(strip(clip, spec.flow_scale))
-        costs.append(cost)
+    shown, costs = zip(*islice(drawn, arguments.clips), strict=True)
+    strips = [strip(clip, spec.flow_scale) for clip in shown]
     rows = [np.hstack(pair) for pair in zip(strips[::2], strips[1::2], strict=False)]
     cv2.imwrite(str(arguments.out), np.vstack(rows)[..., ::-1])
     print(f"{np.mean(costs):.1f} ms per clip on average, {np.percentile(costs, 90):.1f} ms in one of ten")

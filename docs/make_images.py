@@ -33,11 +33,9 @@ Picture = npt.NDArray[np.uint8]
 
 def actor(out: Path) -> None:
     """Every action of the rendered actor: a row of moments in colour above the same moments in depth."""
-    strips = [_strip(label, seed) for seed, label in enumerate(ACTIONS)]
-    gap = np.full((strips[0].shape[0], 8, 3), 255, np.uint8)
-    rows = []
-    for first in range(0, len(strips), 3):
-        rows.append(np.hstack([piece for strip in strips[first : first + 3] for piece in (strip, gap)][:-1]))
+    gap = (0, 0), (0, 8), (0, 0)
+    strips = [np.pad(_strip(label, seed), gap, constant_values=255) for seed, label in enumerate(ACTIONS)]
+    rows = [np.hstack(strips[first : first + 3])[:, :-8] for first in range(0, len(strips), 3)]
     cv2.imwrite(str(out), np.vstack(rows), [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
@@ -83,21 +81,15 @@ def people(out: Path) -> None:
     side, scripts = 240, {"ann": Performance("wave", 0.6, 3.0), "bob": Performance("squat", 2.0, 3.4)}
     recognizer = Recognizer(Bundle.load(default_bundle_path()), people=PeopleConfig())
     stages = [Stage([act], mode="depth", size=(side, side), duration=2.5) for act in scripts.values()]
-    boxes = [
-        Person(name, (side * i + 0.3 * side, 0.1 * side, side * i + 0.7 * side, 0.9 * side))
-        for i, name in enumerate(scripts)
-    ]
+    edges = [(side * (i + 0.3), side * (i + 0.7)) for i in range(len(scripts))]
+    boxes = [Person(name, (x1, 0.1 * side, x2, 0.9 * side)) for name, (x1, x2) in zip(scripts, edges, strict=True)]
     for frames in zip(*stages, strict=True):
         image = np.concatenate([frame for _, frame in frames], axis=1)
         recognizer.push(image, SECOND + round(frames[0][0] * SECOND), Pixels.DEPTH, boxes)
     shown = next(view for view in recognizer.views if view.event is not None)
-    picture = draw_overlay(
-        visible(image, Pixels.DEPTH, recognizer.model.spec.depth_range),
-        recognition=shown.recognition,
-        event=shown.event,
-        selection=shown.clip,
-        people=recognizer.views,
-    )
+    seen = visible(image, Pixels.DEPTH, recognizer.model.spec.depth_range)
+    told = {"recognition": shown.recognition, "event": shown.event, "selection": shown.clip}
+    picture = draw_overlay(seen, **told, people=recognizer.views)
     cv2.imwrite(str(out), picture[..., ::-1])
 
 

@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fluxformer_core.bundle import Bundle, load_bundle
     from fluxformer_core.enrollment.enroll import enroll
-    from fluxformer_core.errors import (
-        BackendError,
-        BundleError,
-        ConfigError,
-        FluxformerError,
-        ImageError,
-        SourceError,
-    )
+    from fluxformer_core.errors import BackendError, BundleError, ConfigError, FluxformerError, ImageError, SourceError
     from fluxformer_core.evaluation.clips import evaluate_clips
     from fluxformer_core.recognition import recognize
     from fluxformer_core.stream.inference import ClipModel
@@ -29,27 +22,10 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
-    "ActionEvent",
-    "BackendError",
-    "Bundle",
-    "BundleError",
-    "ClipModel",
-    "ConfigError",
-    "EventKind",
-    "FluxformerError",
-    "ImageError",
-    "Pixels",
-    "Recognition",
-    "Recognizer",
-    "SourceError",
-    "State",
-    "Update",
-    "enroll",
-    "evaluate_clips",
-    "load_bundle",
-    "recognize",
-    "train_bundle",
-]
+    "ActionEvent", "BackendError", "Bundle", "BundleError", "ClipModel", "ConfigError", "EventKind", "FluxformerError",
+    "ImageError", "Pixels", "Recognition", "Recognizer", "SourceError", "State", "Update", "enroll", "evaluate_clips",
+    "load_bundle", "recognize", "train_bundle",
+]  # fmt: skip
 
 _MODULES = {
     "bundle": ("Bundle", "load_bundle"),
@@ -69,9 +45,7 @@ def __getattr__(name: str) -> Any:
         if name in names:
             from importlib import import_module
 
-            value = getattr(import_module(f"{__name__}.{module}"), name)
-            globals()[name] = value
-            return value
+            return globals().setdefault(name, getattr(import_module(f"{__name__}.{module}"), name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -157,8 +157,8 @@ class Bundle:
             return self._bare_model().eval()
 
     def _bare_model(self) -> nn.Module:
-        metadata = self.metadata
-        return create_model(metadata.model, len(metadata.labels), config=metadata.config, members=metadata.members)
+        config, members = self.metadata.config, self.metadata.members
+        return create_model(self.name, len(self.labels), config=config, members=members)
 
     def _expected(self) -> dict[str, Tensor]:
         """Names and shapes of the model's weights, without memory for them: a damaged file may name any size."""
@@ -180,12 +180,14 @@ class Bundle:
             BundleError: if the file cannot be written, or the bundle is not valid.
         """
         path = Path(path)
-        document, tensors = asdict(replace(self.metadata, format=self._format())), dict(self.weights)
+        extended = self.statistics is not None or bool(self.enrolled)
+        number: Literal[1, 2, 3] = 3 if self.metadata.members > 1 else 2 if extended else 1
+        document, tensors = asdict(replace(self.metadata, format=number)), dict(self.weights)
         if self.statistics is not None:
             tensors[_MEANS], tensors[_SPREAD] = map(torch.from_numpy, (self.statistics.means, self.statistics.spread))
         if self.enrolled:
             notes = (_Note(a.label, a.threshold, a.examples, a.consistency) for a in self.enrolled)
-            document["enrolled"] = [asdict(note) for note in notes]
+            document["enrolled"] = [vars(note) for note in notes]
             tensors[_PROTOTYPES] = torch.stack([torch.from_numpy(action.prototype) for action in self.enrolled])
         half = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in tensors.items()}
         data = save_tensors(half, metadata={_KEY: json.dumps(document)})
@@ -200,11 +202,6 @@ class Bundle:
             raise BundleError(f"cannot write {path}: {error.strerror}") from None
         return bundle
 
-    def _format(self) -> Literal[1, 2, 3]:
-        if self.metadata.members > 1:
-            return 3
-        return 2 if self.statistics is not None or self.enrolled else 1
-
     @staticmethod
     def load(path: str | Path) -> Bundle:
         """Read a bundle and check its weights against its model.
@@ -212,12 +209,10 @@ class Bundle:
         Raises:
             BundleError: if the file is missing, damaged, of another kind, or does not fit its model.
         """
-        path = Path(path)
         try:
-            data = path.read_bytes()
+            return _parse(Path(path).read_bytes(), Path(path))
         except OSError as error:
             raise BundleError(f"cannot read {path}: {error.strerror}") from None
-        return _parse(data, path)
 
 
 def default_bundle_path() -> Path:
@@ -248,11 +243,13 @@ def _parse(data: bytes, path: Path) -> Bundle:
         document = _upgraded(document)
         metadata = _METADATA.validate_json(document)
         notes = _NOTES.validate_json(document).enrolled
-    except (ValidationError, ConfigError) as error:
-        raise BundleError(f"{path} has unusable metadata: {_one_line(error)}") from None
-    wrong = metadata.problems()
-    if wrong:
-        raise BundleError(f"{path} has unusable metadata: {'; '.join(wrong)}")
+    except ValidationError as error:
+        wrong = "; ".join(f"{_place(e['loc']) or 'document'}: {e['msg']}" for e in error.errors()[:5])
+        raise BundleError(f"{path} has unusable metadata: {wrong}") from None
+    except ConfigError as error:
+        raise BundleError(f"{path} has unusable metadata: {error}") from None
+    if problems := metadata.problems():
+        raise BundleError(f"{path} has unusable metadata: {'; '.join(problems)}")
     weights = {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
     tensors = {name: weights.pop(name).numpy() for name in (_MEANS, _SPREAD, _PROTOTYPES) if name in weights}
     bundle = Bundle(metadata, weights, hashlib.sha256(data).hexdigest()[:12])
@@ -296,22 +293,15 @@ def _enrolled(
         raise BundleError(f"{len(notes)} enrolled actions have prototypes of shape {prototypes.shape}")
     if notes and statistics is None:
         raise BundleError("enrolled actions need statistics of the known ones")
-    actions = tuple(
-        EnrolledAction(note.label, row, note.threshold, note.examples, note.agreement)
-        for note, row in zip(notes, prototypes, strict=True)
-    )
+    pairs = zip(notes, prototypes, strict=True)
+    actions = tuple(EnrolledAction(n.label, row, n.threshold, n.examples, n.agreement) for n, row in pairs)
     if wrong := set_problems(actions, bundle.labels, bundle.width):
         raise BundleError(f"enrolled actions cannot be used: {'; '.join(wrong)}")
     return actions
 
 
-def _one_line(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        return "; ".join(f"{_place(e['loc']) or 'document'}: {e['msg']}" for e in error.errors()[:5])
-    return str(error)
-
-
 def _place(location: tuple[str | int, ...]) -> str:
     """Where in the metadata an error is, without the family as which a configuration was read."""
-    family = location[1:2] if location[:1] == ("config",) and len(location) > 2 else ()
-    return ".".join(str(part) for i, part in enumerate(location) if not (family and i == 1))
+    if location[:1] == ("config",) and len(location) > 2:
+        location = ("config", *location[2:])
+    return ".".join(map(str, location))

@@ -26,11 +26,9 @@ class Limits:
 
 
 def check(config: Any, further: Sequence[str] = ()) -> None:
-    """Hold every field of a dataclass against its declared type and limits.
+    """Hold every field of a dataclass, usually in its `__post_init__`, against its declared type and limits.
 
-    Args:
-        config: an instance, usually from its own `__post_init__`.
-        further: what is wrong between fields, in words.
+    `further` says in words what is wrong between fields.
 
     Raises:
         ConfigError: naming every wrong field with its value and its limits.
@@ -57,9 +55,8 @@ def limits(cls: type, name: str) -> Limits:
     found: dict[str, Any] = {}
     for note in get_args(hint)[1:] if get_origin(hint) is Annotated else ():
         for limit in getattr(note, "metadata", [note]):
-            for key, low in (("ge", True), ("gt", True), ("le", False), ("lt", False)):
+            for key, side in (("ge", "low"), ("gt", "low"), ("le", "high"), ("lt", "high")):
                 if (value := getattr(limit, key, None)) is not None:
-                    side = "low" if low else "high"
                     found |= {side: value, f"{side}_excluded": key in ("gt", "lt")}
     return Limits(**found, choices=_choices(hint))
 

@@ -1,6 +1,6 @@
 """Actions that were taught by examples, and the statistics of the model's own actions that teaching needs.
 
-Both are kept in bundles, taught actions also in a user's file; stream/enrollment.py says what the numbers mean.
+Both are kept in bundles, taught actions also in a user's file; stream/taught.py says what the numbers mean.
 """
 
 from __future__ import annotations
@@ -29,12 +29,7 @@ class Statistics:
     spread: NDArray[np.float32]  # (D, D) covariance about these means, in any unit
 
     def problems(self, labels: int, width: int) -> list[str]:
-        """Describe what is wrong with the values.
-
-        Args:
-            labels: number of the model's labels.
-            width: D, of the model's embedding.
-        """
+        """Describe what is wrong with the values for a model with so many labels and an embedding of this width D."""
         wrong = []
         for name, shape in (("means", (labels, width)), ("spread", (width, width))):
             values = getattr(self, name)
@@ -56,11 +51,7 @@ class EnrolledAction:
     consistency: float  # mean cosine similarity of each example to the others, -1..1; 1 for a single example
 
     def problems(self, width: int) -> list[str]:
-        """Describe what is wrong with the values.
-
-        Args:
-            width: D, of the model's embedding.
-        """
+        """Describe what is wrong with the values for a model with an embedding of this width D."""
         wrong = [f"{self.label!r} is no name of an action"] if name_problem(self.label) else []
         if self.prototype.shape != (width,):
             wrong.append(f"{self.label} has a prototype of shape {self.prototype.shape}, the model's embedding {width}")
@@ -83,13 +74,7 @@ def name_problem(label: str) -> str:
 
 
 def set_problems(actions: Sequence[EnrolledAction], labels: Sequence[str], width: int) -> list[str]:
-    """Describe what is wrong with enrolled actions beside a model's own labels.
-
-    Args:
-        actions: all enrolled actions.
-        labels: the model's labels from training.
-        width: D, of the model's embedding.
-    """
+    """Describe what is wrong with the enrolled actions of a model with these labels and embeddings of this width D."""
     names = [action.label for action in actions]
     wrong = [problem for action in actions for problem in action.problems(width)]
     if len(set(names)) != len(names):

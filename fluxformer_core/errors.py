@@ -1,5 +1,8 @@
 """The errors of this library. Each message says what is wrong and what to do."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class FluxformerError(Exception):
     """Base class of every error that this library raises on bad input."""
@@ -23,6 +26,15 @@ class ConfigError(FluxformerError):
 
 class BackendError(FluxformerError):
     """A backend cannot be used on this machine, or its results differ too much from the model."""
+
+
+@contextmanager
+def writing(path: object) -> Iterator[None]:
+    """Turn an OSError in the context into a ConfigError that names the file or folder."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def first_line(error: Exception) -> str:

@@ -112,10 +112,6 @@ def recognize(
 
 
 def refuse_to_overwrite(source: str | Path, output: str | Path) -> None:
-    """Refuse an output file that is the source.
-
-    Raises:
-        ConfigError: if both are the same file.
-    """
+    """Raise a ConfigError if an output file is the source."""
     if Path(output).exists() and Path(source).exists() and Path(output).samefile(source):
         raise ConfigError(f"{output} is the source itself; write to another file")

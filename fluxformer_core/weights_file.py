@@ -41,7 +41,9 @@ def read_weights_file(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}") from None
     except pickle.UnpicklingError as error:
-        raise BundleError(f"{path} is refused: {_pickle_problem(str(error))}") from None
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        run = asked and f"it asks for {asked[1].rstrip(',')} to be run, which weights have no need of"
+        raise BundleError(f"{path} is refused: {run or 'it is damaged, or no PyTorch file'}") from None
     except Exception as error:  # a damaged file may raise any exception
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise BundleError(f"{path} is damaged, or no PyTorch file: {reason}") from None
@@ -82,10 +84,3 @@ def check_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -
     if wrong:
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise BundleError(f"weights do not fit the model: {'; '.join(sorted(wrong)[:5])}{more}")
-
-
-def _pickle_problem(message: str) -> str:
-    code = re.search(r"GLOBAL (\S+)", message)
-    if code:
-        return f"it asks for {code[1].rstrip(',')} to be run, which weights have no need of"
-    return "it is damaged, or no PyTorch file"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,21 @@ def moving_pictures(folder: Path) -> Path:
     path = folder / "index.csv"
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+class PageLinks(HTMLParser):
+    """What a page would load; tags that need an end must have one."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.open: list[str] = []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attributes if name in ("src", "href")]
+        self.open += [] if tag in ("meta", "img", "rect", "line") else [tag]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert tag in ("meta", "img", "rect", "line") or self.open.pop() == tag

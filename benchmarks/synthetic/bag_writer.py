@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
@@ -29,14 +28,10 @@ _QUALITY = 90  # of JPEG, 0..100
 
 
 class ImageBag:
-    """A bag to write images to; a context manager.
+    """A new bag to write images to; a context manager.
 
-    Args:
-        path: folder of the bag; must not exist.
-        storage: file format.
-        zstd: compress every message, or the file as a whole when it is closed (sqlite3 only).
-        compressed: write JPEG, of depth in millimetres PNG, as sensor_msgs/CompressedImage.
-        notes: custom data in the bag's metadata.
+    `zstd` compresses every message, or the file as a whole when it is closed (sqlite3 only). A compressed bag has JPEG,
+    of depth in millimetres PNG, as sensor_msgs/CompressedImage. Notes are custom data in the bag's metadata.
 
     Raises:
         ConfigError: if the folder exists or cannot be made.
@@ -67,27 +62,17 @@ class ImageBag:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._writer.close()
 
     def write(self, topic: str, image: np.ndarray, pixels: Pixels, stamp: int, *, received: int | None = None) -> None:
-        """Append an image.
-
-        Args:
-            topic: of the image.
-            image: (H, W) or (H, W, C) as `pixels` says.
-            pixels: how to read it.
-            stamp: ns, of its header.
-            received: ns, the bag's own time; that of the stamp if None.
+        """Append an image (H, W) or (H, W, C) with the stamp of its header and the bag's own time, both in ns.
 
         Raises:
             ImageError: if the image's type is not that of `pixels`, or depth in metres is to be compressed.
         """
-        message = (
-            self._compressed(image, pixels, stamp) if self._kind == _COMPRESSED else self._raw(image, pixels, stamp)
-        )
+        make = self._compressed if self._kind == _COMPRESSED else self._raw
+        message = make(image, pixels, stamp)
         self.write_raw(topic, self._kind, bytes(self._types.serialize_cdr(message, self._kind)), received or stamp)
 
     def write_raw(self, topic: str, kind: str, data: bytes, received: int) -> None:

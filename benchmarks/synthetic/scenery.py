@@ -1,16 +1,102 @@
-"""Pictures between actions: a person at rest, walking in and out, passing close by, and an empty scene."""
+"""Pictures of synthetic scenes: recordings of single actions with the extent of the action, and what lies between them.
+
+Between actions a person rests, walks in and out or passes close by, or the scene is empty.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.synthetic.footage import RATE, SIDE, Picture
+from fluxformer_core.actor import rehearse
 from fluxformer_core.augment.augment_clip import LIT
-from fluxformer_core.flow.classical import DisFlow
+from fluxformer_core.data.decoding import ActorClip
+from fluxformer_core.data.recordings import Recording
+from fluxformer_core.errors import SourceError
+from fluxformer_core.flow.classical import DisFlow, normal_speed
+from fluxformer_core.io.sources import open_source
+from fluxformer_core.stream.prepare import prepare
+from fluxformer_core.types import SECOND, ClipSpec, Pixels
+
+SIDE = 128
+"""px: streams are made of square pictures of this size."""
+
+RATE = 20.0
+"""Hz of the streams and of the actor's clips; recordings are not resampled."""
+
+_MEASURED = 64  # px: size of the pictures in which motion is measured
+_FASTEST = 82  # pixels whose mean speed counts as the speed of a picture
+_MOVING_SHARE, _MOVING_OVER_REST = 0.2, 2.0
+_QUIET_RUN, _MOVING_RUN = 8, 3  # frames
+
+Picture = NDArray[np.uint8]
+"""(SIDE, SIDE, 3) RGB."""
+
+
+@dataclass(frozen=True)
+class Footage:
+    """One recording, decoded."""
+
+    frames: tuple[Picture, ...]
+    label: str
+    first: int  # frame with which the action begins
+    last: int  # its last frame
+
+
+def load(clip: Recording | ActorClip) -> Footage:
+    """Decode a recording, or render the actor.
+
+    Raises:
+        SourceError: if the recording cannot be read, or has fewer than four images.
+    """
+    spec = ClipSpec(size=SIDE)
+    if isinstance(clip, Recording):
+        with open_source(clip.path, topic=clip.topic or None) as source:
+            frames = tuple(prepare(frame.image, frame.pixels, spec) for frame in source)
+    else:
+        film = rehearse(clip.label, clip.seed, rate=RATE, size=(SIDE, SIDE))
+        frames = tuple(prepare(image, Pixels.DEPTH, spec) for _, image in film)
+    if len(frames) < 4:
+        raise SourceError(f"{clip} has only {len(frames)} images, too few to show an action")
+    return Footage(frames, clip.label, *extent(frames))
+
+
+def extent(frames: Sequence[Picture]) -> tuple[int, int]:
+    """First and last frame of the action in a recording without such a truth.
+
+    A frame belongs to the action if the fastest pixels between its neighbours are faster than a fifth of the
+    recording's fastest motion (its 95th percentile) and than twice the speed of its stillest part, in a run of three
+    frames. The measure uses frames after the frame and the whole recording, which a recogniser of streams cannot.
+    """
+    grey = [_shrunk(frame) for frame in frames]
+    between = [_speed(before, after) for before, after in zip(grey, grey[2:], strict=False)]
+    speed = np.array([between[0], *between, between[-1]])
+    runs = np.lib.stride_tricks.sliding_window_view(speed, min(_QUIET_RUN, len(speed)))
+    rest = float(np.median(runs, axis=1).min())
+    moving = speed > max(_MOVING_SHARE * float(np.percentile(speed, 95)), _MOVING_OVER_REST * rest)
+    sustained = np.convolve(moving, np.ones(_MOVING_RUN), mode="valid") == _MOVING_RUN
+    begins = np.flatnonzero(sustained)
+    return (int(begins[0]), int(begins[-1]) + _MOVING_RUN - 1) if len(begins) else (0, len(frames) - 1)
+
+
+def nanoseconds(frames: int) -> int:
+    """Duration of a number of frames."""
+    return round(frames * SECOND / RATE)
+
+
+def _shrunk(frame: Picture) -> Picture:
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(grey, (_MEASURED, _MEASURED), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _speed(before: Picture, after: Picture) -> float:
+    speed = normal_speed(before, after).ravel()
+    return float(np.partition(speed, speed.size - _FASTEST)[-_FASTEST:].mean())
+
 
 EDGE_JITTER = 0.5
 """px: standard deviation of the noise of a depth camera's outlines."""
@@ -58,8 +144,7 @@ def _stance(picture: Picture) -> tuple[float, float, float]:
 
 def still(picture: Picture, count: int, rng: np.random.Generator) -> Iterator[Picture]:
     """The same picture with new noise for `count` frames."""
-    for _ in range(count):
-        yield noisy(picture, rng)
+    return (noisy(picture, rng) for _ in range(count))
 
 
 def change_over(before: Picture, after: Picture, count: int, rng: np.random.Generator) -> Iterator[Picture]:
@@ -81,23 +166,13 @@ def change_over(before: Picture, after: Picture, count: int, rng: np.random.Gene
 def walk_in(
     gait: Sequence[Picture], arrived: Picture, side: int, rng: np.random.Generator, *, leaving: bool = False
 ) -> list[Picture]:
-    """A person walks in from a side (-1: left, 1: right) and stands still, or walks out.
-
-    Args:
-        gait: pictures of the walking person.
-        arrived: picture of the standing person.
-        side: where the person comes from.
-        rng: source of randomness.
-        leaving: reverse the order of the pictures.
-    """
+    """A person of these gait pictures walks in from a side (-1: left, 1: right) and stands still, or walks out."""
     pace = rng.uniform(0.5, 0.8) / RATE  # picture heights a frame: 1 to 1.5 m/s
     steps = int(1.0 / pace)
     begin = int(rng.integers(max(1, len(gait) - steps)))
     order = np.resize(np.concatenate([np.arange(begin, len(gait)), np.arange(len(gait))]), steps)
-    shown = []
-    for i, number in enumerate(order):
-        where = side * SIDE * (1 - (i + 1) / steps)
-        shown.append(noisy(_moved(gait[number], where, 0.0, 1.0), rng))
+    places = (side * SIDE * (1 - (i + 1) / steps) for i in range(steps))
+    shown = [noisy(_moved(gait[number], where, 0.0, 1.0), rng) for number, where in zip(order, places, strict=True)]
     settled = list(change_over(gait[order[-1]], arrived, SETTLING, rng))
     return (shown + settled)[::-1] if leaving else shown + settled
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.synthetic.footage import RATE, SIDE, Picture
-from benchmarks.synthetic.scenery import still
+from benchmarks.synthetic.scenery import RATE, SIDE, Picture, still
 from benchmarks.synthetic.stream_bed import Scene
 from fluxformer_core.actor import ActorStyle, Stage
 from fluxformer_core.augment.backgrounds import backgrounds
@@ -39,16 +39,10 @@ def seen_in_depth(count: int, rng: np.random.Generator) -> Iterator[Picture]:
     yield from still(shape, count, rng)
 
 
-def empty_room(count: int, rng: np.random.Generator, grain: float = _GRAIN) -> Iterator[Picture]:
+def empty_room(count: int, rng: np.random.Generator) -> Iterator[Picture]:
     """An empty room."""
     room = _room(rng)[:SIDE, :SIDE]
-    for _ in range(count):
-        yield _grainy(room, grain, rng)
-
-
-def camera_noise(count: int, rng: np.random.Generator) -> Iterator[Picture]:
-    """A person stands in dim light: four times the noise."""
-    return standing(count, rng, noise=4.0)
+    return (_grainy(room, _GRAIN, rng) for _ in range(count))
 
 
 def light_change(count: int, rng: np.random.Generator) -> Iterator[Picture]:
@@ -77,7 +71,7 @@ STILL: dict[str, Draw] = {
     "still person": standing,
     "still person, depth": seen_in_depth,
     "empty room": empty_room,
-    "camera noise": camera_noise,
+    "camera noise": partial(standing, noise=4.0),  # as in dim light
     "light change": light_change,
     "slow pan": slow_pan,
 }
@@ -87,13 +81,9 @@ def stillness(seconds: float, seed: int = 0) -> list[Scene]:
     """One scene of each kind, all of equal length, with gaps between them."""
     count = max(1, round(seconds * RATE / len(STILL)))
     return [
-        Scene(name, count, _drawing(draw, count, seed + 1000 * i), gap=True)
+        Scene(name, count, lambda draw=draw, i=i: draw(count, np.random.default_rng(seed + 1000 * i)), gap=True)
         for i, (name, draw) in enumerate(STILL.items())
     ]
-
-
-def _drawing(draw: Draw, count: int, seed: int) -> Callable[[], Iterator[Picture]]:
-    return lambda: draw(count, np.random.default_rng(seed))
 
 
 def _room(rng: np.random.Generator) -> Picture:

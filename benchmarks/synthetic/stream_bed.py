@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.synthetic import scenery
-from benchmarks.synthetic.footage import RATE, SIDE, Footage, Picture, load, nanoseconds
+from benchmarks.synthetic.scenery import RATE, SIDE, Picture, load, nanoseconds
 from fluxformer_core.data.decoding import ActorClip
 from fluxformer_core.data.label_table import read_label_table
 from fluxformer_core.data.recordings import Recording
@@ -102,17 +102,13 @@ def scenario(scenes: Sequence[Scene], start: int = 1_700_000_000 * SECOND) -> Sc
 
 
 def compose(performers: Sequence[Performer], seconds: float, seed: int = 0, *, idle: float = 0.3) -> Scenario:
-    """Compose a stream of recordings; each recording is shown at most once.
+    """Compose a stream of some seconds; each recording is shown at most once, and too few make a shorter stream.
 
-    Args:
-        performers: with recordings without a background, as depth cameras make them.
-        seconds: duration; the stream is shorter if there are too few recordings.
-        seed: of every choice.
-        idle: share of the time without any action.
+    The recordings must have no background, as depth cameras make them. `idle` is the share of the time without any
+    action.
 
     Raises:
         ConfigError: if there is no recording, or a recording has a background.
-        SourceError: if a recording cannot be read.
     """
     if not any(performer.clips for performer in performers):
         raise ConfigError("a stream needs at least one recording")
@@ -151,14 +147,12 @@ class _Composition:
     def _visit(self, waiting: list[_Candidate], gaits: list[_Candidate]) -> None:
         """A person comes, performs some recordings and leaves; shown recordings are removed from `waiting`."""
         rng = self._rng
-        gait = load(gaits[int(rng.integers(len(gaits)))].clip) if gaits else None
-        steps = _walking(gait) if gait is not None else []
-        way = gait.label if gait is not None else ""
+        steps, way, now = [], "", None
+        if gaits:
+            gait = load(gaits[int(rng.integers(len(gaits)))].clip)
+            steps, way, now = list(gait.frames[gait.first : gait.last + 1]), gait.label, gait.frames[0]
         self._empty(rng.uniform(1.0, 3.0))
-        now: Picture | None = None
-        if steps:
-            now = gait.frames[0] if gait is not None else None
-            assert now is not None
+        if now is not None:
             self._walk(steps, now, way, leaving=False)
         for _ in range(int(rng.integers(*_VISIT))):
             if not waiting or self._frames >= self._wanted:
@@ -172,9 +166,8 @@ class _Composition:
                 count = int(rng.integers(*_SHIFT))
                 opening = scenery.placed(entry.opening, view)
                 self._add(Scene("shift", count, self._drawing(scenery.change_over, now, opening, count)))
-            footage = partial(_frames_of, entry.clip, view)
-            gap = not alike
-            self._add(Scene("action", entry.frames, footage, entry.clip.label, entry.first, entry.last, gap))
+            draw = partial(_frames_of, entry.clip, view)
+            self._add(Scene("action", entry.frames, draw, entry.clip.label, entry.first, entry.last, gap=not alike))
             now = scenery.placed(entry.closing, view)
             self._rest(now, steps)
         if steps and now is not None and _unlike(steps[0], now) < ALIKE:
@@ -189,7 +182,8 @@ class _Composition:
         if due < self._owed:
             return
         if steps and self._rng.random() < _PASSING:
-            self._pass(steps, now)
+            draw = self._drawing(scenery.pass_by, steps, now)
+            self._add(Scene("passing", sum(1 for _ in draw()), draw))
             due = self._idle * self._frames - self._rested
         count = max(0, min(round(due), round(_REST[1] * RATE)))
         if count:
@@ -212,10 +206,6 @@ class _Composition:
         first, last = (scenery.SETTLING, scenery.SETTLING + half) if leaving else (half, count - scenery.SETTLING - 1)
         self._add(Scene("walking", count, draw, way, first, last))
 
-    def _pass(self, steps: list[Picture], now: Picture) -> None:
-        draw = self._drawing(scenery.pass_by, steps, now)
-        self._add(Scene("passing", sum(1 for _ in draw()), draw))
-
     def _drawing(
         self, draw: Callable[..., Iterable[Picture]], *what: object, **how: object
     ) -> Callable[[], Iterator[Picture]]:
@@ -232,11 +222,10 @@ class _Composition:
 def _entries(clips: Sequence[Recording | ActorClip]) -> list[_Candidate]:
     entries = []
     for clip in clips:
-        footage = load(clip)
-        opening, closing = footage.frames[0], footage.frames[-1]
-        if opening[:4, :4].max() > 60 and opening[:4, -4:].max() > 60:
+        one = load(clip)
+        if one.frames[0][:4, :4].max() > 60 and one.frames[0][:4, -4:].max() > 60:
             raise ConfigError(f"{clip} has a background: streams are composed of depth recordings without one")
-        entries.append(_Candidate(clip, opening, closing, len(footage.frames), footage.first, footage.last))
+        entries.append(_Candidate(clip, one.frames[0], one.frames[-1], len(one.frames), one.first, one.last))
     return entries
 
 
@@ -249,10 +238,6 @@ def _walkers(entries: Sequence[_Candidate]) -> list[_Candidate]:
     table = read_label_table()
     gaits = [entry for entry in entries if table[entry.clip.label].gait]
     return [entry for entry in gaits if entry.clip.label == "walk"] or gaits
-
-
-def _walking(footage: Footage) -> list[Picture]:
-    return list(footage.frames[footage.first : footage.last + 1])
 
 
 def _most_alike(waiting: Sequence[_Candidate], now: Picture) -> list[_Candidate]:
@@ -270,9 +255,5 @@ def _unlike(opening: Picture, now: Picture) -> float:
 
 def stamps_of(stream: Scenario) -> NDArray[np.int64]:
     """Stamps of all frames, (n,), without drawing them."""
-    times = [
-        begin + nanoseconds(i)
-        for scene, begin in zip(stream.scenes, stream.begins, strict=True)
-        for i in range(scene.frames)
-    ]
-    return np.array(times, np.int64)
+    parts = zip(stream.scenes, stream.begins, strict=True)
+    return np.array([begin + nanoseconds(i) for scene, begin in parts for i in range(scene.frames)], np.int64)

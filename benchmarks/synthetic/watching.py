@@ -71,21 +71,11 @@ def watch(recognizer: Recognizer, stream: Iterable[tuple[int, NDArray[np.uint8]]
         events += update.events
         if recognizer.counters.admitted == admitted:
             continue
-        window = recognizer.scene.window
-        asked = recognizer.scene.last_output if recognizer.counters.forwards > forwards else None
-        now = sum(recognizer.counters.resets.values())
-        moments.append(
-            Moment(
-                stamp,
-                compute,
-                now > resets,
-                float(window.energy[-1]),
-                window.descriptors[-1, : THUMBNAIL**2].copy(),
-                int(window.stamps[0]),
-                None if asked is None else asked.logits,
-                None if asked is None else asked.embedding,
-            )
-        )
+        window, now = recognizer.scene.window, sum(recognizer.counters.resets.values())
+        output = recognizer.scene.last_output if recognizer.counters.forwards > forwards else None
+        found = (None, None) if output is None else (output.logits, output.embedding)
+        energy, appearance = float(window.energy[-1]), window.descriptors[-1, : THUMBNAIL**2].copy()
+        moments.append(Moment(stamp, compute, now > resets, energy, appearance, int(window.stamps[0]), *found))
         resets = now
     events += recognizer.reset(ResetCause.REQUESTED)
     return Watched(tuple(moments), tuple(events))
@@ -97,7 +87,7 @@ def decide(
     """Decide again on the same outputs; motion segments must not start earlier than in the recording."""
     decider = Decider(labels, config)
     events: list[ActionEvent] = []
-    stamps, unknown, scores, starts = [], [], [], []
+    rows: list[tuple[int, float, NDArray[np.float32], int]] = []
     newest = 0
     for moment in moments:
         if moment.fresh:
@@ -109,38 +99,20 @@ def decide(
             continue
         decision, more = decider.decide(moment.stamp, softmax(moment.logits / temperature), moment.window_start)
         events += more
-        stamps.append(moment.stamp)
-        unknown.append(decision.unknown_score)
-        scores.append(decision.probabilities)
-        starts.append(segment.start)
+        rows.append((moment.stamp, decision.unknown_score, decision.probabilities, segment.start))
     events += decider.reset(newest)
-    return Decided(
-        tuple(events),
-        np.array(stamps, np.int64),
-        np.array(unknown),
-        np.array(scores, np.float64).reshape(-1, len(labels)),
-        np.array(starts, np.int64),
-    )
+    stamps, unknown, scores, starts = zip(*rows, strict=True) if rows else [()] * 4
+    table = np.array(scores, np.float64).reshape(-1, len(labels))
+    return Decided(tuple(events), np.array(stamps, np.int64), np.array(unknown), table, np.array(starts, np.int64))
 
 
 def as_stream(
-    moments: Sequence[Moment],
-    decided: Decided,
-    truth: Sequence[Interval],
-    labels: Sequence[str],
-    *,
-    started: bool = False,
+    moments: Sequence[Moment], decided: Decided, truth: Sequence[Interval], labels: Sequence[str], started: bool = False
 ) -> StreamRecord:
     """The input of `score_streams`; only actions with a known label are truth, and computing time counts as delay.
 
-    Scores hold until the next recognition is due, and are 0 while nothing moves.
-
-    Args:
-        moments: of the stream.
-        decided: the decisions on the moments.
-        truth: everything performed.
-        labels: of the model.
-        started: count events from STARTED on, whatever label they had then.
+    Scores hold until the next recognition is due, and are 0 while nothing moves. With `started`, events count from
+    STARTED on, whatever label they had then.
     """
     known = [label for label in labels if label != OTHER]
     compute = {moment.stamp: moment.compute for moment in moments}

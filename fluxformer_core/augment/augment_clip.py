@@ -42,16 +42,8 @@ def augment_clip(
 ) -> Clip:
     """Show a clip in another view, before another background, through another camera.
 
-    Args:
-        clip: what happens.
-        config: how far to differ from the recording.
-        rng: source of randomness.
-        flip: whether to mirror the clip.
-        path: where the person is moved in addition, and how fast: each (T, 2), in frame heights and per second.
-        scale: of the view, instead of the configured range.
-
-    Returns:
-        Frames and flow.
+    `flip` mirrors the clip. `path` is where the person is moved in addition, and how fast: each (T, 2), in frame
+    heights and per second. `scale` is of the view, instead of the configured range.
     """
     side, count = clip.frames.shape[1], len(clip.frames)
     linear, offset = _view(side, config, rng, scale or config.scale, flip=flip)
@@ -63,10 +55,10 @@ def augment_clip(
         low = rng.uniform(64, 190)
         frames = contrast(frames, low, rng.uniform(low + 20, 255))
     coloured = colourised or not clip.depth
-    place, speed = np.zeros((count, 2)), np.zeros((count, 2))
+    place = speed = np.zeros((count, 2))
     if coloured and rng.random() < config.moving_camera:
         place, speed = wander(clip.times, clip.step, config.pan, config.shake, rng)
-    carried, drift = path if path is not None else (np.zeros((count, 2)), np.zeros((count, 2)))
+    carried, drift = path or (np.zeros((count, 2)),) * 2
     views = [np.column_stack([linear, offset + shift]) for shift in side * (place + carried)]
     turn = tempo * linear
     flow = np.empty_like(clip.flow)
@@ -81,15 +73,17 @@ def augment_clip(
         if not colourised:  # a wall and objects before the wall, farther than the person
             monochrome(behind)
             behind = (behind * np.float32(rng.uniform(0.1, 0.5))).astype(np.uint8)
-        shown = _before(people, opacity, behind)
+        for i, person in enumerate(people):  # already multiplied by the opacity
+            free = cv2.cvtColor(255 - opacity[i], cv2.COLOR_GRAY2RGB)
+            people[i] = cv2.add(person, cv2.multiply(behind[i % len(behind)], free, scale=1 / 255))
+        shown = people
         _mix_flow(flow, opacity, seen, drift, speed)
         if colourised:
             _disturb(flow, rng.uniform(0, config.flow_noise), rng)
     else:
-        border = cv2.BORDER_REPLICATE
         shown = np.empty_like(frames)
         for i, view in enumerate(views):
-            shown[i] = cv2.warpAffine(frames[i], view, (side, side), borderMode=border)
+            shown[i] = cv2.warpAffine(frames[i], view, (side, side), borderMode=cv2.BORDER_REPLICATE)
         if drift.any():
             flow += drift[:, None, None].astype(np.float32) * (shown[..., :1] > LIT)
         if speed.any():
@@ -98,30 +92,14 @@ def augment_clip(
     return _expose(shown, clip.times, config, rng, coloured=coloured, recorded=not clip.depth), flow
 
 
-def _before(people: NDArray[np.uint8], opacity: NDArray[np.uint8], behind: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """People (T, S, S, 3), already multiplied by their opacity (T, S, S), before a background (T or 1, S, S, 3)."""
-    for i, person in enumerate(people):
-        free = cv2.cvtColor(255 - opacity[i], cv2.COLOR_GRAY2RGB)
-        people[i] = cv2.add(person, cv2.multiply(behind[i % len(behind)], free, scale=1 / 255))
-    return people
-
-
 def _mix_flow(
-    flow: NDArray[np.float32],
-    opacity: NDArray[np.uint8],
-    seen: NDArray[np.uint8],
-    drift: NDArray[np.float64],
-    speed: NDArray[np.float64],
+    flow: NDArray[np.float32],  # (T, S, S, 2) of the people
+    opacity: NDArray[np.uint8],  # (T, S, S) of the people
+    seen: NDArray[np.uint8],  # (T or 1, S, S) how well the background's motion can be seen, 0..255
+    drift: NDArray[np.float64],  # (T, 2) frame heights per second at which people are moved
+    speed: NDArray[np.float64],  # (T, 2) frame heights per second of the picture as a whole
 ) -> None:
-    """Add, in place, the motion of moved people and of the camera, as far as a flow estimator would see them.
-
-    Args:
-        flow: (T, S, S, 2) of the people.
-        opacity: (T, S, S) of the people.
-        seen: (T or 1, S, S) how well the background's motion can be seen, 0..255.
-        drift: (T, 2) frame heights per second at which people are moved.
-        speed: (T, 2) frame heights per second of the picture as a whole.
-    """
+    """Add, in place, the motion of moved people and of the camera, as far as a flow estimator would see them."""
     # The flow of a fast hand lies where the hand was one frame ago, and some pixels farther out.
     reach = np.ones((flow.shape[1] // 4 | 1,) * 2, np.uint8)
     moves = drift.any() or speed.any()

@@ -37,15 +37,10 @@ _STRUCTURE = 0.0015  # brightness difference of neighbouring pixels at which DIS
 
 @lru_cache(maxsize=4)
 def backgrounds(size: int, folders: tuple[str, ...] = ()) -> Stock:
-    """The stock for clips of this size, the same in every process.
+    """The stock for clips of this size in px, the same in every process: (n, side, side, 4) with side = ROOM * size.
 
-    Args:
-        size: px, side of the clips.
-        folders: pictures and videos in these folders, and below, join the painted backgrounds; of a video the median
-            of its first seconds, which shows no moving people.
-
-    Returns:
-        RGB and visibility of motion, (n, side, side, 4) with side = ROOM * size.
+    Pictures and videos in the folders, and below, join the painted backgrounds; of a video the median of its first
+    seconds, which shows no moving people.
 
     Raises:
         ConfigError: if a folder does not exist, or no file in the folder can be read.
@@ -81,10 +76,8 @@ def _pictures(folder: Path, side: int) -> Iterator[Canvas]:
     for path in files[:: max(1, len(files) // PICTURES)]:
         try:
             with open_source(str(path)) as source:
-                looks = [
-                    prepare(frame.image, frame.pixels, spec)
-                    for frame in islice(source, 0, _LOOKS * _LOOK_EVERY, _LOOK_EVERY)
-                ]
+                frames = islice(source, 0, _LOOKS * _LOOK_EVERY, _LOOK_EVERY)
+                looks = [prepare(frame.image, frame.pixels, spec) for frame in frames]
         except FluxformerError as error:
             log.warning("skipped: %s", error)
             continue
@@ -157,16 +150,13 @@ def _room(side: int, rng: np.random.Generator) -> Canvas:
         cv2.rectangle(canvas, *box, colour, -1)
         if rng.random() < 0.5:
             cv2.rectangle(canvas, *box, _tone(rng, 0.05, 0.9, 0.1), int(rng.integers(1, 4)))
-        if rng.random() < 0.4:
-            _shelves(canvas, *box, rng)
+        if rng.random() < 0.4:  # shelves
+            (x, top), (end, bottom) = box
+            rows = int(rng.integers(2, 5))
+            for row in range(1, rows):
+                height = round(top + (bottom - top) * row / rows)
+                cv2.line(canvas, (x, height), (end, height), _tone(rng, 0.1, 0.9, 0.1), 1)
     return canvas
-
-
-def _shelves(canvas: Canvas, corner: tuple[int, int], end: tuple[int, int], rng: np.random.Generator) -> None:
-    rows = int(rng.integers(2, 5))
-    for row in range(1, rows):
-        height = round(corner[1] + (end[1] - corner[1]) * row / rows)
-        cv2.line(canvas, (corner[0], height), (end[0], height), _tone(rng, 0.1, 0.9, 0.1), 1)
 
 
 def _clutter(side: int, rng: np.random.Generator) -> Canvas:
@@ -193,14 +183,10 @@ def _bricks(side: int, rng: np.random.Generator) -> Canvas:
         cv2.line(canvas, (0, round(top)), (side, round(top)), joint, 1)
         for left in np.arange((course % 2) * 0.5 * wide, side, wide):
             x, y, end = round(left), round(top), round(top + tall)
-            cv2.rectangle(canvas, (x, y + 1), (round(left + wide), end - 1), _varied(canvas[y, 0], rng), -1)
+            brick = (canvas[y, 0] * rng.uniform(0.85, 1.15)).tolist()
+            cv2.rectangle(canvas, (x, y + 1), (round(left + wide), end - 1), brick, -1)
             cv2.line(canvas, (x, y), (x, end), joint, 1)
     return canvas
-
-
-def _varied(colour: NDArray[np.float32], rng: np.random.Generator) -> tuple[float, float, float]:
-    red, green, blue = (colour * rng.uniform(0.85, 1.15)).tolist()
-    return red, green, blue
 
 
 def _outdoors(side: int, rng: np.random.Generator) -> Canvas:

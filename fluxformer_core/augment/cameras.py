@@ -20,12 +20,8 @@ def wander(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How the picture of a moving camera shifts: an even pan, and the tremor of a hand.
 
-    Args:
-        times: (T,) s.
-        period: s between two frames of the recording.
-        pan: largest speed of the pan, frame heights per second.
-        shake: largest size of the tremor, frame heights.
-        rng: source of randomness.
+    The times (T,) and the period between two frames of the recording are in seconds. `pan` (frame heights per second)
+    and `shake` (frame heights) are the largest speed and the largest tremor.
 
     Returns:
         Offset of the picture's content, in frame heights, and its velocity since the previous frame, in frame heights

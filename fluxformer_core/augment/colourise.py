@@ -22,11 +22,9 @@ _BODY_COLUMN = 0.05  # of the image side: half the width of the strip that holds
 
 
 def colourise(depth: NDArray[np.uint8], rng: np.random.Generator) -> Cutout:
-    """Give the people of a depth clip random clothes, skin and light.
+    """Give the people of a depth clip (T, S, S) random clothes, skin and light, the same in all frames.
 
-    Args:
-        depth: (T, S, S) brightness of depth, near is bright, 0 is no reading; see `stream.prepare.depth_to_grey`.
-        rng: source of randomness; all frames of the clip get the same clothes.
+    Near is bright, and 0 is no reading; see `stream.prepare.depth_to_grey`.
     """
     colour, opacity = np.zeros((*depth.shape, 3), np.uint8), np.zeros_like(depth)
     columns = np.flatnonzero((depth > _ABSENT).any(axis=(0, 1)))
@@ -37,12 +35,10 @@ def colourise(depth: NDArray[np.uint8], rng: np.random.Generator) -> Cutout:
     shown = contrast(np.ascontiguousarray(depth[:, :, span]), rng.uniform(80, 130), 250.0)
     share = _share(shown)
     surface = _surface(shown, share)
-    light = _shading(surface, share, rng)
-    light *= share * np.float32(255)
+    light = _shading(surface, share, rng) * (share * np.float32(255))
     albedo = _albedo(surface, share, rng)
     albedo *= light[..., None]
-    np.minimum(albedo, 255, out=albedo)
-    colour[:, :, span] = albedo
+    colour[:, :, span] = np.minimum(albedo, 255, out=albedo)
     opacity[:, :, span] = share * np.float32(255)
     return colour, opacity
 

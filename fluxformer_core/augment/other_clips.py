@@ -51,21 +51,15 @@ class OtherClips:
 
     Clips are made from each store as often as the store's actions are shown. Otherwise the look of a picture would tell
     whether the picture shows an action.
-
-    Args:
-        stores: recordings to make clips from; recordings of the label `other` are not used.
-        sample_weights: (clips,) how often each clip of the stores, one store after the other, is shown; None: equally.
-        table: traits of the labels; None: the package's.
-        flow: estimator of the flow between frames that did not follow each other, as `create_flow` takes a name.
     """
 
     def __init__(
         self,
-        stores: Sequence[ClipStore],
-        sample_weights: NDArray[np.float64] | None = None,
+        stores: Sequence[ClipStore],  # whose clips of the label `other` are not used
+        sample_weights: NDArray[np.float64] | None = None,  # (clips,) how often each clip is shown; None: equally
         *,
-        table: LabelTable | None = None,
-        flow: str = "dis",
+        table: LabelTable | None = None,  # traits of the labels; None: the package's
+        flow: str = "dis",  # estimator for frames that did not follow each other, as `create_flow` takes a name
     ) -> None:
         self._stores, self._pair_flow = stores, PairFlow(flow)
         traits = table or read_label_table()
@@ -73,11 +67,8 @@ class OtherClips:
         weights = np.ones(len(places)) if sample_weights is None else sample_weights
 
         def pool(wanted: Callable[[LabelTraits], bool]) -> _Pool:
-            chosen = [
-                (k, i, weight)
-                for (k, i, label), weight in zip(places, weights, strict=True)
-                if weight > 0 and label != OTHER and wanted(traits[label])
-            ]
+            actions = [(*p, w) for p, w in zip(places, weights, strict=True) if w > 0 and p[2] != OTHER]
+            chosen = [(k, i, weight) for k, i, label, weight in actions if wanted(traits[label])]
             return _Pool([(k, i) for k, i, _ in chosen], [weight for *_, weight in chosen])
 
         self._all = pool(lambda action: True)
@@ -188,8 +179,7 @@ class OtherClips:
         for _ in range(int(rng.integers(1, 4))):
             heading, speed = rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 1.8)
             velocity = speed * np.array([np.cos(heading), np.sin(heading)])
-            middle = rng.uniform(0.2, 0.8, 2)
-            extent = rng.uniform(0.05, 0.5, 2)
+            middle, extent = rng.uniform(0.2, 0.8, 2), rng.uniform(0.05, 0.5, 2)
             grey, turn = float(rng.uniform(90, 250)), float(rng.uniform(0, 180))
             round_ = rng.random() < 0.5
             for frame, flow, time in zip(scene.frames, scene.flow, scene.times, strict=True):
@@ -197,11 +187,11 @@ class OtherClips:
                 box = (centre.tolist(), (extent * side).tolist(), turn)
                 if round_:
                     cv2.ellipse(frame, box, (grey, grey, grey), -1, cv2.LINE_AA)
-                    cv2.ellipse(flow, box, (float(velocity[0]), float(velocity[1])), -1)
+                    cv2.ellipse(flow, box, velocity.tolist(), -1)
                 else:
                     corners = np.round(cv2.boxPoints(box)).astype(np.int32)
                     cv2.fillConvexPoly(frame, corners, (grey, grey, grey), cv2.LINE_AA)
-                    cv2.fillConvexPoly(flow, corners, (float(velocity[0]), float(velocity[1])))
+                    cv2.fillConvexPoly(flow, corners, velocity.tolist())
         return augment_clip(scene, replace(config, colourised=0.7), rng, flip=rng.random() < 0.5)
 
     def _without_people(self, count: int, rng: np.random.Generator) -> RawClip:

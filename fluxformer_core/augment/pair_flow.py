@@ -13,10 +13,7 @@ from fluxformer_core.flow.registry import create_flow
 
 
 class PairFlow:
-    """Estimates such flow with the estimator that made the rest of the clip's flow.
-
-    Args:
-        name: as `create_flow` takes a name: that of the ClipSpec, and for gmflow with the file of its weights.
+    """Estimates such flow with the estimator of the rest of the clip's flow, named as `create_flow` takes a name.
 
     Raises:
         ConfigError: if there is no such estimator, or gmflow is named without its weights.
@@ -33,16 +30,7 @@ class PairFlow:
         return create_flow(self.name)
 
     def __call__(self, before: NDArray[np.uint8], here: NDArray[np.uint8], nanoseconds: int) -> NDArray[np.float32]:
-        """Flow in frame heights per second.
-
-        Args:
-            before: (S, S, 3) RGB or (S, S) grey.
-            here: the same, later by `nanoseconds`.
-            nanoseconds: time from `before` to `here`.
-
-        Returns:
-            (S, S, 2); zero for a model without flow.
-        """
+        """Flow (S, S, 2), frame heights per second, between two RGB (S, S, 3) or grey (S, S) frames; 0 without flow."""
         estimate = self._estimator
         if estimate is None:
             return np.zeros((*here.shape[:2], 2), np.float32)

@@ -15,13 +15,9 @@ _NEIGHBOURS = np.ones((3, 3), np.uint8)
 def rotated_view(depth: NDArray[np.uint8], yaw: float, pitch: float, depth_relief: float) -> NDArray[np.uint8]:
     """Rotate the people of a depth clip about their middle.
 
-    Surfaces that were hidden and come into view get the depth of the farthest surface beside them.
-
-    Args:
-        depth: (T, S, S) brightness of depth, near is bright, 0 is no reading; see `stream.prepare.depth_to_grey`.
-        yaw: degrees about the vertical axis; if positive, near surfaces move to the right.
-        pitch: degrees about the horizontal axis; if positive, near surfaces move down.
-        depth_relief: frame heights that the whole range of brightness stands for.
+    Surfaces that were hidden and come into view get the depth of the farthest surface beside them. Depth (T, S, S) is
+    bright if near, 0 without a reading; `depth_relief` is how many frame heights the whole range of brightness stands
+    for. Yaw (positive: near surfaces move to the right) and pitch (positive: they move down) are in degrees.
     """
     side = depth.shape[2]
     frame, row, column = np.nonzero(depth >= SOLID)

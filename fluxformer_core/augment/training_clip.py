@@ -24,32 +24,17 @@ MIDST = 16
 
 def training_clip(
     sample: Sample,
-    count: int,
-    mirror_of: Mapping[int, int],
+    count: int,  # T
+    mirror_of: Mapping[int, int],  # class of the mirrored action, for classes where that is another class
     config: AugmentConfig,
     rng: np.random.Generator,
     selector: Selector = flow_guided,
     *,
-    gait: tuple[float, float] | None = None,
-    repeated: bool = False,
-    pair_flow: PairFlow | None = None,
+    gait: tuple[float, float] | None = None,  # slowest and fastest, in body heights per second, of people on their way
+    repeated: bool = False,  # whether the action is repeated, so that its midst tells what it is
+    pair_flow: PairFlow | None = None,  # estimates the flow of rotated views; None leaves their flow zero
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
-    """A random clip of a recording.
-
-    Args:
-        sample: the recording.
-        count: T.
-        mirror_of: class of the mirrored action, for classes where that is another class.
-        config: how far to differ from the recording.
-        rng: source of randomness.
-        selector: what selects the frames.
-        gait: slowest and fastest pace, in body heights per second, if the action takes people through the picture.
-        repeated: whether the action is repeated, so that its midst tells what it is.
-        pair_flow: estimates the flow of rotated views; None leaves their flow zero.
-
-    Returns:
-        Frames (T, S, S, 3) in 0..1, flow (T, S, S, 2) in frame heights per second, class.
-    """
+    """A random clip: frames (T, S, S, 3) in 0..1, flow (T, S, S, 2) in frame heights per second, class."""
     flip = rng.random() < config.flip
     if gait is not None and rng.random() < config.crossing and _on_the_spot(sample):
         frames, flow = _walking_past(sample, count, gait, config, rng, selector, flip=flip)

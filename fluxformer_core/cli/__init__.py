@@ -23,19 +23,18 @@ BAD_INPUT = 2
 
 
 class Command(Protocol):
-    """The interface of a sub-command's module."""
+    """The interface of a sub-command's module.
+
+    `run` returns the exit code; None means 0. On wrong input, `run` raises a FluxformerError of one line that says what
+    to do.
+    """
 
     SUMMARY: str
     EXAMPLES: str
 
     def add_arguments(self, parser: ArgumentParser) -> None: ...
 
-    def run(self, arguments: Namespace) -> int | None:
-        """Run the command and return its exit code; None means 0.
-
-        Raises:
-            FluxformerError: on wrong input; the message is one line that says what to do.
-        """
+    def run(self, arguments: Namespace) -> int | None: ...
 
 
 GROUPS: dict[str, dict[str, Command]] = {
@@ -77,16 +76,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
-        code = arguments.run(arguments)
+        code: int = arguments.run(arguments) or 0
         sys.stdout.flush()
+        return code
     except FluxformerError as error:
         sys.stderr.write(f"fluxformer: {error}\n")
         return BAD_INPUT
     except BrokenPipeError:
         # The reader of the pipe (head, less) has closed it. Without this line, Python would fail again at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130
-    else:
-        return code or 0
-    return 0

@@ -21,28 +21,21 @@ The recogniser takes engines of batch 1 from the same cache: FLUXFORMER_CACHE, o
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("model", metavar="BUNDLE", nargs="?", help="model file (default: the shipped one)")
+    add = parser.add_argument
+    add("model", metavar="BUNDLE", nargs="?", help="model file (default: the shipped one)")
     add_backend_arguments(parser)
     parser.set_defaults(backend="auto")
-    parser.add_argument(
-        "--batch", default="1", metavar="1..N", help="clips per pass: 1, or any number up to N (default: %(default)s)"
-    )
-    parser.add_argument("--flow", metavar="NAME", default="", help="gmflow:FILE: also build its net; none: no flow")
-    parser.add_argument(
-        "--clips", nargs="+", default=[], metavar="SOURCE", help="recordings for the parity check (default: rendered)"
-    )
-    parser.add_argument("--tolerance", type=float, metavar="SHARE", help="largest relative difference to the model")
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="folder of the engines")
-    parser.add_argument("--rebuild", action="store_true", help="build even if the cache has an engine")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add("--batch", default="1", metavar="1..N", help="clips per pass: 1, or any number up to N (default: %(default)s)")
+    add("--flow", metavar="NAME", default="", help="gmflow:FILE: also build its net; none: no flow")
+    add("--clips", nargs="+", default=[], metavar="SOURCE", help="recordings for the parity check (default: rendered)")
+    add("--tolerance", type=float, metavar="SHARE", help="largest relative difference to the model")
+    add("--cache", type=Path, metavar="DIR", help="folder of the engines")
+    add("--rebuild", action="store_true", help="build even if the cache has an engine")
+    add("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: Namespace) -> None:
-    """Build an engine, check and keep it, and print what was built.
-
-    Raises:
-        FluxformerError: if the model, the backend or a recording cannot be used.
-    """
+    """Build an engine, check and keep it, and print what was built."""
     from fluxformer_core.backends.cache import default_cache
     from fluxformer_core.bundle import load_bundle
     from fluxformer_core.enrollment.examples import recorded_trials
@@ -51,13 +44,14 @@ def run(arguments: Namespace) -> None:
 
     if arguments.tolerance is not None and not arguments.tolerance > 0:
         raise ConfigError(f"--tolerance must be positive, not {arguments.tolerance}")
-    batch = _batch(arguments.batch)
+    batch = re.fullmatch(r"(?:1\.\.)?(\d+)", arguments.batch)
+    if batch is None:
+        raise ConfigError(f"--batch must be a number, or 1..N, not {arguments.batch!r}")
     bundle = load_bundle(arguments.model)
     begin = time.monotonic()
 
     def progress(text: str) -> None:
-        sys.stderr.write(f"[{time.monotonic() - begin:5.0f} s] {text}\n")
-        sys.stderr.flush()
+        print(f"[{time.monotonic() - begin:5.0f} s] {text}", file=sys.stderr, flush=True)
 
     flow = arguments.flow or bundle.spec.flow
     model = open_model(
@@ -65,7 +59,7 @@ def run(arguments: Namespace) -> None:
         arguments.backend,
         arguments.precision,
         flow=flow != "none",
-        batch=batch,
+        batch=int(batch[1]),
         trials=recorded_trials(arguments.clips) if arguments.clips else None,
         cache=arguments.cache,
         tolerance=arguments.tolerance,
@@ -74,27 +68,12 @@ def run(arguments: Namespace) -> None:
     )
     if flow.startswith("gmflow:"):
         build_flow(flow, bundle.spec, arguments.backend, arguments.precision, cache=arguments.cache, progress=progress)
-    net = model.net
     report = {
         "model": bundle.name,
         "digest": bundle.digest,
-        "backend": net.backend,
-        "precision": net.precision,
-        "device": net.device,
-        "batch": net.max_batch,
+        **{name: getattr(model.net, name) for name in ("backend", "precision", "device")},
+        "batch": model.net.max_batch,
         "cache": str(arguments.cache or default_cache()),
     }
-    if arguments.json:
-        sys.stdout.write(json.dumps(report, indent=2) + "\n")
-    else:
-        sys.stdout.write("{model} {digest}: {backend} {precision} on {device} is ready".format(**report) + "\n")
-
-
-def _batch(text: str) -> int:
-    """The largest number of clips that `1`, `4` or `1..4` names."""
-    from fluxformer_core.errors import ConfigError
-
-    match = re.fullmatch(r"(?:1\.\.)?(\d+)", text)
-    if match is None:
-        raise ConfigError(f"--batch must be a number, or 1..N, not {text!r}")
-    return int(match[1])
+    line = "{model} {digest}: {backend} {precision} on {device} is ready".format(**report)
+    print(json.dumps(report, indent=2) if arguments.json else line)

@@ -22,17 +22,16 @@ known names:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("source", metavar="CHECKPOINT", help="a file, or a known name, which is fetched")
-    parser.add_argument("--out", metavar="BUNDLE", type=Path, required=True, help="where to write the model")
-    parser.add_argument("--model", help="architecture to initialise (default: the plain trunk, which runs as it is)")
-    parser.add_argument(
-        "--labels", nargs="+", metavar="LABEL", help="labels, or one file with a label a line (default: the data set's)"
-    )
-    parser.add_argument("--frames", type=int, metavar="N", help="frames of a clip (default: the checkpoint's)")
-    parser.add_argument("--size", type=int, metavar="PX", help="height and width of a clip (default: the checkpoint's)")
-    parser.add_argument("--rate", type=float, metavar="HZ", help="of the clip's frames (default: as published)")
-    parser.add_argument("--sha256", metavar="DIGITS", help="the file's SHA-256 or its first digits, 8 at least")
-    parser.add_argument("--url", help="fetch the known name from here")
+    add, labels = parser.add_argument, "labels, or one file with a label a line (default: the data set's)"
+    add("source", metavar="CHECKPOINT", help="a file, or a known name, which is fetched")
+    add("--out", metavar="BUNDLE", type=Path, required=True, help="where to write the model")
+    add("--model", help="architecture to initialise (default: the plain trunk, which runs as it is)")
+    add("--labels", nargs="+", metavar="LABEL", help=labels)
+    add("--frames", type=int, metavar="N", help="frames of a clip (default: the checkpoint's)")
+    add("--size", type=int, metavar="PX", help="height and width of a clip (default: the checkpoint's)")
+    add("--rate", type=float, metavar="HZ", help="of the clip's frames (default: as published)")
+    add("--sha256", metavar="DIGITS", help="the file's SHA-256 or its first digits, 8 at least")
+    add("--url", help="fetch the known name from here")
 
 
 def run(arguments: Namespace) -> None:
@@ -55,15 +54,9 @@ def run(arguments: Namespace) -> None:
     digest = check_sha256(path, arguments.sha256)
     checkpoint = load_checkpoint(path)
     provenance = {"converted_from": arguments.source, "url": url, "sha256": digest, "layout": checkpoint.layout}
-    conversion = convert(
-        checkpoint,
-        model=arguments.model,
-        labels=_labels(arguments.labels),
-        frames=arguments.frames,
-        size=arguments.size,
-        rate=arguments.rate,
-        provenance={name: value for name, value in provenance.items() if value},
-    )
+    same = {name: getattr(arguments, name) for name in ("model", "frames", "size", "rate")}
+    kept = {name: value for name, value in provenance.items() if value}
+    conversion = convert(checkpoint, labels=_labels(arguments.labels), provenance=kept, **same)
     bundle, transfer = conversion.bundle.save(arguments.out), conversion.transfer
     lines = [f"read {path}, SHA-256 {digest}"]
     lines += [f"{transfer.copied} tensors taken over, {len(transfer.resampled)} of them resampled to the clip's size"]

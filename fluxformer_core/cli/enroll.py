@@ -22,50 +22,28 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="model file to start from")
     parser.add_argument("--out", metavar="BUNDLE", type=Path, required=True, help="new model file")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument(
-        "--label",
-        metavar=("NAME", "CLIP"),
-        nargs="+",
-        help="name of the new action, then its examples: videos, bags or folders of images",
-    )
-    what.add_argument("--forget", metavar="NAME", help="remove this enrolled action")
-    what.add_argument(
-        "--known", metavar="DATA", type=Path, nargs="+", help="prepare the model from recordings of its own labels"
-    )
-    parser.add_argument("--even-if-similar", action="store_true", help="accept an action that looks like another one")
-    parser.add_argument("--topic", help="image topic of the bags; needed where a bag has several")
-    parser.add_argument("--rate", type=float, metavar="HZ", help="frame rate of folders (default: 30)")
-    data = parser.add_argument_group("with --known")
-    data.add_argument(
-        "--media",
-        metavar="FOLDER",
-        nargs="+",
-        default=[],
-        help="folders of the files that a list names, beside its own folder",
-    )
-    data.add_argument(
-        "--depth", metavar="NAME", nargs="*", help="the recordings (of these data sets) show depth as grey values"
-    )
-    data.add_argument(
-        "--labels", metavar="FILE", type=Path, help="CSV with columns name,label: rename, merge or drop labels"
-    )
-    data.add_argument("--splits", nargs="+", metavar="SPLIT", default=[], help="use only these splits (default: all)")
-    data.add_argument(
-        "--subjects", nargs="+", metavar="SUBJECT", default=[], help="use only these subjects (default: all)"
-    )
-    data.add_argument("--actor", type=int, default=0, metavar="N", help="add N rendered clips of each label")
-    data.add_argument(
-        "--cache", type=Path, default=Path(".cache/clips"), help="folder for decoded clips (default: %(default)s)"
-    )
+    add = parser.add_mutually_exclusive_group(required=True).add_argument
+    clips = "name of the new action, then its examples: videos, bags or folders of images"
+    add("--label", metavar=("NAME", "CLIP"), nargs="+", help=clips)
+    add("--forget", metavar="NAME", help="remove this enrolled action")
+    add("--known", metavar="DATA", type=Path, nargs="+", help="prepare the model from recordings of its own labels")
+    add = parser.add_argument
+    add("--even-if-similar", action="store_true", help="accept an action that looks like another one")
+    add("--topic", help="image topic of the bags; needed where a bag has several")
+    add("--rate", type=float, metavar="HZ", help="frame rate of folders (default: 30)")
+    add = parser.add_argument_group("with --known").add_argument
+    media = "folders of the files that a list names, beside its own folder"
+    add("--media", metavar="FOLDER", nargs="+", default=[], help=media)
+    add("--depth", metavar="NAME", nargs="*", help="the recordings (of these data sets) show depth as grey values")
+    add("--labels", metavar="FILE", type=Path, help="CSV with columns name,label: rename, merge or drop labels")
+    add("--splits", nargs="+", metavar="SPLIT", default=[], help="use only these splits (default: all)")
+    add("--subjects", nargs="+", metavar="SUBJECT", default=[], help="use only these subjects (default: all)")
+    add("--actor", type=int, default=0, metavar="N", help="add N rendered clips of each label")
+    add("--cache", type=Path, default=Path(".cache/clips"), help="folder for decoded clips (default: %(default)s)")
 
 
 def run(arguments: Namespace) -> None:
-    """Add or remove an action, or prepare the model for teaching; write the new model.
-
-    Raises:
-        FluxformerError: if the model, a clip or an argument cannot be used, or the action is refused.
-    """
+    """Add or remove an action, or prepare the model for teaching; write the new model."""
     from fluxformer_core.bundle import Bundle
     from fluxformer_core.enrollment.enroll import forget
     from fluxformer_core.errors import ConfigError
@@ -111,7 +89,7 @@ def _with_statistics(bundle: Bundle, arguments: Namespace) -> Bundle:
     from dataclasses import replace
 
     from fluxformer_core.data.assembly import RecordingFilter, build_stores, read_sources
-    from fluxformer_core.data.labels import LabelMap
+    from fluxformer_core.data.label_mapping import LabelMap
     from fluxformer_core.errors import ConfigError
     from fluxformer_core.training.calibration import known_statistics
 

@@ -31,7 +31,7 @@ def run(arguments: Namespace) -> int:
 
     from fluxformer_core.bundle import Bundle, default_bundle_path
     from fluxformer_core.cli.output import require_packages, write_text
-    from fluxformer_core.data.labels import LabelMap
+    from fluxformer_core.data.label_mapping import LabelMap
     from fluxformer_core.errors import ConfigError
     from fluxformer_core.stream.config import RecognizerConfig
 

@@ -27,7 +27,7 @@ def run(arguments: Namespace) -> None:
     import torch
 
     from fluxformer_core.cli.output import require_packages, write_text
-    from fluxformer_core.data.labels import LabelMap
+    from fluxformer_core.data.label_mapping import LabelMap
 
     require_packages("evaluation", "jinja2", "torchmetrics")
     from fluxformer_core.evaluation.clips import evaluate_clips

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -24,11 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print the contents of a bundle.
-
-    Raises:
-        BundleError: if the file cannot be read, or is no bundle.
-    """
+    """Print the contents of a bundle."""
     from fluxformer_core.bundle import Bundle, default_bundle_path
 
     path = Path(arguments.bundle) if arguments.bundle else default_bundle_path()
@@ -54,8 +49,7 @@ def run(arguments: Namespace) -> None:
         "temperature": bundle.metadata.temperature,
         "provenance": bundle.metadata.provenance,
     }
-    text = json.dumps(content, indent=2) if arguments.json else "\n".join(_lines(_with_ancestors(content)))
-    sys.stdout.write(text + "\n")
+    print(json.dumps(content, indent=2) if arguments.json else "\n".join(_lines(_with_ancestors(content))))
 
 
 def _with_ancestors(content: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
@@ -18,11 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print a table of the models.
-
-    Raises:
-        ConfigError: if the number of labels is not positive.
-    """
+    """Print a table of the models."""
     import torch
 
     from fluxformer_core.errors import ConfigError
@@ -32,7 +27,7 @@ def run(arguments: Namespace) -> None:
     if arguments.labels < 1:
         raise ConfigError(f"--labels must be at least 1, not {arguments.labels}")
     if not arguments.json:
-        sys.stdout.write(f"{'model':22}{'parameters':>12}{'multiply-adds':>17}  clip\n")
+        print(f"{'model':22}{'parameters':>12}{'multiply-adds':>17}  clip")
     rows = []
     for name in list_models():
         with torch.device("meta"):  # shapes without weights: large models would take seconds
@@ -48,6 +43,6 @@ def run(arguments: Namespace) -> None:
         rows.append(row)
         if not arguments.json:
             size = f"{row['parameters'] / 1e6:>10.2f} M{row['multiply_adds'] / 1e9:>15.2f} G"
-            sys.stdout.write(f"{name:22}{size}  {config.frames} frames of {config.size} px\n")
+            print(f"{name:22}{size}  {config.frames} frames of {config.size} px")
     if arguments.json:
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        print(json.dumps(rows, indent=2))

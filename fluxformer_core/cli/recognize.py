@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from fluxformer_core.cli.shared_arguments import add_backend_arguments, add_settings_argument, apply_settings
+from fluxformer_core.errors import writing
 
 if TYPE_CHECKING:
     from fluxformer_core.io.sources import Source, SourceFrame
@@ -29,40 +30,25 @@ EXAMPLES = """\
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("source", metavar="SOURCE", help="video file, bag, folder of images, or camera (0)")
-    parser.add_argument("--model", metavar="BUNDLE", help="model file (default: the shipped one)")
-    parser.add_argument(
-        "--flow",
-        metavar="NAME",
-        default="",
-        help="optical flow: dis, farneback, none or gmflow:FILE (default: as in the model's training)",
-    )
+    add = parser.add_argument
+    flow = "optical flow: dis, farneback, none or gmflow:FILE (default: as in the model's training)"
+    selection = "frame selection: flow_guided or uniform (default: as in the model's training)"
+    add("source", metavar="SOURCE", help="video file, bag, folder of images, or camera (0)")
+    add("--model", metavar="BUNDLE", help="model file (default: the shipped one)")
+    add("--flow", metavar="NAME", default="", help=flow)
     add_backend_arguments(parser)
-    parser.add_argument("--topic", help="image topic of the bag; needed where it has several")
-    parser.add_argument("--rate", type=float, metavar="HZ", help="frame rate of a folder (default: 30)")
-    parser.add_argument(
-        "--json", metavar="FILE", help="write a line for each recognition and event; -: print the lines"
-    )
-    parser.add_argument(
-        "--selection",
-        metavar="NAME",
-        default="",
-        help="frame selection: flow_guided or uniform (default: as in the model's training)",
-    )
+    add("--topic", help="image topic of the bag; needed where it has several")
+    add("--rate", type=float, metavar="HZ", help="frame rate of a folder (default: 30)")
+    add("--json", metavar="FILE", help="write a line for each recognition and event; -: print the lines")
+    add("--selection", metavar="NAME", default="", help=selection)
     add_settings_argument(parser)
-    parser.add_argument(
-        "--overlay", type=Path, metavar="FILE.mp4", help="write a video of the frames and what is recognised"
-    )
-    parser.add_argument("--explain", type=Path, metavar="DIR", help="write a picture of what led to each start and end")
-    parser.add_argument("--quiet", action="store_true", help="print neither events nor progress")
+    add("--overlay", type=Path, metavar="FILE.mp4", help="write a video of the frames and what is recognised")
+    add("--explain", type=Path, metavar="DIR", help="write a picture of what led to each start and end")
+    add("--quiet", action="store_true", help="print neither events nor progress")
 
 
 def run(arguments: Namespace) -> None:
-    """Read the source to its end, or until Ctrl-C.
-
-    Raises:
-        FluxformerError: if the source, the model or an output cannot be used.
-    """
+    """Read the source to its end, or until Ctrl-C."""
     from fluxformer_core.recognition import recognize, refuse_to_overwrite
     from fluxformer_core.stream.config import RecognizerConfig
 
@@ -89,12 +75,9 @@ def run(arguments: Namespace) -> None:
 
 
 class _Printer:
-    """Prints events, progress and a summary, and writes the lines of JSON.
+    """Prints events, progress and a summary, which may count pictures, and writes the lines of JSON.
 
-    Args:
-        json_name: file for the lines of JSON; "-": standard output; None: no JSON.
-        quiet: print neither events nor progress.
-        pictures: count the pictures in the summary.
+    `json_name` is the file for the lines of JSON; "-": standard output; None: no JSON.
     """
 
     def __init__(self, json_name: str | None, *, quiet: bool, pictures: bool) -> None:
@@ -112,8 +95,11 @@ class _Printer:
 
     def update(self, update: Update, result: RecognitionResult) -> None:
         """Write and print what is new."""
-        if self._json_name and self._json is None:
-            self._json = sys.stdout if self._json_name == "-" else _open(self._json_name)
+        if self._json_name == "-":
+            self._json = sys.stdout
+        elif self._json_name and self._json is None:
+            with writing(self._json_name):
+                self._json = open(self._json_name, "w")  # noqa: SIM115  # `close` closes the file
         self._result = result
         if update.recognition is not None:
             self._write("recognition", update.recognition, state=update.recognition.state.name)
@@ -158,12 +144,3 @@ class _Printer:
         # tqdm removes its bar for the line and draws the bar again.
         tqdm.write(f"{times:22}{event.kind.name.lower():10}{event.label:20}{100 * event.score:3.0f} %")
         sys.stdout.flush()  # the line shall leave a pipe when the event happens
-
-
-def _open(name: str) -> TextIO:
-    from fluxformer_core.errors import ConfigError
-
-    try:
-        return open(name, "w")
-    except OSError as error:
-        raise ConfigError(f"{name} cannot be written: {error.strerror}") from error

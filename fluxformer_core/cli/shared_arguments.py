@@ -9,39 +9,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fluxformer_core.stream.config import RecognizerConfig
 
-
 BACKENDS = ("auto", "torch", "cuda", "openvino", "tensorrt")
 PRECISIONS = ("fp32", "fp16", "bf16")
 
 
 def add_backend_arguments(parser: ArgumentParser) -> None:
     """Declare --backend and --precision. The names are repeated here, so that the help text needs no PyTorch."""
-    parser.add_argument(
-        "--backend", choices=BACKENDS, default="torch", help="library that runs the model (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--precision", choices=PRECISIONS, default="fp32", help="precision of the arithmetic (default: %(default)s)"
-    )
+    add = parser.add_argument
+    add("--backend", choices=BACKENDS, default="torch", help="library that runs the model (default: %(default)s)")
+    add("--precision", choices=PRECISIONS, default="fp32", help="precision of the arithmetic (default: %(default)s)")
 
 
 def add_settings_argument(parser: ArgumentParser | _ArgumentGroup) -> Action:
     """Declare --set."""
-    return parser.add_argument(
-        "--set",
-        dest="settings",
-        metavar="NAME=VALUE",
-        nargs="+",
-        default=[],
-        help="thresholds and rates, named as the node's parameters: start_score=0.65 max_still_time=0.6",
-    )
+    words = "thresholds and rates, named as the node's parameters: start_score=0.65 max_still_time=0.6"
+    return parser.add_argument("--set", dest="settings", metavar="NAME=VALUE", nargs="+", default=[], help=words)
 
 
 def apply_settings(config: RecognizerConfig, given: Sequence[str]) -> RecognizerConfig:
-    """The configuration with the changes that --set gives.
-
-    Raises:
-        ConfigError: if a change cannot be parsed, or a value is outside its range.
-    """
+    """The configuration with the changes that --set gives; a ConfigError if a change cannot be used."""
     from fluxformer_core.errors import ConfigError
     from fluxformer_core.stream.config import with_settings
 

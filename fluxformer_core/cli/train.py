@@ -26,112 +26,67 @@ FINE_TUNING_BACKBONE = 0.1
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("data", metavar="DATA", type=Path, nargs="+", help="folder of class folders, or list of clips")
-    parser.add_argument("--out", metavar="BUNDLE", type=Path, required=True, help="where to write the model")
-    parser.add_argument("--model", default="fluxformer_nano", help="architecture (default: %(default)s)")
-    parser.add_argument(
-        "--from",
-        dest="start",
-        metavar="BUNDLE",
-        nargs="+",
-        type=Path,
-        default=[],
-        help="start from this model, or from several joined to one",
-    )
-    parser.add_argument(
-        "--join",
-        choices=("mean", "ensemble"),
-        default="mean",
-        help="several models become the mean of their weights, or an ensemble (default: %(default)s)",
-    )
-    parser.add_argument("--keep-labels", action="store_true", help="keep labels of that model that the data lacks")
-    parser.add_argument(
-        "--train",
-        choices=("all", "head", "none"),
-        default="all",
-        help="what learns; none: only temperature and statistics are computed anew (default: %(default)s)",
-    )
-    data = parser.add_argument_group("data")
-    data.add_argument("--media", metavar="FOLDER", nargs="+", default=[], help="take files from here, beside the list")
-    data.add_argument("--depth", metavar="NAME", nargs="*", help="the recordings (of this data) show depth in grey")
-    data.add_argument(
-        "--labels", metavar="FILE", type=Path, help="CSV name,label: rename, merge or (empty) drop labels"
-    )
-    data.add_argument(
-        "--label-table", metavar="FILE", type=Path, help="CSV label,mirror,gait,repeated,one_way: what labels mean"
-    )
-    data.add_argument("--flow", metavar="NAME", default="", help="dis, farneback, none or gmflow:FILE (default: dis)")
-    data.add_argument("--splits", nargs="+", metavar="SPLIT", default=[], help="train on these only (default: all)")
-    data.add_argument("--subjects", nargs="+", metavar="SUBJECT", default=[], help="train on these only (default: all)")
-    data.add_argument("--check-splits", nargs="+", metavar="SPLIT", default=[], help="check on these, never train")
-    data.add_argument("--check-subjects", nargs="+", metavar="SUBJECT", default=[], help="check on these, never train")
-    data.add_argument(
-        "--actor", type=int, default=0, metavar="N", help="rendered clips to add per label (3 N of other)"
-    )
-    data.add_argument("--check-actor", type=int, default=0, metavar="N", help="rendered clips per label to check on")
-    data.add_argument(
-        "--actor-modes",
-        choices=("depth", "colour"),
-        nargs="+",
-        help="how the actor is rendered (default: both, by turns)",
-    )
-    data.add_argument(
-        "--other",
-        type=float,
-        metavar="SHARE",
-        help="also learn what is no action, from this share of clips (e.g. 0.1)",
-    )
-    data.add_argument(
-        "--backgrounds", metavar="FOLDER", nargs="+", default=[], help="pictures and videos to show behind people"
-    )
-    data.add_argument(
-        "--weight", metavar="NAME=SHARE", nargs="+", default=[], help="share of an epoch for this data, e.g. actor=0.3"
-    )
-    data.add_argument("--class-weights", choices=("none", "balanced"), default="none", help="show labels equally often")
-    data.add_argument("--epoch-clips", type=int, metavar="N", help="clips of an epoch (default: as many as there are)")
-    data.add_argument("--cache", type=Path, default=Path(".cache/clips"), help="decoded clips (default: %(default)s)")
-    recipe = parser.add_argument_group("recipe")
-    recipe.add_argument("--size", type=int, metavar="PX", help="side of the model's clip (default: the model's own)")
-    recipe.add_argument(
-        "--selection", choices=get_args(SelectionName), help="how a clip's frames are selected (default: flow_guided)"
-    )
-    recipe.add_argument(
-        "--framing",
-        choices=get_args(FramingName),
-        help="show the centre square, or all, squeezed (default: crop)",
-    )
-    recipe.add_argument("--brighten", action="store_true", help="show dark images brighter, in training and in use")
-    recipe.add_argument("--epochs", type=int, help="passes over all clips")
-    recipe.add_argument("--batch", type=int, help="clips per step")
-    recipe.add_argument("--learning-rate", type=float, metavar="RATE", help="peak of the learning rate")
-    recipe.add_argument("--backbone-rate", type=float, metavar="FACTOR", help="on the rate of all but the head")
-    recipe.add_argument("--mixup", type=float, metavar="ALPHA", help="0: none")
-    recipe.add_argument("--cutmix", type=float, metavar="ALPHA", help="0: none")
-    recipe.add_argument(
-        "--label-smoothing",
-        type=float,
-        metavar="SHARE",
-        help="of probability, spread over all labels; 0: none",
-    )
-    recipe.add_argument(
-        "--keep", choices=("best", "last"), help="weights to keep when there are checks (default: best)"
-    )
-    recipe.add_argument(
-        "--augment",
-        metavar="NAME=VALUE",
-        nargs="+",
-        default=[],
-        help="how far clips differ from the recordings: colourised=0 scale=0.6:1.2",
-    )
-    recipe.add_argument("--seed", type=int)
-    machine = parser.add_argument_group("machine")
-    machine.add_argument(
-        "--precision", choices=("auto", "bf16-mixed", "16-mixed", "32"), help="(default: auto, by the machine)"
-    )
-    machine.add_argument("--accelerator", help="auto, cpu, gpu, ... (default: auto)")
-    machine.add_argument("--devices", help="auto, or how many (default: auto)")
-    machine.add_argument("--threads", type=int, help="processor threads for the model")
-    machine.add_argument("--workers", type=int, help="processes that decode and prepare clips")
+    file: dict[str, Any] = {"metavar": "FILE", "type": Path}
+    several: dict[str, Any] = {"nargs": "+", "default": []}
+    count: dict[str, Any] = {"metavar": "N", "type": int}
+    alpha: dict[str, Any] = {"metavar": "ALPHA", "type": float, "help": "0: none"}
+    add = parser.add_argument
+    add("data", metavar="DATA", type=Path, nargs="+", help="folder of class folders, or list of clips")
+    add("--out", metavar="BUNDLE", type=Path, required=True, help="where to write the model")
+    add("--model", default="fluxformer_nano", help="architecture (default: %(default)s)")
+    start = "start from this model, or from several joined to one"
+    add("--from", dest="start", metavar="BUNDLE", type=Path, **several, help=start)
+    join = "several models become the mean of their weights, or an ensemble (default: %(default)s)"
+    add("--join", choices=("mean", "ensemble"), default="mean", help=join)
+    add("--keep-labels", action="store_true", help="keep labels of that model that the data lacks")
+    train = "what learns; none: only temperature and statistics are computed anew (default: %(default)s)"
+    add("--train", choices=("all", "head", "none"), default="all", help=train)
+    add = parser.add_argument_group("data").add_argument
+    add("--media", metavar="FOLDER", **several, help="take files from here, beside the list")
+    add("--depth", metavar="NAME", nargs="*", help="the recordings (of this data) show depth in grey")
+    add("--labels", **file, help="CSV name,label: rename, merge or (empty) drop labels")
+    add("--label-table", **file, help="CSV label,mirror,gait,repeated,one_way: what labels mean")
+    add("--flow", metavar="NAME", default="", help="dis, farneback, none or gmflow:FILE (default: dis)")
+    add("--splits", metavar="SPLIT", **several, help="train on these only (default: all)")
+    add("--subjects", metavar="SUBJECT", **several, help="train on these only (default: all)")
+    add("--check-splits", metavar="SPLIT", **several, help="check on these, never train")
+    add("--check-subjects", metavar="SUBJECT", **several, help="check on these, never train")
+    add("--actor", **count, default=0, help="rendered clips to add per label (3 N of other)")
+    add("--check-actor", **count, default=0, help="rendered clips per label to check on")
+    modes = "how the actor is rendered (default: both, by turns)"
+    add("--actor-modes", choices=("depth", "colour"), nargs="+", help=modes)
+    other = "also learn what is no action, from this share of clips (e.g. 0.1)"
+    add("--other", type=float, metavar="SHARE", help=other)
+    add("--backgrounds", metavar="FOLDER", **several, help="pictures and videos to show behind people")
+    add("--weight", metavar="NAME=SHARE", **several, help="share of an epoch for this data, e.g. actor=0.3")
+    add("--class-weights", choices=("none", "balanced"), default="none", help="show labels equally often")
+    add("--epoch-clips", **count, help="clips of an epoch (default: as many as there are)")
+    add("--cache", type=Path, default=Path(".cache/clips"), help="decoded clips (default: %(default)s)")
+    add = parser.add_argument_group("recipe").add_argument
+    add("--size", type=int, metavar="PX", help="side of the model's clip (default: the model's own)")
+    selection = "how a clip's frames are selected (default: flow_guided)"
+    add("--selection", choices=get_args(SelectionName), help=selection)
+    framing = "show the centre square, or all, squeezed (default: crop)"
+    add("--framing", choices=get_args(FramingName), help=framing)
+    add("--brighten", action="store_true", help="show dark images brighter, in training and in use")
+    add("--epochs", type=int, help="passes over all clips")
+    add("--batch", type=int, help="clips per step")
+    add("--learning-rate", type=float, metavar="RATE", help="peak of the learning rate")
+    add("--backbone-rate", type=float, metavar="FACTOR", help="on the rate of all but the head")
+    add("--mixup", **alpha)
+    add("--cutmix", **alpha)
+    smoothing = "of probability, spread over all labels; 0: none"
+    add("--label-smoothing", type=float, metavar="SHARE", help=smoothing)
+    add("--keep", choices=("best", "last"), help="weights to keep when there are checks (default: best)")
+    augment = "how far clips differ from the recordings: colourised=0 scale=0.6:1.2"
+    add("--augment", metavar="NAME=VALUE", **several, help=augment)
+    add("--seed", type=int)
+    add = parser.add_argument_group("machine").add_argument
+    add("--precision", choices=("auto", "bf16-mixed", "16-mixed", "32"), help="(default: auto, by the machine)")
+    add("--accelerator", help="auto, cpu, gpu, ... (default: auto)")
+    add("--devices", help="auto, or how many (default: auto)")
+    add("--threads", type=int, help="processor threads for the model")
+    add("--workers", type=int, help="processes that decode and prepare clips")
 
 
 def run(arguments: Namespace) -> None:
@@ -151,29 +106,14 @@ def run(arguments: Namespace) -> None:
     logging.getLogger("fluxformer_core").setLevel(logging.INFO)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    chosen = (arguments.splits, arguments.subjects, arguments.check_splits, arguments.check_subjects)
-    clip = {name: getattr(arguments, name) for name in ("size", "selection", "framing", "brighten")}
-    result = train_bundle(
-        arguments.data,
-        arguments.out,
-        model=arguments.model,
-        config=_config(arguments),
-        start=arguments.start,
-        join=arguments.join,
-        keep_labels=arguments.keep_labels,
-        recordings=RecordingFilter(*map(tuple, chosen)),
-        media=arguments.media,
-        depth=arguments.depth,
-        labels=arguments.labels,
-        label_table=arguments.label_table,
-        other=arguments.other,
-        actor=arguments.actor,
-        check_actor=arguments.check_actor,
-        actor_modes=arguments.actor_modes or ACTOR_MODES,
-        clip={name: value for name, value in clip.items() if value},
-        flow=arguments.flow,
-        cache=arguments.cache,
-    )
+    given = vars(arguments)
+    same = ("data", "out", "model", "start", "join", "keep_labels", "media", "depth", "labels", "label_table", "other",
+            "actor", "check_actor", "flow", "cache")  # fmt: skip
+    changes: dict[str, Any] = {name: given[name] for name in same}
+    filters = ("splits", "subjects", "check_splits", "check_subjects")
+    changes["recordings"] = RecordingFilter(*(tuple(given[name]) for name in filters))
+    changes["clip"] = {name: given[name] for name in ("size", "selection", "framing", "brighten") if given[name]}
+    result = train_bundle(**changes, config=_config(arguments), actor_modes=arguments.actor_modes or ACTOR_MODES)
     if not result.trained.first:
         return  # another process has saved the model
     if result.accuracy is not None:
@@ -191,11 +131,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _config(arguments: Namespace) -> TrainConfig:
-    """The recipe that the arguments name.
-
-    Raises:
-        ConfigError: if an argument is not understood, or a value is outside its range.
-    """
+    """The recipe that the arguments name."""
     from dataclasses import fields
 
     from fluxformer_core.augment.config import AugmentConfig
@@ -218,11 +154,7 @@ def _config(arguments: Namespace) -> TrainConfig:
 
 
 def _augment_changes(given: list[str]) -> dict[str, Any]:
-    """The values of --augment by name.
-
-    Raises:
-        ConfigError: if a name is unknown, or a value is of another form.
-    """
+    """The values of --augment by name."""
     from dataclasses import fields
 
     from fluxformer_core.augment.config import AugmentConfig

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fluxformer_core.actor import ACTIONS
 from fluxformer_core.data.clip_store import ACTOR_MODES, ClipStore, actor_clips
-from fluxformer_core.data.labels import LabelMap
+from fluxformer_core.data.label_mapping import LabelMap
 from fluxformer_core.data.read_data import read_data
 from fluxformer_core.data.recordings import Recording, chosen
 from fluxformer_core.errors import ConfigError
@@ -57,14 +58,10 @@ def read_sources(
     only: RecordingFilter,
     labels: LabelMap | None,
 ) -> list[RecordingSet]:
-    """Read every source that the user names.
+    """Read every folder and list that the user names.
 
-    Args:
-        data: folders and lists.
-        media: for all data, or one for each, the folder to take files from; `-`: the folder that the data names.
-        depth: names of the data that show depth; empty: all; None: none.
-        only: what to train on and what to check on.
-        labels: new names of the labels.
+    `media` is for all data, or one for each, the folder to take files from; `-` is the folder that the data names.
+    `depth` names the data that show depth; empty: all; None: none.
 
     Raises:
         ConfigError: if data cannot be read, or no recording is left to train on or to check on.
@@ -107,47 +104,21 @@ def build_stores(
     Raises:
         ConfigError: if no clip of a source can be read.
     """
+    build = partial(ClipStore.build, labels=labels, spec=spec, cache=cache, flow=flow, workers=workers)
     stores: list[ClipStore] = []
     checks: list[ClipStore] = []
     for source in sources:
         for recordings, into in ((source.train, stores), (source.check, checks)):
             if recordings:
-                into.append(
-                    ClipStore.build(
-                        recordings,
-                        labels,
-                        spec,
-                        cache,
-                        depth=source.depth,
-                        flow=flow,
-                        workers=workers,
-                        name=source.name,
-                    )
-                )
+                into.append(build(recordings, depth=source.depth, name=source.name))
     for count, first, into in ((actor, seed, stores), (check_actor, seed + _UNSEEN, checks)):
         if count:
             performed = [label for label in labels if label in (*ACTIONS, OTHER)]
             clips = actor_clips(performed, count, seed=first, modes=actor_modes)
             if not clips:
                 raise ConfigError("the actor knows none of the labels")
-            into.append(ClipStore.build(clips, labels, spec, cache, flow=flow, workers=workers, name=ACTOR))
+            into.append(build(clips, name=ACTOR))
     return stores, ClipStore.joined(checks) if checks else None
-
-
-def with_known(labels: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """A trained model's labels, followed by the data's new labels."""
-    return (*known, *(label for label in labels if label not in known))
-
-
-def known_alone(labels: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """A trained model's labels, which must include those of the data.
-
-    Raises:
-        ConfigError: if the data has another label.
-    """
-    if new := sorted(set(labels) - set(known)):
-        raise ConfigError(f"the model has not learnt {', '.join(new)}, and is not to learn anything now")
-    return tuple(known)
 
 
 def _name(path: Path) -> str:

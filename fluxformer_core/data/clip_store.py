@@ -13,35 +13,14 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
-from fluxformer_core.data.decoding import (
-    FLOW_STEP,
-    LONGEST_CLIP,
-    ActorClip,
-    ClipPart,
-    DecodeJob,
-    decode,
-    failure_of,
-    fingerprint,
-    write,
-)
-from fluxformer_core.data.lists import read_index
+from fluxformer_core.data.decoding import FLOW_STEP, ActorClip, ClipPart, DecodeJob, decode, failure_of, fingerprint
 from fluxformer_core.data.recordings import Recording
 from fluxformer_core.data.worker_processes import Failure, run_in_processes
 from fluxformer_core.errors import ConfigError, SourceError
 from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.types import OTHER, SECOND, ClipSpec
 
-__all__ = [
-    "ACTOR_MODES",
-    "FLOW_STEP",
-    "LONGEST_CLIP",
-    "ActorClip",
-    "ClipStore",
-    "Recording",
-    "Sample",
-    "actor_clips",
-    "read_index",
-]
+__all__ = ["ACTOR_MODES", "FLOW_STEP", "ActorClip", "ClipStore", "Sample", "actor_clips"]
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +29,7 @@ PATIENCE = 120.0
 ACTOR_MODES = ("depth", "colour")
 """Kinds of cameras that the actor is rendered for, by turns."""
 
+_ARRAYS = ("stamps", "frames", "flow", "motion", "change", "descriptors")
 _OF_OTHER = 3  # rendered clips of `other` for each clip of an action
 
 
@@ -78,8 +58,7 @@ class Sample:
 
     def at(self, kept: NDArray[np.intp]) -> Sample:
         """The clip with these frames alone, as from a camera that drops the others."""
-        arrays = ("stamps", "frames", "flow", "motion", "change", "descriptors")
-        return replace(self, **{name: getattr(self, name)[kept] for name in arrays})
+        return replace(self, **{name: getattr(self, name)[kept] for name in _ARRAYS})
 
 
 def actor_clips(
@@ -92,29 +71,18 @@ def actor_clips(
 
 
 class ClipStore:
-    """Decoded clips on disk; `build` decodes what is not there yet.
-
-    Args:
-        clips: of every clip its file, its class, and whether it is a grey picture of depth.
-        labels: names of the classes.
-        skipped: one line for each missing clip, with the reason.
-        name: the user's name for this source of clips.
-        origins: a short description of each clip; may be empty.
-    """
+    """Decoded clips on disk; `build` decodes what is not there yet."""
 
     def __init__(
         self,
-        clips: Sequence[tuple[Path, int, bool]],
+        clips: Sequence[tuple[Path, int, bool]],  # file, class, and whether it is a grey picture of depth
         labels: Sequence[str],
-        skipped: Sequence[str] = (),
-        name: str = "",
-        origins: Sequence[str] = (),
+        skipped: Sequence[str] = (),  # one line for each missing clip, with the reason
+        name: str = "",  # the user's, for this source of clips
+        origins: Sequence[str] = (),  # a short description of each clip
     ) -> None:
-        self._clips = list(clips)
-        self.origins: tuple[str, ...] = tuple(origins)
-        self.labels: tuple[str, ...] = tuple(labels)
-        self.skipped: list[str] = list(skipped)
-        self.name = name
+        self._clips, self.labels, self.name = list(clips), tuple(labels), name
+        self.skipped, self.origins = list(skipped), tuple(origins)
 
     def __len__(self) -> int:
         return len(self._clips)
@@ -154,37 +122,28 @@ class ClipStore:
         workers: int = 0,
         name: str = "",
     ) -> ClipStore:
-        """Decode clips with the recogniser's admission and buffer, unless the cache has them.
+        """Decode clips with the recogniser's admission and buffer, unless the shared cache has them.
 
-        Files that cannot be read are skipped, logged and listed in `skipped`; a changed file is tried again.
-
-        Args:
-            clips: what to decode.
-            labels: gives classes their numbers.
-            spec: size and rate.
-            cache: folder of decoded clips, which several trainings may share.
-            depth: whether recordings of unstated content are grey pictures of depth.
-            flow: estimator of optical flow, as `create_flow` names it; empty: the spec's.
-            workers: processes that decode; 0 decodes in this process, which a crashing decoder would end.
-            name: of this source of clips.
+        Files that cannot be read are skipped, logged and listed in `skipped`; a changed file is tried again. `depth`:
+        whether recordings of unstated content are grey pictures of depth. `flow`: estimator of optical flow, as
+        `create_flow` names it; empty: the spec's. `workers`: processes that decode; 0 decodes in this process, which a
+        crashing decoder would end.
 
         Raises:
             ConfigError: if a label is unknown, no clip could be read, or the cache cannot be written.
         """
-        unknown = {clip.label for clip in clips} - set(labels)
-        if unknown:
+        if unknown := {clip.label for clip in clips} - set(labels):
             raise ConfigError(f"labels that are not in the list: {', '.join(sorted(unknown))}")
         flow = flow or spec.flow
         create_flow(flow)  # refuses an unknown name before anything is decoded
-        classes = {label: i for i, label in enumerate(labels)}
         targets, skipped = [], []
         for clip in clips:
             try:
                 key = fingerprint(clip, spec, flow)
             except SourceError as error:
                 skipped.append(str(error))
-                continue
-            targets.append((clip, cache / key[:2] / f"{key}.safetensors"))
+            else:
+                targets.append((clip, cache / key[:2] / f"{key}.safetensors"))
         try:
             cache.mkdir(parents=True, exist_ok=True)
             # Of the processes that train together, the first decodes and the others wait.
@@ -197,7 +156,7 @@ class ClipStore:
             if target.exists():
                 origins.append(_origin(clip))
                 grey = clip.mode if isinstance(clip, ActorClip) else clip.pixels or ("depth" if depth else "")
-                found.append((target, classes[clip.label], grey == "depth"))
+                found.append((target, labels.index(clip.label), grey == "depth"))
             else:
                 skipped.append(failure_of(target).read_text())
         for reason in skipped:
@@ -219,24 +178,20 @@ def _decode_missing(
     targets: Sequence[tuple[Recording | ActorClip, Path]], spec: ClipSpec, flow: str, workers: int
 ) -> None:
     """Decode clips that have neither a file nor a failure in the cache; several clips of one recording together."""
+    key: object  # of the recording
     wanted: dict[object, tuple[Recording | ActorClip, dict[Path, ClipPart]]] = {}
     for clip, target in targets:
-        if target.exists() or failure_of(target).exists():
-            continue
-        if isinstance(clip, Recording):
-            key: object = (clip.path, clip.topic)
-            part = ClipPart(clip.start, clip.end, target)
-        else:
-            key, part = clip, ClipPart(None, None, target)
-        wanted.setdefault(key, (clip, {}))[1][target] = part
+        if not target.exists() and not failure_of(target).exists():
+            if isinstance(clip, Recording):
+                key, part = (clip.path, clip.topic), ClipPart(clip.start, clip.end, target)
+            else:
+                key, part = clip, ClipPart(None, None, target)
+            wanted.setdefault(key, (clip, {}))[1][target] = part
     jobs = [DecodeJob(clip, tuple(parts.values()), spec, flow) for clip, parts in wanted.values()]
     if not jobs:
         return
     with tqdm(total=len(jobs), desc="decoding", unit="file", disable=None) as bar:
         for number, result in run_in_processes(decode, jobs, workers, PATIENCE):
             if isinstance(result, Failure):
-                source = jobs[number].source
-                name = source.path if isinstance(source, Recording) else source.label
-                for part in jobs[number].parts:
-                    write(failure_of(part.target), f"{name} cannot be read: {result.reason}".encode())
+                jobs[number].fail(result.reason)
             bar.update()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -63,12 +64,19 @@ class DecodeJob:
     spec: ClipSpec
     flow: str  # as `create_flow` names it
 
+    @property
+    def name(self) -> str:
+        """The name of the recording in messages."""
+        return self.source.path if isinstance(self.source, Recording) else self.source.label
+
+    def fail(self, reason: str) -> None:
+        """Tell for every part why it cannot be decoded."""
+        for part in self.parts:
+            _write(failure_of(part.target), f"{self.name} cannot be read: {reason}".encode())
+
 
 def decode(job: DecodeJob, beat: Callable[[], None]) -> list[str]:
-    """Write a file for every part, or a file with the reason why the part cannot be decoded.
-
-    Returns:
-        For every part the reason, or an empty string.
+    """Write a file for every part, or a file with the reason why the part cannot be decoded; return the reasons.
 
     Raises:
         OSError: if the cache cannot be written.
@@ -76,10 +84,8 @@ def decode(job: DecodeJob, beat: Callable[[], None]) -> list[str]:
     cv2.setNumThreads(1)  # several processes share the machine
     estimator = create_flow(job.flow)
     clips = [_Clip(part, job.spec, estimator) for part in job.parts]
-    name = job.source.path if isinstance(job.source, Recording) else job.source.label
-    reason = ""
+    reason, first = "", None
     try:
-        first = None
         for stamp, image, pixels in _images(job):
             beat()
             first = stamp if first is None else first
@@ -91,8 +97,8 @@ def decode(job: DecodeJob, beat: Callable[[], None]) -> list[str]:
         reason = str(error)
     # Decoders may raise any exception on a damaged file, and no file may end a training.
     except Exception as error:
-        reason = f"{name} cannot be read: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
-    return [clip.keep(name, "" if clip.over else reason) for clip in clips]
+        reason = f"{job.name} cannot be read: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    return [clip.keep(job.name, "" if clip.over else reason) for clip in clips]
 
 
 def failure_of(target: Path) -> Path:
@@ -100,7 +106,7 @@ def failure_of(target: Path) -> Path:
     return target.with_suffix(".failed")
 
 
-def write(target: Path, data: bytes) -> None:
+def _write(target: Path, data: bytes) -> None:
     """Write a file, all or nothing, even if two processes write the same file."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.{os.getpid()}")
@@ -128,10 +134,9 @@ class _Clip:
     """The clip of one part while its recording is read."""
 
     def __init__(self, part: ClipPart, spec: ClipSpec, flow: FlowEstimator | None) -> None:
-        self.over = False
+        self.over = self._depth = False
         self._part, self._spec = part, spec
         self._admission = Admission(spec, _LONGEST_GAP)
-        self._depth = False
         self._buffer = RollingBuffer(replace(spec, window=LONGEST_CLIP), flow)
 
     def see(self, stamp: int, first: int, image: NDArray[np.generic], pixels: Pixels) -> None:
@@ -152,18 +157,13 @@ class _Clip:
         if not reason and len(self._buffer) == 0:
             reason = f"{name} has no image between {self._part.start} and {self._part.end} ns"
         if reason:
-            write(failure_of(self._part.target), reason.encode())
+            _write(failure_of(self._part.target), reason.encode())
             return reason
         window = self._buffer.window()
-        arrays = {
-            "stamps": np.ascontiguousarray(window.stamps),
-            "frames": np.ascontiguousarray(window.frames),
-            "flow": np.clip(np.rint(window.flow / FLOW_STEP), -127, 127).astype(np.int8),
-            "motion": np.ascontiguousarray(window.motion),
-            "change": np.ascontiguousarray(window.change),
-            "descriptors": np.ascontiguousarray(window.descriptors),
-        }
-        write(self._part.target, save(arrays, metadata={"depth": "yes" if self._depth else "no"}))
+        as_they_are = ("stamps", "frames", "motion", "change", "descriptors")
+        arrays = {name: np.ascontiguousarray(getattr(window, name)) for name in as_they_are}
+        arrays["flow"] = np.clip(np.rint(window.flow / FLOW_STEP), -127, 127).astype(np.int8)
+        _write(self._part.target, save(arrays, metadata={"depth": "yes" if self._depth else "no"}))
         return ""
 
 
@@ -179,9 +179,8 @@ def _images(job: DecodeJob) -> Iterator[tuple[int, NDArray[np.generic], Pixels]]
     mode, pixels = ("depth", Pixels.DEPTH) if clip.mode == "depth" else ("colour", Pixels.RGB)
     side = 2 * spec.size
     images = perform(clip.label, clip.seed, rate=spec.rate, size=(side, side), mode=mode)  # type: ignore[arg-type]
-    stamps: Iterable[int] = (round(i * SECOND / spec.rate) for i in range(len(images)))
-    for stamp, image in zip(stamps, images, strict=True):
-        yield stamp, image, pixels
+    for i, image in enumerate(images):
+        yield round(i * SECOND / spec.rate), image, pixels
 
 
 def _identity(path: Path) -> list[object]:
@@ -193,12 +192,8 @@ def _identity(path: Path) -> list[object]:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from None
 
 
-_versions: dict[str, str] = {}
-
-
+@cache
 def _actor_version() -> str:
     """A digest of the actor's source, because another source renders other clips."""
-    if not _versions:
-        files = sorted((Path(__file__).parents[1] / "actor").glob("*.py"))
-        _versions["actor"] = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-    return _versions["actor"]
+    files = sorted((Path(__file__).parents[1] / "actor").glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fluxformer_core.data.lists import read_rows
+from fluxformer_core.data.recordings import read_rows
 from fluxformer_core.errors import ConfigError
 
 COLUMNS = ("label", "mirror", "gait", "repeated", "one_way")
@@ -31,9 +31,6 @@ class LabelTable:
 
     The label of a row may also be a word within longer labels: the row `left,right` tells that the mirror label of
     `kick left` is `kick right`.
-
-    Args:
-        rows: traits by label.
     """
 
     def __init__(self, rows: Mapping[str, LabelTraits]) -> None:
@@ -50,28 +47,17 @@ class LabelTable:
         return _WORD.sub(lambda word: self[word[0].lower()].mirror or word[0], label)
 
     def mirrors(self, labels: Sequence[str]) -> tuple[dict[int, int], frozenset[int]]:
-        """What becomes of classes in a mirror.
-
-        Returns:
-            `mirror_of`, the class of the mirrored action where that is another class; `unmirrorable`, classes whose
-            mirrored action has no label.
-        """
-        mirror_of, unmirrorable = {}, set()
-        for number, label in enumerate(labels):
-            mirror = self.mirror_label(label)
-            if mirror in labels:
-                mirror_of[number] = labels.index(mirror)
-            else:
-                unmirrorable.add(number)
-        return {one: other for one, other in mirror_of.items() if one != other}, frozenset(unmirrorable)
+        """`mirror_of`, classes whose mirrored action is another class; `unmirrorable`, those where it has no label."""
+        mirrored = [self.mirror_label(label) for label in labels]
+        mirror_of = {i: labels.index(m) for i, m in enumerate(mirrored) if m in labels and m != labels[i]}
+        return mirror_of, frozenset(i for i, mirror in enumerate(mirrored) if mirror not in labels)
 
 
 def read_label_table(path: Path | None = None) -> LabelTable:
-    """Read the package's table of labels, and a table of the user's that adds rows or replaces rows.
+    """Read the package's table of labels, and a table of the user's, if any, that adds rows or replaces rows.
 
-    Args:
-        path: a CSV with the columns label, mirror, gait (LOW:HIGH), repeated and one_way (yes or empty); any but the
-            first column may be missing. None reads the package's table alone.
+    A table is a CSV with the columns label, mirror, gait (LOW:HIGH), repeated and one_way (yes or empty); any but the
+    first column may be missing.
 
     Raises:
         ConfigError: if the table cannot be read, or a row is of another form.
@@ -99,7 +85,7 @@ def _traits(row: Mapping[str, str]) -> LabelTraits:
             raise ValueError(f"gait must be LOW:HIGH in body heights per second, not {text!r}")
         gait = (low, high)
     flags = {name: row.get(name, "").lower() for name in ("repeated", "one_way")}
-    if wrong := [f"{name} must be yes, no or empty, not {value!r}" for name, value in flags.items()
-                 if value not in ("yes", "no", "")]:  # fmt: skip
-        raise ValueError("; ".join(wrong))
+    wrong = {name: value for name, value in flags.items() if value not in ("yes", "no", "")}
+    if wrong:
+        raise ValueError("; ".join(f"{name} must be yes, no or empty, not {value!r}" for name, value in wrong.items()))
     return LabelTraits(row.get("mirror", ""), gait, flags["repeated"] == "yes", flags["one_way"] == "yes")

@@ -36,11 +36,8 @@ def run_in_processes(
 ) -> Iterator[tuple[int, Result | Failure]]:
     """Work on every item, in any order, and yield each item's number with its result.
 
-    Args:
-        work: function of a module, which a new process can import.
-        items: what to work on.
-        processes: how many; 0 works in this process, one item after the other, without protection.
-        patience: seconds without a beat after which a process is stopped.
+    A process is stopped after `patience` seconds without a beat. New processes import `work`, a function of a module. 0
+    `processes`: this process works, one item after the other, without protection.
     """
     if processes == 0:
         for position, item in enumerate(items):
@@ -54,12 +51,10 @@ def run_in_processes(
                 if helper.number is None and waiting:
                     following = waiting.pop()
                     helper.give(following, items[following])
-            busy = [helper for helper in helpers if helper.number is not None]
-            wait([helper.pipe for helper in busy], timeout=1.0)
-            for helper in busy:
-                number = helper.number
-                result = helper.look(patience)
-                if result is not None and number is not None:
+            busy = [(helper, helper.number) for helper in helpers if helper.number is not None]
+            wait([helper.pipe for helper, _ in busy], timeout=1.0)
+            for helper, number in busy:
+                if (result := helper.look(patience)) is not None:
                     yield number, result
     finally:
         for helper in helpers:

@@ -31,17 +31,9 @@ def enroll(
     result.added_to(bundle).save("taught.safetensors")
     ```
 
-    Args:
-        bundle: the model.
-        label: name of the new action.
-        clips: recordings that show the action, each a video, a bag or a folder of images.
-        topic: image topic of the bags; needed where a bag has several image topics.
-        rate: frames per second of the folders in Hz.
-        even_if_similar: accept an action that looks like another one.
-        progress: wraps the clips, such as `tqdm`.
-
-    Returns:
-        The action, or the reason of the refusal.
+    The clips are videos, bags or folders of images that show the action. `topic` is needed where a bag has several
+    image topics, `rate` in Hz for folders. `even_if_similar` accepts an action that looks like another one. `progress`
+    wraps the clips, such as `tqdm`. The result is the action, or the reason of the refusal.
 
     Raises:
         ConfigError: if the label cannot be used, there are too many clips, or the model cannot be taught.
@@ -52,10 +44,9 @@ def enroll(
     if len(clips) > MOST_EXAMPLES:
         raise ConfigError(f"{len(clips)} clips are more than {MOST_EXAMPLES}; `fluxformer train` learns from many")
     known, recognizer = KnownActions(bundle), Recognizer(bundle)
-    examples = [
-        describe(recognizer, read_example(str(clip), bundle.spec, recognizer.model.flow, topic=topic, rate=rate))
-        for clip in progress(clips)
-    ]
+    flow = recognizer.model.flow
+    windows = (read_example(str(clip), bundle.spec, flow, topic=topic, rate=rate) for clip in progress(clips))
+    examples = [describe(recognizer, window) for window in windows]
     return teach(label, examples, known, bundle.enrolled, even_if_similar=even_if_similar)
 
 
@@ -65,8 +56,7 @@ def forget(bundle: Bundle, label: str) -> Bundle:
     Raises:
         ConfigError: if the action is not enrolled.
     """
-    kept = tuple(action for action in bundle.enrolled if action.label != label)
-    if len(kept) == len(bundle.enrolled):
-        names = ", ".join(action.label for action in bundle.enrolled) or "none"
-        raise ConfigError(f"{label} is not enrolled in this model; enrolled: {names}")
-    return replace(bundle, enrolled=kept)
+    names = [action.label for action in bundle.enrolled]
+    if label not in names:
+        raise ConfigError(f"{label} is not enrolled in this model; enrolled: {', '.join(names) or 'none'}")
+    return replace(bundle, enrolled=tuple(action for action in bundle.enrolled if action.label != label))

@@ -30,6 +30,11 @@ class _Entry:
     examples: int
     agreement: float  # the consistency of the examples; files have kept this key since format 1
 
+    @property
+    def values(self) -> NDArray[np.float32]:
+        whole = self.prototype[: len(self.prototype) // _STORED.itemsize * _STORED.itemsize]
+        return np.frombuffer(whole, _STORED).astype(np.float32)
+
 
 @dataclass(frozen=True)
 class _File:
@@ -53,10 +58,8 @@ def load_enrolled(path: Path, bundle: Bundle) -> tuple[EnrolledAction, ...]:
     Raises:
         ConfigError: if the file cannot be read, is damaged, or holds actions that do not fit the model.
     """
-    actions = tuple(
-        EnrolledAction(e.label, _decoded(e.prototype), e.threshold, e.examples, e.agreement)
-        for e in _read(path).models.get(bundle.digest, ())
-    )
+    entries = _read(path).models.get(bundle.digest, ())
+    actions = tuple(EnrolledAction(e.label, e.values, e.threshold, e.examples, e.agreement) for e in entries)
     if wrong := set_problems((*bundle.enrolled, *actions), bundle.labels, bundle.width):
         raise ConfigError(f"the taught actions in {path} do not fit the model: {'; '.join(wrong)}")
     return actions
@@ -99,8 +102,3 @@ def _read(path: Path) -> _File:
         raise ConfigError(
             f"the taught actions in {path} cannot be used: {where}: {first['msg']}; repair the file, or move it away"
         ) from None
-
-
-def _decoded(stored: bytes) -> NDArray[np.float32]:
-    whole = stored[: len(stored) // _STORED.itemsize * _STORED.itemsize]
-    return np.frombuffer(whole, _STORED).astype(np.float32)

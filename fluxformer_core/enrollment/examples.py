@@ -62,21 +62,9 @@ class _Kept:
 
 
 def read_example(
-    source: str,
-    spec: ClipSpec,
-    flow: FlowEstimator | None,
-    *,
-    topic: str | None = None,
-    rate: float | None = None,
+    source: str, spec: ClipSpec, flow: FlowEstimator | None, *, topic: str | None = None, rate: float | None = None
 ) -> Window:
-    """Read a whole video, bag or folder of images as one example.
-
-    Args:
-        source: the recording, as `open_source` takes it.
-        spec: clip that the model takes.
-        flow: estimator of optical flow.
-        topic: image topic of a bag, as `open_source` takes it.
-        rate: frames per second of a folder in Hz, as `open_source` takes it.
+    """Read a whole video, bag or folder of images as one example. `open_source` tells of `topic` and `rate`.
 
     Raises:
         SourceError: if the recording cannot be read, or shows no motion.
@@ -111,13 +99,7 @@ def recorded_trials(sources: Sequence[str]) -> Trials:
 
 @torch.inference_mode()
 def describe(recognizer: Recognizer, example: FrameSequence, thinnings: Sequence[Thinning] = THINNINGS) -> Example:
-    """Run a recogniser's model on an example, also with missing frames. Any thread may call this.
-
-    Args:
-        recognizer: has the model and the frame selection.
-        example: the frames of the example.
-        thinnings: the ways to leave out frames.
-    """
+    """Run a recogniser's model on an example, also with missing frames. Any thread may call this."""
     model, spec = recognizer.model, recognizer.model.spec
     selector, temperature = SELECTORS[recognizer.config.selection or spec.selection], model.bundle.metadata.temperature
     predictions: list[Prediction] = []

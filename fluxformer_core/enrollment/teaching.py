@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.enrolled import MOST_EXAMPLES, EnrolledAction, name_problem
@@ -77,14 +76,9 @@ def teach(
     *,
     even_if_similar: bool = False,
 ) -> EnrollmentResult:
-    """Make a new action from its examples.
+    """Make a new action, whose name `refuse_name` has accepted, from 1 to 10 examples.
 
-    Args:
-        label: name of the action, which `refuse_name` has accepted.
-        examples: 1 to 10.
-        known: the model's own actions.
-        enrolled: actions that were taught before.
-        even_if_similar: accept an action that looks like another one.
+    `even_if_similar` accepts an action that looks like a known one or like one that is enrolled.
     """
     count = len(examples)
     if not 1 <= count <= MOST_EXAMPLES:
@@ -97,11 +91,21 @@ def teach(
     similarity = others @ prototype
     order = np.argsort(-similarity, kind="stable")[:3]
     similar = tuple((names[i], float(similarity[i])) for i in order)
-    to_others = _similarity_to_the_others(directions)
-    consistency = float(to_others.mean()) if len(to_others) else 1.0
-    refusal = _inconsistency(to_others)
-    if not refusal and not even_if_similar:
-        refusal = _resemblance(*similar[0])
+    # Cosine similarity of each example to the mean of the others, (n,).
+    to_others = (directions * unit(directions.sum(0) - directions)).sum(1) if count > 1 else np.ones(1, np.float32)
+    consistency, worst = float(to_others.mean()), int(to_others.argmin())
+    consistent = consistency >= MIN_CONSISTENCY and to_others[worst] >= MIN_CONSISTENCY_OF_EACH
+    refusal = ""
+    if not consistent:
+        refusal = (
+            f"the {count} examples do not show the same action (consistency {consistency:.2f}), number "
+            f"{worst + 1} least of all ({to_others[worst]:.2f}); show them again"
+        )
+    elif not (even_if_similar or similar[0][1] < MAX_SIMILARITY):
+        refusal = (
+            f"the examples look like {similar[0][0]} (cosine similarity {similar[0][1]:.2f}), so the model would "
+            "confuse the two; choose a movement that differs more"
+        )
     if refusal:
         return EnrollmentResult(label, None, refusal, similar, consistency, count)
     itself = float(known.evidence(prototype, prototype[None])[0])
@@ -109,29 +113,3 @@ def teach(
     threshold = BORDER * nearest + (1 - BORDER) * itself
     action = EnrolledAction(label, prototype, threshold, count, min(consistency, 1.0))
     return EnrollmentResult(label, action, "", similar, consistency, count)
-
-
-def _similarity_to_the_others(directions: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cosine similarity of each of n examples to the mean of the others, (n,); (0,) for a single example."""
-    if len(directions) < 2:
-        return np.empty(0, np.float32)
-    return np.asarray((directions * unit(directions.sum(0) - directions)).sum(1))
-
-
-def _inconsistency(to_others: NDArray[np.float32]) -> str:
-    if not len(to_others) or (to_others.mean() >= MIN_CONSISTENCY and to_others.min() >= MIN_CONSISTENCY_OF_EACH):
-        return ""
-    worst = int(to_others.argmin())
-    return (
-        f"the {len(to_others)} examples do not show the same action (consistency {to_others.mean():.2f}), number "
-        f"{worst + 1} least of all ({to_others[worst]:.2f}); show them again"
-    )
-
-
-def _resemblance(name: str, similarity: float) -> str:
-    if similarity < MAX_SIMILARITY:
-        return ""
-    return (
-        f"the examples look like {name} (cosine similarity {similarity:.2f}), so the model would confuse the two; "
-        f"choose a movement that differs more"
-    )

@@ -15,7 +15,7 @@ from fluxformer_core.backends.base import BackendName, InferencePrecision
 from fluxformer_core.bundle import Bundle, Metadata, default_bundle_path
 from fluxformer_core.data.assembly import RecordingFilter, build_stores, read_sources
 from fluxformer_core.data.clip_store import ClipStore
-from fluxformer_core.data.labels import LabelMap
+from fluxformer_core.data.label_mapping import LabelMap
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.metrics.clips import ClipReport, score_clips
 from fluxformer_core.evaluation.report.mistakes import ClipMistake, worst_clip_mistakes

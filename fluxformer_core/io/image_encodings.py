@@ -8,7 +8,6 @@ holds metres. `mono16` holds brightness.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,42 +25,22 @@ MAX_SIDE = 8192
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _PNG_START, _PNG_END = b"\x89PNG", b"IEND"
-_NAMES = {Pixels.RGB: "rgb8", Pixels.BGR: "bgr8", Pixels.RGBA: "rgba8", Pixels.BGRA: "bgra8", Pixels.GREY: "mono8"}
-_DEPTH_NAMES = {np.dtype(np.uint16): "16UC1", np.dtype(np.float32): "32FC1"}
 _DEPTH_HEADER = struct.Struct("<iff")  # of compressedDepth: format number, then two constants of the depth encoding
 
 
 class _Layout(NamedTuple):
-    """Memory layout of an encoding, and the conversion to pixels."""
+    """Memory layout of an encoding, and the conversion to pixels. 16-bit brightness is reduced to its high byte."""
 
     dtype: str
     channels: int
     pixels: Pixels
-    convert: Callable[[np.ndarray], np.ndarray] | None = None  # None: the data are pixels already
+    conversion: int | None = None  # code for cv2.cvtColor; None: the channels are pixels already
+    sharing: tuple[int, int] = (1, 1)  # rows and columns of the neighbours that share a colour
     rows: Fraction = Fraction(1)  # rows of data for each row of the image; planar colour follows below the brightness
-    even: tuple[bool, bool] = (False, False)  # whether height and width must be even, as neighbours share a colour
 
 
-def _high_byte(image: np.ndarray) -> np.ndarray:
-    return (image >> 8).astype(np.uint8)
-
-
-def _colour(code: int) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda image: cv2.cvtColor(image, code)
-
-
-def _deep_colour(code: int) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda image: cv2.cvtColor(_high_byte(image), code)
-
-
-_UYVY = _Layout("u1", 2, Pixels.RGB, _colour(cv2.COLOR_YUV2RGB_UYVY), even=(False, True))
-_YUYV = _Layout("u1", 2, Pixels.RGB, _colour(cv2.COLOR_YUV2RGB_YUYV), even=(False, True))
-_BAYER = {
-    "rggb": cv2.COLOR_BayerRGGB2RGB,
-    "bggr": cv2.COLOR_BayerBGGR2RGB,
-    "gbrg": cv2.COLOR_BayerGBRG2RGB,
-    "grbg": cv2.COLOR_BayerGRBG2RGB,
-}
+_UYVY = _Layout("u1", 2, Pixels.RGB, cv2.COLOR_YUV2RGB_UYVY, (1, 2))
+_YUYV = _Layout("u1", 2, Pixels.RGB, cv2.COLOR_YUV2RGB_YUYV, (1, 2))
 _LAYOUTS: dict[str, _Layout] = {
     "rgb8": _Layout("u1", 3, Pixels.RGB),
     "bgr8": _Layout("u1", 3, Pixels.BGR),
@@ -71,19 +50,21 @@ _LAYOUTS: dict[str, _Layout] = {
     "8UC1": _Layout("u1", 1, Pixels.GREY),
     "8UC3": _Layout("u1", 3, Pixels.BGR),  # channels without names are in OpenCV's order
     "8UC4": _Layout("u1", 4, Pixels.BGRA),
-    "rgb16": _Layout("u2", 3, Pixels.RGB, _high_byte),
-    "bgr16": _Layout("u2", 3, Pixels.BGR, _high_byte),
-    "mono16": _Layout("u2", 1, Pixels.GREY, _high_byte),
+    "rgb16": _Layout("u2", 3, Pixels.RGB),
+    "bgr16": _Layout("u2", 3, Pixels.BGR),
+    "mono16": _Layout("u2", 1, Pixels.GREY),
     "16UC1": _Layout("u2", 1, Pixels.DEPTH),
     "32FC1": _Layout("f4", 1, Pixels.DEPTH),
     "uyvy": _UYVY,
     "yuv422": _UYVY,  # an older name of uyvy
     "yuyv": _YUYV,
     "yuv422_yuy2": _YUYV,
-    "nv12": _Layout("u1", 1, Pixels.RGB, _colour(cv2.COLOR_YUV2RGB_NV12), Fraction(3, 2), (True, True)),
-    "nv21": _Layout("u1", 1, Pixels.RGB, _colour(cv2.COLOR_YUV2RGB_NV21), Fraction(3, 2), (True, True)),
-    **{f"bayer_{order}8": _Layout("u1", 1, Pixels.RGB, _colour(code)) for order, code in _BAYER.items()},
-    **{f"bayer_{order}16": _Layout("u2", 1, Pixels.RGB, _deep_colour(code)) for order, code in _BAYER.items()},
+    "nv12": _Layout("u1", 1, Pixels.RGB, cv2.COLOR_YUV2RGB_NV12, (2, 2), Fraction(3, 2)),
+    "nv21": _Layout("u1", 1, Pixels.RGB, cv2.COLOR_YUV2RGB_NV21, (2, 2), Fraction(3, 2)),
+} | {
+    f"bayer_{order}{8 * size}": _Layout(f"u{size}", 1, Pixels.RGB, getattr(cv2, f"COLOR_Bayer{order.upper()}2RGB"))
+    for size in (1, 2)
+    for order in ("rggb", "bggr", "gbrg", "grbg")
 }
 
 ENCODINGS: tuple[str, ...] = tuple(_LAYOUTS)
@@ -93,19 +74,10 @@ ENCODINGS: tuple[str, ...] = tuple(_LAYOUTS)
 def decode_image(
     height: int, width: int, encoding: str, is_bigendian: bool | int, step: int, data: Buffer
 ) -> tuple[np.ndarray, Pixels]:
-    """Decode the fields of a sensor_msgs/Image.
+    """Decode the fields of a sensor_msgs/Image to the image, (H, W) or (H, W, C), and the kind of its pixels.
 
-    Args:
-        height: rows of the image.
-        width: columns of the image.
-        encoding: one of `ENCODINGS`.
-        is_bigendian: whether the high byte of a number comes first.
-        step: bytes from one row to the next, padding included.
-        data: at least `step` bytes for every row; the padding of the last row may be missing.
-
-    Returns:
-        The image, (H, W) or (H, W, C), and the kind of its pixels. The image is a view of `data` unless the encoding
-        needs a conversion.
+    `step` is the number of bytes from one row to the next, padding included; the padding of the last row may be
+    missing. The image is a view of `data` unless the encoding needs a conversion.
 
     Raises:
         ImageError: if the encoding is unknown, a side is zero or above 8192, or step or data are too small.
@@ -119,7 +91,7 @@ def decode_image(
     rows = int(height * layout.rows)
 
     wrong = _wrong_sides(height, width)
-    if not wrong and ((layout.even[0] and height % 2) or (layout.even[1] and width % 2)):
+    if not wrong and (height % layout.sharing[0] or width % layout.sharing[1]):
         wrong.append("this encoding shares colour between neighbours and needs even sides")
     if not wrong and step < row:
         wrong.append(f"a row has {step} bytes, {width} px need {row}")
@@ -133,19 +105,20 @@ def decode_image(
     image = np.ndarray(shape[:axes], dtype, buffer.cast("B"), strides=strides[:axes])
     if not dtype.isnative:
         image = image.astype(dtype.newbyteorder("="))
-    return (layout.convert(image) if layout.convert else image), layout.pixels
+    if layout.dtype == "u2" and layout.pixels is not Pixels.DEPTH:
+        image = _high_byte(image)
+    if layout.conversion is not None:
+        image = cv2.cvtColor(image, layout.conversion)
+    return image, layout.pixels
 
 
 def decode_compressed(format: str, data: Buffer) -> tuple[np.ndarray, Pixels]:
     """Decode the fields of a sensor_msgs/CompressedImage, or the content of an image file with an empty `format`.
 
-    Args:
-        format: as image_transport writes it: "jpeg", "rgb8; jpeg compressed bgr8", "16UC1; compressedDepth png", ...
-        data: a whole JPEG or PNG file; for compressedDepth, a 12-byte header comes first.
-
-    Returns:
-        The image, (H, W) or (H, W, C), and the kind of its pixels. A 16-bit PNG of one channel is depth unless the
-        format begins with "mono16".
+    `format` is as image_transport writes it: "jpeg", "rgb8; jpeg compressed bgr8", "16UC1; compressedDepth png", ...
+    `data` is a whole JPEG or PNG file; for compressedDepth, a 12-byte header comes first. The result is the image,
+    (H, W) or (H, W, C), and the kind of its pixels. A 16-bit PNG of one channel is depth unless the format begins with
+    "mono16".
 
     Raises:
         ImageError: if the data are empty, cut short, no image, or of an unsupported kind.
@@ -203,6 +176,10 @@ def _with_kind(image: np.ndarray, encoding: str) -> tuple[np.ndarray, Pixels]:
     return image, pixels
 
 
+def _high_byte(image: np.ndarray) -> np.ndarray:
+    return (image >> 8).astype(np.uint8)
+
+
 def _channels(image: np.ndarray) -> int:
     return int((*image.shape, 1)[2])
 
@@ -215,12 +192,8 @@ def _inverse_depth(code: np.ndarray, scale: float, offset: float) -> np.ndarray:
 
 
 def encoding_of(image: np.ndarray, pixels: Pixels) -> str:
-    """The ROS name of an image's encoding.
-
-    Raises:
-        ImageError: if the array's type does not fit `pixels`.
-    """
-    encodings = _DEPTH_NAMES if pixels is Pixels.DEPTH else {np.dtype(np.uint8): _NAMES[pixels]}
-    if image.dtype not in encodings:
-        raise ImageError(f"{pixels.value} images are {' or '.join(map(str, encodings))}, not {image.dtype}")
-    return encodings[image.dtype]
+    """The ROS name of an image's encoding; an ImageError if the array's type does not fit `pixels`."""
+    types = ("uint16", "float32") if pixels is Pixels.DEPTH else ("uint8",)
+    if image.dtype not in types:
+        raise ImageError(f"{pixels.value} images are {' or '.join(types)}, not {image.dtype}")
+    return next(name for name, (dtype, _, kind, *_) in _LAYOUTS.items() if kind is pixels and image.dtype == dtype)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -23,16 +22,13 @@ _NOMINAL_RATE = 30  # Hz: the rate that players expect; every frame still has it
 
 
 class VideoRecorder:
-    """An H.264 video in the container that the file's suffix names; a context manager.
+    """An H.264 video in the container that the file's suffix names, preferably .mp4; a context manager.
 
-    The first picture sets the size of the video and has time 0. A picture is left out if it is not later than the
-    picture before it.
-
-    Args:
-        path: the file, preferably .mp4; an existing file is replaced.
+    An existing file is replaced. The first picture sets the size of the video and has time 0. A picture is left out if
+    it is not later than the picture before it.
 
     Raises:
-        ConfigError: if the file cannot be written.
+        ConfigError: if the file cannot be written. All methods raise this error.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,15 +43,7 @@ class VideoRecorder:
         self._last = -1
 
     def write(self, picture: np.ndarray, stamp: int) -> None:
-        """Append a picture.
-
-        Args:
-            picture: (H, W, 3) uint8 RGB with even sides, of the same size every time.
-            stamp: ns.
-
-        Raises:
-            ConfigError: if the file cannot be written any more.
-        """
+        """Append a picture, (H, W, 3) uint8 RGB with even sides, of the same size every time; its stamp is in ns."""
         if self._start is None:
             self._start = stamp
             self._stream.height, self._stream.width = picture.shape[:2]
@@ -85,7 +73,5 @@ class VideoRecorder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
@@ -28,6 +29,13 @@ def row_of_squares(count: int, left: float, top: float, right: float, largest: f
     side = min(largest, (right - left - (count - 1) * gap) / count)
     pitch = (right - left - side) / max(1, count - 1)
     return [(left + i * pitch, top, left + i * pitch + side, top + side) for i in range(count)]
+
+
+def curve_in(box: Box, stamps: NDArray[np.int64], values: NDArray[np.float32], full: float) -> NDArray[np.float64]:
+    """Points (n, 2) of a curve of values over time, as wide as a box; a value of `full` reaches the top of the box."""
+    left, top, right, bottom = box
+    since = stamps - stamps[0]
+    return np.column_stack([left + (right - left) * since / max(1, since[-1]), bottom - (bottom - top) * values / full])
 
 
 class Page:
@@ -56,10 +64,10 @@ class Page:
     def frame(self, box: Box, colour: Colour, width: float) -> None:
         """Draw a frame around the outside of a box."""
         left, top, right, bottom = box
-        self.fill((left - width, top - width, right + width, top), colour)
-        self.fill((left - width, bottom, right + width, bottom + width), colour)
-        self.fill((left - width, top, left, bottom), colour)
-        self.fill((right, top, right + width, bottom), colour)
+        for y in (top - width, bottom):
+            self.fill((left - width, y, right + width, y + width), colour)
+        for x in (left - width, right):
+            self.fill((x, top, x + width, bottom), colour)
 
     def picture(self, array: np.ndarray, box: Box) -> Box:
         """Fit an RGB picture into the middle of a box, and return the box that the picture covers."""

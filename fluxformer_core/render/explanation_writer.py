@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from fluxformer_core.errors import ConfigError
+from fluxformer_core.errors import writing
 from fluxformer_core.render.explanation import Explanation, draw_explanation
 from fluxformer_core.render.overlay import readable
 from fluxformer_core.types import SECOND, ActionEvent, EventKind, State, Update
@@ -23,28 +23,22 @@ class ExplanationWriter:
     """Writes a picture when an action starts, is renamed or retracted, and one of the last clip of a motion segment.
 
     A motion segment without a recognised action therefore has a picture, which helps to find out why an action was
-    missed. A file name consists of a running number, the seconds since the first frame, and the content.
-
-    Args:
-        folder: created if it does not exist.
-        keep: number of pictures to keep; of further ones, the oldest are removed.
+    missed. A file name consists of a running number, the seconds since the first frame, and the content. The folder is
+    created if it does not exist. If it holds more than `keep` pictures of this writer, the oldest are removed.
 
     Raises:
         ConfigError: if the folder cannot be written. All other methods raise this error, too.
     """
 
     def __init__(self, folder: Path, keep: int = 500) -> None:
-        self.folder = folder
         self.written = 0
+        self._folder, self._keep = folder, keep
         self._files: deque[Path] = deque()
-        self._keep = keep
         self._origin: int | None = None
         self._seen: FrameSelection | None = None
         self._newest: Explanation | None = None  # of the current motion segment, if not written yet
-        try:
+        with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"{folder} cannot be written: {error.strerror}") from error
 
     def update(self, update: Update, stamp: int, recognizer: Recognizer) -> None:
         """Write the pictures for a frame (stamp in ns); to be called after the recogniser's `push`."""
@@ -54,12 +48,11 @@ class ExplanationWriter:
             if event.kind is EventKind.ENDED or (fresh is None and event.kind is EventKind.RETRACTED):
                 self._finish(event)
             elif fresh is not None:
-                self._write(fresh, event.kind.name.lower(), event)
-        recognition = update.recognition
+                self._write(fresh, event)
         if fresh is not None:
             named = any(event.kind is not EventKind.ENDED for event in update.events)
             self._newest = None if named else fresh
-        elif recognition is not None and recognition.state in (State.IDLE, State.WARMING_UP):
+        elif update.recognition is not None and update.recognition.state in (State.IDLE, State.WARMING_UP):
             self._finish(None)
 
     def close(self, events: tuple[ActionEvent, ...]) -> None:
@@ -76,31 +69,27 @@ class ExplanationWriter:
 
     def _finish(self, event: ActionEvent | None) -> None:
         if self._newest is not None:
-            what = "unknown" if event is None else event.kind.name.lower()
-            self._write(self._newest, what, event)
+            self._write(self._newest, event)
         self._newest = None
 
-    def _write(self, explanation: Explanation, what: str, event: ActionEvent | None) -> None:
+    def _write(self, explanation: Explanation, event: ActionEvent | None) -> None:
         assert self._origin is not None
-        name, title = what, "the last clip of a motion segment without a recognised action"
+        name, title = "unknown", "the last clip of a motion segment without a recognised action"
         if event is not None:
-            name = f"{what}_{event.label}_{event.instance}"
+            name = re.sub(r"[^\w-]+", "_", f"{event.kind.name.lower()}_{event.label}_{event.instance}")
             action = f"{readable(event.label)} #{event.instance}"
             title = {
-                "started": f"{action} starts with this clip",
-                "updated": f"{action} has this label since this clip",
-                "ended": f"the last clip of {action}",
-                "retracted": f"{action} is retracted: no known action after all, or its score stayed too low",
-            }[what]
+                EventKind.STARTED: f"{action} starts with this clip",
+                EventKind.UPDATED: f"{action} has this label since this clip",
+                EventKind.ENDED: f"the last clip of {action}",
+                EventKind.RETRACTED: f"{action} is retracted: no known action after all, or its score stayed too low",
+            }[event.kind]
         self.written += 1
         seconds = (explanation.recognition.stamp - self._origin) / SECOND
-        name = re.sub(r"[^\w-]+", "_", name)
-        path = self.folder / f"{self.written:04d}_{seconds:.2f}s_{name}.png"
+        path = self._folder / f"{self.written:04d}_{seconds:.2f}s_{name}.png"
         picture = draw_explanation(explanation, name=title, origin=self._origin)
-        try:
+        with writing(path):
             Image.fromarray(picture).save(path)
             self._files.append(path)
             if len(self._files) > self._keep:
                 self._files.popleft().unlink(missing_ok=True)
-        except OSError as error:
-            raise ConfigError(f"{path} cannot be written: {error.strerror}") from error

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from fluxformer_core.flow.colours import flow_colours
-from fluxformer_core.render.canvas import Box, Colour, Page, row_of_squares
+from fluxformer_core.render.canvas import Box, Colour, Page, curve_in, row_of_squares
 from fluxformer_core.stream.prepare import depth_to_grey, to_rgb
 from fluxformer_core.types import SECOND, ActionEvent, EventKind, Pixels, Recognition, State
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # The layout, in units that `draw_overlay` scales to the wanted height.
 _PAGE = (854.0, 480.0)
 _CAMERA: Box = (17, 17, 377, 287)
-_PANEL: Box = (400, 14, 840, 290)
+_LEFT, _RIGHT = 400.0, 840.0  # of the panel beside the camera's image
 _CURVE: Box = (14, 313, 840, 350)
 _STRIP_TOP, _STRIP_BOTTOM, _GAP = 366.0, 464.0, 3.0
 _BAR_TOP, _BAR_PITCH, _BARS = 134.0, 27.0, 5
@@ -41,12 +41,6 @@ _STATE_NAMES: dict[State | None, str] = {
     State.IDLE: "idle",
     State.UNKNOWN: "unknown",
 }
-_EVENT_VERBS = {
-    EventKind.STARTED: "started",
-    EventKind.UPDATED: "goes on",
-    EventKind.ENDED: "ended",
-    EventKind.RETRACTED: "retracted",
-}
 
 FLOW_RADIUS = 1.0  # frame heights per second: speed of the full colour, which a fast arm reaches
 _FLOW_SIDE = 48  # px: flow is reduced to this size before it is coloured, because colouring takes most of the time
@@ -62,18 +56,15 @@ def draw_overlay(
     people: Sequence[ViewState] | None = None,
     height: int = 480,
 ) -> np.ndarray:
-    """Draw the camera's image, the newest recognition, and the clip that the recognition is based on.
+    """Draw the camera's image, the newest recognition and event, and the clip that the recognition is based on.
 
     Args:
         frame: (H, W, 3) uint8 RGB; see `visible` for other kinds of pixels.
-        recognition: the newest recognition; None before the first one.
-        event: the newest event; None before the first one.
-        selection: the clip of the recognition; None: its place stays empty.
+        recognition: None before the first one.
+        event: None before the first one.
+        selection: the clip; None: its place stays empty.
         people: the people whose squares are drawn; None: people are not told apart.
-        height: height of the picture in pixels, even; the picture is 16:9 for every shape of the camera's image.
-
-    Returns:
-        (height, width, 3) uint8 RGB, of even width.
+        height: pixels, even; the picture, (height, width, 3) uint8 RGB, is 16:9 for every shape of the camera's image.
     """
     page = Page(_PAGE, height, BACKGROUND)
     colour = STATE_COLOURS[recognition.state if recognition else None]
@@ -81,7 +72,8 @@ def draw_overlay(
     page.frame(camera, colour, 3)
     _draw_people(page, people or (), camera, frame.shape[1])
     _draw_state(page, recognition, colour, _STATE_NAMES[None] if people is None or people else "nobody in view")
-    _draw_event(page, recognition, event)
+    if event is not None:
+        _draw_event(page, recognition, event)
     if recognition is not None:
         _draw_scores(page, recognition, colour)
     if recognition is not None and selection is not None:
@@ -104,12 +96,20 @@ def readable(label: str) -> str:
     return label.replace("_", " ")
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share as text, such as "75 %"."""
     return f"{100 * share:.0f} %"
 
 
 def _seconds(nanoseconds: int) -> str:
     return f"{nanoseconds / SECOND:.1f} s"
+
+
+def _name(recognition: Recognition | None) -> str:
+    """The recognised action; the state if there is none."""
+    if recognition is not None and recognition.state is State.ACTION:
+        return readable(recognition.label)
+    return _STATE_NAMES[recognition.state if recognition else None]
 
 
 def _draw_people(page: Page, people: Sequence[ViewState], camera: Box, width: int) -> None:
@@ -118,46 +118,35 @@ def _draw_people(page: Page, people: Sequence[ViewState], camera: Box, width: in
         if person.box is None:
             continue
         left, top, right, bottom = (camera[i % 2] + side * scale for i, side in enumerate(person.box))
-        said = person.recognition
-        state = said.state if said else None
-        colour = STATE_COLOURS[state]
+        colour = STATE_COLOURS[person.recognition.state if person.recognition else None]
         page.frame((left + 2, top + 2, right - 2, bottom - 2), colour, 2)
-        words = readable(said.label) if said and state is State.ACTION else _STATE_NAMES[state]
-        page.text((left + 7, top + 18), f"{person.person_id}: {words}", 14, colour, room=right - left - 12)
+        words = f"{person.person_id}: {_name(person.recognition)}"
+        page.text((left + 7, top + 18), words, 14, colour, room=right - left - 12)
 
 
 def _draw_state(page: Page, recognition: Recognition | None, colour: Colour, nothing: str) -> None:
-    left, _, right, _ = _PANEL
-    state = recognition.state if recognition else None
-    action = recognition is not None and state is State.ACTION
-    headline = nothing if recognition is None else readable(recognition.label) if action else _STATE_NAMES[state]
-    page.fill((left, 17, left + 6, 75), colour)
-    left += 20
-    score = _percent(recognition.score) if recognition and action else ""
-    if score:
-        page.text((right, 62), score, 26, colour, "rs")
-        right -= page.text_width(score, 26) + 16
-    page.text((left, 62), headline, 46, colour, room=right - left)
+    page.fill((_LEFT, 17, _LEFT + 6, 75), colour)
+    room = _RIGHT - _LEFT - 20
+    if recognition is not None and recognition.state is State.ACTION:
+        score = percent(recognition.score)
+        page.text((_RIGHT, 62), score, 26, colour, "rs")
+        room -= page.text_width(score, 26) + 16
+    page.text((_LEFT + 20, 62), _name(recognition) if recognition else nothing, 46, colour, room=room)
 
 
-def _draw_event(page: Page, recognition: Recognition | None, event: ActionEvent | None) -> None:
-    if event is None:
-        return
+def _draw_event(page: Page, recognition: Recognition | None, event: ActionEvent) -> None:
     now = max(event.stamp, recognition.stamp if recognition else 0)
-    words = f"{readable(event.label)}  #{event.instance}  {_EVENT_VERBS[event.kind]}"
-    if event.kind is EventKind.RETRACTED:
-        words += f" {_seconds(now - event.stamp)} ago"
-    elif event.kind is EventKind.ENDED:
-        words += f" {_seconds(now - event.end)} ago after {_seconds(event.end - event.start)}"
-    elif event.kind is EventKind.STARTED:
-        words += f" {_seconds(now - event.start)} ago"
-    else:
-        words += f" for {_seconds(now - event.start)}"
+    happened = {
+        EventKind.STARTED: f"started {_seconds(now - event.start)} ago",
+        EventKind.UPDATED: f"goes on for {_seconds(now - event.start)}",
+        EventKind.ENDED: f"ended {_seconds(now - event.end)} ago after {_seconds(event.end - event.start)}",
+        EventKind.RETRACTED: f"retracted {_seconds(now - event.stamp)} ago",
+    }[event.kind]
     peak = event.score
     if recognition and event.kind not in (EventKind.ENDED, EventKind.RETRACTED) and recognition.label == event.label:
         peak = max(peak, recognition.score)  # the score may have risen since the event was sent
-    left, _, right, _ = _PANEL
-    page.text((left + 20, 100), f"{words},  peak {_percent(peak)}", 15, QUIET, room=right - left - 20)
+    words = f"{readable(event.label)}  #{event.instance}  {happened},  peak {percent(peak)}"
+    page.text((_LEFT + 20, 100), words, 15, QUIET, room=_RIGHT - _LEFT - 20)
 
 
 def _draw_scores(page: Page, recognition: Recognition, colour: Colour) -> None:
@@ -168,22 +157,20 @@ def _draw_scores(page: Page, recognition: Recognition, colour: Colour) -> None:
     rows = [(readable(e.label), e.score, colour if e.label == named else _BAR, e.label == lit) for e in entries]
     if rows:
         rows.append(("none of these", recognition.unknown_score, STATE_COLOURS[State.UNKNOWN], False))
-    left, _, right, _ = _PANEL
-    start, end = left + 146, right - 52
+    start, end = _LEFT + 146, _RIGHT - 52
     for row, (name, score, bar, bright) in enumerate(rows):
         y = _BAR_TOP + row * _BAR_PITCH
-        page.text((start - 12, y + 5.5), name, 16, INK if bright else QUIET, "rs", room=start - 12 - left)
+        page.text((start - 12, y + 5.5), name, 16, INK if bright else QUIET, "rs", room=start - 12 - _LEFT)
         page.fill((start, y - 7, end, y + 7), HOLLOW)
         page.fill((start, y - 7, start + (end - start) * min(max(score, 0.0), 1.0), y + 7), bar)
-        page.text((right, y + 5.5), _percent(score), 16, INK if bright else QUIET, "rs")
+        page.text((_RIGHT, y + 5.5), percent(score), 16, INK if bright else QUIET, "rs")
 
 
 def _draw_motion(page: Page, recognition: Recognition, selection: FrameSelection, colour: Colour) -> None:
     """Draw the motion of the whole window, with a line from each selected moment to its frame in the strip."""
     left, top, right, bottom = _CURVE
-    heights = bottom - (bottom - top) * selection.motion / max(_FULL_MOTION, float(selection.motion.max()))
-    since = selection.window_stamps - selection.window_stamps[0]
-    curve = np.column_stack([left + (right - left) * since / max(1, since[-1]), heights])
+    full = max(_FULL_MOTION, float(selection.motion.max()))
+    curve = curve_in(_CURVE, selection.window_stamps, selection.motion, full)
     chosen = curve[np.searchsorted(selection.window_stamps, selection.stamps)]
     page.area([(left, bottom), *curve, (right, bottom)], HOLLOW)
     for box, (x, y) in zip(_cells(len(chosen)), chosen, strict=True):

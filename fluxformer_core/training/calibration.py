@@ -12,7 +12,6 @@ from torch.utils.data import Subset
 
 from fluxformer_core.data.clip_store import ClipStore
 from fluxformer_core.enrolled import Statistics
-from fluxformer_core.enrollment.statistics import embedding_statistics
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.stream.selection import uniform
 from fluxformer_core.training.loading import EvalClips
@@ -30,11 +29,7 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 def fit_temperature(logits: Tensor, classes: Tensor) -> float:
     """The temperature that minimises the cross entropy of clips that were not trained on (Guo et al. 2017).
 
-    The loss has a single minimum along the temperature, which golden-section search finds.
-
-    Args:
-        logits: (clips, labels).
-        classes: (clips,).
+    Along the temperature of logits (clips, labels), the loss has a single minimum, which golden-section search finds.
     """
 
     def loss(position: float) -> float:
@@ -53,14 +48,10 @@ def fit_temperature(logits: Tensor, classes: Tensor) -> float:
 def known_statistics(
     model: nn.Module, stores: Sequence[ClipStore], spec: ClipSpec, *, most: int = CLIPS, workers: int = 0
 ) -> Statistics:
-    """Statistics of the embeddings of whole clips; those of `other`, which is no action, are zero.
+    """Mean of each label's embeddings of whole clips, and the covariance of all embeddings about these means.
 
-    Args:
-        model: in evaluation mode.
-        stores: clips, all with the model's labels.
-        spec: clip that the model takes.
-        most: clips of one label, at most, spread evenly over all clips of the label.
-        workers: processes that prepare clips.
+    At most `most` clips of a label are used, spread evenly over all clips of the label. The mean of `other`, which is
+    no action, is zero. The model must be in evaluation mode.
 
     Raises:
         ConfigError: if a label has no clip.
@@ -71,5 +62,13 @@ def known_statistics(
     if missing := [store.labels[number] for number in wanted if not len(found[number])]:
         raise ConfigError(f"there is no clip of {', '.join(missing)}, so its place in the embedding is unknown")
     order = np.concatenate([clips[uniform(len(clips), min(most, len(clips)))] for clips in found.values()])
-    embeddings = outputs(model, Subset(EvalClips(store, spec), order.tolist()), spec, workers=workers).embedding
-    return embedding_statistics(embeddings.numpy(), store.classes[order], store.labels)
+    found_embeddings = outputs(model, Subset(EvalClips(store, spec), order.tolist()), spec, workers).embedding
+    embeddings, classes = found_embeddings.numpy(), store.classes[order]
+    means = np.zeros((len(store.labels), embeddings.shape[1]), np.float32)
+    for number in wanted:
+        means[number] = embeddings[classes == number].mean(0)
+    rest = embeddings - means[classes]
+    covariance = rest.T @ rest
+    # Only the shape of the covariance matters; a mean variance of 1 keeps its values within float16's range.
+    scale = np.trace(covariance) / len(covariance)
+    return Statistics(means, covariance / scale if scale > 0 else np.eye(len(covariance), dtype=np.float32))

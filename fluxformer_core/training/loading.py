@@ -46,29 +46,20 @@ class EvalClips(Dataset[Item]):
 class TrainingClips(Dataset[Item]):
     """Random clips of several stores. The key of an item is an epoch, a number in the epoch, and a clip.
 
-    Args:
-        stores: where the clips are, all with the same labels.
-        spec: clip that the model takes.
-        augment: how far clips differ from the recordings.
-        seed: of the random differences.
-        sample_weights: (clips,) how often each clip is shown or turned into a clip of `other`; None: equally.
-        table: traits of the labels; None: the package's.
-        flow: estimator of flow that is not in the stores, as `create_flow` takes a name; empty: the spec's.
-
     Raises:
-        ConfigError: if there is no such estimator.
+        ConfigError: if there is no such estimator of flow.
     """
 
     def __init__(
         self,
-        stores: Sequence[ClipStore],
+        stores: Sequence[ClipStore],  # all with the same labels
         spec: ClipSpec,
         augment: AugmentConfig,
-        seed: int,
-        sample_weights: NDArray[np.float64] | None = None,
+        seed: int,  # of the random differences from the recordings
+        sample_weights: NDArray[np.float64] | None = None,  # (clips,) how often each is shown or turned into `other`
         *,
-        table: LabelTable | None = None,
-        flow: str = "",
+        table: LabelTable | None = None,  # traits of the labels; None: the package's
+        flow: str = "",  # estimator of flow that is not in the stores, as `create_flow` takes a name; empty: the spec's
     ) -> None:
         self.stores, self.spec, self.augment, self.seed = list(stores), spec, augment, seed
         self._ends = np.cumsum([len(store) for store in stores])
@@ -92,35 +83,21 @@ class TrainingClips(Dataset[Item]):
         which = int(np.searchsorted(self._ends, clip, side="right"))
         store = self.stores[which]
         sample = store[clip - int(self._ends[which]) + len(store)]
-        traits = self._traits[sample.label]
-        drawn = training_clip(
-            sample,
-            count,
-            self.mirror_of,
-            replace(self.augment, flip=0.0) if sample.label in self.unmirrorable else self.augment,
-            rng,
-            SELECTORS[self.spec.selection],
-            gait=traits.gait,
-            repeated=traits.repeated,
-            pair_flow=self._pair_flow,
-        )
-        return _tensors(*drawn, self.spec)
+        augment = replace(self.augment, flip=0.0) if sample.label in self.unmirrorable else self.augment
+        traits, selector = self._traits[sample.label], SELECTORS[self.spec.selection]
+        action: dict[str, Any] = {"gait": traits.gait, "repeated": traits.repeated, "pair_flow": self._pair_flow}
+        return _tensors(*training_clip(sample, count, self.mirror_of, augment, rng, selector, **action), self.spec)
 
 
 class WeightedEpochSampler(Sampler[tuple[int, int, int]]):
     """Keys of the clips of an epoch in random order: each clip as often as expected, rounded up or down.
 
-    Processes that train together get different keys.
-
-    Args:
-        expected: (clips,) how often an epoch shows each clip, on average; all ones: every clip once.
-        batch: only whole batches are given.
-        seed: of the order.
+    `expected` (clips,) tells how often an epoch shows each clip, on average; all ones: every clip once. Processes that
+    train together get different keys. Only whole batches are given.
     """
 
     def __init__(self, expected: NDArray[np.float64], batch: int, seed: int) -> None:
-        self.expected, self.batch, self.seed = expected, batch, seed
-        self.epoch = 0
+        self.expected, self.batch, self.seed, self.epoch = expected, batch, seed, 0
 
     def __len__(self) -> int:
         """Clips of an epoch for this process."""
@@ -137,8 +114,7 @@ class WeightedEpochSampler(Sampler[tuple[int, int, int]]):
         edges = np.cumsum(self.expected[order])
         count = round(float(edges[-1]))
         points = (np.arange(count) + rng.random()) * (edges[-1] / count)
-        drawn = order[np.minimum(np.searchsorted(edges, points, side="right"), len(order) - 1)]
-        drawn = rng.permutation(drawn)
+        drawn = rng.permutation(order[np.minimum(np.searchsorted(edges, points, side="right"), len(order) - 1)])
         rank, world = _rank_and_world()
         for number in range(rank, len(self) * world, world):
             yield self.epoch, number, int(drawn[number])
@@ -164,20 +140,16 @@ class DistributedEvalSampler(Sampler[int]):
 def expected_draws(
     stores: Sequence[ClipStore], shares: Mapping[str, float], *, balanced: bool, count: int | None
 ) -> NDArray[np.float64]:
-    """How often an epoch shows each clip of the stores, one store after the other.
+    """How often an epoch of `count` clips (None: all) shows each clip of the stores, one store after the other.
 
-    Args:
-        stores: where the clips are.
-        shares: part of an epoch that comes from the store of a name; the other stores share the rest by their clips.
-        balanced: whether every label of a store is shown equally often.
-        count: clips of an epoch; None: as many as the stores have.
+    `shares` is the part of an epoch that comes from the store of a name; the other stores share the rest by their
+    clips. If balanced, every label of a store is shown equally often.
 
     Raises:
         ConfigError: if a share names no store, or the shares are negative or do not sum to 1.
     """
     names = {store.name for store in stores}
-    unknown = sorted(shares.keys() - names)
-    if unknown:
+    if unknown := sorted(shares.keys() - names):
         raise ConfigError(f"there is no data called {', '.join(unknown)}; known are {', '.join(sorted(names))}")
     rest = 1.0 - sum(shares.values())
     free = sum(len(store) for store in stores if store.name not in shares)
@@ -197,22 +169,16 @@ def expected_draws(
 
 
 class Loader(DataLoader[Item]):
-    """A data loader that measures how long the training waits for batches.
+    """A data loader that measures how long the training waits for batches."""
 
-    Attributes:
-        waited: seconds that the current iteration has waited for batches.
-        began: start of the iteration, by `time.perf_counter`.
-    """
-
-    waited = 0.0
-    began = 0.0
+    waited = 0.0  # seconds that the current iteration has waited for batches
+    began = 0.0  # start of the iteration, by `time.perf_counter`
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         # A generator's body starts at the first batch, when the sampler knows the epoch.
         self.waited, self.began = 0.0, time.perf_counter()
-        batches = super().__iter__()
         asked = self.began
-        for batch in batches:
+        for batch in super().__iter__():
             self.waited += time.perf_counter() - asked
             yield batch
             asked = time.perf_counter()

@@ -50,8 +50,7 @@ class ThroughputCallback(Callback):
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
-        self._busy = 0.0
-        self.seconds = self.waited = 0.0
+        self._busy = self.seconds = self.waited = 0.0
         self.clips = self.epochs = 0
         self._started = time.monotonic()
 
@@ -62,36 +61,23 @@ class ThroughputCallback(Callback):
         assert isinstance(pl_module, ActionModule)
         epoch, epochs = trainer.current_epoch + 1, pl_module.config.epochs
         clips = len(self._loader) * pl_module.config.batch * trainer.world_size
-        self.seconds += self._busy
-        self.waited += self._loader.waited
-        self.clips += clips
-        self.epochs += 1
-        pl_module.log_dict({"clips_per_second": clips / self._busy, "waiting": self._loader.waited / self._busy})
+        self.seconds, self.waited = self.seconds + self._busy, self.waited + self._loader.waited
+        self.clips, self.epochs = self.clips + clips, self.epochs + 1
+        speed, waiting = clips / self._busy, self._loader.waited / self._busy
+        pl_module.log_dict({"clips_per_second": speed, "waiting": waiting})
         top1 = trainer.callback_metrics.get("check_top1") if epoch % pl_module.config.checks_every == 0 else None
         left = (time.monotonic() - self._started) / self.epochs * (epochs - epoch) / 60
         if trainer.is_global_zero:
-            log.info(
-                "epoch %d/%d: loss %.3f%s, %.0f clips/s, %.0f %% of the time waiting for data, %.0f min left",
-                epoch,
-                epochs,
-                torch.stack(pl_module.losses).mean(),
-                "" if top1 is None else f", accuracy {float(top1):.1%}",
-                clips / self._busy,
-                100 * self._loader.waited / self._busy,
-                left,
-            )
+            result = f"loss {torch.stack(pl_module.losses).mean():.3f}"
+            result += "" if top1 is None else f", accuracy {float(top1):.1%}"
+            rate = f"{speed:.0f} clips/s, {100 * waiting:.0f} % of the time waiting for data"
+            log.info("epoch %d/%d: %s, %s, %.0f min left", epoch, epochs, result, rate, left)
 
 
 def fit(
     module: ActionModule, loader: Loader, check: Loader | None, folder: Path
 ) -> tuple[ThroughputCallback, torch.device]:
-    """Train, continuing what the folder holds.
-
-    Args:
-        module: the model and its recipe.
-        loader: training clips.
-        check: clips to check on, never trained on.
-        folder: gets the checkpoints and logs.
+    """Train, continuing what the folder of checkpoints and logs holds.
 
     Returns:
         The measured throughput, and the device; the module itself is back on the CPU.

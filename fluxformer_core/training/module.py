@@ -1,4 +1,4 @@
-"""What Lightning trains: the step, the check, the optimizer with its parameter groups and learning rates."""
+"""What Lightning trains: the step with Mixup and CutMix, the check, the optimizer and its learning rates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from fluxformer_core.augment.mix import mix
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.training.loading import Batch
 from fluxformer_core.training.recipe import TrainConfig
@@ -21,12 +20,7 @@ from fluxformer_core.training.recipe import TrainConfig
 class ActionModule(pl.LightningModule):
     """One step of training, one of checking, and the optimizer.
 
-    Args:
-        model: with random or trained weights.
-        config: the recipe.
-        classes: number of labels.
-        flow: whether the model gets flow.
-        identity: plain values that a checkpoint must share to be continued.
+    `flow` tells whether the model gets flow. A checkpoint must have the same `identity` to be continued.
     """
 
     def __init__(
@@ -105,16 +99,40 @@ def param_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
             factor = 1.0 if id(parameter) in of_head else config.backbone_rate
             decay = config.weight_decay if parameter.ndim > 1 and not name.endswith("bias") else 0.0
             rates.setdefault((factor, decay), []).append(parameter)
-    return [
-        {"params": parameters, "lr": config.learning_rate * factor, "weight_decay": decay}
-        for (factor, decay), parameters in rates.items()
-    ]
+    rate = config.learning_rate
+    return [{"params": some, "lr": rate * factor, "weight_decay": decay} for (factor, decay), some in rates.items()]
 
 
 def lr_lambda(step: int, steps: int, config: TrainConfig) -> float:
     """The learning rate at a step, as a share of the peak."""
     warm = (step + 1) / max(config.warmup * steps / config.epochs, 1.0)
     return min(1.0, warm) * (0.5 + 0.5 * math.cos(math.pi * min(step / steps, 1.0)))
+
+
+def mix(rgb: Tensor, flow: Tensor, target: Tensor, mixup: float, cutmix: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Mix every clip with another clip of the batch, in one way and with one share for the whole batch.
+
+    RGB and flow are (B, 3, T, S, S), the target's probabilities (B, classes). `mixup` and `cutmix` (which replaces a
+    rectangle in all frames) are parameters of the Beta distribution of the share, 0 for none; two are equally likely.
+    """
+    if not mixup and not cutmix:
+        return rgb, flow, target
+    cut = bool(cutmix) and (not mixup or bool(torch.rand(()) < 0.5))
+    alpha = torch.tensor(cutmix if cut else mixup)
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    other = torch.randperm(len(rgb)).to(rgb.device)
+    if not cut:
+        return rgb.lerp(rgb[other], 1 - share), flow.lerp(flow[other], 1 - share), target.lerp(target[other], 1 - share)
+    height, width = rgb.shape[-2:]
+    side = (1 - share) ** 0.5
+    row, column = int(torch.randint(height, ())), int(torch.randint(width, ()))
+    top, bottom = (min(max(round(row + part * side * height / 2), 0), height) for part in (-1, 1))
+    left, right = (min(max(round(column + part * side * width / 2), 0), width) for part in (-1, 1))
+    rgb, flow = rgb.clone(), flow.clone()
+    for clip in (rgb, flow):
+        clip[..., top:bottom, left:right] = clip[other][..., top:bottom, left:right]
+    replaced = (bottom - top) * (right - left) / (height * width)
+    return rgb, flow, target.lerp(target[other], replaced)
 
 
 def identity(config: TrainConfig, model: nn.Module, clips: int, labels: Sequence[str]) -> dict[str, Any]:

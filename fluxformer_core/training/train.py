@@ -51,26 +51,16 @@ class Trained:
 
 def train(
     model: nn.Module,
-    stores: Sequence[ClipStore],
+    stores: Sequence[ClipStore],  # all with the same labels
     spec: ClipSpec,
     config: TrainConfig,
     *,
-    table: LabelTable | None = None,
-    flow: str = "",
-    folder: Path | None = None,
-    check: ClipStore | None = None,
+    table: LabelTable | None = None,  # traits of the labels, such as their mirror labels; None: the package's
+    flow: str = "",  # estimator of flow that is not in the stores, as `create_flow` takes a name; empty: the spec's
+    folder: Path | None = None,  # gets logs and checkpoints, from which the same call continues; None: neither
+    check: ClipStore | None = None,  # clips to log the accuracy of and to keep the best weights by, never trained on
 ) -> Trained:
-    """Train a model and keep the moving average of its weights.
-
-    Args:
-        model: with random or earlier weights.
-        stores: training clips, all with the same labels.
-        spec: clip that the model takes.
-        config: the recipe.
-        table: traits of the labels, such as their mirror labels; None: the package's.
-        flow: estimator of flow that is not in the stores, as `create_flow` takes a name; empty: the spec's.
-        folder: gets logs and, after every epoch, a checkpoint, from which the same call continues; None: neither.
-        check: clips whose accuracy is logged, and by which the best weights are kept; never trained on.
+    """Train a model, with random or earlier weights, and keep the moving average of its weights.
 
     Raises:
         ConfigError: if there is nothing to train on, Lightning is missing or the checkpoint is another training's.
@@ -103,39 +93,31 @@ def train(
         best = place / f"{loop.BEST}.ckpt"
         kept = best if check is not None and config.keep == "best" else place / f"{loop.LAST}.ckpt"
         module.load_state_dict(_load(kept)["state_dict"])
-    return Trained(
-        model.requires_grad_(True).eval().to(device),
-        f"{'best' if kept == best else 'last'} moving average of the weights",
-        throughput.epochs,
-        throughput.clips / throughput.seconds if throughput.seconds else 0.0,
-        throughput.waited / throughput.seconds if throughput.seconds else 0.0,
-        precision,
-        module.global_rank == 0,
-    )
+    model, seconds = model.requires_grad_(True).eval().to(device), throughput.seconds
+    speed, waiting = (throughput.clips / seconds, throughput.waited / seconds) if seconds else (0.0, 0.0)
+    weights = f"{'best' if kept == best else 'last'} moving average of the weights"
+    return Trained(model, weights, throughput.epochs, speed, waiting, precision, module.global_rank == 0)
 
 
 @torch.inference_mode()
-def outputs(
-    model: nn.Module, clips: Dataset[Item], spec: ClipSpec, batch: int = EVAL_BATCH, workers: int = 0
-) -> Prediction:
+def outputs(model: nn.Module, clips: Dataset[Item], spec: ClipSpec, workers: int = 0) -> Prediction:
     """Logits (clips, classes) and embeddings (clips, D) of clips, on the CPU."""
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))  # engines have none
     found = [
         model(rgb.to(device), None if spec.flow == "none" else flow.to(device))
-        for rgb, flow, _ in Loader(clips, batch, num_workers=workers)
+        for rgb, flow, _ in Loader(clips, EVAL_BATCH, num_workers=workers)
     ]
     return Prediction(*(torch.cat([part.float().cpu() for part in parts]) for parts in zip(*found, strict=True)))
 
 
-def predict(model: nn.Module, store: ClipStore, spec: ClipSpec, batch: int = EVAL_BATCH, workers: int = 0) -> Tensor:
+def predict(model: nn.Module, store: ClipStore, spec: ClipSpec) -> Tensor:
     """Logits (clips, classes) of whole recordings."""
-    return outputs(model.eval(), EvalClips(store, spec), spec, batch, workers).logits
+    return outputs(model.eval(), EvalClips(store, spec), spec).logits
 
 
 def accuracy(model: nn.Module, store: ClipStore, spec: ClipSpec) -> float:
     """Share of whole recordings whose label with the highest logit is right."""
-    right = predict(model, store, spec).argmax(1).numpy() == store.classes
-    return float(right.mean())
+    return float((predict(model, store, spec).argmax(1).numpy() == store.classes).mean())
 
 
 def _check_resumable(path: Path, identity: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,24 +13,17 @@ import torch
 
 from fluxformer_core.augment.config import AugmentConfig
 from fluxformer_core.bundle import Bundle, Metadata
-from fluxformer_core.data.assembly import (
-    RecordingFilter,
-    RecordingSet,
-    build_stores,
-    known_alone,
-    read_sources,
-    with_known,
-)
+from fluxformer_core.data.assembly import RecordingFilter, RecordingSet, build_stores, read_sources
 from fluxformer_core.data.clip_store import ACTOR_MODES, ClipStore
+from fluxformer_core.data.label_mapping import LabelMap
 from fluxformer_core.data.label_table import read_label_table
-from fluxformer_core.data.labels import LabelMap
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.models.registry import clip_spec, create_model, model_config
 from fluxformer_core.training.calibration import fit_temperature, known_statistics
 from fluxformer_core.training.joining import ensemble_of, mean_of, start_from
 from fluxformer_core.training.recipe import TrainConfig
 from fluxformer_core.training.train import Trained, predict, train
-from fluxformer_core.types import OTHER, ClipSpec
+from fluxformer_core.types import OTHER
 
 log = logging.getLogger(__name__)
 
@@ -56,52 +49,30 @@ class TrainResult:
 
 
 def train_bundle(
-    data: Sequence[str | Path],
-    out: str | Path,
+    data: Sequence[str | Path],  # folders of class folders, and lists of clips
+    out: str | Path,  # the bundle's file; its name with the suffix `.run` names the folder of logs and checkpoints
     *,
-    model: str = "fluxformer_nano",
-    config: TrainConfig | None = None,
-    start: Sequence[str | Path] = (),
+    model: str = "fluxformer_nano",  # architecture, one of `list_models()`; not used with `start`
+    config: TrainConfig | None = None,  # the recipe
+    start: Sequence[str | Path] = (),  # bundles to start from, instead of random weights
     join: Join = "mean",
-    keep_labels: bool = False,
-    recordings: RecordingFilter | None = None,
-    media: Sequence[str] = (),
-    depth: Sequence[str] | None = None,
-    labels: str | Path | None = None,
-    label_table: str | Path | None = None,
-    other: float | None = None,
-    actor: int = 0,
-    check_actor: int = 0,
-    actor_modes: Sequence[str] = ACTOR_MODES,
-    clip: Mapping[str, Any] | None = None,
-    flow: str = "",
-    cache: str | Path = ".cache/clips",
+    keep_labels: bool = False,  # whether labels of the model to start from that the data lacks are kept
+    recordings: RecordingFilter | None = None,  # splits and subjects to train and to check on; None: train on all
+    media: Sequence[str] = (),  # folder beside a list to take files from, for all data or for each; `-`: as listed
+    depth: Sequence[str] | None = None,  # names of the data that show depth as grey pictures; empty: all; None: none
+    labels: str | Path | None = None,  # CSV `name,label`, other names for the labels of the data; see `data.labels`
+    label_table: str | Path | None = None,  # CSV of traits that extends the package's; see `data.label_table`
+    other: float | None = None,  # share of clips of `other`, made from actions; None: the recipe's if the data has it
+    actor: int = 0,  # rendered clips to add per label
+    check_actor: int = 0,  # rendered clips per label to check on
+    actor_modes: Sequence[str] = ACTOR_MODES,  # how the actor is rendered, by turns
+    clip: Mapping[str, Any] | None = None,  # of the ClipSpec: `size` (new models), `selection`, `framing`, `brighten`
+    flow: str = "",  # estimator of optical flow, as `create_flow` takes a name; empty: the model's
+    cache: str | Path = ".cache/clips",  # folder of decoded clips
 ) -> TrainResult:
     """Train a model on labelled recordings and save the model as a bundle.
 
     The same call again continues a training that was interrupted.
-
-    Args:
-        data: folders of class folders, and lists of clips.
-        out: path of the bundle; its name with the suffix `.run` names the folder of logs and checkpoints.
-        model: architecture, one of `list_models()`; not used with `start`.
-        config: the recipe.
-        start: bundles to start from, instead of random weights.
-        join: how several bundles to start from become one model.
-        keep_labels: whether labels of the model to start from that the data lacks are kept.
-        recordings: splits and subjects to train on and to check on; None: train on all.
-        media: for all data, or one for each, the folder beside a list to take files from; `-`: where the list says.
-        depth: names of the data that show depth as grey pictures; empty: all; None: none.
-        labels: CSV `name,label` of other names for the labels of the data; see `data.labels`.
-        label_table: CSV of traits of labels that extends the package's; see `data.label_table`.
-        other: share of training clips of the label `other`, made from actions; adds that label. None: the recipe's
-            share if the label is among the data's.
-        actor: rendered clips to add per label.
-        check_actor: rendered clips per label to check on.
-        actor_modes: how the actor is rendered, by turns.
-        clip: changes to the model's ClipSpec: `size` (of a new model), `selection`, `framing`, `brighten`.
-        flow: estimator of optical flow, as `create_flow` takes a name; empty: the model's.
-        cache: folder of decoded clips.
 
     Raises:
         FluxformerError: if the data or an argument cannot be used.
@@ -126,23 +97,20 @@ def train_bundle(
         metadata = Metadata(model, architecture, spec, names)
     else:
         if config.train == "none":
-            names = known_alone(names, parent.labels)
+            if new := sorted(set(names) - set(parent.labels)):
+                raise ConfigError(f"the model has not learnt {', '.join(new)}, and is not to learn anything now")
+            names = parent.labels
         elif keep_labels:
-            names = with_known(names, parent.labels)
-        net, _ = start_from(parent, names)
-        metadata = replace(parent.metadata, labels=names)
-    spec = _changed(metadata.spec, {**changes, "flow": flow.partition(":")[0]})
+            names = (*parent.labels, *(label for label in names if label not in parent.labels))
+        net, metadata = start_from(parent, names), replace(parent.metadata, labels=names)
+    changes |= {"flow": flow.partition(":")[0]}
+    try:
+        spec = replace(metadata.spec, **{name: value for name, value in changes.items() if value})
+    except TypeError as error:
+        raise ConfigError(f"a clip cannot be changed so: {error}") from None
+    rendered = {"actor": actor, "check_actor": check_actor, "seed": config.seed}
     stores, check = build_stores(
-        sources,
-        names,
-        spec,
-        Path(cache),
-        flow=flow,
-        actor=actor,
-        check_actor=check_actor,
-        actor_modes=actor_modes,
-        seed=config.seed,
-        workers=config.workers,
+        sources, names, spec, Path(cache), flow=flow, actor_modes=actor_modes, workers=config.workers, **rendered
     )
     folder = out.with_suffix(".run")
     began = time.monotonic()
@@ -151,14 +119,16 @@ def train_bundle(
         trained = Trained(net.eval())
     else:
         trained = train(net, stores, spec, config, table=table, flow=flow, folder=folder, check=check)
-    minutes = round((time.monotonic() - began) / 60, 1)
-    provenance = _provenance(config, chosen, sources, stores, parent)
+    provenance = _provenance(config, chosen, sources, stores)
+    if parent is not None:
+        own = {"bundle": parent.digest} if parent.digest else {}  # a mean of several bundles is in no file
+        provenance["started_from"] = {**own, **parent.metadata.provenance}
     provenance |= {
         "media": [Path(folder).name for folder in media],
         "actor_modes": list(actor_modes) if actor else [],
         "kept": trained.kept,
         "precision": trained.precision,
-        "minutes": minutes,
+        "minutes": round((time.monotonic() - began) / 60, 1),
         "clips_per_second": round(trained.clips_per_second, 1),
         "waiting_for_data": round(trained.waiting, 3),
     }
@@ -187,17 +157,18 @@ def train_bundle(
     skipped = tuple(line for store in (*stores, *([check] if check else [])) for line in store.skipped)
     if trained.first:
         bundle = bundle.save(out)
-        _tidy(folder, skipped)
+        for checkpoint in folder.glob("*.ckpt"):  # a finished training continues from none
+            checkpoint.unlink()
+        report = folder / "skipped.txt"
+        report.unlink(missing_ok=True)
+        if skipped:
+            report.write_text("\n".join(skipped) + "\n")
     checked = len(check) if check else 0
     return TrainResult(bundle, out, folder, top1, checked, skipped, not_teachable, trained)
 
 
 def _parent(paths: Sequence[str | Path], join: Join, config: TrainConfig, *, resized: bool) -> Bundle | None:
-    """The model to start from, if any: one of the files, or what several files become.
-
-    Raises:
-        FluxformerError: if the recipe needs a model and there is none, or a file cannot be read or joined.
-    """
+    """The model to start from, if any: one of the files, or what several files become."""
     if not paths:
         if config.train == "none":
             raise ConfigError("--train none needs a model that was trained already, given by --from")
@@ -213,26 +184,13 @@ def _parent(paths: Sequence[str | Path], join: Join, config: TrainConfig, *, res
     return parent
 
 
-def _changed(spec: ClipSpec, changes: Mapping[str, Any]) -> ClipSpec:
-    """The clip with the changes that are not empty."""
-    try:
-        return replace(spec, **{name: value for name, value in changes.items() if value})
-    except TypeError as error:
-        raise ConfigError(f"a clip cannot be changed so: {error}") from None
-
-
 def _provenance(
-    config: TrainConfig,
-    chosen: RecordingFilter,
-    sources: Sequence[RecordingSet],
-    stores: Sequence[ClipStore],
-    parent: Bundle | None,
+    config: TrainConfig, chosen: RecordingFilter, sources: Sequence[RecordingSet], stores: Sequence[ClipStore]
 ) -> dict[str, Any]:
     """What the model was made of. Bundles are passed on, so that folders are named without their paths."""
-    private = ("other", "backgrounds")  # `other` is told for itself
-    default, augment = AugmentConfig(), config.augment
-    names = [field.name for field in fields(AugmentConfig) if field.name not in private]
-    provenance: dict[str, Any] = {
+    default, augment = asdict(AugmentConfig()), config.augment
+    changed = {k: v for k, v in vars(augment).items() if v != default[k] and k not in ("other", "backgrounds")}
+    return {
         "data": {name: sum(len(s) for s in stores if s.name == name) for name in {store.name: 0 for store in stores}},
         "depth": [source.name for source in sources if source.depth],
         "skipped": sum(len(store.skipped) for store in stores),
@@ -240,22 +198,8 @@ def _provenance(
         "subjects": list(chosen.subjects) or ["all"],
         "recipe": {name: getattr(config, name) for name in _RECIPE} if config.train != "none" else {"train": "none"},
         "shares": config.shares,
-        "augment": {name: getattr(augment, name) for name in names if getattr(augment, name) != getattr(default, name)},
+        "augment": changed,
         "other": augment.other if OTHER in stores[0].labels else 0.0,
         "class_weights": "balanced" if config.balanced else "none",
         "seed": config.seed,
     }
-    if parent is not None:
-        own = {"bundle": parent.digest} if parent.digest else {}  # a mean of several bundles is in no file
-        provenance["started_from"] = {**own, **parent.metadata.provenance}
-    return provenance
-
-
-def _tidy(folder: Path, skipped: Sequence[str]) -> None:
-    """Remove the checkpoints of a finished training, and list the recordings that were skipped."""
-    for checkpoint in folder.glob("*.ckpt"):
-        checkpoint.unlink()
-    report = folder / "skipped.txt"
-    report.unlink(missing_ok=True)
-    if skipped:
-        report.write_text("\n".join(skipped) + "\n")

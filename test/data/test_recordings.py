@@ -10,11 +10,10 @@ from helpers import small_spec
 
 from fluxformer_core.actor import ACTIONS, FLIPPED
 from fluxformer_core.data.assembly import RecordingFilter, build_stores, read_sources
+from fluxformer_core.data.label_mapping import LabelMap
 from fluxformer_core.data.label_table import read_label_table
-from fluxformer_core.data.labels import LabelMap
-from fluxformer_core.data.lists import read_index
 from fluxformer_core.data.read_data import read_data
-from fluxformer_core.data.recordings import Recording
+from fluxformer_core.data.recordings import Recording, read_index
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.types import SECOND
 

@@ -6,7 +6,6 @@ import json
 import logging
 import shutil
 import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,13 @@ import cv2
 import numpy as np
 import pytest
 from bag_bench import RATE, START, TOPIC, moving, opinionated_bundle, storage_file, write_bag, write_truth
+from helpers import PageLinks
 from rosbags.typesys import get_types_from_msg
 
 from benchmarks.synthetic.bag_writer import ImageBag
 from fluxformer_core.cli import BAD_INPUT, main
 from fluxformer_core.cli.evaluate_bags import INCOMPLETE, WORSE
-from fluxformer_core.evaluation.bags.finding import find_bags, find_streams
+from fluxformer_core.evaluation.bags.finding import IMAGES, find_bags, find_streams
 from fluxformer_core.evaluation.report.json_document import MEASURED_HERE
 from fluxformer_core.evaluation.report.thumbnails import HEIGHT, Stretch, strips
 from fluxformer_core.io.sources.bag import BagSource
@@ -41,8 +41,7 @@ def bags(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_bag(folder / "sqlite", storage="sqlite3")
     write_bag(folder / "zstd_file", storage="sqlite3", zstd="file")
     write_bag(folder / "more" / "zstd_message", zstd="message")
-    names = ("mcap", "sqlite", "zstd_file", "zstd_message")
-    write_truth(folder / "truth.csv", *((name, "", 2, 4, SAID) for name in names))
+    write_truth(folder / "truth.csv", *((n, "", 2, 4, SAID) for n in ("mcap", "sqlite", "zstd_file", "zstd_message")))
     return folder
 
 
@@ -75,10 +74,8 @@ def test_bags_of_every_form_give_the_same_figures(
         (track,) = stream["timeline"]
         assert (track["from"], track["truth"]) == (0.0, [{"label": SAID, "start": 2.0, "end": 4.0}])
         (event,) = track["events"]
-        assert abs(event["start"] - 2) < 0.3
-        assert abs(event["end"] - 4) < 0.3
-    assert found["figures"]["detection_rate"] == 1.0
-    assert found["figures"]["actions"] == 4
+        assert (event["start"], event["end"]) == (pytest.approx(2, abs=0.3), pytest.approx(4, abs=0.3))
+    assert (found["figures"]["detection_rate"], found["figures"]["actions"]) == (1.0, 4)
     shown = capsys.readouterr().out
     assert "4 of 4 actions detected" in shown
     assert "times real time" in shown
@@ -88,9 +85,8 @@ def test_other_thresholds_can_be_set_and_are_reported(
     bags: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, page = tmp_path / "out.json", tmp_path / "out.html"
-    bag, truth = bags / "mcap", bags / "truth.csv"
-    given = ["--set", "start_score=0.4", "sure_score=1"]
-    assert evaluate(model, bag, "--truth", truth, *given, "--json", out, "--report", page) == 0
+    given = ["--set", "start_score=0.4", "sure_score=1", "--json", out, "--report", page]
+    assert evaluate(model, bags / "mcap", "--truth", bags / "truth.csv", *given) == 0
     found = read(out)
     assert found["figures"]["detection_rate"] == 0.0, "no score reaches 1"
     assert found["figures"]["withdrawn_per_minute"] > 0
@@ -112,21 +108,22 @@ def test_figures_do_not_depend_on_the_processes(bags: Path, model: Path, tmp_pat
     assert "the truth names it, but it is not evaluated" in found[0]["faults"][0]["text"]
 
 
-def damaged_bags(folder: Path) -> None:
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bag for each possible fault."""
+    folder = tmp_path_factory.mktemp("damaged")
     write_bag(folder / "good")
     with ImageBag(folder / "corrupt") as bag:
         for i, (stamp, image) in enumerate(moving(6.0, [(2.0, 4.0)])):
             bag.write(TOPIC, image, Pixels.RGB, stamp)
             if i % 40 == 7:
                 bag.write_raw(TOPIC, "sensor_msgs/msg/Image", b"\0\1\0\0" + bytes(9), stamp + 1)
-    with ImageBag(folder / "strange") as bag:
-        kind = "my_msgs/msg/Thing"
-        bag._types.register(get_types_from_msg("int32 number\n", kind))
-        bag.write_raw("/thing", kind, bytes(bag._types.serialize_cdr(bag._types.types[kind](3), kind)), START)
-    with ImageBag(folder / "blind") as bag:
-        kind = "std_msgs/msg/String"
-        bag.write_raw("/said", kind, bytes(bag._types.serialize_cdr(bag._types.types[kind]("hi"), kind)), START)
+    others = ("strange", "/thing", "my_msgs/msg/Thing", 3), ("blind", "/said", "std_msgs/msg/String", "hi")
+    for name, topic, kind, value in others:
+        with ImageBag(folder / name) as bag:
+            if name == "strange":
+                bag._types.register(get_types_from_msg("int32 number\n", kind))
+            bag.write_raw(topic, kind, bytes(bag._types.serialize_cdr(bag._types.types[kind](value), kind)), START)
     for name, storage in (("cut", "mcap"), ("cut_database", "sqlite3")):
         file = storage_file(write_bag(folder / name, storage=storage))
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
@@ -139,12 +136,6 @@ def damaged_bags(folder: Path) -> None:
     names = ("good", "corrupt", "strange", "blind", "cut", "cut_database", "loop", "short")
     write_truth(folder / "truth.csv", *((name, "", 2, 4, SAID) for name in names))
     (folder / "empty.csv").write_text("bag,topic,start,end,label\n")
-
-
-@pytest.fixture(scope="module")
-def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("damaged")
-    damaged_bags(folder)
     return folder
 
 
@@ -159,19 +150,9 @@ def test_faults_of_a_bag_are_reported_and_other_bags_have_their_figures(
     found = read(out)
     rates = {s["bag"]: s["figures"] and s["figures"]["detection_rate"] for s in found["streams"]}
     assert rates == {"corrupt": 1.0, "good": 1.0, "loop": 1.0, "untold": None, "short": None}
-    faults = {}
-    for fault in found["faults"]:
-        faults.setdefault(fault["bag"], []).append((fault["fatal"], fault["text"]))
-    assert set(faults) == {
-        *["corrupt", "strange", "blind", "cut", "cut_database", "loop", "untold", "short", "empty.csv"]
-    }
-    for name, fatal, text in (
+    expected = (
         ("corrupt", False, "3 of 123 messages could not be read"),
-        (
-            "strange",
-            True,
-            "has no images (sensor_msgs/msg/Image or CompressedImage); it holds /thing (my_msgs/msg/Thing)",
-        ),
+        ("strange", True, f"has no images ({IMAGES}); it holds /thing (my_msgs/msg/Thing)"),
         ("blind", True, "it holds /said (std_msgs/msg/String)"),
         ("cut", True, "is not a bag that can be read"),
         ("cut_database", True, "is not a bag that can be read"),
@@ -179,13 +160,13 @@ def test_faults_of_a_bag_are_reported_and_other_bags_have_their_figures(
         ("untold", True, "the truth does not name it"),
         ("short", True, "1 images, too few to recognise anything"),
         ("empty.csv", True, "it has no line"),
-    ):
-        assert any(is_fatal == fatal and text in said for is_fatal, said in faults[name]), faults[name]
+    )
+    assert {fault["bag"] for fault in found["faults"]} == {name for name, _, _ in expected}
+    for name, fatal, text in expected:
+        assert any((f["bag"], f["fatal"]) == (name, fatal) and text in f["text"] for f in found["faults"]), name
     by_name = {stream["bag"]: stream for stream in found["streams"]}
-    assert by_name["loop"]["resets"]["time_jump"] == 1
-    assert by_name["corrupt"]["drops"]["unreadable"] == 3
-    assert by_name["loop"]["figures"]["actions"] == 2
-    assert by_name["good"]["figures"]["actions"] == 1
+    assert (by_name["loop"]["resets"]["time_jump"], by_name["corrupt"]["drops"]["unreadable"]) == (1, 3)
+    assert [by_name[name]["figures"]["actions"] for name in ("loop", "good")] == [2, 1]
     assert caplog.text == ""  # one report, not one for each message
     shown = capsys.readouterr().out
     assert shown.count("FAULT") == 7
@@ -195,17 +176,15 @@ def test_faults_of_a_bag_are_reported_and_other_bags_have_their_figures(
 
 def test_several_cameras_are_several_streams(model: Path, tmp_path: Path) -> None:
     topics = ("/left", "/left/compressed", "/right")
-    bag, out = write_bag(tmp_path / "rig", topics=topics), tmp_path / "out.json"
-    truth = write_truth(tmp_path / "all.csv", ("rig", "", 2, 4, SAID))
-    assert evaluate(model, bag, "--truth", truth, "--json", out, "--workers", 1) == 0
-    assert [stream["topic"] for stream in read(out)["streams"]] == ["/left", "/right"]
-    truth = write_truth(tmp_path / "one.csv", ("rig", "/left/compressed", 2, 4, SAID))
-    assert evaluate(model, bag, "--truth", truth, "--json", out, "--workers", 1) == 0
-    assert [stream["topic"] for stream in read(out)["streams"]] == ["/left/compressed"]
-    assert evaluate(model, bag, "--truth", truth, "--json", out, "--workers", 1, "--topic", "/front") == INCOMPLETE
-    assert (
-        "/front is not in the bag; its image topics: /left, /left/compressed, /right" in read(out)["faults"][0]["text"]
-    )
+    bag, out, truth = write_bag(tmp_path / "rig", topics=topics), tmp_path / "out.json", tmp_path / "truth.csv"
+    given = (bag, "--truth", truth, "--json", out, "--workers", 1)
+    for topic, streams in (("", ["/left", "/right"]), ("/left/compressed", ["/left/compressed"])):
+        write_truth(truth, ("rig", topic, 2, 4, SAID))
+        assert evaluate(model, *given) == 0
+        assert [stream["topic"] for stream in read(out)["streams"]] == streams
+    assert evaluate(model, *given, "--topic", "/front") == INCOMPLETE
+    text = "/front is not in the bag; its image topics: /left, /left/compressed, /right"
+    assert text in read(out)["faults"][0]["text"]
 
 
 def test_the_gate_exits_with_one_and_says_what_is_worse(
@@ -280,27 +259,11 @@ def test_a_strip_shows_its_stretch_evenly(bags: Path, tmp_path: Path) -> None:
     for jpeg in strips(path, TOPIC, stretches, ClipSpec()):
         picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
         assert picture.shape[0] == HEIGHT
-        pitch = HEIGHT + 2
-        shown.append(
-            [int(picture[20:50, k * pitch + 20 : k * pitch + 50].mean()) for k in range(len(picture[0]) // pitch + 1)]
-        )
-    for found, expected in zip(shown[0], (20, 60, 100, 140, 180), strict=True):
-        assert abs(found - expected) <= 3
-    assert abs(shown[1][0] - 170) <= 3
+        places = range(20, len(picture[0]), HEIGHT + 2)
+        shown.append([int(picture[20:50, left : left + 30].mean()) for left in places])
+    assert shown[0] == pytest.approx([20, 60, 100, 140, 180], abs=3)
+    assert shown[1][0] == pytest.approx(170, abs=3)
     assert shown[1][2:] == pytest.approx([236, 236], abs=2)  # after the recording's end
-
-
-class _Links(HTMLParser):
-    """Collects what a page would load."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self.scripts = 0
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.found += [value or "" for name, value in attributes if name in ("src", "href")]
-        self.scripts += tag == "script"
 
 
 @pytest.fixture(scope="module")
@@ -317,18 +280,16 @@ def page(bags: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 def test_the_page_is_whole_and_loads_nothing(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    links = _Links()
-    links.feed(text)
-    assert links.scripts == 0
-    assert len(links.found) == 2  # the clap taken for a walk, and what the model does not know
-    assert all(link.startswith("data:image/jpeg;base64,") for link in links.found)
+    links = PageLinks(text).found
+    assert "<script" not in text
+    assert len(links) == 2  # the clap taken for a walk, and what the model does not know
+    assert all(link.startswith("data:image/jpeg;base64,") for link in links)
     assert "http://" not in text.replace('xmlns="http://www.w3.org/2000/svg"', "")
     for kind in ("timeline", "matrix", "earliness", "histogram"):
         assert f'class="{kind}"' in text
     assert f"clap taken for {SAID}" in text
-    assert "<i>long" not in text
-    assert "<b>fall" not in text
     assert "&lt;b&gt;fall" in text
+    assert not any(name in text for name in ("<i>long", "<b>fall"))
 
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -338,24 +299,17 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 def test_a_browser_shows_the_page_without_a_network(page: Path, tmp_path: Path) -> None:
     shot = tmp_path / "page.png"
-    options = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--hide-scrollbars",
-        f"--user-data-dir={tmp_path / 'profile'}",
-    ]
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+    options += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1400,1500"]
     # Whatever the page might want to load from elsewhere fails.
-    network = ["--proxy-server=127.0.0.1:9", "--host-resolver-rules=MAP * ~NOTFOUND"]
-    address = page.as_uri()
-    dump = subprocess.run(
-        [BROWSER, *options, *network, "--dump-dom", address], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert dump.returncode == 0, dump.stderr
-    assert dump.stdout.count("<svg") >= 5
-    assert "</main>" in dump.stdout
-    taken = [BROWSER, *options, *network, "--window-size=1400,1500", f"--screenshot={shot}", address]
-    assert subprocess.run(taken, capture_output=True, timeout=120, check=False).returncode == 0
+    options += ["--proxy-server=127.0.0.1:9", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    for action in ("--dump-dom", f"--screenshot={shot}"):
+        command = [BROWSER, *options, action, page.as_uri()]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert ran.returncode == 0, ran.stderr
+        if action == "--dump-dom":
+            assert ran.stdout.count("<svg") >= 5
+            assert "</main>" in ran.stdout
     picture = cv2.imread(str(shot))
     assert picture.shape[:2] == (1500, 1400)
     # Labels' colours of the timelines, the red rims of mistakes and the blue of the charts are on the screen.

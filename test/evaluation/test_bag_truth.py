@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from bag_bench import START, write_truth
 
-from fluxformer_core.data.labels import LabelMap
+from fluxformer_core.data.label_mapping import LabelMap
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.bags.finding import BagStream
 from fluxformer_core.evaluation.bags.truth import intervals, read_truth
@@ -24,20 +24,13 @@ def actions(
     truth, faults = read_truth([write_truth(path, *rows)], bags, {})
     assert not faults
     lines = truth.of(stream or BagStream("run", "/camera", bags["run"]))
-    assert lines is not None
     return intervals(lines, first, last, START)[0]
 
 
 def test_times_are_seconds_from_the_first_image_or_stamps(tmp_path: Path) -> None:
-    second = f"{(START + 3 * SECOND) // SECOND}.5"
-    found = actions(
-        tmp_path / "truth.csv",
-        ("run", "", 1, 2.5, "wave"),
-        ("run", "", second, START + 4 * SECOND, "clap"),
-        ("run", "", "", 0.5, "jog"),
-        ("run", "", 9, "", "squat"),
-    )
-    assert found == [
+    stamps = f"{(START + 3 * SECOND) // SECOND}.5", START + 4 * SECOND
+    times = ((1, 2.5, "wave"), (*stamps, "clap"), ("", 0.5, "jog"), (9, "", "squat"))
+    assert actions(tmp_path / "truth.csv", *(("run", "", *row) for row in times)) == [
         Interval(START, START + SECOND // 2, "jog"),
         Interval(START + SECOND, START + 5 * SECOND // 2, "wave"),
         Interval(START + 7 * SECOND // 2, START + 4 * SECOND, "clap"),
@@ -48,10 +41,8 @@ def test_times_are_seconds_from_the_first_image_or_stamps(tmp_path: Path) -> Non
 def test_actions_are_clipped_to_the_track(tmp_path: Path) -> None:
     rows = [("run", "", 1, 4, "wave"), ("run", "", 4, 5, "clap"), ("run", "", 7, 8, "jog")]
     found = actions(tmp_path / "truth.csv", *rows, first=START + 3 * SECOND, last=START + 6 * SECOND)
-    assert found == [
-        Interval(START + 3 * SECOND, START + 4 * SECOND, "wave"),
-        Interval(START + 4 * SECOND, START + 5 * SECOND, "clap"),
-    ]
+    expected = ((3, 4, "wave"), (4, 5, "clap"))
+    assert found == [Interval(START + a * SECOND, START + b * SECOND, label) for a, b, label in expected]
 
 
 def test_lines_about_another_camera_are_not_about_this_one(tmp_path: Path) -> None:
@@ -67,7 +58,6 @@ def test_results_have_the_truth_of_the_bag_that_was_played(tmp_path: Path) -> No
     found, _ = read_truth([truth], bags, {"live": "run", "other": ""})
     stream = BagStream("live", "/recognizer", bags["live"], recorded=True, of="run", of_topic="/left")
     lines = found.of(stream)
-    assert lines is not None
     assert [line.label for line in lines] == ["wave"]
     assert found.of(BagStream("other", "/recognizer", bags["other"], recorded=True)) is None
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from helpers import LABELS, small_bundle, texture, view
+from helpers import LABELS, PageLinks, small_bundle, texture, view
 
 from fluxformer_core.cli import BAD_INPUT, main
 from fluxformer_core.evaluation.clips import evaluate_clips, recipe
@@ -44,44 +44,29 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two seeds of one recipe, and another recipe."""
     folder = tmp_path_factory.mktemp("models")
-    paths = []
-    for name, seed, data_name in (("a", 0, "none"), ("b", 1, "none"), ("c", 2, "other")):
+    paths = [folder / f"{name}.safetensors" for name in "abc"]
+    for seed, (path, data_name) in enumerate(zip(paths, ("none", "none", "other"), strict=True)):
         bundle = small_bundle(seed=seed)
         metadata = replace(bundle.metadata, provenance={"data": data_name, "seed": seed, "minutes": seed})
-        replace(bundle, metadata=metadata).save(folder / f"{name}.safetensors")
-        paths.append(folder / f"{name}.safetensors")
+        replace(bundle, metadata=metadata).save(path)
     return paths
-
-
-class _Links(HTMLParser):
-    """Collects what a page would load."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.found += [value or "" for name, value in attributes if name in ("src", "href")]
-        if tag not in ("meta", "img", "rect", "line"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in ("meta", "img", "rect", "line"):
-            assert self.open.pop() == tag
 
 
 def evaluate(tmp_path: Path, *arguments: object) -> int:
     return main(["evaluate", *map(str, arguments), "--cache", str(tmp_path / "cache")])
 
 
+def figures_of(tmp_path: Path, *arguments: object) -> dict[str, Any]:
+    """The JSON document of an evaluation."""
+    out = tmp_path / "figures.json"
+    assert evaluate(tmp_path, *arguments, "--json", out) == 0
+    return json.loads(out.read_text())
+
+
 def test_writes_every_figure(
     data: Path, models: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "figures.json"
-    assert evaluate(tmp_path, data, "--model", models[0], "--json", out) == 0
-    shown = capsys.readouterr().out
-    figures = json.loads(out.read_text())
+    figures, shown = figures_of(tmp_path, data, "--model", models[0]), capsys.readouterr().out
     assert figures["data"]["clips"] == sum(CLIPS.values())
     (model,) = figures["models"]
     assert [entry["clips"] for entry in model["labels"]] == [CLIPS.get(label, 0) for label in LABELS]
@@ -108,38 +93,27 @@ def test_the_library_function_returns_what_the_command_prints(data: Path, models
 
 
 def test_subjects_and_splits_choose_the_clips(data: Path, models: list[Path], tmp_path: Path) -> None:
-    out = tmp_path / "figures.json"
-    chosen = ("--model", models[0], "--json", out)
-    assert evaluate(tmp_path, data, *chosen, "--subjects", "s1") == 0
-    assert json.loads(out.read_text())["data"]["clips"] == 2
-    assert evaluate(tmp_path, data, *chosen, "--splits", "train") == 0
-    assert json.loads(out.read_text())["data"]["clips"] == 2
-    assert evaluate(tmp_path, data, data, *chosen) == 0
-    assert json.loads(out.read_text())["data"]["clips"] == 10
+    for choice, clips in (([data, "--subjects", "s1"], 2), ([data, "--splits", "train"], 2), ([data, data], 10)):
+        assert figures_of(tmp_path, *choice, "--model", models[0])["data"]["clips"] == clips
 
 
 def test_restricted_models_answer_with_the_labels_of_the_data(data: Path, models: list[Path], tmp_path: Path) -> None:
-    out = tmp_path / "figures.json"
-    assert evaluate(tmp_path, data, "--model", models[0], "--json", out, "--restrict") == 0
-    (model,) = json.loads(out.read_text())["models"]
+    (model,) = figures_of(tmp_path, data, "--model", models[0], "--restrict")["models"]
     assert [entry["label"] for entry in model["labels"]] == ["clap", "wave"]
     assert np.sum(model["confusion"]) == 5
 
 
 def test_labels_can_be_renamed(data: Path, models: list[Path], tmp_path: Path) -> None:
-    names, out = tmp_path / "names.csv", tmp_path / "figures.json"
+    names = tmp_path / "names.csv"
     names.write_text("clap,walk\nwave,\n")
-    assert evaluate(tmp_path, data, "--model", models[0], "--json", out, "--labels", names) == 0
-    (model,) = json.loads(out.read_text())["models"]
+    (model,) = figures_of(tmp_path, data, "--model", models[0], "--labels", names)["models"]
     assert {entry["label"]: entry["clips"] for entry in model["labels"]} == {"clap": 0, "wave": 0, "walk": 3}
 
 
 def test_seeds_of_one_recipe_have_a_mean(
     data: Path, models: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "figures.json"
-    assert evaluate(tmp_path, data, "--model", *models, "--json", out) == 0
-    figures = json.loads(out.read_text())
+    figures = figures_of(tmp_path, data, "--model", *models)
     (group,) = figures["recipes"]
     first, second, _ = figures["models"]
     assert group["models"] == [first["digest"], second["digest"]]
@@ -153,11 +127,9 @@ def test_the_page_is_whole_and_loads_nothing(data: Path, models: list[Path], tmp
     out = tmp_path / "report.html"
     assert evaluate(tmp_path, data, "--model", *models, "--report", out) == 0
     page = out.read_text(encoding="utf-8")
-    parser = _Links()
-    parser.feed(page)
-    assert parser.open == []
-    assert parser.found
-    assert all(link.startswith(("#", "data:image/jpeg;base64,")) for link in parser.found)
+    links = PageLinks(page).found
+    assert links
+    assert all(link.startswith(("#", "data:image/jpeg;base64,")) for link in links)
     assert "<script" not in page
     assert page.count('class="matrix"') == len(models)
     assert "broken.mp4" in page

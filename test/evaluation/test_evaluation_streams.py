@@ -16,6 +16,7 @@ from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND
 
 STAMPS = np.arange(200) * SECOND // 20
+SILENT = np.zeros((len(STAMPS), len(LABELS)))
 
 
 def stream(*truth: Interval, events: tuple[PredictedEvent, ...], scores: np.ndarray) -> StreamRecord:
@@ -26,7 +27,7 @@ def test_a_perfect_stream_is_perfect() -> None:
     truth = (Interval(SECOND, 3 * SECOND, "clap"), Interval(5 * SECOND, 8 * SECOND, "wave"))
     events = tuple(PredictedEvent(a.start, a.end, a.label, 1.0, a.start) for a in truth)
     scores = frame_truth(truth, LABELS, STAMPS).astype(float)
-    report = score_streams([StreamRecord(STAMPS, truth, events, scores)], LABELS)
+    report = score_streams([stream(*truth, events=events, scores=scores)], LABELS)
     assert (report.events.detection_rate, report.events.false, report.events.delay(90)) == (1.0, 0, 0.0)
     assert (report.mean_ap, report.mean_calibrated_ap, report.edit) == (1.0, 1.0, 1.0)
     assert report.ap_by_stage == (1.0,) * 10
@@ -34,11 +35,9 @@ def test_a_perfect_stream_is_perfect() -> None:
 
 
 def test_streams_are_taken_together() -> None:
-    action = Interval(SECOND, 3 * SECOND, "clap")
-    seen = PredictedEvent(action.start, action.end, "clap", 1.0, 2 * SECOND)
-    silent = np.zeros((len(STAMPS), len(LABELS)))
+    action, seen = Interval(SECOND, 3 * SECOND, "clap"), PredictedEvent(SECOND, 3 * SECOND, "clap", 1.0, 2 * SECOND)
     good = stream(action, events=(seen,), scores=frame_truth([action], LABELS, STAMPS).astype(float))
-    blind = stream(action, events=(), scores=silent)
+    blind = stream(action, events=(), scores=SILENT)
     report = score_streams([good, blind], LABELS)
     assert report.events.detection_rate == 0.5
     assert report.events.seconds == pytest.approx(2 * 9.95)
@@ -49,7 +48,7 @@ def test_streams_are_taken_together() -> None:
 
 
 def test_no_action_and_no_event() -> None:
-    report = score_streams([stream(events=(), scores=np.zeros((len(STAMPS), len(LABELS))))], LABELS)
+    report = score_streams([stream(events=(), scores=SILENT)], LABELS)
     assert report.events.false_per_minute == 0.0
     assert math.isnan(report.mean_ap)
     assert (report.edit, report.f1[0.5]) == (1.0, 1.0)
@@ -58,7 +57,7 @@ def test_no_action_and_no_event() -> None:
 def test_refuses_what_cannot_be_measured() -> None:
     with pytest.raises(ValueError, match="two frames"):
         score_streams([], LABELS)
-    odd = stream(Interval(0, SECOND, "somersault"), events=(), scores=np.zeros((len(STAMPS), len(LABELS))))
+    odd = stream(Interval(0, SECOND, "somersault"), events=(), scores=SILENT)
     with pytest.raises(ValueError, match="somersault"):
         score_streams([odd], LABELS)
 
@@ -68,9 +67,8 @@ def test_a_real_recogniser_can_be_measured() -> None:
     recognizer = Recognizer(small_bundle(temperature=1e-4), RecognizerConfig(top_k=len(LABELS)))
     picture, recognitions, events = texture(120, 120), [], []
     for i, stamp in enumerate(STAMPS.tolist()):
-        moving = 60 <= i < 140
-        image = rgb(view(picture, 10 * np.sin(i / 3) if moving else 0.0, 0.0, 64))
-        update = recognizer.push(image, stamp)
+        right = 10 * np.sin(i / 3) if 60 <= i < 140 else 0.0
+        update = recognizer.push(rgb(view(picture, right, 0.0, 64)), stamp)
         recognitions += [update.recognition] if update.recognition else []
         events += update.events
     events += recognizer.close()
@@ -79,7 +77,7 @@ def test_a_real_recogniser_can_be_measured() -> None:
     name = max(found, key=lambda event: event.end - event.start).label
     truth = Interval(int(STAMPS[60]), int(STAMPS[140]), name)
     scores = frame_scores(recognitions, LABELS, STAMPS)
-    report = score_streams([StreamRecord(STAMPS, (truth,), tuple(found), scores)], LABELS)
+    report = score_streams([stream(truth, events=tuple(found), scores=scores)], LABELS)
     assert report.events.detection_rate == 1.0
     assert report.events.mean_jaccard > 0.5
     assert 0.2 < report.events.delay(50) < 3.0

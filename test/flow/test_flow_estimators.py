@@ -17,7 +17,7 @@ from helpers import rgb, small_bundle, texture, view
 from safetensors.torch import save_file
 from torch import Tensor
 
-from benchmarks.synthetic.displacement import true_flow
+from benchmarks.flow_error import true_flow
 from fluxformer_core.actor import ActorStyle, rehearse
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.cli import BAD_INPUT, main

@@ -73,7 +73,7 @@ def test_a_family_that_does_not_fit_is_named(name, changes, problem, tmp_path):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(data=st.data(), value=ANY)
 def test_any_value_anywhere_in_the_metadata_is_taken_or_refused(tmp_path_factory, name, data, value):
     metadata, victim = document_of(bundle(name)), tmp_path_factory.getbasetemp() / "victim"

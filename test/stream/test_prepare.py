@@ -208,26 +208,23 @@ def test_any_image_of_a_known_kind_is_taken(pixels, height, width, size, metres)
 
 
 @pytest.mark.parametrize(
-    ("pixels", "needed", "images"),
+    ("pixels", "dtype", "shapes", "needed"),
     [
-        (Pixels.RGB, "(H, W, 3)", [np.empty((48, 64)), np.empty((48, 64, 4)), np.empty((2, 48, 64, 3))]),
-        (Pixels.RGBA, "(H, W, 4)", [np.empty((48, 64, 3))]),
-        (Pixels.GREY, "(H, W)", [np.empty((48, 64, 3)), np.empty((48, 64, 1)), np.empty(())]),
-        (Pixels.DEPTH, "(H, W)", [np.empty((48, 64, 3))]),
-        (Pixels.RGB, "some pixels", [np.empty((0, 64, 3))]),
-        (Pixels.DEPTH, "some pixels", [np.empty((48, 0))]),
-        (Pixels.RGB, "uint8", [np.empty((48, 64, 3), np.float32)]),
-        (Pixels.BGR, "uint8", [np.empty((48, 64, 3), np.uint16)]),
-        (Pixels.DEPTH, "uint16 or float32", [np.empty((48, 64), kind) for kind in (np.uint8, np.float64, np.int16)]),
+        (Pixels.RGB, np.uint8, [(48, 64), (48, 64, 4), (2, 48, 64, 3)], "(H, W, 3)"),
+        (Pixels.RGBA, np.uint8, [(48, 64, 3)], "(H, W, 4)"),
+        (Pixels.GREY, np.uint8, [(48, 64, 3), (48, 64, 1), ()], "(H, W)"),
+        (Pixels.DEPTH, np.uint16, [(48, 64, 3)], "(H, W)"),
+        (Pixels.RGB, np.uint8, [(0, 64, 3)], "some pixels"),
+        (Pixels.DEPTH, np.uint16, [(48, 0)], "some pixels"),
+        (Pixels.RGB, np.float32, [(48, 64, 3)], "uint8"),
+        (Pixels.BGR, np.uint16, [(48, 64, 3)], "uint8"),
+        *((Pixels.DEPTH, kind, [(48, 64)], "uint16 or float32") for kind in (np.uint8, np.float64, np.int16)),
     ],
 )
-def test_an_image_that_is_not_what_it_says_is_refused(pixels, needed, images):
-    for image in images:
-        shown = image
-        if "uint" not in needed:  # the shape alone is wrong
-            shown = image.astype(np.uint16 if pixels is Pixels.DEPTH else np.uint8)
-        for refuse in (lambda: check_image(shown, pixels), lambda: prepare(shown, pixels, SPEC)):  # noqa: B023
+def test_an_image_that_is_not_what_it_says_is_refused(pixels, dtype, shapes, needed):
+    for image in (np.zeros(shape, dtype) for shape in shapes):
+        found = str(image.dtype if "uint" in needed else image.shape)
+        for refuse in (check_image, lambda image, pixels: prepare(image, pixels, SPEC)):
             with pytest.raises(ImageError) as caught:
-                refuse()
-            found = str(shown.dtype) if "uint" in needed else str(shown.shape)
+                refuse(image, pixels)
             assert all(part in str(caught.value) for part in (found, needed, pixels.value))

@@ -42,7 +42,7 @@ def serials(frames: np.ndarray) -> np.ndarray:
     return frames[:, 0, 0, 0].astype(int) * 256 + frames[:, 0, 0, 1]
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(steps=st.lists(STEPS, max_size=50), selection=st.sampled_from(sorted(SELECTORS)))
 def test_whatever_the_stamps_only_ordered_frames_since_the_last_reset_are_seen(bundle, steps, selection):
     recognizer = Recognizer(bundle, RecognizerConfig(selection=selection, recognition_rate=60.0, decision=EAGER))

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from fluxformer_core.augment.mix import mix
 from fluxformer_core.data.clip_store import ClipStore
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.training.calibration import COLDEST, HOTTEST, fit_temperature
 from fluxformer_core.training.loading import WeightedEpochSampler, expected_draws
+from fluxformer_core.training.module import mix
 
 LABELS = ("clap", "walk", "wave")
 

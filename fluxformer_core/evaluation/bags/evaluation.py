@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fluxformer_core.bundle import Bundle, default_bundle_path
-from fluxformer_core.data.labels import LabelMap
+from fluxformer_core.data.label_mapping import LabelMap
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.bags.figures import (
     BagFigures,

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fluxformer_core.data.labels import LabelMap
-from fluxformer_core.data.lists import read_rows, read_time
-from fluxformer_core.data.recordings import SINCE_1970
+from fluxformer_core.data.label_mapping import LabelMap
+from fluxformer_core.data.recordings import SINCE_1970, read_rows, read_time
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.evaluation.bags.finding import BagFault, BagStream
 from fluxformer_core.evaluation.metrics.intervals import Interval

@@ -129,9 +129,7 @@ def _overview(result: StreamResult) -> list[Stretch]:
 @cache
 def _environment() -> Environment:
     loader = FileSystemLoader(Path(__file__).parent)
-    made = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters.update(percent=_percent, seconds=_seconds, jpeg=_jpeg_url, occurring=_occurring, counts=counts_text)
     return made
 

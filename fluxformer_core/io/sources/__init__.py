@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,9 +44,7 @@ class Source(ABC):
     live = False
 
     def __init__(self, name: str, *, rate: float | None = None, length: int | None = None) -> None:
-        self.name = name
-        self.rate = rate
-        self.length = length
+        self.name, self.rate, self.length = name, rate, length
 
     def __iter__(self) -> Iterator[SourceFrame]:
         """Yield the frames in order.
@@ -65,9 +62,7 @@ class Source(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     @abstractmethod
@@ -78,11 +73,11 @@ class Source(ABC):
 
 
 def open_source(spec: str, *, topic: str | None = None, rate: float | None = None) -> Source:
-    """Open a source of images. The library for a kind of source is imported when it is needed.
+    """Open a video file, a bag, a folder of images or a camera. The library for it is imported when it is needed.
 
     Args:
-        spec: a video file; a bag (its folder, or one .mcap or .db3 file); a folder of images; a camera's
-            index ("0") or device ("/dev/video0").
+        spec: a file; a folder; a bag's folder, or its only file (.mcap, .db3); a camera's index ("0") or device
+            ("/dev/video0").
         topic: image topic of a bag; needed if the bag has several image topics.
         rate: frames per second in Hz at which the images of a folder were taken.
 

@@ -33,7 +33,6 @@ SOURCE_NOTE, TOPIC_NOTE, ORIGIN_NOTE = "fluxformer_bag", "fluxformer_topic", "fl
 """Names of the notes in a bag of results: the bag that was played, its image topic, the stamp of its first image."""
 
 
-
 @dataclass(frozen=True)
 class BagContents:
     """The contents of a bag according to its metadata."""
@@ -45,14 +44,7 @@ class BagContents:
 
 
 def bag_contents(path: Path) -> BagContents:
-    """Read the metadata of a bag.
-
-    Args:
-        path: the bag's folder, or its only file.
-
-    Raises:
-        SourceError: if the bag cannot be read.
-    """
+    """Read the metadata of a bag: its folder, or its only file; a SourceError if the bag cannot be read."""
     with bag_damage(str(path)), Reader(path) as reader:
         images: Counter[str] = Counter()
         for connection in reader.connections:
@@ -74,7 +66,6 @@ class BagSource(Source):
         topic: the image topic; may be None if the bag has only one.
 
     Attributes:
-        topic: the image topic.
         skipped: number of unreadable messages since the last iteration began.
         causes: number of unreadable messages by cause.
         missing: number of messages in the metadata that the bag does not hold; known after an iteration.
@@ -162,17 +153,16 @@ def bag_damage(name: str) -> Iterator[None]:
 
 
 def _choose(connections: list[Connection], topic: str | None, name: str) -> list[Connection]:
-    images = [connection for connection in connections if connection.msgtype in (_RAW, _COMPRESSED)]
-    topics = sorted({connection.topic for connection in images})
+    images = [c for c in connections if c.msgtype in (_RAW, _COMPRESSED)]
+    topics = sorted({c.topic for c in images})
     if not topics:
-        found = sorted({f"{connection.topic} ({connection.msgtype})" for connection in connections})
-        others = ", ".join(found) or "nothing at all"
+        others = ", ".join(sorted({f"{c.topic} ({c.msgtype})" for c in connections})) or "nothing at all"
         raise SourceError(f"{name} has no images; it holds {others}")
     if topic is None and len(topics) > 1:
         raise SourceError(f"{name} has several image topics; choose one with topic: {', '.join(topics)}")
     if topic is not None and topic not in topics:
         raise SourceError(f"{name} has no images on {topic}; its image topics: {', '.join(topics)}")
-    return [connection for connection in images if connection.topic == (topic or topics[0])]
+    return [c for c in images if c.topic == (topic or topics[0])]
 
 
 def _stamp(raw: bytes, received: int) -> int:
@@ -182,9 +172,7 @@ def _stamp(raw: bytes, received: int) -> int:
     return int(seconds * SECOND + nanoseconds) or received
 
 
-def _decode(message: Any) -> tuple[np.ndarray, Pixels]:
-    if hasattr(message, "format"):
-        return decode_compressed(message.format, message.data)
-    return decode_image(
-        message.height, message.width, message.encoding, message.is_bigendian, message.step, message.data
-    )
+def _decode(m: Any) -> tuple[np.ndarray, Pixels]:
+    if hasattr(m, "format"):
+        return decode_compressed(m.format, m.data)
+    return decode_image(m.height, m.width, m.encoding, m.is_bigendian, m.step, m.data)

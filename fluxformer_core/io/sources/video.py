@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,8 +30,7 @@ class VideoSource(Source):
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            with _open(path) as container:
-                stream = _video_stream(container, str(path))
+            with _open(path) as (_, stream):
                 rate, length = stream.average_rate, stream.frames
         except (av.FFmpegError, OSError) as error:
             raise SourceError(f"{path} is not a video, or it is damaged or cut short: {error.strerror}") from error
@@ -39,8 +39,7 @@ class VideoSource(Source):
     def _frames(self) -> Iterator[SourceFrame]:
         count = 0
         try:
-            with _open(self._path) as container:
-                stream = _video_stream(container, self.name)
+            with _open(self._path) as (container, stream):
                 stream.thread_type = "AUTO"
                 for frame in self._decode(container, stream):
                     image, pixels = _pixels(frame)
@@ -64,16 +63,14 @@ class VideoSource(Source):
                 raise SourceError(f"{self.name} is cut short: its last {missing:.1f} s are missing")
 
 
-def _open(path: Path) -> InputContainer:
+@contextmanager
+def _open(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
     # A title in an unknown text encoding must not prevent reading.
-    return av.open(str(path), metadata_errors="replace")
-
-
-def _video_stream(container: InputContainer, name: str) -> av.VideoStream:
-    # FFmpeg opens text files as videos of the format "tty".
-    if not container.streams.video or container.format.name == "tty":
-        raise SourceError(f"{name} holds no video, or is cut short")
-    return container.streams.video[0]
+    with av.open(str(path), metadata_errors="replace") as container:
+        # FFmpeg opens text files as videos of the format "tty".
+        if not container.streams.video or container.format.name == "tty":
+            raise SourceError(f"{path} holds no video, or is cut short")
+        yield container, container.streams.video[0]
 
 
 def _stamp(frame: av.VideoFrame, count: int, rate: Fraction | None) -> int:

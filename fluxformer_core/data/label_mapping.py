@@ -16,15 +16,10 @@ _REST = "*"  # the row for every name that the map does not list
 
 @dataclass(frozen=True)
 class LabelMap:
-    """From the label names of the data to those of the model.
+    """From the label names of the data to those of the model; an empty name drops the clips."""
 
-    Args:
-        names: the model's name for a name of the data; an empty name drops the clips.
-        rest: the model's name for all other names; an empty name drops the clips, None keeps their own names.
-    """
-
-    names: Mapping[str, str]
-    rest: str | None = None
+    names: Mapping[str, str]  # the model's name for a name of the data
+    rest: str | None = None  # the model's name for all other names; None keeps their own names
 
     @staticmethod
     def read(path: Path) -> LabelMap:
@@ -50,8 +45,5 @@ class LabelMap:
 
     def apply(self, recordings: Iterable[Recording]) -> list[Recording]:
         """The recordings under the model's names, without the dropped ones."""
-        renamed = [
-            (recording, self.names.get(recording.label, recording.label if self.rest is None else self.rest))
-            for recording in recordings
-        ]
+        renamed = ((r, self.names.get(r.label, r.label if self.rest is None else self.rest)) for r in recordings)
         return [replace(recording, label=label) for recording, label in renamed if label]
