@@ -42,8 +42,6 @@ _LEAD = 4 * PERIOD  # ns by which images may be ahead of recognitions
 LABELS = ("wave", "clap")
 _ACTING = Stage([Performance("wave", 0.0, 6.0)], rate=15.0, size=(120, 160), duration=6.0)
 _STILL = Stage([], rate=15.0, size=(120, 160), duration=0.1)
-
-
 AnyRobot = TypeVar("AnyRobot", bound="Robot")
 LAUNCH = """
 import sys

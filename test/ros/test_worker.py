@@ -46,8 +46,7 @@ def test_a_bug_is_counted_and_logged_and_the_next_image_is_recognised(
     assert (worker.pushed, worker.failures) == (2, 1)
     assert worker.last_failure[0] == "KeyError: 'unexpected'"
     said = capfd.readouterr().err
-    assert "Traceback" in said
-    assert "unexpected" in said
+    assert all(word in said for word in ("Traceback", "unexpected"))
 
 
 def test_refusals_in_a_row_are_counted_until_an_image_is_good(bench: Subject) -> None:
