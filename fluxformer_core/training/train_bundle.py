@@ -60,7 +60,7 @@ def train_bundle(
     recordings: RecordingFilter | None = None,  # splits and subjects to train and to check on; None: train on all
     media: Sequence[str] = (),  # folder beside a list to take files from, for all data or for each; `-`: as listed
     depth: Sequence[str] | None = None,  # names of the data that show depth as grey pictures; empty: all; None: none
-    labels: str | Path | None = None,  # CSV `name,label`, other names for the labels of the data; see `data.label_mapping`
+    labels: str | Path | None = None,  # CSV `name,label`: other names for labels; see `data.label_mapping`
     label_table: str | Path | None = None,  # CSV of traits that extends the package's; see `data.label_table`
     other: float | None = None,  # share of clips of `other`, made from actions; None: the recipe's if the data has it
     actor: int = 0,  # rendered clips to add per label
