@@ -1,6 +1,6 @@
 # make demo [SOURCE=video, bag, camera number]    the recogniser at work; without SOURCE on footage that it draws itself
 # make test                                       everything that must hold: lint and all tests, on all cores
-# make lint                                       ruff and mypy only
+# make lint                                       ruff, mypy and import-linter only
 # make images                                     draws the pictures of docs/images anew; needs Chromium
 # make clean                                      removes what builds and tools left behind, except .venv
 #

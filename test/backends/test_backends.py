@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -14,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import small_bundle, small_config, small_model
-from torch import Tensor, nn
+from helpers import small_config, small_model
+from torch import Tensor
 
 from fluxformer_core.backends import opening
 from fluxformer_core.backends.base import Backend, BuildRequest, InferencePrecision, LoadedNet, list_backends
@@ -23,7 +22,7 @@ from fluxformer_core.backends.cache import EngineCache, key_of
 from fluxformer_core.backends.opening import create_backend, open_net
 from fluxformer_core.backends.openvino import OpenVinoBackend
 from fluxformer_core.backends.parity import measure_parity
-from fluxformer_core.backends.tensorrt import TensorRtBackend, typed
+from fluxformer_core.backends.tensorrt import TensorRtBackend
 from fluxformer_core.backends.torch import CudaBackend, TorchBackend
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.errors import BackendError, ConfigError
@@ -328,41 +327,3 @@ def test_auto_measures_every_backend_that_works(monkeypatch, tmp_path):
     engine = open_net(small_request(), "auto", cache=tmp_path)
     assert engine.backend == min(raced[0], key=raced[0].__getitem__)
     assert all(seconds > 0 for seconds in raced[0].values())
-
-
-def test_a_model_opened_without_flow_takes_colour_alone(tmp_path):
-    openvino()
-    bundle = small_bundle()
-    net = bundle.build_model()
-    for flow in (True, False):
-        model = open_model(bundle, "openvino", flow=flow, cache=tmp_path)
-        rgb, motion = clips(1)
-        given = (rgb, motion) if flow else (rgb, None)
-        with torch.inference_mode():
-            torch.testing.assert_close(model(*given).logits, net(*given).logits, rtol=1e-4, atol=1e-5)
-
-
-def test_layer_norms_compute_in_float32_in_nets_of_half_precision():
-    net = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8))
-    given = torch.randn(2, 8, generator=torch.Generator().manual_seed(0))
-    expected = net(given)
-    half = typed(net, "fp16")
-    assert {p.dtype for p in half.parameters()} == {torch.float16}
-    program = torch.export.export(half, (given.half(),))
-    (norm,) = [node for node in program.graph.nodes if "layer_norm" in str(node.target)]
-    assert norm.meta["val"].dtype == torch.float32
-    found = program.module()(given.half())
-    assert found.dtype == torch.float16
-    torch.testing.assert_close(found.float(), expected, rtol=0.02, atol=0.02)
-
-
-def test_environment_variables_set_the_folder_of_the_cache(monkeypatch):
-    from fluxformer_core.backends.cache import default_cache
-
-    for name in ("FLUXFORMER_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    assert default_cache() == Path.home() / ".cache" / "fluxformer"
-    monkeypatch.setenv("XDG_CACHE_HOME", os.sep + "x")
-    assert default_cache() == Path(os.sep, "x", "fluxformer")
-    monkeypatch.setenv("FLUXFORMER_CACHE", os.sep + "y")
-    assert default_cache() == Path(os.sep, "y")

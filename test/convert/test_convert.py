@@ -20,13 +20,10 @@ from hypothesis import strategies as st
 from public_layouts import slowfast_state, torchvision_state
 from torch import Tensor
 
-from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.cli import BAD_INPUT, main
 from fluxformer_core.convert.public_checkpoints import KNOWN, convert, load_checkpoint, published_labels
 from fluxformer_core.errors import BundleError, ConfigError
-from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.types import SECOND, Pixels, State
 
 
 @pytest.fixture(scope="module")
@@ -335,25 +332,3 @@ def test_a_number_of_outputs_that_no_data_set_has_needs_labels(tmp_path):
     with pytest.raises(ConfigError, match="5 outputs"):
         convert(checkpoint)
     assert convert(checkpoint, labels=tuple("abcde")).transfer.head
-
-
-@pytest.mark.slow
-def test_a_converted_kinetics_net_recognises_a_stream_as_it_is(tmp_path):
-    path = tmp_path / "MViTv2_S_16x4_k400_f302660347.pyth"
-    torch.save({"model_state": slowfast_state("S", frames=16, size=224, dtype=torch.float16)}, path)
-    assert run(path, "--out", tmp_path / "kinetics.safetensors") == 0
-    bundle = Bundle.load(tmp_path / "kinetics.safetensors")
-    assert (bundle.spec.frames, bundle.spec.size) == (16, 224)
-    recognizer = Recognizer(bundle)
-    stage = Stage([Performance("wave", 1.0, 4.0)], rate=7.5, size=(240, 320))
-    for index in range(len(stage)):
-        update = recognizer.push(stage.frame(index), index * SECOND * 2 // 15, Pixels.RGB)
-        if recognizer.counters.forwards:
-            break
-    recognition = update.recognition
-    assert recognition is not None
-    assert recognition.state in (State.UNKNOWN, State.ACTION)
-    assert len(recognition.scores) == 5
-    assert {score.label for score in recognition.scores} <= set(bundle.labels)
-    assert recognizer.scene.last_clip is not None
-    assert recognizer.scene.last_clip.frames.shape == (16, 224, 224, 3)

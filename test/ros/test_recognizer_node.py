@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
-import ros_bench
 from diagnostic_msgs.msg import DiagnosticStatus
 from fluxformer.msg import ActionEvent, Recognition
 from lifecycle_msgs.msg import Transition
-from ros_bench import LABELS, PATIENCE, PERIOD, RecognizerProcess, Robot, a_robot, as_rgb, robot_and_recognizer
+from ros_bench import LABELS, PERIOD, RecognizerProcess, Robot, a_robot, as_rgb
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float32
 from std_srvs.srv import Trigger
@@ -299,67 +296,3 @@ def test_compressed_images_after_a_new_configuration(robot: Robot) -> None:
     assert robot.set(image_transport="raw").successful
     assert robot.change_state(*up)
     robot.ready()
-
-
-def test_a_camera_whose_qos_does_not_fit_is_named(ros: None, model: Path, tmp_path: Path) -> None:
-    overrides = {"qos_overrides./solo/image.subscription.reliability": "reliable"}
-    with robot_and_recognizer(tmp_path / "stderr", namespace="solo", model=model, **overrides) as (robot, process):
-        robot.wait(lambda: any("RELIABILITY" in status.message for status in robot.statuses), "a diagnosis")
-        assert robot.statuses[-1].level == WARN
-        assert "set qos_overrides./solo/image.subscription.reliability" in process.said
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_action_and_the_process_cleanly(ros: None, model: Path, tmp_path: Path, number: int) -> None:
-    with robot_and_recognizer(tmp_path / "stderr", namespace="solo", model=model, **EAGER) as (robot, node):
-        robot.ready()
-        event = robot.act_until_an_event_is_open()
-        node.process.send_signal(number)
-        assert node.process.wait(PATIENCE) == 0, node.said
-        robot.wait_for_the_end_of(event)
-        assert "Traceback" not in node.said
-
-
-@pytest.mark.parametrize(
-    ("parameters", "words"),
-    [
-        ({"model": "/no/such/model.safetensors"}, "cannot read /no/such/model.safetensors"),
-        ({"flow": "gmflow"}, "gmflow needs its weights: use gmflow:FILE"),
-        ({"top_k": 0}, "top_k"),
-        ({"recognition_rate": "fast"}, "recognition_rate"),
-        ({"keep_score": 0.9}, "keep_score (0.9) must be at most start_score"),
-        ({"backend": "tensorrt"}, "backend tensorrt cannot be used in fp32: "),
-        *([({"people": "true"}, "apt install ros-$ROS_DISTRO-vision-msgs")] if not find_spec("vision_msgs") else []),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
-)
-def test_a_node_that_cannot_start_says_why_and_ends(ros: None, tmp_path: Path, parameters, words: str) -> None:
-    with RecognizerProcess(tmp_path / "stderr", namespace="solo", **parameters) as node:
-        assert node.process.wait(PATIENCE) == 2
-        assert words in node.said
-        assert "Traceback" not in node.said
-
-
-def test_a_build_only_run_ends_by_itself(ros: None, tmp_path: Path) -> None:
-    # The shipped weights, because the answers of random weights differ by no more than rounding does.
-    settings = {"build_only": "true", "backend": "torch", "precision": "bf16"}
-    with RecognizerProcess(tmp_path / "stderr", **settings) as node:
-        assert node.process.wait(PATIENCE) == 0, node.said
-        assert "torch in bf16 is within" in node.said
-        assert "run by torch bf16 on cpu" in node.said
-        assert "waiting for images" not in node.said
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["emim_nano", "video_focalnet_nano"])
-def test_a_model_of_another_family_recognises_the_same_images(ros: None, name: str, tmp_path: Path) -> None:
-    model = ros_bench.untrained_bundle(tmp_path / "model.safetensors", name)
-    with robot_and_recognizer(tmp_path / "stderr", "solo", model=model, **EAGER) as (robot, node):
-        robot.ready()
-        robot.show(45)
-        robot.wait(lambda: any(r.state == Recognition.ACTION for r in robot.recognitions), "a named action")
-        named = next(r for r in robot.recognitions if r.state == Recognition.ACTION)
-        assert sorted(score.label for score in named.scores) == sorted(LABELS)
-        assert robot.labels[-1].model.startswith(name)
-        assert node.process.poll() is None, node.said
-        assert "Traceback" not in node.said

@@ -17,9 +17,8 @@ from fluxformer_core.types import OTHER, SECOND, ActionEvent, EventKind, State
 
 LABELS = ("clap", "wave", "walk")
 WITH_OTHER = (*LABELS, OTHER)
-CONFIG = DecisionConfig()
+CONFIG, FRAME = DecisionConfig(), SECOND // 20
 PROMPT = DecisionConfig(start_score=0.5, smoothing=0.0, min_duration=0.0)
-FRAME = SECOND // 20
 STANDING, SQUATTING = np.zeros(4, np.float32), np.full(4, 0.5, np.float32)
 
 
@@ -34,8 +33,7 @@ class Stream:
     def __init__(self, config: DecisionConfig = CONFIG, *, window: float = 3.2, other: bool = False) -> None:
         self.labels = WITH_OTHER if other else LABELS
         self.decider = Decider(self.labels, config)
-        self.window = window
-        self.now = 0
+        self.window, self.now = window, 0
         self.events: list[ActionEvent] = []
         self.decisions: list[Decision] = []
 
@@ -73,7 +71,6 @@ class Stream:
 
 
 def squats(*parts: tuple[Any, ...], config: DecisionConfig = CONFIG, **options: Any) -> Stream:
-    """Rest, squats, and rest again; the events make sense."""
     stream = Stream(config, **options).rest()
     for part in parts:
         stream.squat(*part)
@@ -126,13 +123,10 @@ COUNT, MOTION, POSE = st.integers(1, 20), st.sampled_from([0.0, 0.05, 0.1, 0.3, 
 THEN = st.sampled_from(["", "", "", "", "reset", "configure"])
 FRAMES = st.lists(st.tuples(COUNT, MOTION, POSE, SCORES, THEN), max_size=30)
 CONFIGS = st.builds(
-    DecisionConfig,
-    start_score=st.sampled_from([0.35, 0.5, 0.9]),
-    keep_score=st.sampled_from([0.1, 0.3]),
-    sure_score=st.sampled_from([0.0, 0.7]),
-    min_duration=st.sampled_from([0.0, 0.4]),
+    DecisionConfig, start_score=st.sampled_from([0.35, 0.5, 0.9]), keep_score=st.sampled_from([0.1, 0.3]),
+    sure_score=st.sampled_from([0.0, 0.7]), min_duration=st.sampled_from([0.0, 0.4]),
     smoothing=st.sampled_from([0.0, 0.2, 1.0]),
-)
+)  # fmt: skip
 
 
 @settings(max_examples=150)
