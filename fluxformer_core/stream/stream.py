@@ -91,6 +91,8 @@ class Stream:
         Returns:
             A recognition if one is due that needs no model, the events of this frame, and a request if one is due.
         """
+        # Another recogniser that shares the model may have taught it an action since the last frame.
+        taught = self.close() if self._decider.labels != self._model.labels else ()
         with self._timings.measure("prepare"):
             frame = prepare(image, pixels, self._model.spec)
         flows = self._buffer.flows
@@ -101,7 +103,7 @@ class Stream:
         with self._timings.measure("decide"):
             window = self._buffer.window()
             appearance = window.descriptors[-1, : THUMBNAIL**2]
-            events = self._decider.observe(stamp, float(window.energy[-1]), appearance)
+            events = taught + self._decider.observe(stamp, float(window.energy[-1]), appearance)
         if self._next_recognition is not None and stamp < self._next_recognition:
             return None, events, None
         self._counters.recognitions += 1

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import small_bundle, texture
 
+from fluxformer_core.enrolled import EnrolledAction, Statistics
 from fluxformer_core.errors import ConfigError, ImageError
 from fluxformer_core.people.square import Person, Square
 from fluxformer_core.people.tracks import PeopleConfig
@@ -184,6 +187,21 @@ def test_streams_share_the_model_and_nothing_else() -> None:
     assert one.model is other.model
     assert (one.counters.frames, other.counters.frames) == (0, 1)
     assert (len(one.scene.window), len(other.scene.window)) == (0, 1)
+
+
+def test_an_action_taught_to_a_shared_model_is_known_to_every_recogniser() -> None:
+    bundle = small_bundle()
+    model = ClipModel(replace(bundle, statistics=Statistics(
+        np.eye(len(bundle.labels), bundle.width, dtype=np.float32), np.eye(bundle.width, dtype=np.float32)
+    )))  # fmt: skip
+    one, other = Recognizer(model, EAGER), Recognizer(model, EAGER)
+    frames = [np.roll(BACKGROUND, 3 * (index % 5), axis=1) for index in range(60)]
+    for index in range(30):
+        other.push(frames[index], SECOND + index * PERIOD)
+    prototype = np.eye(bundle.width, dtype=np.float32)[-1]
+    one.enroll([EnrolledAction("thumbs_up", prototype, 0.0, 1, 1.0)])
+    updates = [other.push(frames[index], SECOND + index * PERIOD) for index in range(30, 60)]
+    assert {len(r.scores) for update in updates for r in update.recognitions if r.scores} == {len(bundle.labels) + 1}
 
 
 def test_who_watches_the_scene_takes_no_people() -> None:
