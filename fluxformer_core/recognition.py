@@ -102,7 +102,7 @@ def recognize(
                     )
                     video.write(picture, frame.stamp)
         except KeyboardInterrupt:
-            pass  # the usual end of a camera
+            pass  # Ctrl-C is how a camera ends; open events end below
         finally:
             events = recognizer.close()
             if writer is not None:

@@ -73,7 +73,7 @@ def strips(path: Path, topic: str, stretches: Sequence[Stretch], spec: ClipSpec)
                     taken.add(i)
                     rows[due[i][1]][due[i][2]] = small
     except SourceError:
-        pass  # The evaluation has reported the damage; the images before the damage are shown.
+        pass  # The evaluation reports the damage. The strips show the images before the damage.
     return [_joined(row, one.count) for row, one in zip(rows, stretches, strict=True)]
 
 
