@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is first imported, here and in child processes
@@ -25,6 +27,16 @@ cv2.setNumThreads(1)
 
 settings.register_profile("fluxformer", deadline=None)  # a busy machine is no failure
 settings.load_profile("fluxformer")
+
+
+@pytest.fixture(autouse=True)
+def _package_logger() -> Iterator[None]:
+    """Give the package's logger back its settings: commands and nodes set its level, and tests read what it logs."""
+    log = logging.getLogger("fluxformer_core")
+    level, propagate, handlers = log.level, log.propagate, list(log.handlers)
+    yield
+    log.setLevel(level)
+    log.propagate, log.handlers = propagate, handlers
 
 
 @pytest.fixture
