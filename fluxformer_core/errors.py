@@ -24,6 +24,10 @@ class ConfigError(FluxformerError):
     """A setting is outside its range or contradicts another one."""
 
 
+class PeopleError(FluxformerError):
+    """People cannot be found: LiteRT or a net for finding them is missing or damaged."""
+
+
 class BackendError(FluxformerError):
     """A backend cannot be used on this machine, or its results differ too much from the model."""
 

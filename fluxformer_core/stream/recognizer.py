@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import ConfigError
+from fluxformer_core.images import check_image
 from fluxformer_core.people.square import Person, Square
 from fluxformer_core.people.tracks import PeopleConfig, Tracks
 from fluxformer_core.stream.admission import Admission, AdmissionResult
@@ -18,7 +19,6 @@ from fluxformer_core.stream.clip import FrameSelection
 from fluxformer_core.stream.config import RecognizerConfig
 from fluxformer_core.stream.inference import ClipModel
 from fluxformer_core.stream.measurements import Counters, ResetCause, StageTimings
-from fluxformer_core.stream.prepare import check_image
 from fluxformer_core.stream.stream import ClipRequest, Stream
 from fluxformer_core.types import ActionEvent, Pixels, Recognition, Update
 
