@@ -26,10 +26,9 @@ from fluxformer_core.evaluation.bags.watch import peak_memory
 from fluxformer_core.evaluation.report.json_document import speed
 from fluxformer_core.evaluation.report.text import bag_table
 from fluxformer_core.evaluation.speed.machine import usable_cores
-from fluxformer_core.images import to_rgb
+from fluxformer_core.images import FAR_GREY, NEAR_GREY, to_rgb
 from fluxformer_core.io.sources import open_source
 from fluxformer_core.stream.config import RecognizerConfig
-from fluxformer_core.stream.prepare import FAR_GREY, NEAR_GREY
 from fluxformer_core.types import SECOND, Pixels
 
 NEAR, FAR = 0.5, 4.5  # m: depth of the brightest and the darkest grey of depth recordings

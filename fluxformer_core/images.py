@@ -1,4 +1,4 @@
-"""Checks of camera images, and their conversion to RGB and to more light."""
+"""Checks of camera images, and their conversion: to RGB, from depth to brightness, and to more light."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ _TO_RGB = {
     Pixels.GREY: cv2.COLOR_GRAY2RGB,
 }
 _CHANNELS = {Pixels.RGB: 3, Pixels.BGR: 3, Pixels.RGBA: 4, Pixels.BGRA: 4, Pixels.GREY: 1, Pixels.DEPTH: 1}
+
+NEAR_GREY, FAR_GREY = 255.0, 64.0
+"""Grey levels of the nearest and the farthest depth; 0 stands for "no reading"."""
 
 BRIGHT = 200
 """Level of an image's brightest hundredth from which the image is bright enough."""
@@ -61,3 +64,18 @@ def brightened(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     gain = min(BRIGHT / max(level, 1), MOST_GAIN)
     table = np.minimum(np.arange(256) * (gain / 255), 1) ** (gain**-0.25) * 255
     return np.asarray(cv2.LUT(image, table.astype(np.uint8)), dtype=np.uint8)
+
+
+def depth_to_grey(depth: NDArray[np.generic], depth_range: tuple[float, float]) -> NDArray[np.uint8]:
+    """Show depth as brightness: near is bright; readings beyond the range and missing readings are black.
+
+    Args:
+        depth: uint16 millimetres or float32 metres, 0, NaN and inf without a reading.
+        depth_range: nearest and farthest depth shown, metres; nearer readings are as bright as the nearest depth.
+    """
+    metres = depth.astype(np.float32) * (0.001 if depth.dtype.type is np.uint16 else 1.0)
+    near, far = depth_range
+    with np.errstate(invalid="ignore"):
+        seen = (metres > 0) & (metres <= far)
+    share = np.clip((far - np.where(seen, metres, far)) / (far - near), 0.0, 1.0)
+    return np.where(seen, FAR_GREY + (NEAR_GREY - FAR_GREY) * share, 0.0).astype(np.uint8)

@@ -26,8 +26,14 @@ FlowName = Literal["dis", "farneback", "gmflow", "none"]
 SelectionName = Literal["flow_guided", "uniform"]
 """Ways to select a clip's frames; see stream/selection.py."""
 
+ViewName = Literal["scene", "person"]
+"""What a model looks at: the square of the image that `FramingName` names, or each person, cut out on black."""
+
 FramingName = Literal["crop", "whole"]
 """Which part of an image becomes the square that the model sees: the centre square, or the whole image, squeezed."""
+
+Region = tuple[int, int, int, int]
+"""Left, top, right and bottom in px, inside the image."""
 
 Positive = Annotated[float, Gt(0)]
 
@@ -63,6 +69,7 @@ class ClipSpec:
     brighten: bool = False  # show dark images brighter, but not depth
     flow: FlowName = "dis"  # what estimated the flow
     selection: SelectionName = "flow_guided"  # what selected the frames
+    view: ViewName = "scene"  # what is cut out of the image
 
     def __post_init__(self) -> None:
         wrong = []
@@ -85,6 +92,7 @@ class State(IntEnum):
     IDLE = 1  # no motion worth naming
     UNKNOWN = 2  # motion, but none of the known actions
     ACTION = 3  # a known action: see label and score
+    NOBODY = 4  # person view: nobody is found and nothing moves
 
 
 class EventKind(IntEnum):
@@ -117,6 +125,9 @@ class Recognition:
     motion: float = 0.0  # frame heights per second, of the fastest pixels lately
     frames_in_window: int = 0
     person_id: str = ""  # empty: the whole scene
+    region: Region | None = None  # px of the image: around the person; None: the whole scene
+    distance: float = math.nan  # m, of the person from a depth camera; NaN: unknown
+    found_by: str = ""  # how the person was found, a value of FoundBy; empty: the whole scene
 
 
 @dataclass(frozen=True)
@@ -131,6 +142,8 @@ class ActionEvent:
     end: int = 0  # ns: when the motion itself ended; 0 until ENDED or RETRACTED
     score: float = 0.0  # peak so far, 0..1
     person_id: str = ""
+    region: Region | None = None  # px of the image: around the person; None: the whole scene
+    distance: float = math.nan  # m, of the person from a depth camera; NaN: unknown
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ _BODY_COLUMN = 0.05  # of the image side: half the width of the strip that holds
 def colourise(depth: NDArray[np.uint8], rng: np.random.Generator) -> Cutout:
     """Give the people of a depth clip (T, S, S) random clothes, skin and light, the same in all frames.
 
-    Near is bright, and 0 is no reading; see `stream.prepare.depth_to_grey`.
+    Near is bright, and 0 is no reading; see `images.depth_to_grey`.
     """
     colour, opacity = np.zeros((*depth.shape, 3), np.uint8), np.zeros_like(depth)
     columns = np.flatnonzero((depth > _ABSENT).any(axis=(0, 1)))

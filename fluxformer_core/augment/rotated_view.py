@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxformer_core.augment.colourise import SOLID
-from fluxformer_core.stream.prepare import FAR_GREY, NEAR_GREY
+from fluxformer_core.images import FAR_GREY, NEAR_GREY
 
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 

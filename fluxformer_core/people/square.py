@@ -1,64 +1,73 @@
-"""The square of an image in which one person is looked at, and how the square follows the person."""
+"""The square of an image in which one person is seen, in proportion to the person's height."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-Box = tuple[float, float, float, float]
-"""Left, top, right and bottom in px of the camera's image."""
+from fluxformer_core.people.person import Box
 
-_LEASH = 0.12  # share of the square's side that a person may move from the middle before the square follows
-_SLACK = 0.25  # share of the square's side that a person may grow or shrink before the square does
+SIDE = 1.45
+"""Side of the square in heights of the person: raised and spread arms fit in, as in the recordings of the training."""
+
+BORDER = 0.05
+"""Share of the side: a person who is nearer to the square's border than this is about to leave the square."""
+
+SMALLEST_SHARE = 0.45
+"""Share of the side: the square shrinks when the person is smaller than this. A person who crouches is not."""
+
+Rectangle = tuple[int, int, int]
+"""Left, top and side of a square in px; the square may reach beyond the image."""
 
 
-@dataclass(frozen=True)
-class Person:
-    """A person whom a detector has found and a tracker has given an id."""
-
-    id: str
-    box: Box
+def mapped(camera: NDArray[np.float64], points: ArrayLike) -> NDArray[np.float64]:
+    """Points (n, 2) in px under a homography (3, 3)."""
+    there = np.column_stack([points, np.ones(len(np.asarray(points)))]) @ camera.T
+    return np.asarray(there[:, :2] / there[:, 2:])
 
 
 class Square:
-    """The part of the image in which a person is looked at.
+    """Where one person is looked at; moves and grows only when the person nears its border.
 
-    The boxes of detectors tremble. A square that trembled with them would make everything in it move. The square stays
-    where it is until the person leaves its middle, and then follows no farther than it must.
+    The outlines of detectors tremble. A square that trembled with them would make everything in it move.
 
     Args:
         box: where the person is first seen.
-        margin: as in `PeopleConfig`.
     """
 
-    def __init__(self, box: Box, margin: float) -> None:
-        self._margin = margin
-        self._x, self._y, self._side = self._fit(box)
+    def __init__(self, box: Box) -> None:
+        self._fit(box)
+
+    @property
+    def rectangle(self) -> Rectangle:
+        """The square in whole px."""
+        side = max(2, round(self._side))
+        return round(self._x - side / 2), round(self._y - side / 2), side
 
     def follow(self, box: Box) -> None:
         """Take in where the person is now."""
-        x, y, side = self._fit(box)
-        self._side = min(max(self._side, side / (1 + _SLACK)), side * (1 + _SLACK))
-        leash = _LEASH * self._side
-        self._x = min(max(self._x, x - leash), x + leash)
-        self._y = min(max(self._y, y - leash), y + leash)
-
-    def within(self, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom within an image of a shape: moved inwards, or shrunk to fit."""
-        height, width = shape[:2]
-        side = max(1, min(round(self._side), height, width))
-        left = min(max(0, round(self._x - side / 2)), width - side)
-        top = min(max(0, round(self._y - side / 2)), height - side)
-        return left, top, left + side, top + side
-
-    def cut(self, image: NDArray[np.generic]) -> NDArray[np.generic]:
-        """The square of an image: a view."""
-        left, top, right, bottom = self.within(image.shape)
-        return image[top:bottom, left:right]
-
-    def _fit(self, box: Box) -> tuple[float, float, float]:
         left, top, right, bottom = box
-        longer = max(right - left, bottom - top)
-        return (left + right) / 2, (top + bottom) / 2, longer * (1 + 2 * self._margin)
+        if max(right - left, bottom - top) < SMALLEST_SHARE * self._side:
+            self._fit(box)
+            return
+        self._side = max(self._side, max(right - left, bottom - top) / (1 - 2 * BORDER))
+        reach = (0.5 - BORDER) * self._side
+        self._x = min(max(self._x, right - reach), left + reach)
+        self._y = min(max(self._y, bottom - reach), top + reach)
+
+    def move(self, camera: NDArray[np.float64]) -> None:
+        """Stay on the same part of the scene while the camera moves.
+
+        Args:
+            camera: (3, 3) homography from px of the previous image to px of this image.
+        """
+        half = self._side / 2
+        corners = [(self._x - half, self._y - half), (self._x + half, self._y + half)]
+        (left, top), (right, bottom) = mapped(camera, corners)
+        self._x, self._y = float(left + right) / 2, float(top + bottom) / 2
+        self._side = float(right - left + bottom - top) / 2
+
+    def _fit(self, box: Box) -> None:
+        left, top, right, bottom = box
+        self._x, self._y = (left + right) / 2, (top + bottom) / 2
+        self._side = SIDE * max(right - left, bottom - top)

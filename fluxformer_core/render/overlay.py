@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 
 from fluxformer_core.flow.colours import flow_colours
-from fluxformer_core.images import to_rgb
+from fluxformer_core.images import depth_to_grey, to_rgb
 from fluxformer_core.render.canvas import Box, Colour, Page, curve_in, row_of_squares
-from fluxformer_core.stream.prepare import depth_to_grey
 from fluxformer_core.types import SECOND, ActionEvent, EventKind, Pixels, Recognition, State
 
 if TYPE_CHECKING:

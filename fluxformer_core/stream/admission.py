@@ -32,6 +32,27 @@ def next_turn(due: int, stamp: int, period: int) -> int:
     return due + max((stamp - due) // period + 1, 1) * period
 
 
+class Rhythm:
+    """When recognitions are due: at a rate, by stamp."""
+
+    def __init__(self, spec: ClipSpec) -> None:
+        self._early = spec.period // 2
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin with the next frame."""
+        self._next: int | None = None
+
+    def due(self, stamp: int, rate: float) -> bool:
+        """Whether a recognition is due at a frame's stamp (ns), if `rate` (Hz) are wanted; to be asked once a frame."""
+        if self._next is not None and stamp < self._next:
+            return False
+        # Half a frame early is on time: the frame rate need not divide by the recognition rate.
+        due = stamp - self._early if self._next is None else self._next
+        self._next = next_turn(due, stamp, round(SECOND / rate))
+        return True
+
+
 class Admission:
     """Admits frames at `spec.rate` or, from a slower camera, all of them.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import cv2
@@ -15,6 +16,10 @@ THUMBNAIL = 16  # px: side of the grey image in a descriptor
 FLOW_THUMBNAIL = 8  # px: side of the flow field in a descriptor
 FASTEST_SHARE = 0.02  # of the pixels: a frame's motion is the mean speed of the fastest pixels, so that one arm counts
 ENERGY_SPAN = 0.1  # s: noise moves edges as far in a long time as in a short one, so a longer span lowers its speed
+
+
+Earlier = Callable[[int], NDArray[np.uint8] | None]
+"""What the image of a stamp (ns) shows in the newest square, (S, S, 3) uint8 RGB; None: that image is gone."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,14 @@ class RollingBuffer:
         """Forget every frame."""
         self._start = self._end = 0
 
-    def push(self, frame: NDArray[np.uint8], stamp: int) -> None:
+    def push(self, frame: NDArray[np.uint8], stamp: int, earlier: Earlier | None = None) -> None:
         """Append a frame (S, S, 3), uint8 RGB, and estimate its flow.
+
+        Args:
+            frame: what is seen now.
+            stamp: ns.
+            earlier: shows an earlier image in the square of this frame, so that motion is measured relative to the
+                scene and not to the square; None: the square has not moved.
 
         Raises:
             ValueError: if the stamp is not later than the newest one.
@@ -89,7 +100,7 @@ class RollingBuffer:
         store.frames[i], store.stamps[i] = frame, stamp
         cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY, dst=self._grey[i])
         if len(self):
-            self._measure_motion(i)
+            self._measure_motion(i, earlier)
         else:
             store.flow[i] = store.motion[i] = store.energy[i] = store.change[i] = 0.0
         self._describe(i)
@@ -100,15 +111,16 @@ class RollingBuffer:
         """Views of all that is held."""
         return self._store.since(self._start, self._end)
 
-    def _measure_motion(self, i: int) -> None:
-        store, before, aligned = self._store, self._grey[i - 1], self._grey[i]
+    def _measure_motion(self, i: int, earlier: Earlier | None) -> None:
+        store, aligned = self._store, self._grey[i]
+        picture, before = self._earlier(i - 1, earlier)
         per_second = self._per_second(i - 1, i)
         if self._estimate is None:
             store.flow[i] = 0.0
             speed = per_second * normal_speed(before, aligned).ravel()
         else:
-            pictures = store.frames if self._estimate.colour else self._grey
-            displacement = self._estimate(pictures[i - 1], pictures[i])
+            pair = (picture, store.frames[i]) if self._estimate.colour else (before, self._grey[i])
+            displacement = self._estimate(*pair)
             self.flows += 1
             u, v = displacement[..., 0], displacement[..., 1]
             aligned = cv2.remap(aligned, self._column + u, self._row + v, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
@@ -118,14 +130,22 @@ class RollingBuffer:
             right, down = store.flow[i, ..., 0], store.flow[i, ..., 1]
             speed = np.sqrt(right * right + down * down).ravel()
         store.change[i] = cv2.norm(aligned, before, cv2.NORM_L1) / (255.0 * aligned.size)
-        store.motion[i], store.energy[i] = _fastest(speed), self._measure_energy(i)
+        store.motion[i], store.energy[i] = _fastest(speed), self._measure_energy(i, earlier)
 
-    def _measure_energy(self, i: int) -> float:
+    def _earlier(self, i: int, earlier: Earlier | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """A stored frame as it is seen in the newest square, in RGB and in grey."""
+        picture = None if earlier is None else earlier(int(self._store.stamps[i]))
+        if picture is None:
+            return self._store.frames[i], self._grey[i]
+        return picture, np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+
+    def _measure_energy(self, i: int, earlier: Earlier | None) -> float:
         """Speed since the newest frame that is ENERGY_SPAN old or, from a slow camera, since the frame before."""
         stamps, span, first = self._store.stamps, ENERGY_SPAN * SECOND - self.spec.period // 2, i - 1
         while first > self._start and stamps[i] - stamps[first] < span:
             first -= 1
-        return self._per_second(first, i) * _fastest(normal_speed(self._grey[first], self._grey[i]).ravel())
+        _, before = self._earlier(first, earlier)
+        return self._per_second(first, i) * _fastest(normal_speed(before, self._grey[i]).ravel())
 
     def _per_second(self, first: int, last: int) -> float:
         """Factor from pixels between two frames to frame heights per second."""

@@ -11,7 +11,8 @@ from pydantic import Field
 from fluxformer_core.backends.base import BackendName, InferencePrecision
 from fluxformer_core.declared import check
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.types import SelectionName
+from fluxformer_core.people.tracker import PeopleConfig
+from fluxformer_core.types import SelectionName, ViewName
 
 Config = TypeVar("Config")
 
@@ -81,6 +82,8 @@ class RecognizerConfig:
     selection: SelectionName | Literal[""] = ""  # how a clip's frames are selected; empty: as the model was trained
     backend: BackendName = "torch"  # what runs the model; read when the recogniser is made
     precision: InferencePrecision = "fp32"  # of the model's arithmetic; read when the recogniser is made
+    view: ViewName | Literal["auto"] = "auto"  # what the model looks at; auto: as it was trained; read at the start
+    people: PeopleConfig = field(default_factory=PeopleConfig)  # of the person view; read when the recogniser is made
     decision: DecisionConfig = field(default_factory=DecisionConfig)
 
     def __post_init__(self) -> None:

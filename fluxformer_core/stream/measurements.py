@@ -81,7 +81,7 @@ class StageTimings:
             with `pool=True` of all threads but the main one, among which a backend's are.
     """
 
-    STAGES = ("prepare", "flow", "select", "forward", "decide")
+    STAGES = ("people", "prepare", "flow", "select", "forward", "decide")
 
     def __init__(self, stages: Sequence[str] = STAGES, keep: int = 256) -> None:
         self.stages = tuple(stages)

@@ -7,17 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.stream.admission import next_turn
-from fluxformer_core.stream.buffer import THUMBNAIL, RollingBuffer, Window
+from fluxformer_core.stream.buffer import THUMBNAIL, Earlier, RollingBuffer, Window
 from fluxformer_core.stream.clip import FrameSelection
 from fluxformer_core.stream.config import RecognizerConfig
 from fluxformer_core.stream.decision import Decider
 from fluxformer_core.stream.inference import ClipModel, ModelOutput
 from fluxformer_core.stream.measurements import Counters, StageTimings
 from fluxformer_core.stream.motion import MotionSegment
-from fluxformer_core.stream.prepare import prepare
 from fluxformer_core.stream.selection import SELECTORS
-from fluxformer_core.types import SECOND, ActionEvent, ActionScore, Pixels, Recognition, State, Update
+from fluxformer_core.types import SECOND, ActionEvent, ActionScore, Recognition, State, Update
 
 LEAD = 0.3
 """Seconds before a motion segment that the clip may show: the pose from which an action starts is part of it."""
@@ -52,7 +50,6 @@ class Stream:
         self._buffer = RollingBuffer(model.spec, model.flow)
         self._decider = Decider(model.labels, config.decision)
         self._newest = 0
-        self._next_recognition: int | None = None
         self.last_clip: FrameSelection | None = None
         self.last_output: ModelOutput | None = None
 
@@ -74,40 +71,37 @@ class Stream:
     def configure(self, config: RecognizerConfig) -> None:
         """Use other settings from the next frame on."""
         self._decider.configure(config.decision)
-        if config.recognition_rate != self._config.recognition_rate:
-            self._next_recognition = None
         self._config = config
 
     def observe(
-        self, image: NDArray[np.generic], stamp: int, pixels: Pixels
+        self, frame: NDArray[np.uint8], stamp: int, *, due: bool, earlier: Earlier | None = None
     ) -> tuple[Recognition | None, tuple[ActionEvent, ...], ClipRequest | None]:
         """Take in one admitted frame.
 
         Args:
-            image: the view, as `pixels` says; not kept.
+            frame: the view, (S, S, 3) uint8 RGB.
             stamp: ns, later than the one before.
-            pixels: how to read the image.
+            due: whether a recognition is due.
+            earlier: as for `RollingBuffer.push`.
 
         Returns:
-            A recognition if one is due that needs no model, the events of this frame, and a request if one is due.
+            A recognition if one is due that needs no model, the events of this frame, and a request if one is due that
+            needs it.
         """
         # Another recogniser that shares the model may have taught it an action since the last frame.
         taught = self.close() if self._decider.labels != self._model.labels else ()
-        with self._timings.measure("prepare"):
-            frame = prepare(image, pixels, self._model.spec)
         flows = self._buffer.flows
         with self._timings.measure("flow"):
-            self._buffer.push(frame, stamp)
+            self._buffer.push(frame, stamp, earlier)
         self._counters.flows += self._buffer.flows - flows
         self._newest = stamp
         with self._timings.measure("decide"):
             window = self._buffer.window()
             appearance = window.descriptors[-1, : THUMBNAIL**2]
             events = taught + self._decider.observe(stamp, float(window.energy[-1]), appearance)
-        if self._next_recognition is not None and stamp < self._next_recognition:
+        if not due:
             return None, events, None
         self._counters.recognitions += 1
-        self._schedule(stamp)
         segment = self._decider.due()
         motion = float(window.energy[-5:].max())
         if segment is None or len(window) < self._model.spec.frames:
@@ -139,15 +133,9 @@ class Stream:
         )
         return Update((recognition,), events)
 
-    def reset(self, *, keep_rhythm: bool = False) -> tuple[ActionEvent, ...]:
-        """Empty the window and end the open action.
-
-        Args:
-            keep_rhythm: recognise at the same stamps as before, which is right after a loss of frames.
-        """
+    def reset(self) -> tuple[ActionEvent, ...]:
+        """Empty the window and end the open action."""
         self._buffer.clear()
-        if not keep_rhythm:
-            self._next_recognition = None
         self.last_clip = None
         return self._decider.reset(self._newest)
 
@@ -172,12 +160,6 @@ class Stream:
             segment.start,
             self._decider.motion.thresholds,
         )
-
-    def _schedule(self, stamp: int) -> None:
-        period = round(SECOND / self._config.recognition_rate)
-        # Half a frame early is on time: the frame rate need not divide by the recognition rate.
-        due = stamp - self._model.spec.period // 2 if self._next_recognition is None else self._next_recognition
-        self._next_recognition = next_turn(due, stamp, period)
 
     def _best(self, probabilities: NDArray[np.float32]) -> tuple[ActionScore, ...]:
         order = np.argsort(-probabilities, kind="stable")[: self._config.top_k]

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fluxformer_core.errors import ImageError
-from fluxformer_core.images import check_image
-from fluxformer_core.stream.prepare import FAR_GREY, NEAR_GREY, depth_to_grey, prepare
+from fluxformer_core.images import FAR_GREY, NEAR_GREY, check_image, depth_to_grey
+from fluxformer_core.stream.prepare import prepare
 from fluxformer_core.types import ClipSpec, Pixels
 
 SPEC = ClipSpec(size=32)

@@ -1,0 +1,202 @@
+"""Everybody in front of one camera: finds people, follows them, and shows each in a square of their own."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fluxformer_core.flow.classical import normal_speed
+from fluxformer_core.images import depth_to_grey, to_rgb
+from fluxformer_core.people.egomotion import camera_motion
+from fluxformer_core.people.finder import Finder
+from fluxformer_core.people.person import FoundBy, Mask, Sighting
+from fluxformer_core.people.pixels import cut_mask, cut_square, on_black
+from fluxformer_core.people.tracker import PeopleConfig, Track, Tracker
+from fluxformer_core.types import SECOND, Pixels
+
+SMALL = 320
+"""px: width of the grey image in which motion is looked for, the camera's and that of what cannot be found."""
+
+MEMORY = 0.2
+"""Seconds for which images are kept, so that motion can be measured against them."""
+
+MOVES = 0.25
+"""Image heights per second: what is faster, and cannot be found as a person, is looked at all the same."""
+
+WIDE = (0.3, 10.0)
+"""m: depths between which motion is looked for."""
+
+MOVING_SHARE = 0.002
+"""Share of the image that must move so fast: less is noise."""
+
+
+Prepare = Callable[[NDArray[np.generic]], NDArray[np.uint8]]
+"""Makes the model's picture, (S, S, 3) uint8 RGB, of a square of the image."""
+
+
+@dataclass
+class _Look:
+    """One image that is remembered, and what was seen in it."""
+
+    stamp: int  # ns
+    image: NDArray[np.generic]
+    grey: NDArray[np.uint8]  # (h, w) small
+    masks: dict[str, Mask | None]  # of everybody, by id
+    camera: NDArray[np.float64]  # (3, 3) homography from px of this image to px of the newest one
+
+
+class PeopleWatch:
+    """Finds and follows people: `observe` every admitted image, then `show` each of `people`.
+
+    Args:
+        finder: looks for people in images.
+        config: how many people are followed, and for how long.
+
+    Attributes:
+        tracker: who is followed.
+        searches: looks at the whole image since the beginning.
+        looks: looks at one known person since the beginning.
+    """
+
+    def __init__(self, finder: Finder, config: PeopleConfig) -> None:
+        self.config, self.finder = config, finder
+        self.tracker = Tracker(config)
+        self.searches = self.looks = 0
+        self._past: deque[_Look] = deque()
+        self._next_search = 0  # ns
+
+    @property
+    def people(self) -> list[Track]:
+        """Everybody in view now, the tallest first."""
+        return self.tracker.people
+
+    def clear(self) -> None:
+        """Forget everybody and every image."""
+        self.tracker.clear()
+        self._past.clear()
+        self._next_search = 0
+
+    def observe(
+        self, image: NDArray[np.generic], pixels: Pixels, stamp: int, given: Sequence[Sighting] | None = None
+    ) -> None:
+        """Take in one image.
+
+        Args:
+            image: as `pixels` says; a copy is kept.
+            pixels: how to read the image.
+            stamp: ns, later than the one before.
+            given: people whom somebody else found, in place of a search; None: nobody else has looked.
+        """
+        grey = _small(image, pixels)
+        self._follow_camera(grey, image.shape)
+        self.tracker.predict(stamp, self._past[-1].camera if self._past else np.eye(3))
+        looked = [self._look(image, pixels, track) for track in self.tracker.tracks]
+        found: Sequence[Sighting] = given or ()
+        if given is None and (self.finder.each_image or stamp >= self._next_search):
+            found = self._search(image, pixels, stamp, grey, [sighting for sighting in looked if sighting is not None])
+        self.tracker.update(looked, found, stamp)
+        masks = {track.id: track.sighting.mask for track in self.tracker.tracks}
+        self._past.append(_Look(stamp, image.copy(), grey, masks, np.eye(3)))
+        while stamp - self._past[0].stamp > MEMORY * SECOND:
+            self._past.popleft()
+
+    def show(self, track: Track, stamp: int, prepare: Prepare) -> NDArray[np.uint8] | None:
+        """What a remembered image shows in the square where a person is looked at now.
+
+        Args:
+            track: the person.
+            stamp: ns, of the image.
+            prepare: makes the model's picture of a square of the image.
+
+        Returns:
+            (S, S, 3) uint8 RGB, black outside the person; a camera that has moved since is made good for. None: the
+            image is not remembered.
+        """
+        look = next((look for look in reversed(self._past) if look.stamp == stamp), None)
+        if look is None:
+            return None
+        square = track.square.rectangle
+        camera = None if np.array_equal(look.camera, np.eye(3)) else look.camera
+        picture = prepare(cut_square(look.image, square, camera))
+        mask = look.masks.get(track.id, track.sighting.mask)
+        return picture if mask is None else on_black(picture, cut_mask(mask, square, len(picture), camera))
+
+    def _follow_camera(self, grey: NDArray[np.uint8], shape: tuple[int, ...]) -> None:
+        """Bring the maps of all remembered images up to the newest image."""
+        if not self._past:
+            return
+        newest = self._past[-1]
+        motion = camera_motion(newest.grey, grey, self._covered(grey.shape, shape))
+        if motion.still:
+            return
+        scale = np.diag([shape[1] / grey.shape[1], shape[0] / grey.shape[0], 1.0])
+        step = scale @ motion.matrix @ np.linalg.inv(scale)
+        for look in self._past:
+            look.camera = step @ look.camera
+
+    def _covered(self, small: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Where people are in the small grey image."""
+        people = np.zeros(small[:2], np.uint8)
+        scale = small[0] / shape[0]
+        for track in self.tracker.tracks:
+            left, top, right, bottom = (round(edge * scale) for edge in track.sighting.box)
+            people[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = 1
+        return people
+
+    def _look(self, image: NDArray[np.generic], pixels: Pixels, track: Track) -> Sighting | None:
+        if self.finder.each_image or track.sighting.found_by is FoundBy.MOTION:
+            return None
+        self.looks += 1
+        return self.finder.look(image, pixels, track.sighting)
+
+    def _search(
+        self,
+        image: NDArray[np.generic],
+        pixels: Pixels,
+        stamp: int,
+        grey: NDArray[np.uint8],
+        known: Sequence[Sighting],
+    ) -> list[Sighting]:
+        self.searches += 1
+        self._next_search = stamp + round(self.config.search_period * SECOND)
+        found = self.finder.find(image, pixels, stamp, known)
+        if found or known:
+            return found
+        moving = self._moving(grey, image.shape, stamp)
+        return [] if moving is None else [moving]
+
+    def _moving(self, grey: NDArray[np.uint8], shape: tuple[int, ...], stamp: int) -> Sighting | None:
+        """What moves although nobody was found, as one sighting without an outline."""
+        if not self._past:
+            return None
+        first = self._past[0]
+        scale = np.diag([grey.shape[1] / shape[1], grey.shape[0] / shape[0], 1.0])
+        camera = scale @ first.camera @ np.linalg.inv(scale)
+        height, width = grey.shape
+        before = cv2.warpPerspective(first.grey, camera, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        seconds = (stamp - first.stamp) / SECOND
+        moves = normal_speed(np.asarray(before, np.uint8), grey) > MOVES * height * seconds
+        if moves.mean() < MOVING_SHARE:
+            return None
+        rows, columns = np.nonzero(moves)
+        left, right = np.percentile(columns, (2, 98)) * shape[1] / width
+        top, bottom = np.percentile(rows, (2, 98)) * shape[0] / height
+        return Sighting((float(left), float(top), float(right) + 1, float(bottom) + 1), FoundBy.MOTION)
+
+
+def _small(image: NDArray[np.generic], pixels: Pixels) -> NDArray[np.uint8]:
+    """A small grey image for measuring motion."""
+    step = max(1, image.shape[1] // (2 * SMALL))  # readings of depth must not be averaged
+    thin = image[::step, ::step]
+    if pixels is Pixels.DEPTH:
+        grey: NDArray[Any] = depth_to_grey(thin, WIDE)
+    else:
+        grey = cv2.cvtColor(to_rgb(thin, pixels), cv2.COLOR_RGB2GRAY)
+    size = SMALL, max(1, round(SMALL * image.shape[0] / image.shape[1]))
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
