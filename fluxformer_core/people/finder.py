@@ -1,0 +1,22 @@
+"""What finds people in images."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from fluxformer_core.people.person import Sighting
+from fluxformer_core.types import Pixels
+
+
+class Finder(Protocol):
+    """Finds people in the images of one camera. Another net can take the place of `ColourFinder`."""
+
+    def find(self, image: NDArray[Any], pixels: Pixels) -> list[Sighting]:
+        """Look at a whole image for people, known or not; the surest first."""
+        ...
+
+    def look(self, image: NDArray[Any], pixels: Pixels, last: Sighting) -> Sighting | None:
+        """Look again at a person who was seen in an earlier image; None: they are not there any longer."""
+        ...
