@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.errors import PeopleError
 from fluxformer_core.people.person import Sighting
 from fluxformer_core.types import Pixels
 
@@ -42,4 +41,10 @@ def create_finder(pixels: Pixels) -> Finder:
     Raises:
         PeopleError: if the nets, or what runs them, cannot be used.
     """
-    raise PeopleError("no finder yet")
+    if pixels is Pixels.DEPTH:
+        from fluxformer_core.people.depth import DepthFinder
+
+        return DepthFinder()
+    from fluxformer_core.people.colour_finder import ColourFinder
+
+    return ColourFinder()

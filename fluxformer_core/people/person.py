@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom in px of the image."""
@@ -59,3 +63,28 @@ class Sighting:
     joints: Joints | None = None
     distance: float = math.nan  # m, from depth
     id: str = ""  # given by an outside tracker; empty: the tracker of this package gives one
+
+    def moved(self, camera: NDArray[np.float64], shift: ArrayLike) -> Self:
+        """The person after the camera and the person have moved.
+
+        Args:
+            camera: (3, 3) homography from px of the old image to px of the new one.
+            shift: how far the person has moved since, px to the right and down.
+        """
+        mask, joints = self.mask, self.joints
+        if joints is not None:
+            joints = replace(joints, points=(mapped(camera, joints.points) + shift).astype(np.float32))
+        if mask is not None:
+            mask = Mask(mask.share, _moved(mask.box, camera, shift))
+        return replace(self, box=_moved(self.box, camera, shift), mask=mask, joints=joints)
+
+
+def mapped(camera: NDArray[np.float64], points: ArrayLike) -> NDArray[np.float64]:
+    """Points (n, 2) in px under a homography (3, 3)."""
+    there = np.column_stack([points, np.ones(len(np.asarray(points)))]) @ camera.T
+    return np.asarray(there[:, :2] / there[:, 2:])
+
+
+def _moved(box: Box, camera: NDArray[np.float64], shift: ArrayLike) -> Box:
+    (left, top), (right, bottom) = mapped(camera, [box[:2], box[2:]]) + shift
+    return float(left), float(top), float(right), float(bottom)

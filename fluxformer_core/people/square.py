@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from fluxformer_core.people.person import Box
+from fluxformer_core.people.person import Box, mapped
 
 SIDE = 1.45
 """Side of the square in heights of the person: raised and spread arms fit in, as in the recordings of the training."""
@@ -20,12 +20,6 @@ Rectangle = tuple[int, int, int]
 """Left, top and side of a square in px; the square may reach beyond the image."""
 
 
-def mapped(camera: NDArray[np.float64], points: ArrayLike) -> NDArray[np.float64]:
-    """Points (n, 2) in px under a homography (3, 3)."""
-    there = np.column_stack([points, np.ones(len(np.asarray(points)))]) @ camera.T
-    return np.asarray(there[:, :2] / there[:, 2:])
-
-
 class Square:
     """Where one person is looked at; moves and grows only when the person nears its border.
 
@@ -36,7 +30,7 @@ class Square:
     """
 
     def __init__(self, box: Box) -> None:
-        self._fit(box)
+        self._x, self._y, self._side = _fit(box)
 
     @property
     def rectangle(self) -> Rectangle:
@@ -48,7 +42,7 @@ class Square:
         """Take in where the person is now."""
         left, top, right, bottom = box
         if max(right - left, bottom - top) < SMALLEST_SHARE * self._side:
-            self._fit(box)
+            self._x, self._y, self._side = _fit(box)
             return
         self._side = max(self._side, max(right - left, bottom - top) / (1 - 2 * BORDER))
         reach = (0.5 - BORDER) * self._side
@@ -67,7 +61,8 @@ class Square:
         self._x, self._y = float(left + right) / 2, float(top + bottom) / 2
         self._side = float(right - left + bottom - top) / 2
 
-    def _fit(self, box: Box) -> None:
-        left, top, right, bottom = box
-        self._x, self._y = (left + right) / 2, (top + bottom) / 2
-        self._side = SIDE * max(right - left, bottom - top)
+
+def _fit(box: Box) -> tuple[float, float, float]:
+    """Middle and side of the square round a person."""
+    left, top, right, bottom = box
+    return (left + right) / 2, (top + bottom) / 2, SIDE * max(right - left, bottom - top)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Annotated
 
@@ -13,8 +13,8 @@ from pydantic import Field
 from scipy.optimize import linear_sum_assignment
 
 from fluxformer_core.declared import check
-from fluxformer_core.people.person import Box, FoundBy, Mask, Sighting
-from fluxformer_core.people.square import Square, mapped
+from fluxformer_core.people.person import Box, FoundBy, Sighting
+from fluxformer_core.people.square import Square
 from fluxformer_core.types import SECOND
 
 BIRTH = 0.1
@@ -72,7 +72,7 @@ class Track:
         coasted = min(stamp - self.seen, round(_COASTING * SECOND)) - min(
             self._stamp - self.seen, round(_COASTING * SECOND)
         )
-        self.sighting = moved(self.sighting, camera, self._velocity * coasted / SECOND)
+        self.sighting = self.sighting.moved(camera, self._velocity * coasted / SECOND)
         self.square.move(camera)
         self._stamp = stamp
 
@@ -185,21 +185,6 @@ def overlap(first: Box, second: Box) -> float:
         return 0.0
     areas = sum((right - left) * (bottom - top) for left, top, right, bottom in (first, second))
     return width * height / (areas - width * height)
-
-
-def moved(sighting: Sighting, camera: NDArray[np.float64], shift: NDArray[np.float64]) -> Sighting:
-    """A sighting where it is after the camera has moved (`camera`, a (3, 3) homography) and then by `shift`, px."""
-
-    def box(old: Box) -> Box:
-        (left, top), (right, bottom) = mapped(camera, [old[:2], old[2:]]) + shift
-        return float(left), float(top), float(right), float(bottom)
-
-    mask, joints = sighting.mask, sighting.joints
-    if joints is not None:
-        joints = replace(joints, points=(mapped(camera, joints.points) + shift).astype(np.float32))
-    if mask is not None:
-        mask = Mask(mask.share, box(mask.box))
-    return replace(sighting, box=box(sighting.box), mask=mask, joints=joints)
 
 
 def _distance(track: Track, sighting: Sighting) -> float:
