@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from pydantic import Field
 
 from fluxformer_core.declared import check
@@ -45,7 +45,7 @@ class PoseSighting(Sighting):
 
     square: RotatedSquare | None = None
 
-    def moved(self, camera: NDArray[np.float64], shift: ArrayLike) -> PoseSighting:
+    def moved(self, camera: NDArray[np.float64], shift: NDArray[np.float64]) -> PoseSighting:
         """The person after the camera and the person have moved; see `Sighting.moved`."""
         there = super().moved(camera, shift)
         assert isinstance(there, PoseSighting)

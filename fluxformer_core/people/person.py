@@ -64,7 +64,7 @@ class Sighting:
     distance: float = math.nan  # m, from depth
     id: str = ""  # given by an outside tracker; empty: the tracker of this package gives one
 
-    def moved(self, camera: NDArray[np.float64], shift: ArrayLike) -> Self:
+    def moved(self, camera: NDArray[np.float64], shift: NDArray[np.float64]) -> Self:
         """The person after the camera and the person have moved.
 
         Args:
@@ -85,6 +85,6 @@ def mapped(camera: NDArray[np.float64], points: ArrayLike) -> NDArray[np.float64
     return np.asarray(there[:, :2] / there[:, 2:])
 
 
-def _moved(box: Box, camera: NDArray[np.float64], shift: ArrayLike) -> Box:
+def _moved(box: Box, camera: NDArray[np.float64], shift: NDArray[np.float64]) -> Box:
     (left, top), (right, bottom) = mapped(camera, [box[:2], box[2:]]) + shift
     return float(left), float(top), float(right), float(bottom)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,8 @@ _FINENESS = 2
 
 
 def cut_square(
-    image: NDArray[np.generic], square: Rectangle, camera: NDArray[np.float64] | None = None
-) -> NDArray[np.generic]:
+    image: NDArray[Any], square: Rectangle, camera: NDArray[np.float64] | None = None
+) -> NDArray[Any]:
     """The square of an image, (side, side[, channels]); zero beyond the image.
 
     Args:
@@ -27,7 +29,7 @@ def cut_square(
     if camera is not None:
         there = np.array([[1.0, 0.0, -left], [0.0, 1.0, -top], [0.0, 0.0, 1.0]]) @ camera
         way = cv2.INTER_NEAREST if image.dtype != np.uint8 else cv2.INTER_LINEAR  # no depths between two surfaces
-        return np.asarray(cv2.warpPerspective(image, there, (side, side), flags=way))
+        return np.asarray(cv2.warpPerspective(np.asarray(image), there, (side, side), flags=way))
     height, width = image.shape[:2]
     x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + side, width), min(top + side, height)
     if (x1 - x0, y1 - y0) == (side, side):

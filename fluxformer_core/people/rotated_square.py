@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from fluxformer_core.people.person import Box, mapped
 
@@ -58,7 +58,7 @@ class RotatedSquare:
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         return np.array([[cos, -sin], [sin, cos]])
 
-    def moved(self, camera: NDArray[np.float64], shift: ArrayLike) -> RotatedSquare:
+    def moved(self, camera: NDArray[np.float64], shift: NDArray[np.float64]) -> RotatedSquare:
         """The square round the person after the camera and the person have moved; see `Sighting.moved`."""
         up = self.side / (2 * _ROOM) * np.array([np.sin(self.angle), -np.cos(self.angle)])
         middle = np.array([self.x, self.y])
