@@ -11,6 +11,7 @@ from fluxformer_core.types import SECOND
 _REVEALED = 0.3  # s until what lies behind something that left is background
 _DRIFT = 5.0  # s in which the background follows a sensor that warms up
 _FRESH = 0.5  # s for which what has come counts as moving
+_PATIENCE = 10.0  # times the learning time until a known person who never moves is background: it may be a chair
 _LONGEST_STEP = 1.0  # s: a longer pause between two images counts as this
 
 
@@ -22,9 +23,9 @@ def noise_margin(metres: NDArray[np.float32]) -> NDArray[np.float32]:
 class DepthBackground:
     """The background of one camera that stands still.
 
-    A surface that appears is background after `learning_time` at rest, unless it belongs to a known person. What lies
-    behind a surface is background as soon as the surface is gone, so a person who stood there at the start leaves no
-    hole.
+    A surface that appears is background after `learning_time` at rest, or after ten times as long if a person is known to be
+    there. What lies behind a surface is background as soon as the surface is gone, so a person who stood there at the
+    start leaves no hole.
 
     Args:
         first: (H, W) m, the first image; 0 is no reading.
@@ -43,15 +44,16 @@ class DepthBackground:
         self._absent = np.zeros_like(first)  # s without a reading
 
     def learn(self, metres: NDArray[np.float32], people: NDArray[np.bool_], stamp: int) -> None:
-        """Take in an image (H, W) m with 0 for no reading; pixels of `people` are not learnt."""
+        """Take in an image (H, W) m with 0 for no reading; `people` (H, W) is where known people are."""
         passed = np.float32(min(max((stamp - self._stamp) / SECOND, 0.0), _LONGEST_STEP))
         self._stamp = stamp
         seen, margin = metres > 0, noise_margin(metres)
         near = seen & (np.abs(metres - self.depth) < margin)
         other = seen & ~near
         farther = other & (metres > self.depth)
-        resting = other & (np.abs(metres - self._candidate) < margin) & (farther | ~people)
-        self._rested = np.where(resting, self._rested + passed, np.where(seen, 0, self._rested))
+        resting = other & (np.abs(metres - self._candidate) < margin)
+        counted = np.where(people & ~farther, passed / np.float32(_PATIENCE), passed)
+        self._rested = np.where(resting, self._rested + counted, np.where(seen, 0, self._rested))
         self._candidate = np.where(other & ~resting, metres, self._candidate)
         self._absent = np.where(seen | people, 0, self._absent + passed)
         known = resting & (self._rested >= np.where(farther, _REVEALED, self._learning_time))

@@ -28,7 +28,8 @@ _SPARSE = 0.5  # share of the picture with readings, below which what is seen at
 _UPSET = 0.75  # share of the background that is hidden, from which the camera, and not a person, has moved
 _LIMB = 0.01  # m2 of a surface that moves before the resting surface that it belongs to counts as a person
 _TALLEST, _WIDEST = 2.4, 2.6  # m
-_UPRIGHT = ((0.2, 0.7), (1.4, 2.3))  # m: smallest and largest width and height of a person who was taken for background
+_REACH = 0.6  # m between the middles of a resting body and of the limb that moves
+_NARROWEST, _LOWEST, _SLENDER = 0.2, 0.7, 1.25  # m, m, height per width: a resting body at least
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class DepthFinder:
             image: depth (H, W), or a picture of depth: uint8, near is bright, and 0 is no reading.
             pixels: how to read the image.
             stamp: ns, later than the one before.
-            known: who is followed; a known person who rests does not become background.
+            known: who is followed; a known person who rests becomes background ten times as slowly.
         """
         if self._format != (image.shape, pixels):
             self._format, self._background = (image.shape, pixels), None
@@ -113,30 +114,39 @@ class DepthFinder:
         self, loose: list[Surface], found: list[Surface], metres: NDArray[np.float32], jump: float, stamp: int
     ) -> list[Surface]:
         """People who were taken for background: resting surfaces of whom a limb moves."""
-        if self._background is None:
+        if self._background is None or not loose:
             return []
         fresh = self._background.fresh(stamp)
         limbs = [piece for piece in loose if piece.area >= _LIMB and fresh[piece.pixels].mean() > 0.5]
+        limbs = [limb for limb in limbs if not any(limb.touches(person) for person in found)]
         if not limbs:
             return []
-        focal = limbs[0].focal
-        free = upright(metres, focal)
+        free = upright(metres, limbs[0].focal)
         for person in found:
             free &= ~person.pixels
-        (narrowest, lowest), (widest, tallest) = _UPRIGHT
+        resting = pieces(free, metres, jump, limbs[0].focal)
+        bodies = [whole for whole in resting if self._plausible(whole) and _is_body(whole)]
+        small = [piece for piece in resting if piece.area < self.config.smallest]
         people = []
-        for body in pieces(free, metres, jump, focal):
-            width, height = body.size
-            plausible = narrowest < width < widest and lowest < height < tallest and self._plausible(body)
-            own = [limb for limb in limbs if body.touches(limb)] if plausible else []
+        for limb in limbs:
+            own = [body for body in bodies if abs(body.depth - limb.depth) < _REACH and body.touches(limb)]
             if own:
-                self._background.uncover(body.pixels)
-                people.append(reduce(joined, own, body))
+                body = min(own, key=lambda body: abs(body.depth - limb.depth))
+                bodies = [other for other in bodies if other is not body]
+                parts = [part for part in small if abs(part.depth - body.depth) < _REACH and body.touches(part)]
+                person = reduce(joined, parts, body)
+                self._background.uncover(person.pixels)
+                people.append(joined(person, limb))
         return people
 
     def _plausible(self, found: Surface) -> bool:
         width, height = found.size
         return self.config.smallest <= found.area <= self.config.largest and width <= _WIDEST and height <= _TALLEST
+
+
+def _is_body(whole: Surface) -> bool:
+    width, height = whole.size
+    return _NARROWEST < width < height / _SLENDER and height > _LOWEST
 
 
 def _metres(image: NDArray[np.generic], pixels: Pixels) -> NDArray[np.float32]:

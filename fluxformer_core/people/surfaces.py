@@ -20,7 +20,7 @@ _VALLEY = 0.92  # height of the gap between two touching people, as a share of t
 Pixelwise = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Surface:
     """A part of a depth image."""
 
