@@ -41,8 +41,9 @@ class CameraMotion:
 
     def moved(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """The places (N, 2) in the newer image, in px, of points (N, 2) in the earlier image."""
-        there = cv2.perspectiveTransform(np.asarray(points, np.float64)[:, None], self.matrix)
-        return np.asarray(there[:, 0], np.float64)
+        return np.asarray(
+            cv2.perspectiveTransform(np.asarray(points, np.float64)[:, None], self.matrix)[:, 0], np.float64
+        )
 
 
 def camera_motion(

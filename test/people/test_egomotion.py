@@ -140,3 +140,17 @@ def test_the_same_images_give_the_same_numbers():
     images = noisy(seen(room()), 3, 1), noisy(seen(room(), turn(2.0)), 3, 2)
     first, second = camera_motion(*images), camera_motion(*images)
     np.testing.assert_array_equal(first.matrix, second.matrix)
+
+
+@pytest.mark.parametrize("right", [0, 9])
+def test_pictures_of_depth_show_too_few_points_to_be_trusted(right):
+    def picture(shift: int, seed: int) -> Image:
+        shown = np.full((HEIGHT, WIDTH), 90, np.uint8)
+        shown[150:] = np.linspace(90, 160, HEIGHT - 150, dtype=np.uint8)[:, None]
+        shown[80:200, 60 + shift : 130 + shift] = 150
+        shown[20:60, 200 + shift : 280 + shift] = 0
+        return noisy(shown, 1, seed)
+
+    found = camera_motion(picture(0, 1), picture(right, 2))
+    assert found.still
+    assert found.trusted <= (right == 0)
