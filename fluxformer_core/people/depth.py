@@ -29,6 +29,7 @@ _UPSET = 0.75  # share of the background that is hidden, from which the camera, 
 _SETTLED = 0.5  # s after a turn of the camera in which nothing is found
 _LIMB = 0.01  # m2 of a surface that moves before the resting surface that it belongs to counts as a person
 _TALLEST, _WIDEST = 2.4, 2.6  # m
+_PICTURE_SLACK = 2.0  # times as tall and wide may be who is shown in a picture of unknown scale
 _REACH = 0.6  # m between the middles of a resting body and of the limb that moves
 _NARROWEST, _LOWEST, _SLENDER = 0.2, 0.7, 1.25  # m, m, height per width: a resting body at least
 
@@ -57,7 +58,8 @@ class DepthFinder:
     a surface that is nearer than the background by more than the sensor's noise, has no jump in depth, and has a
     plausible size. A person who stood before the camera at the start comes out when a limb moves. Nobody is found while
     the camera turns, as far as the depth shows the turn.
-    Pictures of depth have no scale: sizes are judged as if the greys covered 0.5 to 4.5 m, and no distance is said.
+    Pictures of depth have no scale: sizes are judged generously, as if the greys covered 0.5 to 4.5 m, and the distance
+    is NaN.
 
     Args:
         config: settings.
@@ -91,7 +93,7 @@ class DepthFinder:
         step = max(1, round(image.shape[1] / _WIDTH))
         metres = _metres(image[::step, ::step], pixels)
         focal = metres.shape[1] / 2 / math.tan(math.radians(self.config.field_of_view) / 2)
-        picture = pixels is not Pixels.DEPTH
+        picture = self._picture
         jump = _PICTURE_JUMP if picture else _JUMP
         covered = _covered(known, metres.shape, step)
         before, self._before = self._before, metres
@@ -120,6 +122,10 @@ class DepthFinder:
         people.sort(key=lambda person: -int(person.pixels.sum()))
         background.learn(metres, covered, stamp)
         return [_sighting(person, step, image.shape, math.nan if picture else person.depth) for person in people]
+
+    @property
+    def _picture(self) -> bool:
+        return self._format is not None and self._format[1] is not Pixels.DEPTH
 
     def _uncovered(
         self, loose: list[Surface], found: list[Surface], metres: NDArray[np.float32], jump: float, stamp: int
@@ -151,8 +157,10 @@ class DepthFinder:
         return people
 
     def _plausible(self, found: Surface) -> bool:
+        config, slack = self.config, _PICTURE_SLACK if self._picture else 1.0
         width, height = found.size
-        return self.config.smallest <= found.area <= self.config.largest and width <= _WIDEST and height <= _TALLEST
+        possible = config.smallest <= found.area <= config.largest * slack**2
+        return possible and width <= _WIDEST * slack and height <= _TALLEST * slack
 
 
 def _is_body(whole: Surface) -> bool:
