@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from fluxformer_core.people.person import Sighting
+from fluxformer_core.people.person import Box, Sighting
 from fluxformer_core.types import Pixels
 
 
@@ -15,6 +15,10 @@ class Finder(Protocol):
 
     def find(self, image: NDArray[Any], pixels: Pixels) -> list[Sighting]:
         """Look at a whole image for people, known or not; the surest first."""
+        ...
+
+    def search(self, image: NDArray[Any], pixels: Pixels, box: Box) -> list[Sighting]:
+        """Look closely at a part of an image, in which something moves; the surest first."""
         ...
 
     def look(self, image: NDArray[Any], pixels: Pixels, last: Sighting) -> Sighting | None:

@@ -54,9 +54,6 @@ def main(source, target):
     golden["squares"][:, :3] *= (width, height, width)
     first = results[0][1]
     place = first.pose_detection.location_data
-    box = place.relative_bounding_box
-    corners = [box.xmin, box.ymin], [box.xmin + box.width, box.ymin + box.height]
-    golden["box"] = (np.array(corners) * (width, height)).ravel()
     golden["points"] = np.array([[point.x * width, point.y * height] for point in place.relative_keypoints])
     golden["score"] = np.array(first.pose_detection.score[0])
     golden["mask"] = np.round(first.segmentation_mask * 255).astype(np.uint8)

@@ -23,9 +23,9 @@ def test_a_missing_net_is_said_in_one_line(monkeypatch, tmp_path):
 @pytest.mark.parametrize("damage", [b"", b"TFL3 and rubbish"])
 def test_a_damaged_net_is_said_in_one_line(monkeypatch, tmp_path, damage):
     monkeypatch.setattr(litert, "FOLDER", tmp_path)
-    (tmp_path / "selfie_segmentation.tflite").write_bytes(damage)
-    with pytest.raises(PeopleError, match=r"^.*selfie_segmentation\.tflite is damaged: install fluxformer again$"):
-        Net("selfie_segmentation")
+    (tmp_path / "pose_landmark_lite.tflite").write_bytes(damage)
+    with pytest.raises(PeopleError, match=r"^.*pose_landmark_lite\.tflite is damaged: install fluxformer again$"):
+        Net("pose_landmark_lite")
 
 
 def test_a_net_that_litert_refuses_is_said_in_one_line(monkeypatch, tmp_path):

@@ -12,7 +12,6 @@ from fluxformer_core.people.person import Joints
 from fluxformer_core.people.pose_detector import PoseDetector, anchors, merge
 from fluxformer_core.people.pose_landmarker import PoseLandmarker, refine
 from fluxformer_core.people.rotated_square import RotatedSquare
-from fluxformer_core.people.segmentation import Segmenter
 from fluxformer_core.people.smoothing import JointSmoother
 
 
@@ -52,7 +51,6 @@ def onto(image, mask):
 
 
 def test_a_detection_is_mediapipes(golden, detection):
-    assert detection.box == pytest.approx(golden["box"], abs=0.1)
     assert detection.points == pytest.approx(golden["points"], abs=0.3)
     assert detection.score == pytest.approx(golden["score"], abs=1e-3)
 
@@ -167,11 +165,3 @@ def test_a_turned_picture_turns_joints_and_outline(golden, landmarker, pose, det
     assert found.joints.metres[clear, :2] == pytest.approx(pose.joints.metres[clear, :2] @ turn, abs=0.06)
     outline = cv2.warpAffine(onto(image, pose.mask), matrix, (480, 480))
     assert np.abs(onto(turned, found.mask) - outline).mean() < 0.01
-
-
-def test_segmentation_tells_the_person_from_the_wall(golden, pose):
-    share = Segmenter()(golden["image"])
-    person = onto(golden["image"], pose.mask) > 0.5
-    assert share.shape == golden["image"].shape[:2]
-    assert share[person].mean() > 0.7
-    assert share[~person].mean() < 0.1
