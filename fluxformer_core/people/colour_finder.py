@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Annotated, Any
 
@@ -21,7 +21,7 @@ from fluxformer_core.people.pose_landmarker import PoseLandmarker
 from fluxformer_core.people.rotated_square import RotatedSquare
 from fluxformer_core.types import Pixels
 
-_SAME = 0.5  # intersection over union from which two boxes are the same person
+_OVERLAP = 0.5  # intersection over union from which two boxes are the same person
 _VISIBLE = 0.5  # visibility from which a joint counts
 _SOLID = 128  # of 255: share from which a pixel counts as the person's
 _MOST_FLESH = 3.0  # area of the mask relative to the hull of the joints; blankets and hanging clothes have more
@@ -51,7 +51,7 @@ class ColourFinderConfig:
 class PoseSighting(Sighting):
     """A sighting by the pose nets, with the square in which to look next."""
 
-    square: RotatedSquare | None = None
+    square: RotatedSquare = field(kw_only=True)
 
 
 class ColourFinder:
@@ -71,40 +71,49 @@ class ColourFinder:
         self._landmarker = PoseLandmarker(self.config.threads)
         self._turn = 0  # number of the next closer look
 
-    def find(self, image: NDArray[Any], pixels: Pixels) -> list[Sighting]:
-        """Look at a whole image, and at some parts of it, for people; the surest first."""
+    def find(self, image: NDArray[Any], pixels: Pixels, known: Sequence[Sighting] = ()) -> list[Sighting]:
+        """Look at a whole image, and at some parts of it, for people who are not known; the surest first."""
         rgb = to_rgb(image, pixels)
         looks = closer_looks(*rgb.shape[:2])
         turns = range(self._turn, self._turn + min(self.config.closer_looks, len(looks)))
         self._turn = turns.stop % len(looks)
         close = [found for turn in turns for found in self._detector(rgb, looks[turn % len(looks)])]
         sure = [found for found in close if found.score >= self.config.least_close_score]
-        return self._confirmed(rgb, self._detector(rgb, whole(*rgb.shape[:2])) + sure)
+        return self._new_people(rgb, self._detector(rgb, whole(*rgb.shape[:2])) + sure, known)
 
     def search(self, image: NDArray[Any], pixels: Pixels, box: Box) -> list[Sighting]:
         """Look closely at a part of an image: upright, and turned both ways if nobody is found; the surest first."""
         rgb = to_rgb(image, pixels)
         square = RotatedSquare.of_box(box)
-        sightings = self._confirmed(rgb, self._detector(rgb, square))
+        sightings = self._new_people(rgb, self._detector(rgb, square))
         turned = (found for way in turned_squares(square) for found in self._detector(rgb, way))
-        return sightings or self._confirmed(rgb, turned)
+        return sightings or self._new_people(rgb, turned)
 
     def look(self, image: NDArray[Any], pixels: Pixels, last: Sighting) -> Sighting | None:
         """Look at the square of a person who was seen before; None: no person is there any longer."""
-        square = last.square if isinstance(last, PoseSighting) else None
-        return self._look(to_rgb(image, pixels), square or RotatedSquare.of_box(last.box))
+        square = last.square if isinstance(last, PoseSighting) else RotatedSquare.of_box(last.box)
+        return self._look(to_rgb(image, pixels), square)
 
-    def _confirmed(self, rgb: NDArray[np.uint8], detections: Iterable[Detection]) -> list[Sighting]:
-        """Those detections in which a person is seen, and seen again in the square that follows from the first look."""
-        sightings: list[Sighting] = []
-        for detection in sorted(detections, key=lambda detection: -detection.score)[: self.config.most]:
-            first = self._look(rgb, detection.square)
-            if first is None or any(_same(first.box, other.box) for other in sightings):
-                continue
-            second = self._look(rgb, first.square or detection.square)
-            if second and plausible(second) and not any(_same(second.box, other.box) for other in sightings):
-                sightings.append(replace(second, score=min(first.score, second.score)))
-        return sorted(sightings, key=lambda sighting: -sighting.score)
+    def _new_people(
+        self, rgb: NDArray[np.uint8], detections: Iterable[Detection], known: Sequence[Sighting] = ()
+    ) -> list[Sighting]:
+        """The people of some detections who are not known, the surest first."""
+        new: list[Sighting] = []
+        squares = [found.square for found in sorted(detections, key=lambda found: -found.score)]
+        for square in [square for square in squares if not _known(square, known)][: self.config.most]:
+            if person := self._new_person(rgb, square, (*known, *new)):
+                new.append(person)
+        return sorted(new, key=lambda person: -person.score)
+
+    def _new_person(
+        self, rgb: NDArray[np.uint8], square: RotatedSquare, known: Sequence[Sighting]
+    ) -> PoseSighting | None:
+        """The person in a square who is not known, if they are seen twice: again in the square after the first look."""
+        first = None if _known(square, known) else self._look(rgb, square)
+        second = None if first is None or _known(first.square, known) else self._look(rgb, first.square)
+        if second is None or not plausible(second) or any(_overlapping(second, other) for other in known):
+            return None
+        return second
 
     def _look(self, rgb: NDArray[np.uint8], square: RotatedSquare) -> PoseSighting | None:
         pose = self._landmarker(rgb, square)
@@ -161,5 +170,9 @@ def _around(joints: Joints, mask: Mask, shape: tuple[int, ...]) -> Box | None:
     return (float(low[0]), float(low[1]), float(high[0]), float(high[1])) if (high - low).min() >= 1 else None
 
 
-def _same(box: Box, other: Box) -> bool:
-    return bool(overlap(np.reshape(box, (2, 2)), np.reshape(other, (1, 2, 2)))[0] > _SAME)
+def _known(square: RotatedSquare, people: Iterable[Sighting]) -> bool:
+    return any(isinstance(person, PoseSighting) and square.near(person.square) for person in people)
+
+
+def _overlapping(one: Sighting, other: Sighting) -> bool:
+    return bool(overlap(np.reshape(one.box, (2, 2)), np.reshape(other.box, (1, 2, 2)))[0] > _OVERLAP)

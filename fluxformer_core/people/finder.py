@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -13,8 +14,14 @@ from fluxformer_core.types import Pixels
 class Finder(Protocol):
     """Finds people in the images of one camera. Another net can take the place of `ColourFinder`."""
 
-    def find(self, image: NDArray[Any], pixels: Pixels) -> list[Sighting]:
-        """Look at a whole image for people, known or not; the surest first."""
+    def find(self, image: NDArray[Any], pixels: Pixels, known: Sequence[Sighting] = ()) -> list[Sighting]:
+        """Look at a whole image for people; the surest first.
+
+        Args:
+            image: as `pixels` says.
+            pixels: how the image is to be read.
+            known: people who were seen lately. They may be left out of the result, so that they cost nothing.
+        """
         ...
 
     def search(self, image: NDArray[Any], pixels: Pixels, box: Box) -> list[Sighting]:

@@ -48,6 +48,14 @@ def test_a_known_person_is_seen_again_where_they_are(finder, picture):
     assert overlap(from_box.box, person.box) > 0.7
 
 
+def test_a_known_person_is_not_found_again(finder, picture):
+    (person,) = finder.find(picture, Pixels.RGB)
+    assert finder.find(picture, Pixels.RGB, [person]) == []
+    both = np.hstack([picture, picture])
+    (other,) = finder.find(both, Pixels.RGB, [person])
+    assert other.box[0] > 320
+
+
 def test_a_person_who_left_is_not_seen_again(finder, picture):
     (person,) = finder.find(picture, Pixels.RGB)
     assert finder.look(np.full_like(picture, 120), Pixels.RGB, person) is None
