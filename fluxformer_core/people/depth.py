@@ -15,7 +15,7 @@ from pydantic import Field
 
 from fluxformer_core.declared import check
 from fluxformer_core.people.background import DepthBackground, noise_margin, turned
-from fluxformer_core.people.person import FoundBy, Mask, Sighting
+from fluxformer_core.people.person import Box, FoundBy, Mask, Sighting
 from fluxformer_core.people.surfaces import Surface, join_parts, joined, pieces, split_pair, upright
 from fluxformer_core.types import SECOND, Pixels
 
@@ -74,8 +74,12 @@ class DepthFinder:
         self._before: NDArray[np.float32] | None = None  # the image before
         self._turned = -SECOND  # ns: when the camera turned last
 
+    def search(self, image: NDArray[np.generic], pixels: Pixels, box: Box) -> list[Sighting]:
+        """Nobody: `find` has seen everybody."""
+        return []
+
     def look(self, image: NDArray[np.generic], pixels: Pixels, last: Sighting) -> Sighting | None:
-        """Nobody is looked for alone, because `find` sees everybody in each image."""
+        """None: `find` sees everybody in each image."""
         return None
 
     def reset(self) -> None:

@@ -14,6 +14,7 @@ from scipy.optimize import linear_sum_assignment
 
 from fluxformer_core.declared import check
 from fluxformer_core.people.person import Box, FoundBy, Sighting
+from fluxformer_core.people.smoothing import JointSmoother
 from fluxformer_core.people.square import Square
 from fluxformer_core.types import SECOND
 
@@ -58,7 +59,8 @@ class Track:
     """
 
     def __init__(self, identity: str, sighting: Sighting, stamp: int) -> None:
-        self.id, self.sighting, self.square = identity, sighting, Square(sighting.box)
+        self._smooth = JointSmoother()
+        self.id, self.sighting, self.square = identity, self._smoothed(sighting, stamp), Square(sighting.box)
         self.first = self.seen = self._stamp = stamp
         self._velocity = np.zeros(2)  # px per second, relative to the scene
 
@@ -76,7 +78,7 @@ class Track:
         self._stamp = stamp
 
     def refine(self, sighting: Sighting) -> None:
-        """Take outline and joints from a sighting of somebody whom an outside tracker vouches for."""
+        """Take outline and joints from a sighting of somebody whom an outside tracker follows."""
         self.sighting = replace(sighting, id=self.id, found_by=FoundBy.TOPIC)
         self.square.follow(sighting.box)
 
@@ -87,8 +89,13 @@ class Track:
             off = np.subtract(_centre(sighting.box), _centre(self.sighting.box))
             share = 1 - np.exp(-seconds / _VELOCITY_MEMORY)
             self._velocity = self._velocity + share * off / seconds
-        self.sighting, self.seen = sighting, stamp
+        self.sighting, self.seen = self._smoothed(sighting, stamp), stamp
         self.square.follow(sighting.box)
+
+    def _smoothed(self, sighting: Sighting, stamp: int) -> Sighting:
+        if sighting.joints is None:
+            return sighting
+        return replace(sighting, joints=self._smooth(sighting.joints, _height(sighting.box), stamp))
 
 
 class Tracker:

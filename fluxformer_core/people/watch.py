@@ -176,7 +176,7 @@ class PeopleWatch:
         if found or known:
             return found
         moving = self._moving(grey, image.shape, stamp)
-        return [] if moving is None else [moving]
+        return [] if moving is None else self.finder.search(image, pixels, moving.box) or [moving]
 
     def _moving(self, grey: NDArray[np.uint8], shape: tuple[int, ...], stamp: int) -> Sighting | None:
         """What moves although nobody was found, as one sighting without an outline."""
