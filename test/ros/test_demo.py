@@ -52,6 +52,7 @@ def test_the_demo_shows_the_actor_and_writes_a_video(model: Path, tmp_path: Path
     assert {recognition.stamp for recognition in runs[0].transcript.recognitions} <= {f.stamp for f in runs[0].frames}
 
 
+@pytest.mark.realtime
 def test_the_shipped_weights_name_the_actors_actions_and_their_times() -> None:
     answers, wrong = compare(DEMO_SCRIPT, run_graph(["actor"], quiet=True))
     good = [a for a in answers if a.named and abs(a.start_error) <= TIME_ERROR and abs(a.end_error) <= TIME_ERROR]
