@@ -45,8 +45,7 @@ def test_the_trunk_has_as_many_parameters_as_published(name, expected):
 
 @pytest.mark.parametrize(("name", "stages", "expected"), [
     ("mvit_s", 0, 64.5), ("fluxformer_s", 1, 70.3), ("fluxformer_s", 2, 82.0), ("fluxformer_s", 3, 120.9),
-    ("fluxformer_s", 4, 128.9), ("mvit_b", 0, 92.6), ("fluxformer_b", 1, 103.3), ("fluxformer_b", 2, 118.8),
-    ("fluxformer_b", 3, 174.2), ("fluxformer_b", 4, 185.3),
+    ("fluxformer_s", 4, 128.9), ("mvit_b", 0, 92.6), ("fluxformer_b", 4, 185.3),
 ])  # fmt: skip
 def test_multiply_adds_are_those_measured_with_another_counter(name, stages, expected):
     duplex = {"duplex": "self", "duplex_stages": STAGES[:stages], "clusters": 0} if stages else {}
