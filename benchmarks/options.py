@@ -14,6 +14,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "subjects": {"nargs": "+", "default": [], "help": "take these only (default: all)"},
     "splits": {"nargs": "+", "default": [], "help": "take these only (default: all)"},
     "model": {"type": Path, "default": default_bundle_path(), "help": "model file (default: the shipped one)"},
+    "view": {"choices": ("auto", "scene", "person"), "default": "auto", "help": "what the model looks at"},
     "seed": {"type": int, "default": 0},
     "threads": {"type": int, "default": 1, "help": "processor threads (default: %(default)s)"},
     "cache": {"type": Path, "default": Path(".cache/clips"), "help": "folder of decoded clips (default: %(default)s)"},

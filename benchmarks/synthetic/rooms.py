@@ -1,0 +1,102 @@
+"""Rooms without people: depth rooms with furniture, and pictures of real rooms, wider than the camera sees at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fluxformer_core.data.recordings import VIDEO_SUFFIXES
+from fluxformer_core.errors import ConfigError
+from fluxformer_core.images import to_rgb
+from fluxformer_core.io.sources import open_source
+from fluxformer_core.people.colour_finder import ColourFinder, closer_looks
+from fluxformer_core.types import Pixels
+
+SIZE = (480, 640)
+"""px: height and width of what the camera sees."""
+
+DEPTH_FIELD, COLOUR_FIELD = 95.0, 60.0
+"""Degrees across. A narrower depth camera would show a person of a quarter of its height beyond 4.5 m, where models see
+nothing."""
+
+STATURE = 1.7
+"""m: height of everybody."""
+
+_SAMPLES = 48  # images of a video of which the median is taken
+_FURNITURE = (3, 8)  # pieces for each picture width
+
+
+def focal() -> float:
+    """Focal length of the depth camera, px."""
+    return SIZE[1] / 2 / float(np.tan(np.radians(DEPTH_FIELD / 2)))
+
+
+def distance(share: float) -> float:
+    """How far from the depth camera a person takes this share of the picture's height, m."""
+    return focal() * STATURE / (share * SIZE[0])
+
+
+def depth_room(width: int, eye: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Depth (H, width) in metres of a room with furniture that stands farther away than anybody.
+
+    Args:
+        width: px.
+        eye: height of the camera above the floor, m.
+        rng: decides about the room.
+    """
+    height = SIZE[0]
+    farthest = distance(0.25)
+    wall = farthest + float(rng.uniform(1.0, 2.5))
+    below = np.maximum(np.arange(height) - height / 2, 1e-3)
+    room = np.repeat(np.minimum(wall, focal() * eye / below)[:, None], width, axis=1).astype(np.float32)
+    for _ in range(int(rng.integers(*_FURNITURE)) * width // SIZE[1]):
+        away = float(rng.uniform(farthest + 0.5, wall - 0.1))
+        wide, tall = (focal() * float(rng.uniform(*span)) / away for span in ((0.3, 1.4), (0.4, 2.0)))
+        left, bottom = int(rng.integers(-50, width)), round(height / 2 + focal() * eye / away)
+        piece = room[max(0, round(bottom - tall)) : max(0, bottom), max(0, left) : max(0, round(left + wide))]
+        np.minimum(piece, np.float32(away), out=piece)
+    return room
+
+
+def colour_room(picture: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """A picture of a room, RGB, as high as the camera's and repeated mirrored until it is `width` wide."""
+    height = SIZE[0]
+    across = max(SIZE[1], round(picture.shape[1] * height / picture.shape[0]))
+    room = np.asarray(cv2.resize(picture, (across, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    parts: list[NDArray[Any]] = [room if i % 2 == 0 else room[:, ::-1] for i in range(-(-width // across))]
+    return np.concatenate(parts, axis=1)[:, :width]
+
+
+def empty_pictures(videos: Sequence[Path]) -> list[NDArray[np.uint8]]:
+    """The median over time of each video, RGB; a median in which the pose nets find somebody is left out.
+
+    Args:
+        videos: files, and folders of files.
+
+    Raises:
+        ConfigError: if nothing is left.
+        PeopleError: if the nets cannot be used.
+    """
+    paths = [path for video in videos for path in (sorted(video.iterdir()) if video.is_dir() else [video])]
+    films = [path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES]
+    pictures = [picture for picture in map(_median, films) if not _somebody(picture)]
+    if not pictures:
+        raise ConfigError("no video is free of people when its images are averaged")
+    return pictures
+
+
+def _median(video: Path) -> NDArray[np.uint8]:
+    with open_source(str(video)) as source:
+        images = [to_rgb(frame.image, frame.pixels) for frame in source]
+    picked = np.unique(np.linspace(0, len(images) - 1, _SAMPLES).astype(int))
+    return np.asarray(np.median([images[i] for i in picked], axis=0), np.uint8)
+
+
+def _somebody(picture: NDArray[np.uint8]) -> bool:
+    finder, large = ColourFinder(), colour_room(picture, SIZE[1])
+    return any(finder.find(large, Pixels.RGB, 0) for _ in closer_looks(*SIZE))
