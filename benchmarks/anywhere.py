@@ -9,11 +9,12 @@ nobody acts under the turning camera, and events are counted.
 
 depth    Recordings without background, in 640 x 480 depth rooms with furniture, seen by a camera of 95 degrees.
 colour   Performances of the rendered actor, in the medians of real videos in which the pose nets find nobody.
+         benchmarks/empty_rooms.csv lists videos whose medians show nobody to the eye either.
 
 Examples:
     python -m benchmarks.anywhere depth utd_mhad_depth/index.csv --media clips --splits test --view person
-    python -m benchmarks.anywhere colour gmdcsa_fall/clips ut_interaction/clips --view person --pan 30
-    python -m benchmarks.anywhere colour gmdcsa_fall/clips --view person --pan 30 --idle 10
+    python -m benchmarks.anywhere colour benchmarks/empty_rooms.csv --media /data --view person --pan 30
+    python -m benchmarks.anywhere colour benchmarks/empty_rooms.csv --media /data --view person --pan 30 --idle 10
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ def main() -> None:
     made = parser(__doc__, "media", "splits", "subjects", "model", "view", "seed")
     add = made.add_argument
     add("mode", choices=("depth", "colour"))
-    add("data", type=Path, nargs="+", help="depth: list of recordings; colour: videos of rooms, or folders of them")
+    add("data", type=Path, nargs="+", help="depth: list of recordings; colour: videos of rooms, folders or lists")
     add("--clips", type=int, default=108, help="(default: %(default)s)")
     add("--empty", type=float, default=1.0, help="seconds before people are in the picture (default: %(default)g)")
     add("--pan", type=float, default=0.0, help="degrees per second by which the camera turns (default: %(default)g)")
@@ -156,7 +157,7 @@ def main() -> None:
             chosen(recordings, splits=options.splits, subjects=options.subjects), options.clips, options.seed
         )
     else:
-        cast = of_the_actor(bundle.labels, options.data, options.clips, options.seed)
+        cast = of_the_actor(bundle.labels, options.data, options.clips, options.seed, options.media)
         print(f"{len(cast.pictures)} rooms without people", flush=True)
     model = ClipModel(bundle)
     found = rest(cast, model, options) if options.idle else table(measure(cast, model, options))

@@ -5,8 +5,8 @@ rooms; benchmarks/anywhere.py describes both, and the two kinds of names. An id 
 person to the other: the two never touch in the picture.
 
 Example:
-    python -m benchmarks.pairs utd_mhad_depth/index.csv --media clips --splits test --rooms gmdcsa_fall/clips \
-        --view person
+    python -m benchmarks.pairs utd_mhad_depth/index.csv --media clips --splits test --view person \
+        --rooms benchmarks/empty_rooms.csv --room-media /data
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ def main() -> None:
     made = parser(__doc__, "media", "splits", "subjects", "model", "view", "seed")
     add = made.add_argument
     add("data", type=Path, help="list of depth recordings without background")
-    add("--rooms", type=Path, nargs="+", default=[], help="videos, or folders of them (default: depth alone)")
+    add("--rooms", type=Path, nargs="+", default=[], help="videos, folders or lists (default: depth alone)")
+    add("--room-media", metavar="FOLDER", help="that the paths of lists of rooms are relative to (default: the list's)")
     add("--pairs", type=int, default=200, help="(default: %(default)s)")
     add("--empty", type=float, default=1.0, help="seconds before people are in the picture (default: %(default)g)")
     options = made.parse_args()
@@ -98,7 +99,7 @@ def main() -> None:
     in_colour = options.pairs // 2 if options.rooms else 0
     pairs = list(measure(of_recordings(recordings, options.pairs - in_colour, options.seed), "depth", model, options))
     if in_colour:
-        actors = of_the_actor(bundle.labels, options.rooms, in_colour, options.seed)
+        actors = of_the_actor(bundle.labels, options.rooms, in_colour, options.seed, options.room_media)
         pairs += measure(actors, "colour", model, options)
     print(
         f"\n{len(pairs)} pairs, {options.model.name}, view {options.view}, seed {options.seed}, empty for "

@@ -81,8 +81,10 @@ def of_recordings(recordings: Sequence[Recording], count: int, seed: int) -> Cas
     return Cast(tuple(clips[:count]), ())
 
 
-def of_the_actor(labels: Sequence[str], videos: Sequence[Path], count: int, seed: int) -> Cast:
-    """`count` performances of those labels that the actor knows, in turn, in median pictures of videos.
+def of_the_actor(
+    labels: Sequence[str], videos: Sequence[Path], count: int, seed: int, media: str | None = None
+) -> Cast:
+    """`count` performances of those labels that the actor knows, in turn, in pictures of rooms; see `empty_pictures`.
 
     Raises:
         ConfigError: if every median shows somebody.
@@ -90,4 +92,4 @@ def of_the_actor(labels: Sequence[str], videos: Sequence[Path], count: int, seed
     """
     known = sorted(label for label in labels if label in ACTIONS and label != OTHER)
     clips = [ActorClip(known[i % len(known)], UNSEEN + 1000 * seed + i, "colour") for i in range(count)]
-    return Cast(tuple(clips), tuple(empty_pictures(videos)))
+    return Cast(tuple(clips), tuple(empty_pictures(videos, media)))

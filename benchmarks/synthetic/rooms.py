@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.data.recordings import VIDEO_SUFFIXES
+from fluxformer_core.data.recordings import VIDEO_SUFFIXES, read_rows
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.images import to_rgb
 from fluxformer_core.io.sources import open_source
@@ -72,22 +72,29 @@ def colour_room(picture: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
     return np.concatenate(parts, axis=1)[:, :width]
 
 
-def empty_pictures(videos: Sequence[Path]) -> list[NDArray[np.uint8]]:
+def empty_pictures(videos: Sequence[Path], media: str | None = None) -> list[NDArray[np.uint8]]:
     """The median over time of each video, RGB; a median in which the pose nets find somebody is left out.
 
     Args:
-        videos: files, and folders of files.
+        videos: files, folders of files, and lists (CSV files with the column path).
+        media: folder that the paths of lists are relative to; None: the list's.
 
     Raises:
         ConfigError: if nothing is left.
         PeopleError: if the nets cannot be used.
     """
-    paths = [path for video in videos for path in (sorted(video.iterdir()) if video.is_dir() else [video])]
-    films = [path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES]
+    films = [film for video in videos for film in _films(video, media)]
     pictures = [picture for picture in map(_median, films) if not _somebody(picture)]
     if not pictures:
         raise ConfigError("no video is free of people when its images are averaged")
     return pictures
+
+
+def _films(video: Path, media: str | None) -> list[Path]:
+    if video.suffix == ".csv":
+        return [video.parent / (media or "") / row.get("path", "") for row in read_rows(video)]
+    inside = sorted(video.iterdir()) if video.is_dir() else [video]
+    return [path for path in inside if path.suffix.lower() in VIDEO_SUFFIXES]
 
 
 def _median(video: Path) -> NDArray[np.uint8]:
