@@ -16,7 +16,7 @@ from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import PeopleError
 from fluxformer_core.images import check_image
 from fluxformer_core.people.finder import Finder, create_finder
-from fluxformer_core.people.person import Sighting
+from fluxformer_core.people.person import Sighting, region_in
 from fluxformer_core.people.square import Rectangle
 from fluxformer_core.people.tracker import Track
 from fluxformer_core.people.watch import PeopleWatch
@@ -73,6 +73,7 @@ class Recognizer:
         model: the model, shared by all streams.
         view: what the model looks at.
         people: who is followed; None in the scene view, and before the first frame.
+        obstacle: why the scene is watched although the person view was wanted; empty: it is not so.
         counters: what happened to frames, of all streams together.
         timings: milliseconds of the stages.
 
@@ -94,6 +95,7 @@ class Recognizer:
         self.model = model
         self.view: ViewName = model.spec.view if config.view == "auto" else config.view
         self.people: PeopleWatch | None = None
+        self.obstacle = ""
         self.counters = Counters()
         self.timings = StageTimings()
         self._finder = finder
@@ -228,7 +230,7 @@ class Recognizer:
             finder = self._finder or create_finder(pixels)
         except PeopleError as error:
             log.warning("%s; the whole scene is watched instead", error)
-            self.view, self.people = "scene", None
+            self.view, self.people, self.obstacle = "scene", None, str(error)
             self._views = {SCENE: _View(self._new_stream())}
             return
         self.people = PeopleWatch(finder, self._config.people)
@@ -332,11 +334,5 @@ class Recognizer:
         """Region and distance of a person, for messages; empty for the whole scene."""
         if track is None or self._format is None:
             return {}
-        (height, width), (left, top, right, bottom) = self._format[0][:2], track.sighting.box
-        region = (
-            min(max(round(left), 0), width - 1),
-            min(max(round(top), 0), height - 1),
-            min(max(round(right), 1), width),
-            min(max(round(bottom), 1), height),
-        )
+        region = region_in(track.sighting.box, self._format[0])
         return {"region": region, "distance": track.sighting.distance}
