@@ -12,6 +12,11 @@ _REVEALED = 0.3  # s until what lies behind something that left is background
 _DRIFT = 5.0  # s in which the background follows a sensor that warms up
 _FRESH = 0.5  # s for which what has come counts as moving
 _PATIENCE = 10.0  # times the learning time until a known person who never moves is background: it may be a chair
+_TURN_REACH = 17  # px: twice as far as a person moves between two images
+_TURN_ROWS = 3  # every third row is looked at
+_TURN_PARTS, _TURN_LEAST_PARTS = 5, 3  # of the picture's width that are looked at, and that must change
+_TURN_CHANGE = 0.002  # share of a part's pixels
+_TURN_LEFT = 0.5  # share of the changed pixels that a shift may leave
 _LONGEST_STEP = 1.0  # s: a longer pause between two images counts as this
 
 
@@ -20,12 +25,36 @@ def noise_margin(metres: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(0.06 + 0.006 * np.square(np.where(np.isfinite(metres), metres, 0)), np.float32)
 
 
+def turned(before: NDArray[np.float32], now: NDArray[np.float32], people: NDArray[np.bool_]) -> bool:
+    """Whether a depth camera has turned sideways between two images (H, W) m.
+
+    A camera has turned if one shift explains changes that lie far apart, and not where `people` (H, W) are known to be.
+    """
+    room = 1 - cv2.dilate(people.view(np.uint8), np.ones((_TURN_REACH, _TURN_REACH), np.uint8))
+    before, now = (before * room)[::_TURN_ROWS], now[::_TURN_ROWS]
+    changed = _differ(before, now)
+    parts = np.array_split(changed, _TURN_PARTS, axis=1)
+    if sum(part.sum() > _TURN_CHANGE * changed.size / _TURN_PARTS for part in parts) < _TURN_LEAST_PARTS:
+        return False
+    most = _TURN_LEFT * changed.sum()
+    farthest = changed.shape[1] // 16
+    return any(
+        _differ(before[:, :-shift], now[:, shift:]).sum() < most
+        or _differ(before[:, shift:], now[:, :-shift]).sum() < most
+        for shift in range(1, farthest + 1)
+    )
+
+
+def _differ(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.asarray((one > 0) & (other > 0) & (np.abs(one - other) > noise_margin(one)))
+
+
 class DepthBackground:
     """The background of one camera that stands still.
 
-    A surface that appears is background after `learning_time` at rest, or after ten times as long if a person is known to be
-    there. What lies behind a surface is background as soon as the surface is gone, so a person who stood there at the
-    start leaves no hole.
+    A surface that appears is background after `learning_time` at rest, or after ten times as long if a person is known
+    to be there. What lies behind a surface is background as soon as the surface is gone, so a person who stood there at
+    the start leaves no hole.
 
     Args:
         first: (H, W) m, the first image; 0 is no reading.

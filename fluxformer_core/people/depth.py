@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from fluxformer_core.declared import check
-from fluxformer_core.people.background import DepthBackground, noise_margin
-from fluxformer_core.people.person import FoundBy, Mask, Sighting
+from fluxformer_core.people.background import DepthBackground, noise_margin, turned
+from fluxformer_core.people.person import Box, FoundBy, Mask, Sighting
 from fluxformer_core.people.surfaces import Surface, join_parts, joined, pieces, split_pair, upright
-from fluxformer_core.types import Pixels
+from fluxformer_core.types import SECOND, Pixels
 
 _WIDTH = 160  # px: images are thinned out to about this width
 _NEAREST_GREY, _FARTHEST_GREY = 255.0, 64.0  # of pictures of depth; much darker is no reading
@@ -26,8 +26,10 @@ _PICTURE_NOISE = 0.06  # m: margin on top of the sensor's, for the 2 cm steps an
 _JUMP, _PICTURE_JUMP = 0.3, 0.9  # m of depth between two neighbouring pixels of different people
 _SPARSE = 0.5  # share of the picture with readings, below which what is seen at the start may be a person
 _UPSET = 0.75  # share of the background that is hidden, from which the camera, and not a person, has moved
+_SETTLED = 0.5  # s after a turn of the camera in which nothing is found
 _LIMB = 0.01  # m2 of a surface that moves before the resting surface that it belongs to counts as a person
 _TALLEST, _WIDEST = 2.4, 2.6  # m
+_PICTURE_SLACK = 2.0  # times as tall and wide may be who is shown in a picture of unknown scale
 _REACH = 0.6  # m between the middles of a resting body and of the limb that moves
 _NARROWEST, _LOWEST, _SLENDER = 0.2, 0.7, 1.25  # m, m, height per width: a resting body at least
 
@@ -54,8 +56,10 @@ class DepthFinder:
 
     Images are thinned out to 160 px of width, because a person is large and averages of depths lie nowhere. A person is
     a surface that is nearer than the background by more than the sensor's noise, has no jump in depth, and has a
-    plausible size. A person who stood before the camera at the start comes out when a limb moves.
-    Pictures of depth have no scale: sizes are judged as if the greys covered 0.5 to 4.5 m, and no distance is said.
+    plausible size. A person who stood before the camera at the start comes out when a limb moves. Nobody is found while
+    the camera turns, as far as the depth shows the turn.
+    Pictures of depth have no scale: sizes are judged generously, as if the greys covered 0.5 to 4.5 m, and the distance
+    is NaN.
 
     Args:
         config: settings.
@@ -67,9 +71,15 @@ class DepthFinder:
         self.config = config or DepthConfig()
         self._background: DepthBackground | None = None
         self._format: tuple[tuple[int, ...], Pixels] | None = None
+        self._before: NDArray[np.float32] | None = None  # the image before
+        self._turned = -SECOND  # ns: when the camera turned last
+
+    def search(self, image: NDArray[np.generic], pixels: Pixels, box: Box) -> list[Sighting]:
+        """Nobody: `find` has seen everybody."""
+        return []
 
     def look(self, image: NDArray[np.generic], pixels: Pixels, last: Sighting) -> Sighting | None:
-        """Nobody is looked for alone, because `find` sees everybody in each image."""
+        """None: `find` sees everybody in each image."""
         return None
 
     def reset(self) -> None:
@@ -89,11 +99,18 @@ class DepthFinder:
         """
         if self._format != (image.shape, pixels):
             self._format, self._background = (image.shape, pixels), None
+            self._before = None
         step = max(1, round(image.shape[1] / _WIDTH))
         metres = _metres(image[::step, ::step], pixels)
         focal = metres.shape[1] / 2 / math.tan(math.radians(self.config.field_of_view) / 2)
-        picture = pixels is not Pixels.DEPTH
+        picture = self._picture
         jump = _PICTURE_JUMP if picture else _JUMP
+        covered = _covered(known, metres.shape, step)
+        before, self._before = self._before, metres
+        if self._background is not None and before is not None and turned(before, metres, covered):
+            self._turned = stamp
+        if stamp - self._turned < _SETTLED * SECOND:
+            self._background = None
         if self._background is None:
             self._background = DepthBackground(metres, stamp, self.config.learning_time)
             if (metres > 0).mean() < _SPARSE:
@@ -113,8 +130,12 @@ class DepthFinder:
         found += self._uncovered(loose, found, metres, jump, stamp)
         people = [person for whole in found for person in split_pair(whole) if self._plausible(person)]
         people.sort(key=lambda person: -int(person.pixels.sum()))
-        background.learn(metres, _covered(known, metres.shape, step), stamp)
+        background.learn(metres, covered, stamp)
         return [_sighting(person, step, image.shape, math.nan if picture else person.depth) for person in people]
+
+    @property
+    def _picture(self) -> bool:
+        return self._format is not None and self._format[1] is not Pixels.DEPTH
 
     def _uncovered(
         self, loose: list[Surface], found: list[Surface], metres: NDArray[np.float32], jump: float, stamp: int
@@ -146,8 +167,10 @@ class DepthFinder:
         return people
 
     def _plausible(self, found: Surface) -> bool:
+        config, slack = self.config, _PICTURE_SLACK if self._picture else 1.0
         width, height = found.size
-        return self.config.smallest <= found.area <= self.config.largest and width <= _WIDEST and height <= _TALLEST
+        possible = config.smallest <= found.area <= config.largest * slack**2
+        return possible and width <= _WIDEST * slack and height <= _TALLEST * slack
 
 
 def _is_body(whole: Surface) -> bool:

@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
-from fluxformer_core.people.person import Sighting
+from fluxformer_core.people.person import Box, Sighting
 from fluxformer_core.types import Pixels
 
 
 class Finder(Protocol):
-    """Finds people in the images of one camera."""
+    """Finds people in the images of one camera. Another net can take the place of `ColourFinder`."""
 
-    each_image: bool  # whether `find` sees everybody in each image, so that nobody needs a look of their own
+    each_image: bool  # whether `find` sees everybody in each image; then nobody needs a look of their own
 
-    def find(
-        self, image: NDArray[np.generic], pixels: Pixels, stamp: int, known: Sequence[Sighting]
-    ) -> list[Sighting]:
-        """Everybody in an image, also those who are known.
+    def find(self, image: NDArray[Any], pixels: Pixels, stamp: int, known: Sequence[Sighting] = ()) -> list[Sighting]:
+        """Look at a whole image for people; the surest first.
 
         Args:
             image: as `pixels` says.
-            pixels: how to read the image.
+            pixels: how the image is to be read.
             stamp: ns.
-            known: the people who are followed, where they should be.
+            known: people who were seen lately. They may be left out of the result, so that they cost nothing.
         """
         ...
 
-    def look(self, image: NDArray[np.generic], pixels: Pixels, last: Sighting) -> Sighting | None:
-        """A known person, looked for where they should be; None if they are not there."""
+    def search(self, image: NDArray[Any], pixels: Pixels, box: Box) -> list[Sighting]:
+        """Look closely at a part of an image, in which something moves; the surest first."""
+        ...
+
+    def look(self, image: NDArray[Any], pixels: Pixels, last: Sighting) -> Sighting | None:
+        """Look again at a person who was seen in an earlier image; None: they are not there any longer."""
         ...
 
 

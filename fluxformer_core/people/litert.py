@@ -13,7 +13,6 @@ from fluxformer_core.errors import PeopleError, first_line
 NETS = {
     "pose_detection": "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
     "pose_landmark_lite": "f17bfbecadb61c3be1baa8b8d851cc6619c870a87167b32848ad20db306b9d61",
-    "selfie_segmentation": "9ee168ec7c8f2a16c56fe8e1cfbc514974cbbb7e434051b455635f1bd1462f5c",
 }
 """The nets in `assets/person`, each with the SHA-256 of its file."""
 
@@ -69,4 +68,4 @@ class Net:
 
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """A net's logits as shares of 1."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -80, 80))), np.float32)  # beyond 80, exp overflows
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits), np.float32)  # tanh does not overflow

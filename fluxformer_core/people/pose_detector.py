@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxformer_core.people.litert import Net, sigmoid
-from fluxformer_core.people.person import Box
 from fluxformer_core.people.rotated_square import RotatedSquare
 
 _CELLS = ((28, 2), (14, 2), (7, 6))  # cells in a row of each grid, and anchors in each cell
@@ -21,7 +20,6 @@ _OVERLAP = 0.3  # intersection over union from which two boxes are the same head
 class Detection:
     """A person as the detector sees them."""
 
-    box: Box  # px: round the head
     points: NDArray[np.float64]  # (4, 2) px: mid hips, rim of the body's circle, mid shoulders, rim of the trunk's
     score: float  # 0..1
 
@@ -46,20 +44,15 @@ class PoseDetector:
         self.least_score = least_score
         self._net = Net("pose_detection", threads)
 
-    def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """Find people in an RGB image (H, W, 3), the surest first."""
+    def __call__(self, image: NDArray[np.uint8], square: RotatedSquare | None = None) -> list[Detection]:
+        """Find people in a square of an RGB image (H, W, 3), or in the whole image; the surest first."""
         height, width = image.shape[:2]
-        whole = RotatedSquare(width / 2, height / 2, max(height, width))
-        picture = whole.cut(image, self._net.size, cv2.BORDER_CONSTANT)
-        raw, logits = self._net(2 * picture - 1)
+        square = square or RotatedSquare(width / 2, height / 2, max(height, width))
+        raw, logits = self._net(2 * square.cut(image, self._net.size, cv2.BORDER_CONSTANT) - 1)
         scores = sigmoid(logits[:, 0])
         sure = np.flatnonzero(scores >= self.least_score)
-        detections = []
-        for score, coordinates in merge(scores[sure], decode(raw, self._net.size)[sure]):
-            places = whole.places(coordinates)
-            (left, top), (right, bottom) = places[:2].tolist()
-            detections.append(Detection((left, top, right, bottom), places[2:], score))
-        return detections
+        heads = merge(scores[sure], decode(raw, self._net.size)[sure])
+        return [Detection(square.places(places[2:]), score) for score, places in heads]
 
 
 @lru_cache

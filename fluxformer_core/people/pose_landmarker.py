@@ -44,7 +44,7 @@ class PoseLandmarker:
         """Look at a square of an RGB image (H, W, 3)."""
         raw, presence, outline, heat, world = self._net(square.cut(image, self._net.size))
         landmarks = raw.reshape(_LANDMARKS, 5)
-        places = square.places(refine(landmarks[:, :2].astype(np.float64) / self._net.size, heat))
+        places = square.places(refine(landmarks[:, :2].astype(np.float64) / self._net.size, heat))  # (39, 2)
         metres = world.reshape(_LANDMARKS, 3)[: len(JOINTS)].astype(np.float64)
         metres[:, :2] = metres[:, :2] @ square.turn.T
         joints = Joints(
@@ -62,17 +62,14 @@ def refine(places: NDArray[np.float64], heat: NDArray[np.float32]) -> NDArray[np
         places: (n, 2) x and y as shares of the picture.
         heat: (h, w, n) logits.
     """
-    height, width = heat.shape[:2]
-    refined = places.copy()
-    for index, (x, y) in enumerate((places * (width, height)).astype(int)):
-        if not (0 <= x < width and 0 <= y < height):
-            continue
-        left, top = max(0, x - _REACH), max(0, y - _REACH)
-        near = sigmoid(heat[top : y + _REACH + 1, left : x + _REACH + 1, index])
-        if near.max() >= _CLEAR:
-            rows, columns = np.indices(near.shape)
-            refined[index] = (
-                (left + np.average(columns, weights=near)) / width,
-                (top + np.average(rows, weights=near)) / height,
-            )
-    return refined
+    size = np.array(heat.shape[1::-1])
+    cells = np.floor(places * size).astype(int)
+    near = cells[:, None] + np.arange(-_REACH, _REACH + 1)[:, None]  # (n, 9, 2)
+    inside = (near >= 0) & (near < size)
+    x, y = np.clip(near, 0, size - 1).transpose(2, 0, 1)
+    warmth = sigmoid(heat[y[:, :, None], x[:, None, :], np.arange(len(places))[:, None, None]])
+    warmth *= inside[:, :, None, 1] & inside[:, None, :, 0]  # (n, 9, 9)
+    hot = ((cells >= 0) & (cells < size)).all(axis=1) & (warmth.max(axis=(1, 2)) >= _CLEAR)
+    sums = np.stack([warmth.sum(axis=1), warmth.sum(axis=2)], axis=2)  # (n, 9, 2) of columns and of rows
+    middles = (sums * near).sum(axis=1) / np.maximum(sums.sum(axis=1), np.finfo(np.float32).tiny)
+    return np.where(hot[:, None], middles / size, places)

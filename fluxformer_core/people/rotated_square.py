@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from fluxformer_core.people.person import Box, mapped
 
 _ROOM = 1.25  # side of the square relative to the circle round a person
+_NEAR = 0.15  # distance of two squares' middles, as a share of the side, below which they may show the same person
+_ALIKE = 0.4  # natural logarithm of the ratio of the two sides, below which they may
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,13 @@ class RotatedSquare:
         """
         x, y = (float(value) for value in middle)
         right, down = (float(value) for value in rim - middle)
-        return cls(x, y, 2 * _ROOM * float(np.hypot(right, down)), float(np.arctan2(right, -down)))
+        return cls(x, y, max(1.0, 2 * _ROOM * float(np.hypot(right, down))), float(np.arctan2(right, -down)))
 
     @classmethod
     def of_box(cls, box: Box) -> RotatedSquare:
         """The upright square round a box."""
         left, top, right, bottom = box
-        return cls((left + right) / 2, (top + bottom) / 2, _ROOM * max(right - left, bottom - top))
+        return cls((left + right) / 2, (top + bottom) / 2, _ROOM * max(1.0, right - left, bottom - top))
 
     @property
     def box(self) -> Box:
@@ -68,6 +70,11 @@ class RotatedSquare:
     def places(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """Places (n, 2) in the square, 0..1, as px of the image."""
         return np.asarray(points @ self.to_image[:, :2].T + self.to_image[:, 2])
+
+    def near(self, other: RotatedSquare) -> bool:
+        """Whether both squares are about the same: they then show the same person."""
+        apart = float(np.hypot(self.x - other.x, self.y - other.y))
+        return apart < _NEAR * other.side and abs(np.log(self.side / other.side)) < _ALIKE
 
     def cut(self, image: NDArray[np.uint8], size: int, border: int = cv2.BORDER_REPLICATE) -> NDArray[np.float32]:
         """The square's picture, (size, size, 3), 0..1; `border` says how OpenCV continues the image beyond its edge."""

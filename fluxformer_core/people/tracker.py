@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from scipy.optimize import linear_sum_assignment
 
 from fluxformer_core.declared import check
 from fluxformer_core.people.person import Box, FoundBy, Sighting
+from fluxformer_core.people.smoothing import JointSmoother
 from fluxformer_core.people.square import Square
 from fluxformer_core.types import SECOND
 
@@ -58,7 +59,8 @@ class Track:
     """
 
     def __init__(self, identity: str, sighting: Sighting, stamp: int) -> None:
-        self.id, self.sighting, self.square = identity, sighting, Square(sighting.box)
+        self._smooth = JointSmoother()
+        self.id, self.sighting, self.square = identity, self._smoothed(sighting, stamp), Square(sighting.box)
         self.first = self.seen = self._stamp = stamp
         self._velocity = np.zeros(2)  # px per second, relative to the scene
 
@@ -69,12 +71,16 @@ class Track:
 
     def predict(self, stamp: int, camera: NDArray[np.float64]) -> None:
         """Move with the camera, and on as the person moved, to an image's stamp (ns)."""
-        coasted = min(stamp - self.seen, round(_COASTING * SECOND)) - min(
-            self._stamp - self.seen, round(_COASTING * SECOND)
-        )
+        longest = round(_COASTING * SECOND)
+        coasted = min(stamp - self.seen, longest) - min(self._stamp - self.seen, longest)
         self.sighting = self.sighting.moved(camera, self._velocity * coasted / SECOND)
         self.square.move(camera)
         self._stamp = stamp
+
+    def refine(self, sighting: Sighting) -> None:
+        """Take outline and joints from a sighting of somebody whom an outside tracker follows."""
+        self.sighting = replace(sighting, id=self.id, found_by=FoundBy.TOPIC)
+        self.square.follow(sighting.box)
 
     def see(self, sighting: Sighting, stamp: int) -> None:
         """Take in the sighting in the image to whose stamp the track was predicted."""
@@ -83,8 +89,13 @@ class Track:
             off = np.subtract(_centre(sighting.box), _centre(self.sighting.box))
             share = 1 - np.exp(-seconds / _VELOCITY_MEMORY)
             self._velocity = self._velocity + share * off / seconds
-        self.sighting, self.seen = sighting, stamp
+        self.sighting, self.seen = self._smoothed(sighting, stamp), stamp
         self.square.follow(sighting.box)
+
+    def _smoothed(self, sighting: Sighting, stamp: int) -> Sighting:
+        if sighting.joints is None:
+            return sighting
+        return replace(sighting, joints=self._smooth(sighting.joints, _height(sighting.box), stamp))
 
 
 class Tracker:
@@ -111,6 +122,25 @@ class Tracker:
         """Move everybody to where they should be in the image of a stamp (ns)."""
         for track in self.tracks:
             track.predict(stamp, camera)
+
+    def take(self, looked: Sequence[Sighting | None], given: Sequence[Sighting] | None, stamp: int) -> None:
+        """Follow the people of an outside tracker, whose ids decide who is who and who is there.
+
+        Args:
+            looked: as for `update`; gives outlines and joints.
+            given: who is where, each with an id; None: the outside tracker has not looked at this image.
+            stamp: ns.
+        """
+        by_id = {sighting.id: sighting for sighting in given or ()}
+        for track, look in zip(self.tracks, looked, strict=True):
+            there = by_id.pop(track.id, None)
+            if there is not None:
+                track.see(there, stamp)
+            if look is not None and overlap(look.box, track.sighting.box) >= SAME_PERSON:
+                track.refine(look)
+        self._forget(stamp)
+        for sighting in sorted(by_id.values(), key=lambda sighting: -_height(sighting.box)):
+            self._add(sighting, stamp)
 
     def update(self, looked: Sequence[Sighting | None], found: Sequence[Sighting], stamp: int) -> None:
         """Take in what is seen in the image to whose stamp everybody was predicted.
@@ -197,9 +227,7 @@ def overlap(first: Box, second: Box) -> float:
 
 
 def _distance(track: Track, sighting: Sighting) -> float:
-    """How far a sighting is from where a person should be, in heights; an outside tracker's ids decide alone."""
-    if track.sighting.id and sighting.id:
-        return 0.0 if track.sighting.id == sighting.id else float("inf")
+    """How far a sighting is from where a person should be, in heights of the person."""
     apart = np.subtract(_centre(track.sighting.box), _centre(sighting.box))
     tall = max(_height(track.sighting.box), _height(sighting.box))
     resized = abs(np.log(_height(track.sighting.box) / _height(sighting.box)))

@@ -15,7 +15,7 @@ from fluxformer_core.flow.classical import normal_speed
 from fluxformer_core.images import depth_to_grey, to_rgb
 from fluxformer_core.people.egomotion import camera_motion
 from fluxformer_core.people.finder import Finder
-from fluxformer_core.people.person import FoundBy, Mask, Sighting
+from fluxformer_core.people.person import Box, FoundBy, Mask, Sighting
 from fluxformer_core.people.pixels import cut_mask, cut_square, on_black
 from fluxformer_core.people.tracker import PeopleConfig, Track, Tracker
 from fluxformer_core.types import SECOND, Pixels
@@ -70,6 +70,7 @@ class PeopleWatch:
         self.searches = self.looks = 0
         self._past: deque[_Look] = deque()
         self._next_search = 0  # ns
+        self._outside = False  # whether an outside tracker says who is there
 
     @property
     def people(self) -> list[Track]:
@@ -91,16 +92,22 @@ class PeopleWatch:
             image: as `pixels` says; a copy is kept.
             pixels: how to read the image.
             stamp: ns, later than the one before.
-            given: people whom somebody else found, in place of a search; None: nobody else has looked.
+            given: people whom an outside tracker follows; None: that tracker, if there is one, has not looked. The
+                first people that are given end the searches of this watch for good.
         """
         grey = _small(image, pixels)
         self._follow_camera(grey, image.shape)
         self.tracker.predict(stamp, self._past[-1].camera if self._past else np.eye(3))
         looked = [self._look(image, pixels, track) for track in self.tracker.tracks]
-        found: Sequence[Sighting] = given or ()
-        if given is None and (self.finder.each_image or stamp >= self._next_search):
-            found = self._search(image, pixels, stamp, grey, [sighting for sighting in looked if sighting is not None])
-        self.tracker.update(looked, found, stamp)
+        self._outside |= given is not None
+        if self._outside:
+            here = None if given is None else [person for person in given if _within(person.box, image.shape)]
+            self.tracker.take(looked, here, stamp)
+        else:
+            found: Sequence[Sighting] = ()
+            if self.finder.each_image or stamp >= self._next_search:
+                found = self._search(image, pixels, stamp, grey, [sight for sight in looked if sight is not None])
+            self.tracker.update(looked, found, stamp)
         masks = {track.id: track.sighting.mask for track in self.tracker.tracks}
         self._past.append(_Look(stamp, image.copy(), grey, masks, np.eye(3)))
         while stamp - self._past[0].stamp > MEMORY * SECOND:
@@ -169,7 +176,7 @@ class PeopleWatch:
         if found or known:
             return found
         moving = self._moving(grey, image.shape, stamp)
-        return [] if moving is None else [moving]
+        return [] if moving is None else self.finder.search(image, pixels, moving.box) or [moving]
 
     def _moving(self, grey: NDArray[np.uint8], shape: tuple[int, ...], stamp: int) -> Sighting | None:
         """What moves although nobody was found, as one sighting without an outline."""
@@ -188,6 +195,13 @@ class PeopleWatch:
         left, right = np.percentile(columns, (2, 98)) * shape[1] / width
         top, bottom = np.percentile(rows, (2, 98)) * shape[0] / height
         return Sighting((float(left), float(top), float(right) + 1, float(bottom) + 1), FoundBy.MOTION)
+
+
+def _within(box: Box, shape: tuple[int, ...]) -> bool:
+    """Whether a box shows something of an image, and is no larger than ten images."""
+    (left, top, right, bottom), (height, width) = box, shape[:2]
+    small = right - left <= 10 * width and bottom - top <= 10 * height
+    return small and left < width and top < height and right > 0 and bottom > 0 and left < right and top < bottom
 
 
 def _small(image: NDArray[np.generic], pixels: Pixels) -> NDArray[np.uint8]:

@@ -219,3 +219,20 @@ def test_tiny_images_show_nobody(side):
 def test_a_wrong_setting_is_named():
     with pytest.raises(ConfigError, match="field_of_view"):
         DepthConfig(field_of_view=0)
+
+
+def test_a_person_who_walks_through_a_plain_room_is_found_all_the_way():
+    camera = Camera()
+    camera.play(noisy(room(), seed) for seed in range(5))
+    found = camera.play(noisy(person(room(), 2.2, 30 + 10 * step), step) for step in range(26))
+    assert [len(people) for people in found] == [1] * 26
+
+
+def test_nobody_is_found_while_the_camera_turns():
+    furnished = room()
+    for left, metres in ((20, 2.0), (110, 3.0), (190, 2.5), (270, 2.0)):
+        furnished[90:200, left : left + 30] = metres
+    camera = Camera()
+    camera.play(noisy(furnished, seed) for seed in range(10))
+    found = camera.play(noisy(np.roll(furnished, 8 * step, axis=1), step) for step in range(1, 20))
+    assert not any(found)

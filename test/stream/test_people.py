@@ -9,9 +9,10 @@ import pytest
 from helpers import small_bundle, texture
 
 from fluxformer_core.enrolled import EnrolledAction, Statistics
-from fluxformer_core.errors import ConfigError, ImageError
-from fluxformer_core.people.square import Person, Square
-from fluxformer_core.people.tracks import PeopleConfig
+from fluxformer_core.errors import ImageError, PeopleError
+from fluxformer_core.people.person import FoundBy, Sighting
+from fluxformer_core.people.tracker import PeopleConfig
+from fluxformer_core.stream import recognizer as recognizer_module
 from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
 from fluxformer_core.stream.inference import ClipModel
 from fluxformer_core.stream.measurements import ResetCause
@@ -21,24 +22,43 @@ from fluxformer_core.types import SECOND, EventKind, Pixels, State, Update
 PERIOD = SECOND // 20
 EAGER = RecognizerConfig(decision=DecisionConfig(start_score=0.02, keep_score=0.01, smoothing=0.0, min_duration=0.0))
 HEIGHT, WIDTH, SIDE = 96, 256, 80
-LEFT, RIGHT = Person("ann", (20.0, 10.0, 60.0, 60.0)), Person("bob", (170.0, 10.0, 220.0, 60.0))
+
+
+class NoNets:
+    """A finder that never sees anybody: people come from outside."""
+
+    each_image = False
+
+    def find(self, *_image: object) -> list[Sighting]:
+        return []
+
+    def look(self, *_image: object) -> None:
+        return None
+
+
+def person(name: str, box: tuple[float, float, float, float]) -> Sighting:
+    return Sighting(box, FoundBy.TOPIC, id=name)
+
+
+LEFT, RIGHT = person("ann", (20.0, 20.0, 60.0, 70.0)), person("bob", (170.0, 20.0, 220.0, 70.0))
 BACKGROUND = np.repeat(texture(HEIGHT, WIDTH)[..., None], 3, axis=2)
 
 
-def scene(index: int, *moving: Person) -> np.ndarray:
+def scene(index: int, *moving: Sighting) -> np.ndarray:
     """Everybody stands; whoever is named shakes a pattern within their box."""
     image = BACKGROUND.copy()
-    for person in moving:
-        left, top, right, bottom = (round(side) for side in person.box)
+    for who in moving:
+        left, top, right, bottom = (round(side) for side in who.box)
         image[top:bottom, left:right] = np.roll(image[top:bottom, left:right], 3 * (index % 5), axis=1)
     return image
 
 
 def crowd(**changes: object) -> Recognizer:
-    return Recognizer(small_bundle(), EAGER, people=PeopleConfig(**changes))
+    config = replace(EAGER, view="person", people=PeopleConfig(**changes))
+    return Recognizer(small_bundle(), config, finder=NoNets())
 
 
-def show(people: Recognizer, frames: range, *moving: Person, seen: tuple[Person, ...]) -> list[Update]:
+def show(people: Recognizer, frames: range, *moving: Sighting, seen: tuple[Sighting, ...]) -> list[Update]:
     return [people.push(scene(index, *moving), SECOND + index * PERIOD, Pixels.RGB, seen) for index in frames]
 
 
@@ -56,15 +76,16 @@ def test_views_tell_where_everybody_is_and_what_was_said_of_them() -> None:
     updates = show(people, range(40), LEFT, seen=(LEFT, RIGHT))
     ann, bob = people.views
     assert (ann.person_id, bob.person_id) == ("ann", "bob")
-    for view, person in ((ann, LEFT), (bob, RIGHT)):
-        assert view.recognition == recognitions(updates, person.id)[-1]
-        left, top, right, bottom = view.box
-        assert 0 <= left <= (person.box[0] + person.box[2]) / 2 <= right <= WIDTH
-        assert 0 <= top < bottom <= HEIGHT
-        assert right - left == bottom - top
+    for view, who in ((ann, LEFT), (bob, RIGHT)):
+        assert view.recognition == recognitions(updates, who.id)[-1]
+        left, top, side = view.square
+        assert left < who.box[0] < who.box[2] < left + side
+        assert top < who.box[1] < who.box[3] < top + side
+        assert view.recognition.region == tuple(map(round, who.box))
+        assert view.recognition.found_by == "topic"
     assert (ann.event, bob.event, bob.clip) == (events(updates, "ann")[-1], None, None)
     assert ann.clip is not None
-    assert tuple(people.tracks.squares) == ("ann", "bob")
+    assert tuple(track.id for track in people.people.people) == ("ann", "bob")
     assert State.ACTION in {recognition.state for recognition in recognitions(updates, "ann")}
     assert {recognition.state for recognition in recognitions(updates, "bob")} <= {State.WARMING_UP, State.IDLE}
     assert events(updates, "ann")[0].kind is EventKind.STARTED
@@ -101,29 +122,29 @@ def test_who_is_not_detected_any_more_is_forgotten_and_their_action_ends() -> No
     show(people, range(20), LEFT, seen=(LEFT, RIGHT))
     updates = show(people, range(20, 40), LEFT, seen=(RIGHT,))
     assert events(updates, "ann")[-1].kind is EventKind.ENDED
-    assert (tuple(people.tracks.squares), people.tracks.forgotten) == (("bob",), 1)
+    assert (tuple(track.id for track in people.people.people), people.people.tracker.lost) == (("bob",), 1)
     again = show(people, range(40, 60), LEFT, seen=(LEFT, RIGHT))
     assert events(again, "ann")[0].instance > events(updates, "ann")[-1].instance
 
 
 def test_the_tallest_are_followed_and_the_others_counted() -> None:
-    people = crowd(most=2)
-    crowded = [Person(str(height), (10.0, 10.0, 30.0, 10.0 + height)) for height in (20, 60, 40)]
+    people = crowd(max_people=2)
+    crowded = [person(str(height), (10.0, 10.0, 30.0, 10.0 + height)) for height in (20, 60, 40)]
     people.push(scene(0), SECOND, Pixels.RGB, crowded)
-    assert (set(people.tracks.squares), people.tracks.ignored) == ({"60", "40"}, 1)
+    assert ({track.id for track in people.people.people}, people.people.tracker.ignored) == ({"60", "40"}, 1)
 
 
 def test_every_image_is_counted_once_and_gaps_forget_everybody() -> None:
     people = crowd()
     for index in range(6):
         people.push(scene(index), SECOND + index * PERIOD // 2, Pixels.RGB, (LEFT, RIGHT) if index < 5 else None)
-    assert tuple(people.tracks.squares) == ("ann", "bob"), "while no detector has looked, everybody stays"
+    assert tuple(track.id for track in people.people.people) == ("ann", "bob"), "while no detector has looked, everybody stays"
     people.push(scene(0), SECOND + 5 * PERIOD // 2, Pixels.RGB, (LEFT,))
     counters = people.counters
     assert (counters.frames, counters.duplicates) == (7, 1)
     assert counters.admitted + counters.skipped + counters.duplicates + counters.late == 7
     people.push(scene(0), 100 * SECOND, Pixels.RGB, ())
-    assert (tuple(people.tracks.squares), counters.resets[ResetCause.GAP]) == ((), 1)
+    assert (tuple(track.id for track in people.people.people), counters.resets[ResetCause.GAP]) == ((), 1)
 
 
 def test_another_size_of_images_starts_anew() -> None:
@@ -151,35 +172,6 @@ def test_an_image_that_is_none_harms_nobody() -> None:
     assert show(people, range(20, 30), seen=(LEFT,))
 
 
-def test_a_square_holds_still_while_boxes_tremble() -> None:
-    square = Square((100, 50, 140, 150), 0.2)
-    image = np.arange(240 * 320).reshape(240, 320)
-    first = square.cut(image)
-    assert first.shape == (140, 140)
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        shift = rng.uniform(-8, 8, 4)
-        square.follow(tuple(np.array([100, 50, 140, 150]) + shift))
-    np.testing.assert_array_equal(square.cut(image), first)
-
-
-def test_a_square_follows_who_walks_and_stays_within_the_image() -> None:
-    square = Square((10, 50, 50, 150), 0.2)
-    image = np.zeros((240, 320), np.uint8)
-    image[90:110, 280:300] = 255
-    for left in range(10, 270, 5):
-        square.follow((left, 50, left + 40, 150))
-    assert square.cut(image).shape == (140, 140)
-    assert square.cut(image).sum() == 400 * 255
-    square.follow((0, 0, 320, 900))
-    assert square.cut(image).shape == (240, 240)
-
-
-@pytest.mark.parametrize("box", [(5, 5, 5, 5), (-900, -900, -800, -800), (1e6, 1e6, 1e6 + 5, 1e6 + 5)])
-def test_a_square_of_any_box_has_pixels(box: tuple[float, float, float, float]) -> None:
-    assert Square(box, 0.2).cut(np.zeros((48, 64, 3), np.uint8)).size > 0
-
-
 def test_streams_share_the_model_and_nothing_else() -> None:
     model = ClipModel(small_bundle())
     one, other = Recognizer(model, EAGER), Recognizer(model, EAGER)
@@ -204,6 +196,25 @@ def test_an_action_taught_to_a_shared_model_is_known_to_every_recogniser() -> No
     assert {len(r.scores) for update in updates for r in update.recognitions if r.scores} == {len(bundle.labels) + 1}
 
 
-def test_who_watches_the_scene_takes_no_people() -> None:
-    with pytest.raises(ConfigError, match="people"):
-        Recognizer(small_bundle(), EAGER).push(scene(0), SECOND, Pixels.RGB, (LEFT,))
+def test_where_nobody_is_the_state_is_nobody_and_the_model_rests() -> None:
+    empty = crowd()
+    updates = show(empty, range(40), seen=())
+    states = [recognition.state for update in updates for recognition in update.recognitions]
+    assert set(states) == {State.NOBODY}
+    assert len(states) == pytest.approx(2 * EAGER.recognition_rate, abs=1)
+    assert (empty.counters.forwards, empty.counters.flows) == (0, 0)
+
+
+def test_without_nets_the_whole_scene_is_watched_and_the_log_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_pixels: Pixels) -> NoNets:
+        raise PeopleError("LiteRT is missing: pip install ai-edge-litert")
+
+    monkeypatch.setattr(recognizer_module, "create_finder", broken)
+    alone = Recognizer(small_bundle(), replace(EAGER, view="person"))
+    updates = [alone.push(scene(index, LEFT), SECOND + index * PERIOD) for index in range(40)]
+    assert alone.view == "scene"
+    assert {r.person_id for update in updates for r in update.recognitions} == {""}
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert line == "LiteRT is missing: pip install ai-edge-litert; the whole scene is watched instead"
