@@ -25,11 +25,14 @@ endif
 demo: $(ready)
 	@$(python) -m fluxformer_ros.tools.demo $(if $(SOURCE),'$(SOURCE)')
 
-# Lint runs beside the tests and reports after them.
+# Lint runs beside the tests and reports after them. Tests that play images in real time run last and alone: busy cores
+# would lose images.
 test: $(ready) $(references)
 	@$(MAKE) --no-print-directory lint >.venv/lint.log 2>&1 & lint=$$!; \
-	$(python) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder; tests=$$?; \
-	wait $$lint; linted=$$?; cat .venv/lint.log; exit $$((tests || linted))
+	$(python) -m pytest -m 'not realtime' --numprocesses auto --dist loadfile --no-loadscope-reorder; tests=$$?; \
+	wait $$lint; linted=$$?; \
+	$(python) -m pytest -m realtime; timed=$$?; \
+	cat .venv/lint.log; exit $$((tests || timed || linted))
 
 lint: $(ready)
 	$(python) -m ruff check

@@ -33,7 +33,7 @@ MS_TCN = "FLUXFORMER_MS_TCN"
 GMFLOW = "FLUXFORMER_GMFLOW"
 """Environment variable that names a checkout of github.com/haofeixu/gmflow: the authors' code instead of ptlflow's."""
 
-MVITS = (("S", 4, 64), ("B", 6, 32), ("S", 16, 224), ("B", 16, 224))  # variant, frames, pixels
+MVITS = (("S", 4, 64), ("B", 6, 32), ("S", 16, 224))  # variant, frames, pixels
 _DEPTHS = {"S": (1, 2, 11, 2), "B": (2, 3, 16, 3)}
 HEIGHT, WIDTH = 64, 96
 

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from fluxformer_core.types import FramingName, SelectionName
+from fluxformer_core.types import FramingName, SelectionName, ViewName
 
 if TYPE_CHECKING:
     from fluxformer_core.training.recipe import TrainConfig
@@ -68,6 +68,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--selection", choices=get_args(SelectionName), help=selection)
     framing = "show the centre square, or all, squeezed (default: crop)"
     add("--framing", choices=get_args(FramingName), help=framing)
+    add("--view", choices=get_args(ViewName), help="train on the scene, or on people cut out on black (default: scene)")
     add("--brighten", action="store_true", help="show dark images brighter, in training and in use")
     add("--epochs", type=int, help="passes over all clips")
     add("--batch", type=int, help="clips per step")
@@ -112,7 +113,8 @@ def run(arguments: Namespace) -> None:
     changes: dict[str, Any] = {name: given[name] for name in same}
     filters = ("splits", "subjects", "check_splits", "check_subjects")
     changes["recordings"] = RecordingFilter(*(tuple(given[name]) for name in filters))
-    changes["clip"] = {name: given[name] for name in ("size", "selection", "framing", "brighten") if given[name]}
+    of_clip = ("size", "selection", "framing", "brighten", "view")
+    changes["clip"] = {name: given[name] for name in of_clip if given[name]}
     result = train_bundle(**changes, config=_config(arguments), actor_modes=arguments.actor_modes or ACTOR_MODES)
     if not result.trained.first:
         return  # another process has saved the model

@@ -139,7 +139,7 @@ class ClipStore:
         targets, skipped = [], []
         for clip in clips:
             try:
-                key = fingerprint(clip, spec, flow)
+                key = fingerprint(clip, spec, flow, depth=_is_depth(clip, depth))
             except SourceError as error:
                 skipped.append(str(error))
             else:
@@ -148,15 +148,14 @@ class ClipStore:
             cache.mkdir(parents=True, exist_ok=True)
             # Of the processes that train together, the first decodes and the others wait.
             with FileLock(str(cache / ".lock")):
-                _decode_missing(targets, spec, flow, workers)
+                _decode_missing(targets, spec, flow, workers, depth=depth)
         except OSError as error:
             raise ConfigError(f"cannot keep decoded clips in {cache}: {error}") from None
         found, origins = [], []
         for clip, target in targets:
             if target.exists():
                 origins.append(_origin(clip))
-                grey = clip.mode if isinstance(clip, ActorClip) else clip.pixels or ("depth" if depth else "")
-                found.append((target, labels.index(clip.label), grey == "depth"))
+                found.append((target, labels.index(clip.label), _is_depth(clip, depth)))
             else:
                 skipped.append(failure_of(target).read_text())
         for reason in skipped:
@@ -164,6 +163,13 @@ class ClipStore:
         if not found:
             raise ConfigError(f"none of {len(clips)} clips could be read; the first: {skipped[:1]}")
         return cls(found, labels, skipped, name, origins)
+
+
+def _is_depth(clip: Recording | ActorClip, otherwise: bool) -> bool:
+    """Whether a clip is a picture of depth; `otherwise` tells of recordings whose content is not stated."""
+    if isinstance(clip, ActorClip):
+        return clip.mode == "depth"
+    return clip.pixels == "depth" or (otherwise and not clip.pixels)
 
 
 def _origin(clip: Recording | ActorClip) -> str:
@@ -175,7 +181,7 @@ def _origin(clip: Recording | ActorClip) -> str:
 
 
 def _decode_missing(
-    targets: Sequence[tuple[Recording | ActorClip, Path]], spec: ClipSpec, flow: str, workers: int
+    targets: Sequence[tuple[Recording | ActorClip, Path]], spec: ClipSpec, flow: str, workers: int, *, depth: bool
 ) -> None:
     """Decode clips that have neither a file nor a failure in the cache; several clips of one recording together."""
     key: object  # of the recording
@@ -187,7 +193,10 @@ def _decode_missing(
             else:
                 key, part = clip, ClipPart(None, None, target)
             wanted.setdefault(key, (clip, {}))[1][target] = part
-    jobs = [DecodeJob(clip, tuple(parts.values()), spec, flow) for clip, parts in wanted.values()]
+    jobs = [
+        DecodeJob(clip, tuple(parts.values()), spec, flow, isinstance(clip, Recording) and _is_depth(clip, depth))
+        for clip, parts in wanted.values()
+    ]
     if not jobs:
         return
     with tqdm(total=len(jobs), desc="decoding", unit="file", disable=None) as bar:

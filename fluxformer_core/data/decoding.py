@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -20,9 +20,8 @@ from fluxformer_core.errors import FluxformerError, SourceError
 from fluxformer_core.flow.classical import FlowEstimator
 from fluxformer_core.flow.registry import create_flow
 from fluxformer_core.io.sources import open_source
-from fluxformer_core.stream.admission import Admission, AdmissionResult
-from fluxformer_core.stream.buffer import RollingBuffer
-from fluxformer_core.stream.prepare import prepare
+from fluxformer_core.people.depth import DepthFinder
+from fluxformer_core.stream.recorded_view import RecordedView
 from fluxformer_core.types import SECOND, ClipSpec, Pixels
 
 LONGEST_CLIP = 512
@@ -63,6 +62,7 @@ class DecodeJob:
     parts: tuple[ClipPart, ...]
     spec: ClipSpec
     flow: str  # as `create_flow` names it
+    depth: bool = False  # whether the recording is a grey picture of depth
 
     @property
     def name(self) -> str:
@@ -83,7 +83,7 @@ def decode(job: DecodeJob, beat: Callable[[], None]) -> list[str]:
     """
     cv2.setNumThreads(1)  # several processes share the machine
     estimator = create_flow(job.flow)
-    clips = [_Clip(part, job.spec, estimator) for part in job.parts]
+    clips = [_Clip(part, job.spec, estimator, job.depth) for part in job.parts]
     reason, first = "", None
     try:
         for stamp, image, pixels in _images(job):
@@ -114,7 +114,7 @@ def _write(target: Path, data: bytes) -> None:
     partial.replace(target)
 
 
-def fingerprint(clip: Recording | ActorClip, spec: ClipSpec, flow: str) -> str:
+def fingerprint(clip: Recording | ActorClip, spec: ClipSpec, flow: str, *, depth: bool = False) -> str:
     """The name of a clip's file, by recording, part, size, rate and flow.
 
     Raises:
@@ -122,7 +122,10 @@ def fingerprint(clip: Recording | ActorClip, spec: ClipSpec, flow: str) -> str:
     """
     what: list[object] = [LAYOUT, spec.size, spec.rate, spec.depth_range, spec.flow_scale, flow]
     # Default values are left out, so that the names of older files with these values stay valid.
-    what += [value for value, was in ((spec.framing, "crop"), (spec.brighten, False)) if value != was]
+    usual = (spec.framing, "crop"), (spec.brighten, False), (spec.view, "scene")
+    what += [value for value, was in usual if value != was]
+    if spec.view == "person" and depth:
+        what.append("depth")  # people are found in another way
     if isinstance(clip, Recording):
         what += [_identity(Path(clip.path)), clip.topic, clip.start, clip.end]
     else:
@@ -133,11 +136,11 @@ def fingerprint(clip: Recording | ActorClip, spec: ClipSpec, flow: str) -> str:
 class _Clip:
     """The clip of one part while its recording is read."""
 
-    def __init__(self, part: ClipPart, spec: ClipSpec, flow: FlowEstimator | None) -> None:
+    def __init__(self, part: ClipPart, spec: ClipSpec, flow: FlowEstimator | None, depth: bool) -> None:
         self.over = self._depth = False
         self._part, self._spec = part, spec
-        self._admission = Admission(spec, _LONGEST_GAP)
-        self._buffer = RollingBuffer(replace(spec, window=LONGEST_CLIP), flow)
+        finder = DepthFinder() if depth else None
+        self._view = RecordedView(spec, flow, LONGEST_CLIP, max_gap=_LONGEST_GAP, finder=finder)
 
     def see(self, stamp: int, first: int, image: NDArray[np.generic], pixels: Pixels) -> None:
         start, end = (
@@ -146,20 +149,20 @@ class _Clip:
         )
         if self.over or (start is not None and stamp < start):
             return
-        if (end is not None and stamp > end) or len(self._buffer) == LONGEST_CLIP:
+        if (end is not None and stamp > end) or self._view.full:
             self.over = True
             return
-        if self._admission.judge(stamp) is AdmissionResult.ADMIT:
-            self._buffer.push(prepare(image, pixels, self._spec), stamp)
-            self._depth = pixels is Pixels.DEPTH
+        self._view.push(image, stamp, pixels)
+        self._depth = pixels is Pixels.DEPTH
 
     def keep(self, name: str, reason: str) -> str:
-        if not reason and len(self._buffer) == 0:
-            reason = f"{name} has no image between {self._part.start} and {self._part.end} ns"
-        if reason:
+        window = self._view.window
+        if not reason and window is None:
+            what = "image" if self._view.admitted == 0 else "person"
+            reason = f"{name} shows no {what} between {self._part.start} and {self._part.end} ns"
+        if reason or window is None:
             _write(failure_of(self._part.target), reason.encode())
             return reason
-        window = self._buffer.window()
         as_they_are = ("stamps", "frames", "motion", "change", "descriptors")
         arrays = {name: np.ascontiguousarray(getattr(window, name)) for name in as_they_are}
         arrays["flow"] = np.clip(np.rint(window.flow / FLOW_STEP), -127, 127).astype(np.int8)

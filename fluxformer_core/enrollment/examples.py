@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -14,13 +14,12 @@ from fluxformer_core.errors import SourceError
 from fluxformer_core.flow.classical import DisFlow, FlowEstimator
 from fluxformer_core.io.sources import open_source
 from fluxformer_core.models.layers import Prediction
-from fluxformer_core.stream.admission import Admission, AdmissionResult
-from fluxformer_core.stream.buffer import RollingBuffer, Window
+from fluxformer_core.stream.buffer import Window
 from fluxformer_core.stream.clip import build_clip
 from fluxformer_core.stream.config import MotionConfig
 from fluxformer_core.stream.load import Trials, clip_of
-from fluxformer_core.stream.prepare import prepare
 from fluxformer_core.stream.recognizer import Recognizer
+from fluxformer_core.stream.recorded_view import RecordedView
 from fluxformer_core.stream.selection import SELECTORS, FrameSequence, Selector
 from fluxformer_core.types import ClipSpec
 
@@ -70,15 +69,14 @@ def read_example(
         SourceError: if the recording cannot be read, or shows no motion.
         ConfigError: if `topic` or `rate` does not fit the source.
     """
-    buffer = RollingBuffer(replace(spec, window=MAX_FRAMES), flow)
-    admission = Admission(spec, _MAX_GAP)
+    view = RecordedView(spec, flow, MAX_FRAMES, max_gap=_MAX_GAP)
     with open_source(source, topic=topic, rate=rate) as opened:
         for frame in opened:
-            if admission.judge(frame.stamp) is AdmissionResult.ADMIT:
-                buffer.push(prepare(frame.image, frame.pixels, spec), frame.stamp)
-            if len(buffer) == MAX_FRAMES:
+            view.push(frame.image, frame.stamp, frame.pixels)
+            if view.full:
                 break
-    window = buffer.window()
+    if (window := view.window) is None:
+        raise SourceError(f"{source} shows {'nobody' if view.admitted else 'no image'}")
     if float(window.energy.max()) < MotionConfig().start_motion:
         raise SourceError(f"{source} shows no motion that could be an example")
     return window

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cv2
@@ -9,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxformer_core.images import brightened, check_image, depth_to_grey, to_rgb
+from fluxformer_core.people.tracker import Track
+from fluxformer_core.people.watch import PeopleWatch
 from fluxformer_core.types import ClipSpec, Pixels
 
 
@@ -43,3 +47,25 @@ def shrink(image: NDArray[np.generic], pixels: Pixels, spec: ClipSpec) -> NDArra
     way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     small = to_rgb(cv2.resize(seen, (spec.size, spec.size), interpolation=way), pixels)
     return brightened(small) if spec.brighten and not depth else small
+
+
+def person_pictures(
+    watch: PeopleWatch, track: Track, stamp: int, pixels: Pixels, spec: ClipSpec
+) -> tuple[NDArray[np.uint8], Callable[[int], NDArray[np.uint8] | None]]:
+    """The picture of a person in the newest image, and what shows earlier images in the same square.
+
+    Args:
+        watch: has observed the image.
+        track: the person.
+        stamp: ns, of the image.
+        pixels: how to read the image.
+        spec: size and look of the picture.
+
+    Returns:
+        (S, S, 3) uint8 RGB, black outside the person; and a function of a stamp (ns) that returns such a picture, or
+        None if the image of that stamp is gone.
+    """
+    earlier = partial(watch.show, track, prepare=partial(shrink, pixels=pixels, spec=spec))
+    frame = earlier(stamp)
+    assert frame is not None  # the watch remembers the image that it has just observed
+    return frame, earlier

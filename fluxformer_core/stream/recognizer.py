@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from fluxformer_core.stream.clip import FrameSelection
 from fluxformer_core.stream.config import RecognizerConfig
 from fluxformer_core.stream.inference import ClipModel
 from fluxformer_core.stream.measurements import Counters, ResetCause, StageTimings
-from fluxformer_core.stream.prepare import prepare, shrink
+from fluxformer_core.stream.prepare import person_pictures, prepare
 from fluxformer_core.stream.stream import ClipRequest, Stream
 from fluxformer_core.types import ActionEvent, Pixels, Recognition, State, Update, ViewName
 
@@ -309,10 +308,7 @@ class Recognizer:
         spec = self.model.spec
         if view.track is None or self.people is None:
             return prepare(image, pixels, spec), None
-        earlier = partial(self.people.show, view.track, prepare=partial(shrink, pixels=pixels, spec=spec))
-        frame = earlier(stamp)
-        assert frame is not None  # the watch remembers the image that it has just observed
-        return frame, earlier
+        return person_pictures(self.people, view.track, stamp, pixels, spec)
 
     def _named(self, person: str, view: _View, update: Update) -> Update:
         """What a stream says, with the person's id and instances counted over all streams; the view remembers it."""

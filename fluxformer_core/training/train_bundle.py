@@ -66,7 +66,7 @@ def train_bundle(
     actor: int = 0,  # rendered clips to add per label
     check_actor: int = 0,  # rendered clips per label to check on
     actor_modes: Sequence[str] = ACTOR_MODES,  # how the actor is rendered, by turns
-    clip: Mapping[str, Any] | None = None,  # of the ClipSpec: `size` (new models), `selection`, `framing`, `brighten`
+    clip: Mapping[str, Any] | None = None,  # of the ClipSpec: `size` (new models), `selection`, `view` ...
     flow: str = "",  # estimator of optical flow, as `create_flow` takes a name; empty: the model's
     cache: str | Path = ".cache/clips",  # folder of decoded clips
 ) -> TrainResult:

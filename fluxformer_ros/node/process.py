@@ -13,7 +13,6 @@ from pathlib import Path
 from types import FrameType
 
 import cv2
-import torch
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.rcutils_logger import RcutilsLogger
@@ -35,6 +34,8 @@ def keep_image_memory() -> None:
 
 def set_threads(threads: int) -> None:
     """Limit the threads of one forward pass and of optical flow; 0: half of torch's own choice, within 1 .. 4."""
+    import torch  # costs seconds; the player and the listener, which need this module, do without
+
     # Torch's threads wait for each other by spinning. When another process needs one of their cores, a forward pass
     # takes many times longer: on two busy cores 95 ms with one thread became 600 ms with two.
     threads = threads or min(4, max(1, torch.get_num_threads() // 2))

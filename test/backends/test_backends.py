@@ -99,10 +99,16 @@ def test_torch_computes_exactly_what_the_net_computes():
     assert (engine.backend, engine.precision, engine.device) == ("torch", "fp32", "cpu")
 
 
-@pytest.mark.parametrize("batch", [1, 3], ids=["static", "dynamic"])
-def test_openvino_computes_what_the_net_computes_in_batches_of_any_size(batch, tmp_path):
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache in which the first test builds the small net for OpenVINO, which takes long, and others find it."""
+    return tmp_path_factory.mktemp("built")
+
+
+def test_openvino_computes_what_the_net_computes_in_batches_of_any_size(built):
+    """An engine for one clip; test_compile_command.py has one for several."""
     openvino()
-    engine = open_net(small_request(batch=batch), "openvino", cache=tmp_path)
+    engine = open_net(small_request(), "openvino", cache=built)
     net = small_model(small_config())
     for count in (1, 2, 5):
         given = clips(count, seed=count)
@@ -122,12 +128,13 @@ def test_openvino_computes_the_shipped_model_in_half_precision_where_the_process
 
 AFTERWARDS = """
 import faulthandler, os, signal, sys, threading
+from pathlib import Path
 
 faulthandler.enable()  # gives the thread a stack for signals, which OpenVINO replaces
-sys.path[:0] = sys.argv[1:]
+sys.path[:0] = sys.argv[2:]
 from test_backends import open_net, small_request
 
-engines = [open_net(small_request(digest=""), "openvino")]
+engines = [open_net(small_request(), "openvino", cache=Path(sys.argv[1]))]
 thread = threading.Thread(target=engines.clear)
 thread.start()
 thread.join()
@@ -136,16 +143,17 @@ os.kill(os.getpid(), signal.SIGCHLD)
 """
 
 
-def test_a_process_survives_signals_after_another_thread_let_go_of_the_last_engine():
+def test_a_process_survives_signals_after_another_thread_let_go_of_the_last_engine(built):
     openvino()
-    command = [sys.executable, "-c", AFTERWARDS, str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    folders = map(str, (built, Path(__file__).parent, Path(__file__).parents[1]))
+    command = [sys.executable, "-c", AFTERWARDS, *folders]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
 
 
-def test_openvino_serves_several_threads_and_keeps_its_outputs():
+def test_openvino_serves_several_threads_and_keeps_its_outputs(built):
     openvino()
-    engine = open_net(small_request(digest=""), "openvino")
+    engine = open_net(small_request(), "openvino", cache=built)
     given = [clips(1, seed=seed) for seed in range(4)]
     alone = [engine(*each)[0] for each in given]
     assert not torch.equal(alone[0], alone[1])

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from helpers import saved_bundle, small_bundle
+from test_backends import clips
 
 from fluxformer_core.actor import Performance, Stage
 from fluxformer_core.backends.base import DTYPES, list_backends
@@ -16,6 +18,7 @@ from fluxformer_core.cli import main
 from fluxformer_core.cli.shared_arguments import BACKENDS, PRECISIONS
 from fluxformer_core.errors import BackendError, ConfigError
 from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
+from fluxformer_core.stream.load import open_model
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND, Update
 
@@ -39,6 +42,7 @@ def test_help_lists_the_backends_and_precisions_of_the_library():
 
 @pytest.mark.usefixtures("_openvino")
 def test_an_engine_is_built_with_progress_and_found_again(tmp_path, cache, capsys):
+    """The engine, for several clips at once, computes what the net computes in batches of any size."""
     model = str(saved_bundle(tmp_path))
     assert main(["compile", model, "--backend", "openvino", "--batch", "1..4", "--json"]) == 0
     printed = capsys.readouterr()
@@ -51,6 +55,14 @@ def test_an_engine_is_built_with_progress_and_found_again(tmp_path, cache, capsy
     printed = capsys.readouterr()
     assert "building" not in printed.err
     assert printed.out.endswith("openvino fp32 on cpu is ready\n")
+
+    bundle, said = Bundle.load(model), []
+    opened, net = open_model(bundle, "openvino", batch=4, progress=said.append), bundle.build_model()
+    assert not any("building" in line for line in said)
+    for count in (1, 2, 5):
+        given = clips(count, seed=count)
+        with torch.inference_mode():
+            torch.testing.assert_close(opened.net(*given), tuple(net(*given)), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,15 @@ from fluxformer_core.backends.tensorrt import typed
 from fluxformer_core.stream.load import open_model
 
 
-def test_a_model_opened_without_flow_takes_colour_alone(tmp_path):
+def test_a_model_opened_without_flow_takes_colour_alone():
+    """test_compile_command.py has a model that is opened with flow."""
     openvino()
     bundle = small_bundle()
     net = bundle.build_model()
-    for flow in (True, False):
-        model = open_model(bundle, "openvino", flow=flow, cache=tmp_path)
-        rgb, motion = clips(1)
-        given = (rgb, motion) if flow else (rgb, None)
-        with torch.inference_mode():
-            torch.testing.assert_close(model(*given).logits, net(*given).logits, rtol=1e-4, atol=1e-5)
+    model = open_model(bundle, "openvino", flow=False)
+    rgb, _ = clips(1)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(rgb, None).logits, net(rgb, None).logits, rtol=1e-4, atol=1e-5)
 
 
 def test_layer_norms_compute_in_float32_in_nets_of_half_precision():

@@ -72,10 +72,10 @@ def test_the_stamps_are_those_of_the_pictures(stream, pictures):
     assert all(picture.shape == (SIDE, SIDE, 3) and picture.dtype == np.uint8 for _, picture in pictures)
 
 
-def test_the_same_seed_gives_the_same_stream_and_another_one_another(stream, pictures):
-    again = compose([Performer("one", CLIPS[:3]), Performer("other", CLIPS[3:])], 60.0, seed=1)
-    assert all((a == b).all() for (_, a), (_, b) in zip(pictures, again.play(), strict=True))
-    other = compose([Performer("one", CLIPS[:3]), Performer("other", CLIPS[3:])], 60.0, seed=2)
+def test_the_same_seed_gives_the_same_stream_and_another_one_another():
+    performers = [Performer("one", CLIPS[:1]), Performer("other", CLIPS[3:4])]
+    stream, again, other = (compose(performers, 12.0, seed=seed) for seed in (1, 1, 2))
+    assert all((a == b).all() for (_, a), (_, b) in zip(stream.play(), again.play(), strict=True))
     assert other.truth != stream.truth
 
 

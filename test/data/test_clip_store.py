@@ -127,7 +127,7 @@ def test_parts_of_a_bag_are_clips_of_their_own(tmp_path):
     assert store.classes.tolist() == [1, 0, 1]
     assert np.all(store[1].flow[0] == 0), "the flow begins with the part"
     assert len(store.skipped) == 2
-    assert "has no image between" in store.skipped[0]
+    assert "shows no image between" in store.skipped[0]
     assert "several image topics" in store.skipped[1]
 
 

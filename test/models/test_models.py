@@ -238,13 +238,12 @@ def test_evaluation_is_deterministic(nano):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic batch"])
-def test_the_exported_graph_computes_the_same(nano, dynamic):
+def test_the_exported_graph_computes_the_same_for_any_batch(nano):
     batch = torch.export.Dim("batch", min=1, max=8)
-    shapes = {"rgb": {0: batch}, "flow": {0: batch}} if dynamic else None
+    shapes = {"rgb": {0: batch}, "flow": {0: batch}}
     with torch.no_grad():
         program = torch.export.export(nano, clips(2, frames=16, size=64), dynamic_shapes=shapes, strict=False)
-        for size in (1, 2, 5) if dynamic else (2,):
+        for size in (1, 2, 5):
             rgb, flow = clips(size, seed=size, frames=16, size=64)
             for ours, theirs in zip(program.module()(rgb, flow), nano(rgb, flow), strict=True):
                 torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)

@@ -145,6 +145,15 @@ def test_importing_the_package_loads_no_costly_library() -> None:
     assert shown.stdout == "[]\n"
 
 
+@pytest.mark.ros
+@pytest.mark.usefixtures("prefix")
+def test_the_tools_around_the_recogniser_start_without_torch() -> None:
+    tools = ", ".join(f"fluxformer_ros.tools.{name}_node" for name in ("listener", "player", "recorder"))
+    code = f"import sys, {tools}; print('torch' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert shown.stdout == "False\n"
+
+
 @pytest.mark.parametrize("name", fluxformer_core.__all__)
 def test_every_public_name_is_there(name: str) -> None:
     assert getattr(fluxformer_core, name).__name__ == name

@@ -133,7 +133,7 @@ def test_a_player_stays_until_its_last_image_has_arrived(ros: None, tmp_path: Pa
         with pytest.raises(subprocess.TimeoutExpired):
             player.wait(4.0)
         listener.send_signal(signal.SIGCONT)
-        assert player.wait(30.0) == 0
+        assert player.wait(120.0) == 0
         seen += [listener.stdout.readline() for _ in range(4)]
         published = [json.loads(line)["stamp"] for line in log.read_text().splitlines()]
         assert [int(s) * SECOND + int(ns) for s, ns in (line.split() for line in seen)] == published

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,24 +34,33 @@ def test_a_signal_ends_the_action_and_the_process_cleanly(ros: None, model: Path
         assert "Traceback" not in node.said
 
 
-@pytest.mark.parametrize(
-    ("parameters", "words"),
-    [
-        ({"model": "/no/such/model.safetensors"}, "cannot read /no/such/model.safetensors"),
-        ({"flow": "gmflow"}, "gmflow needs its weights: use gmflow:FILE"),
-        ({"top_k": 0}, "top_k"),
-        ({"recognition_rate": "fast"}, "recognition_rate"),
-        ({"keep_score": 0.9}, "keep_score (0.9) must be at most start_score"),
-        ({"backend": "tensorrt"}, "backend tensorrt cannot be used in fp32: "),
-        *([({"people": "true"}, "apt install ros-$ROS_DISTRO-vision-msgs")] if not find_spec("vision_msgs") else []),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
-)
-def test_a_node_that_cannot_start_says_why_and_ends(ros: None, tmp_path: Path, parameters, words: str) -> None:
-    with RecognizerProcess(tmp_path / "stderr", namespace="solo", **parameters) as node:
-        assert node.process.wait(PATIENCE) == 2
-        assert words in node.said
-        assert "Traceback" not in node.said
+FAILING_STARTS = [
+    ("model:=/no/such/model.safetensors", "cannot read /no/such/model.safetensors"),
+    ("flow:=gmflow", "gmflow needs its weights: use gmflow:FILE"),
+    ("top_k:=0", "top_k"),
+    ("recognition_rate:=fast", "recognition_rate"),
+    ("keep_score:=0.9", "keep_score (0.9) must be at most start_score"),
+    ("backend:=tensorrt", "backend tensorrt cannot be used in fp32: "),
+    *([("people:=true", "apt install ros-$ROS_DISTRO-vision-msgs")] if not find_spec("vision_msgs") else []),
+]
+START_EACH = """
+import sys
+from fluxformer_ros.node.recognizer_node import main
+for value in sys.argv[1:]:
+    code = main(["recognizer", "--ros-args", "-p", value])
+    print(f"{value} ended with {code}", file=sys.stderr, flush=True)
+"""
+
+
+def test_a_node_that_cannot_start_says_why_and_ends(ros: None) -> None:
+    """Started one after another in one process, because importing torch takes seconds."""
+    command = [sys.executable, "-c", START_EACH, *(value for value, _ in FAILING_STARTS)]
+    said = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=True).stderr
+    assert "Traceback" not in said
+    for value, words in FAILING_STARTS:
+        of_this, ended, said = said.partition(f"{value} ended with 2\n")
+        assert ended, said
+        assert words in of_this, value
 
 
 def test_a_build_only_run_ends_by_itself(ros: None, tmp_path: Path) -> None:

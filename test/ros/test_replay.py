@@ -91,6 +91,7 @@ def test_a_recorder_whose_disk_is_full_says_so_and_how_the_bag_is_mended(ros: No
 
 
 @pytest.mark.slow
+@pytest.mark.realtime
 def test_the_live_run_says_what_the_offline_run_says_and_is_scored_alike(
     ros: None, bag: Path, model: Path, tmp_path: Path
 ) -> None:

@@ -62,6 +62,10 @@ def show(people: Recognizer, frames: range, *moving: Sighting, seen: tuple[Sight
     return [people.push(scene(index, *moving), SECOND + index * PERIOD, Pixels.RGB, seen) for index in frames]
 
 
+def following(people: Recognizer) -> tuple[str, ...]:
+    return tuple(track.id for track in people.people.people)
+
+
 def recognitions(updates: list[Update], person: str) -> list:
     return [r for update in updates for r in update.recognitions if r.person_id == person]
 
@@ -85,7 +89,7 @@ def test_views_tell_where_everybody_is_and_what_was_said_of_them() -> None:
         assert view.recognition.found_by == "topic"
     assert (ann.event, bob.event, bob.clip) == (events(updates, "ann")[-1], None, None)
     assert ann.clip is not None
-    assert tuple(track.id for track in people.people.people) == ("ann", "bob")
+    assert following(people) == ("ann", "bob")
     assert State.ACTION in {recognition.state for recognition in recognitions(updates, "ann")}
     assert {recognition.state for recognition in recognitions(updates, "bob")} <= {State.WARMING_UP, State.IDLE}
     assert events(updates, "ann")[0].kind is EventKind.STARTED
@@ -122,7 +126,7 @@ def test_who_is_not_detected_any_more_is_forgotten_and_their_action_ends() -> No
     show(people, range(20), LEFT, seen=(LEFT, RIGHT))
     updates = show(people, range(20, 40), LEFT, seen=(RIGHT,))
     assert events(updates, "ann")[-1].kind is EventKind.ENDED
-    assert (tuple(track.id for track in people.people.people), people.people.tracker.lost) == (("bob",), 1)
+    assert (following(people), people.people.tracker.lost) == (("bob",), 1)
     again = show(people, range(40, 60), LEFT, seen=(LEFT, RIGHT))
     assert events(again, "ann")[0].instance > events(updates, "ann")[-1].instance
 
@@ -131,20 +135,20 @@ def test_the_tallest_are_followed_and_the_others_counted() -> None:
     people = crowd(max_people=2)
     crowded = [person(str(height), (10.0, 10.0, 30.0, 10.0 + height)) for height in (20, 60, 40)]
     people.push(scene(0), SECOND, Pixels.RGB, crowded)
-    assert ({track.id for track in people.people.people}, people.people.tracker.ignored) == ({"60", "40"}, 1)
+    assert (set(following(people)), people.people.tracker.ignored) == ({"60", "40"}, 1)
 
 
 def test_every_image_is_counted_once_and_gaps_forget_everybody() -> None:
     people = crowd()
     for index in range(6):
         people.push(scene(index), SECOND + index * PERIOD // 2, Pixels.RGB, (LEFT, RIGHT) if index < 5 else None)
-    assert tuple(track.id for track in people.people.people) == ("ann", "bob"), "while no detector has looked, everybody stays"
+    assert following(people) == ("ann", "bob"), "while no detector has looked, everybody stays"
     people.push(scene(0), SECOND + 5 * PERIOD // 2, Pixels.RGB, (LEFT,))
     counters = people.counters
     assert (counters.frames, counters.duplicates) == (7, 1)
     assert counters.admitted + counters.skipped + counters.duplicates + counters.late == 7
     people.push(scene(0), 100 * SECOND, Pixels.RGB, ())
-    assert (tuple(track.id for track in people.people.people), counters.resets[ResetCause.GAP]) == ((), 1)
+    assert (following(people), counters.resets[ResetCause.GAP]) == ((), 1)
 
 
 def test_another_size_of_images_starts_anew() -> None:
