@@ -150,7 +150,7 @@ class Tracker:
             found: what was found in the whole image, in any order.
             stamp: ns.
         """
-        own = self._without_doubles(_undisputed(looked, found))
+        own = self._without_doubles(looked)
         seen = [sighting for sighting in own if sighting is not None]
         # The order of the sightings must not matter.
         ordered = sorted(found, key=lambda sighting: (-_height(sighting.box), sighting.box))
@@ -205,15 +205,6 @@ class Tracker:
             else:
                 self.lost += track.born
         self.tracks = kept
-
-
-def _undisputed(looked: Sequence[Sighting | None], found: Sequence[Sighting]) -> list[Sighting | None]:
-    """What was seen of known people, but for those whom an outside tracker reports somewhere else."""
-    told = {sighting.id: sighting.box for sighting in found if sighting.id}
-    return [
-        None if seen is not None and seen.id in told and overlap(seen.box, told[seen.id]) < SAME_PERSON else seen
-        for seen in looked
-    ]
 
 
 def overlap(first: Box, second: Box) -> float:
