@@ -16,6 +16,7 @@ from fluxformer_core.people.person import FoundBy, Sighting
 from fluxformer_core.people.tracker import Track
 from fluxformer_core.types import SECOND, EventKind, Recognition, State, Update
 from fluxformer_ros.node.messages import header_of, time_from_msg
+from fluxformer_ros.node.parameters import FinderName
 from fluxformer_ros.node.ros4hri import BodyTopics
 
 PERSON = "person"
@@ -62,6 +63,8 @@ class Detections:
         unusable: detections without an id, or without a box of finite numbers and some size.
     """
 
+    finder: FinderName = "detections"
+
     def __init__(self, node: LifecycleNode, vision: ModuleType, class_id: str, expiry: float) -> None:
         self.received = self.outdated = self.unusable = 0
         self._node, self._class_id, self._expiry = node, class_id, expiry
@@ -80,10 +83,13 @@ class Detections:
         self._newest = message
 
     def people_at(self, stamp: int, _shape: tuple[int, ...]) -> list[Sighting] | None:
-        """The people at an image's stamp (ns); None if no detections have arrived since the last call."""
+        """The people at an image's stamp (ns); None: no detections since the last call.
+
+        There is nobody before the first detections.
+        """
         message, self._newest = self._newest, None
         if message is None:
-            return None
+            return None if self.received else []
         if abs(stamp - time_from_msg(message.header.stamp)) > self._expiry * SECOND:
             self.outdated += 1
             return None

@@ -130,8 +130,8 @@ class Enrollment:
         """Why this goal is refused at once; empty if teaching can begin."""
         if self._model is None or not self._active:
             return "the recogniser is not active; activate it first"
-        if self._model.recognizer.tracks is not None:
-            return "people are told apart, and which of them teaches is not known; set people to false to teach"
+        if request.person_id and self._model.recognizer.stream_of(request.person_id) is None:
+            return f"person {request.person_id} is not in view; ~/people says who is"
         if self._session is not None:
             return f"{self._session.goal.request.label} is being taught; wait for its end, or cancel it"
         if request.examples > MOST_EXAMPLES:
@@ -148,7 +148,7 @@ class Enrollment:
         """Collect examples until there are enough; runs on a thread of its own."""
         model = self._model
         assert model is not None
-        capturing = ExampleCapture()
+        capturing = ExampleCapture(session.goal.request.person_id)
         model.worker.observe(lambda recognizer: session.captures.put(capturing.update(recognizer)))
         try:
             self._watch(session, model.recognizer)

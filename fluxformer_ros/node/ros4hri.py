@@ -19,6 +19,7 @@ from fluxformer_core.people.person import JOINTS, FoundBy, Joints, Sighting, reg
 from fluxformer_core.people.tracker import Track
 from fluxformer_core.types import SECOND
 from fluxformer_ros.node.messages import header_of, time_from_msg
+from fluxformer_ros.node.parameters import FinderName
 
 GESTURES = {"wave": "WAVING", "arm_cross": "ARMS_CROSSED"}
 """Labels that have a name among the gestures of REP-155."""
@@ -75,9 +76,9 @@ class BodyTopics:
         height, width = shape[:2]
         for body, person in bodies:
             left, top, right, bottom = region_in(person.sighting.box, shape)
-            region = self._hri.NormalizedRegionOfInterest2D(header=header, c=person.sighting.score)
-            region.xmin, region.ymin, region.xmax, region.ymax = left / width, top / height, right / width, bottom / height
-            self._topic(body, "roi", self._hri.NormalizedRegionOfInterest2D).publish(region)
+            kind = self._hri.NormalizedRegionOfInterest2D
+            corners = dict(xmin=left / width, ymin=top / height, xmax=right / width, ymax=bottom / height)
+            self._topic(body, "roi", kind).publish(kind(header=header, c=person.sighting.score, **corners))
             if person.sighting.joints is not None:
                 points = self._points(person.sighting.joints, width, height)
                 skeleton = self._hri.Skeleton2D(header=header, skeleton=points)
@@ -129,6 +130,8 @@ class TrackedBodies:
         unusable: regions that are not finite numbers, or have no size.
     """
 
+    finder: FinderName = "hri"
+
     def __init__(self, node: Node, hri: ModuleType, expiry: float) -> None:
         self.received = self.outdated = self.unusable = 0
         self._node, self._hri, self._expiry = node, hri, expiry
@@ -144,11 +147,14 @@ class TrackedBodies:
         self._bodies.clear()
 
     def people_at(self, stamp: int, shape: tuple[int, ...]) -> list[Sighting] | None:
-        """The people at the stamp (ns) of an image of a shape (H, W, ...); None: no region since the last call."""
+        """The people at the stamp (ns) of an image of a shape (H, W, ...).
+
+        None: no region since the last call. There is nobody before the first region.
+        """
         with self._lock:
             newest, self._newest = self._newest, {}
         if not newest:
-            return None
+            return None if self.received else []
         found = []
         for body, region in newest.items():
             corners = region.xmin, region.ymin, region.xmax, region.ymax
