@@ -162,7 +162,10 @@ def _draw_people(page: Page, people: Sequence[ViewState], camera: Box, width: in
             page.line(points * scale + camera[:2], shade, 1.5, camera)
         words = f"{person.person_id}: {_name(person.recognition)}"
         x, y = max(left * scale, 0) + camera[0] + 5, max(top * scale, 0) + camera[1] + 16
-        page.text((x, y), words, 14, colour, room=min((left + side) * scale + camera[0], camera[2]) - x - 5)
+        room = min((left + side) * scale + camera[0], camera[2]) - x - 5
+        if room > 0:
+            page.fill((x - 3, y - 13, x + min(page.text_width(words, 14), room) + 3, y + 5), BACKGROUND)
+            page.text((x, y), words, 14, colour, room=room)
 
 
 def _outlines(mask: Mask) -> list[NDArray[np.float64]]:
