@@ -40,7 +40,7 @@ class ColourFinderConfig:
     least_close_score: Annotated[float, Field(ge=0.05, le=1)] = 0.5  # of a detection in a closer look
     least_presence: Annotated[float, Field(ge=0, le=1)] = 0.5  # of a person in the square
     most: Annotated[int, Field(ge=1, le=64)] = 6  # detections looked at in one image, the surest
-    closer_looks: Annotated[int, Field(ge=0, le=64)] = 2  # at parts of the image, in turn, in each `find`
+    closer_looks: Annotated[int, Field(ge=0, le=64)] = 1  # at parts of the image, in turn, in each `find`
     threads: Annotated[int, Field(ge=1, le=64)] = 1  # CPU threads of one net
 
     def __post_init__(self) -> None:
@@ -76,16 +76,17 @@ class ColourFinder:
         self._detector = PoseDetector(self.config.least_score, self.config.threads)
         self._landmarker = PoseLandmarker(self.config.threads)
         self._turn = 0  # number of the next closer look
+        self._whole = False  # whether the last search looked at the whole image
 
     def find(self, image: NDArray[Any], pixels: Pixels, stamp: int, known: Sequence[Sighting] = ()) -> list[Sighting]:
         """Look at a whole image, and at some parts of it, for people who are not known; the surest first."""
         rgb = to_rgb(image, pixels)
-        looks = closer_looks(*rgb.shape[:2])
-        turns = range(self._turn, self._turn + min(self.config.closer_looks, len(looks)))
-        self._turn = turns.stop % len(looks)
-        close = [found for turn in turns for found in self._detector(rgb, looks[turn % len(looks)])]
-        sure = [found for found in close if found.score >= self.config.least_close_score]
-        return self._new_people(rgb, self._detector(rgb, whole(*rgb.shape[:2])) + sure, known)
+        # While people are watched, a search takes either look, so that no image takes much longer than the others.
+        self._whole = not (known and self.config.closer_looks and self._whole)
+        detections = self._detector(rgb, whole(*rgb.shape[:2])) if self._whole else []
+        if not (known and self._whole):
+            detections += self._closer(rgb)
+        return self._new_people(rgb, detections, known)
 
     def search(self, image: NDArray[Any], pixels: Pixels, box: Box) -> list[Sighting]:
         """Look closely at a part of an image: upright, and turned both ways if nobody is found; the surest first."""
@@ -99,6 +100,14 @@ class ColourFinder:
         """Look at the square of a person who was seen before; None: no person is there any longer."""
         square = last.square if isinstance(last, PoseSighting) else RotatedSquare.of_box(last.box)
         return self._look(to_rgb(image, pixels), square)
+
+    def _closer(self, rgb: NDArray[np.uint8]) -> list[Detection]:
+        """Sure detections in the next parts of the image."""
+        looks = closer_looks(*rgb.shape[:2])
+        turns = range(self._turn, self._turn + min(self.config.closer_looks, len(looks)))
+        self._turn = turns.stop % len(looks)
+        found = [detection for turn in turns for detection in self._detector(rgb, looks[turn % len(looks)])]
+        return [detection for detection in found if detection.score >= self.config.least_close_score]
 
     def _new_people(
         self, rgb: NDArray[np.uint8], detections: Iterable[Detection], known: Sequence[Sighting] = ()

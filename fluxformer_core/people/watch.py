@@ -20,7 +20,7 @@ from fluxformer_core.people.pixels import cut_mask, cut_square, on_black
 from fluxformer_core.people.tracker import PeopleConfig, Track, Tracker
 from fluxformer_core.types import SECOND, Pixels
 
-SMALL = 320
+SMALL = 160
 """px: width of the grey image in which motion is looked for, the camera's and that of what cannot be found."""
 
 MEMORY = 0.2

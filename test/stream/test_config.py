@@ -10,7 +10,7 @@ import pytest
 
 from fluxformer_core.cli.shared_arguments import apply_settings
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.people.tracks import PeopleConfig
+from fluxformer_core.people.tracker import PeopleConfig
 from fluxformer_core.stream.config import DecisionConfig, MotionConfig, RecognizerConfig, settings_of, with_settings
 
 WRONG: dict[Any, list[dict[str, object]]] = {
@@ -28,7 +28,7 @@ WRONG: dict[Any, list[dict[str, object]]] = {
         {"still_time": 2.0, "max_still_time": 1.0}, {"returned": 1.5}, {"returned": math.nan},
         {"stop_motion": -1, "still_time": -1, "returned": -1},
     ],
-    PeopleConfig(): [{"most": 0}, {"expiry": 0.0}, {"expiry": math.nan}, {"margin": -1.0}],
+    PeopleConfig(): [{"max_people": 0}, {"expiry": 0.0}, {"expiry": math.nan}, {"search_period": -1.0}],
 }  # fmt: skip
 
 
