@@ -161,11 +161,11 @@ def _draw_people(page: Page, people: Sequence[ViewState], camera: Box, width: in
         for points, shade in lines:
             page.line(points * scale + camera[:2], shade, 1.5, camera)
         words = f"{person.person_id}: {_name(person.recognition)}"
-        x, y = max(left * scale, 0) + camera[0] + 5, max(top * scale, 0) + camera[1] + 16
-        room = min((left + side) * scale + camera[0], camera[2]) - x - 5
-        if room > 0:
-            page.fill((x - 3, y - 13, x + min(page.text_width(words, 14), room) + 3, y + 5), BACKGROUND)
-            page.text((x, y), words, 14, colour, room=room)
+        wide = min(page.text_width(words, 14), camera[2] - camera[0] - 10)
+        x = min(max(person.sighting.box[0] * scale + camera[0], camera[0] + 5), camera[2] - wide - 5)
+        y = min(max(person.sighting.box[1] * scale + camera[1], camera[1] + 24), camera[3]) - 8
+        page.fill((x - 3, y - 13, x + wide + 3, y + 5), BACKGROUND)
+        page.text((x, y), words, 14, colour, room=wide)
 
 
 def _outlines(mask: Mask) -> list[NDArray[np.float64]]:

@@ -138,6 +138,7 @@ def seen_person(
 def test_outline_and_visible_limbs_of_a_person_are_drawn() -> None:
     def lit(person: ViewState, colour: tuple[int, int, int]) -> np.ndarray:
         picture = draw_overlay(CAMERA, recognition=None, event=None, people=[person], height=960)[34:574, 34:754]
+        picture[:80] = 0  # the label
         return (np.abs(picture.astype(int) - colour).max(axis=-1) <= 60).nonzero()
 
     share = np.zeros((40, 40), np.uint8)
@@ -161,7 +162,7 @@ def test_people_at_the_border_leave_the_rest_of_the_picture_alone(square: tuple[
     far = np.array([[left, top], [left + side, top + side]] * 17, np.float32)[:33]
     box = (float(left), float(top), float(left + side), float(top + side))
     mask = Mask(np.full((20, 20), 255, np.uint8), box)
-    person = seen_person("ann", square, mask=mask, joints=Joints(far, np.ones(33, np.float32), np.zeros((33, 3))))
+    person = seen_person("ann" * 90, square, mask=mask, joints=Joints(far, np.ones(33, np.float32), np.zeros((33, 3))))
     new = seen_person("new", (-900, 0, 100), None)
     without, picture = (
         draw_overlay(CAMERA, recognition=None, event=None, people=some) for some in ([new], [new, person])
