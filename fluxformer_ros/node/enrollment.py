@@ -130,8 +130,11 @@ class Enrollment:
         """Why this goal is refused at once; empty if teaching can begin."""
         if self._model is None or not self._active:
             return "the recogniser is not active; activate it first"
-        if request.person_id and self._model.recognizer.stream_of(request.person_id) is None:
-            return f"person {request.person_id} is not in view; ~/people says who is"
+        recognizer, person = self._model.recognizer, request.person_id
+        if person and recognizer.view == "scene":
+            return "people are not told apart; leave person_id empty, or set view to person"
+        if person and recognizer.stream_of(person) is None:
+            return f"person {person} is not in view; ~/people says who is"
         if self._session is not None:
             return f"{self._session.goal.request.label} is being taught; wait for its end, or cancel it"
         if request.examples > MOST_EXAMPLES:
@@ -142,7 +145,7 @@ class Enrollment:
             KnownActions(self._model.bundle)
         except ConfigError as error:
             return str(error)
-        return refuse_name(request.label, self._model.bundle.labels, self._model.recognizer.model.enrolled)
+        return refuse_name(request.label, self._model.bundle.labels, recognizer.model.enrolled)
 
     def _collect(self, session: _Session) -> None:
         """Collect examples until there are enough; runs on a thread of its own."""

@@ -74,3 +74,5 @@ def test_who_is_not_there_cannot_teach(bundle: Bundle) -> None:
     assert "person 7 is not in view" in refusal("7")
     assert "not in view" not in refusal("1")
     assert "not in view" not in refusal("")
+    enrollment._model.recognizer = Recognizer(bundle)
+    assert "leave person_id empty" in refusal("1")
