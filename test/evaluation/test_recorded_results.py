@@ -22,7 +22,9 @@ def definition(name: str, *, old: bool) -> str:
     return text.partition("sensor_msgs/RegionOfInterest")[0] if old else text
 
 
-def record(path: Path, events: list[tuple[float, int, str]], *, old: bool = False) -> Path:
+def record(
+    path: Path, events: list[tuple[float, int, str]], *, old: bool = False, people: tuple[str, ...] = ("",)
+) -> Path:
     """A bag of results with a recognition each half second, and events given as (seconds, kind, label)."""
     types = get_typestore(Stores.LATEST)
     for name in ("ActionScore", "Recognition", "ActionEvent"):
@@ -36,9 +38,13 @@ def record(path: Path, events: list[tuple[float, int, str]], *, old: bool = Fals
     score = types.types["fluxformer/msg/ActionScore"]
     region = types.types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
     direction = types.types["geometry_msgs/msg/Vector3"](0.0, 0.0, 0.0)
-    said = 3, "wave", 0.8, [score("wave", 0.8)], 0.1, 0.2, 64, "", *(() if old else (region, 1.5, "pose"))
-    where = () if old else (region, 1.5, direction)
-    messages = [(i / 2, recognition(header(at(i / 2), ""), at(0), at(i / 2), *said)) for i in range(20)]
+    said = 3, "wave", 0.8, [score("wave", 0.8)], 0.1, 0.2, 64
+    found, where = ((), ()) if old else ((region, 1.5, "pose"), (region, 1.5, direction))
+    messages = [
+        (i / 2, recognition(header(at(i / 2), ""), at(0), at(i / 2), *said, person, *found))
+        for i in range(20)
+        for person in people
+    ]
     messages += [
         (when, event(header(at(when), ""), kind, label, 1, at(1.0), at(when if kind >= 2 else 0), 0.8, "", *where))
         for when, kind, label in events
@@ -72,3 +78,11 @@ def test_results_of_every_version_are_read_and_retractions_withdraw_labels(
     (event,) = track.events
     assert event.label == ("" if withdrawn else "clap")
     assert event.withdrawn == (("wave", "clap") if withdrawn else ("wave",))
+
+
+def test_recognitions_of_several_people_are_one_track(tmp_path: Path) -> None:
+    (stream,), _ = find_streams(find_bags([record(tmp_path / "results", [], people=("ann", "bob"))]), {})
+    result = read_results(stream)
+    (track,) = result.tracks
+    assert len(track.stamps) == 20
+    assert not [fault.text for fault in result.faults if "jump back" in fault.text]
