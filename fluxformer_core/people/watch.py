@@ -77,11 +77,13 @@ class PeopleWatch:
         """Everybody in view now, the tallest first."""
         return self.tracker.people
 
-    def clear(self) -> None:
-        """Forget everybody and every image."""
+    def clear(self, *, same_place: bool = False) -> None:
+        """Forget everybody and every image; what the finder knows of the place, too, unless it is the same."""
         self.tracker.clear()
         self._past.clear()
         self._next_search = 0
+        if not same_place:
+            self.finder.reset()
 
     def observe(
         self, image: NDArray[np.generic], pixels: Pixels, stamp: int, given: Sequence[Sighting] | None = None

@@ -97,7 +97,7 @@ class Recognizer:
         self.obstacle = ""
         self.counters = Counters()
         self.timings = StageTimings()
-        self._finder = finder
+        self._finder, self._depth = finder, False
         self._admission = Admission(model.spec, config.max_gap)
         self._rhythm = Rhythm(model.spec)
         self._format: tuple[tuple[int, ...], Pixels] | None = None
@@ -223,8 +223,10 @@ class Recognizer:
 
     def _open_view(self, pixels: Pixels) -> None:
         """Begin to follow people in images of a kind or, where people cannot be found, watch the whole scene."""
-        if self.view == "scene":
+        depth = pixels is Pixels.DEPTH
+        if self.view == "scene" or (self.people is not None and self._depth == depth):
             return
+        self._depth = depth
         try:
             finder = self._finder or create_finder(pixels)
         except PeopleError as error:
@@ -240,7 +242,7 @@ class Recognizer:
             # After a loss of frames, recognitions go on at the same stamps as before.
             self._rhythm.reset()
         if self.people is not None:
-            self.people.clear()
+            self.people.clear(same_place=cause is ResetCause.GAP)
             return self._leave(list(self._views))
         events: tuple[ActionEvent, ...] = ()
         for person, view in self._views.items():

@@ -29,6 +29,9 @@ class Told:
 
     each_image = False
 
+    def reset(self) -> None:
+        pass
+
     def __init__(self) -> None:
         self.there: list[Sighting] = []
         self.finds = self.searches = 0
