@@ -5,20 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from fluxformer.msg import People, Recognition
 from helpers import StandInFinder
+from rclpy.logging import get_logger
 from ros_bench import LABELS, Robot, robot_and_recognizer
 from test_recognizer_node import EAGER
 
 from fluxformer_core.bundle import Bundle
+from fluxformer_core.errors import PeopleError
+from fluxformer_core.people.finder import Finder
 from fluxformer_core.people.person import FoundBy, Sighting
+from fluxformer_core.stream import recognizer as recognizer_module
 from fluxformer_core.stream.config import RecognizerConfig
+from fluxformer_core.stream.measurements import RecentValues
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.types import SECOND
+from fluxformer_core.types import SECOND, Pixels
+from fluxformer_ros.node.diagnostics import ImageTopic, diagnose
 from fluxformer_ros.node.enrollment import Enrollment
+from fluxformer_ros.node.health import HealthMonitor
+from fluxformer_ros.node.worker import Worker
 
 EMPTY = np.zeros((120, 160, 3), np.uint8)
 
@@ -76,3 +85,18 @@ def test_who_is_not_there_cannot_teach(bundle: Bundle) -> None:
     assert "not in view" not in refusal("")
     enrollment._model.recognizer = Recognizer(bundle)
     assert "leave person_id empty" in refusal("1")
+
+
+def test_diagnostics_say_why_the_scene_is_watched(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_pixels: Pixels) -> Finder:
+        raise PeopleError("LiteRT cannot be loaded")
+
+    monkeypatch.setattr(recognizer_module, "create_finder", missing)
+    recognizer = Recognizer(bundle, RecognizerConfig(view="person"))
+    worker = Worker(recognizer, lambda _update, _frame: None, get_logger("person_view_test"), 1)
+    worker.start()
+    worker.stop()
+    overlay: Any = SimpleNamespace(drawn=0, skipped=0, durations=RecentValues())
+    health = HealthMonitor().active(worker, ImageTopic(), overlay, None)
+    assert (health.people, health.shown["view"]) == (None, "scene")
+    assert "LiteRT cannot be loaded; until then the whole scene is watched" in diagnose(health)[1]
