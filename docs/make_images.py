@@ -76,10 +76,10 @@ def explain(out: Path) -> None:
 
 
 def people(out: Path) -> None:
-    """The overlay of two rendered actors, 2.5 s after the start."""
+    """The overlay of two rendered actors whom the nets have found, 2.5 s after the start."""
+    side, scripts = 320, [Performance("wave", 0.6, 3.0), Performance("squat", 2.0, 3.4)]
     recognizer = Recognizer(Bundle.load(default_bundle_path()), RecognizerConfig(view="person"))
-    script = Performance("wave", 0.6, 3.0), Performance("squat", 2.0, 3.4)
-    stages = [Stage([act], size=(240, 240), duration=2.5) for act in script]
+    stages = [Stage([act], seed=seed, size=(side, side), duration=2.5) for seed, act in enumerate(scripts)]
     for frames in zip(*stages, strict=True):
         image = np.concatenate([frame for _, frame in frames], axis=1)
         recognizer.push(image, SECOND + round(frames[0][0] * SECOND))

@@ -92,6 +92,9 @@ class StandInFinder:
     def look(self, *_image: object) -> None:
         return None
 
+    def reset(self) -> None:
+        pass
+
 
 def texture(height: int, width: int, *, seed: int = 0) -> np.ndarray:
     """Grey blobs on all scales, (height, width) uint8: a texture in which optical flow finds every displacement."""
