@@ -21,10 +21,9 @@ from benchmarks.synthetic.bag_writer import ImageBag
 from fluxformer_core.actor import ACTIONS, DEMO_SCRIPT, ActorStyle, Performance, Stage, rehearse
 from fluxformer_core.bundle import Bundle, default_bundle_path
 from fluxformer_core.cli import main as fluxformer
-from fluxformer_core.people.square import Person
-from fluxformer_core.people.tracks import PeopleConfig
 from fluxformer_core.render.explanation_writer import ExplanationWriter
-from fluxformer_core.render.overlay import draw_overlay, visible
+from fluxformer_core.render.overlay import draw_views
+from fluxformer_core.stream.config import RecognizerConfig
 from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import SECOND, Pixels
 
@@ -77,20 +76,14 @@ def explain(out: Path) -> None:
 
 
 def people(out: Path) -> None:
-    """The overlay of two rendered actors, 2.5 s after the start."""
-    side, scripts = 240, {"ann": Performance("wave", 0.6, 3.0), "bob": Performance("squat", 2.0, 3.4)}
-    recognizer = Recognizer(Bundle.load(default_bundle_path()), people=PeopleConfig())
-    stages = [Stage([act], mode="depth", size=(side, side), duration=2.5) for act in scripts.values()]
-    edges = [(side * (i + 0.3), side * (i + 0.7)) for i in range(len(scripts))]
-    boxes = [Person(name, (x1, 0.1 * side, x2, 0.9 * side)) for name, (x1, x2) in zip(scripts, edges, strict=True)]
+    """The overlay of two rendered actors whom the nets have found, 2.5 s after the start."""
+    side, scripts = 320, [Performance("wave", 0.6, 3.0), Performance("squat", 2.0, 3.4)]
+    recognizer = Recognizer(Bundle.load(default_bundle_path()), RecognizerConfig(view="person"))
+    stages = [Stage([act], seed=seed, size=(side, side), duration=2.5) for seed, act in enumerate(scripts)]
     for frames in zip(*stages, strict=True):
         image = np.concatenate([frame for _, frame in frames], axis=1)
-        recognizer.push(image, SECOND + round(frames[0][0] * SECOND), Pixels.DEPTH, boxes)
-    shown = next(view for view in recognizer.views if view.event is not None)
-    seen = visible(image, Pixels.DEPTH, recognizer.model.spec.depth_range)
-    told = {"recognition": shown.recognition, "event": shown.event, "selection": shown.clip}
-    picture = draw_overlay(seen, **told, people=recognizer.views)
-    cv2.imwrite(str(out), picture[..., ::-1])
+        recognizer.push(image, SECOND + round(frames[0][0] * SECOND))
+    cv2.imwrite(str(out), draw_views(image, recognizer.views)[..., ::-1])
 
 
 def report(out: Path) -> None:

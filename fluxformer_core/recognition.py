@@ -12,7 +12,7 @@ from fluxformer_core.errors import ConfigError
 from fluxformer_core.io.sources import Source, SourceFrame, open_source
 from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.render.explanation_writer import ExplanationWriter
-from fluxformer_core.render.overlay import draw_overlay, visible
+from fluxformer_core.render.overlay import draw_views, visible
 from fluxformer_core.stream.config import RecognizerConfig
 from fluxformer_core.stream.measurements import Counters
 from fluxformer_core.stream.recognizer import Recognizer
@@ -74,12 +74,11 @@ def recognize(
         video = resources.enter_context(VideoRecorder(overlay)) if overlay is not None else None
         writer = ExplanationWriter(explanations) if explanations is not None else None
         result = RecognitionResult(counters=recognizer.counters)
-        newest: Recognition | None = None
 
         def report(update: Update) -> None:
             result.events += update.events
-            if update.recognition is not None and keep_recognitions:
-                result.recognitions.append(update.recognition)
+            if keep_recognitions:
+                result.recognitions += update.recognitions
             if writer is not None:
                 result.pictures = writer.written
             on_update(update, result)
@@ -89,18 +88,12 @@ def recognize(
                 if not recognizer.counters.frames:
                     result.start = frame.stamp
                 update = recognizer.push(frame.image, frame.stamp, frame.pixels)
-                newest = update.recognition or newest
                 if writer is not None:
                     writer.update(update, frame.stamp, recognizer)
                 report(update)
                 if video is not None:
-                    picture = draw_overlay(
-                        visible(frame.image, frame.pixels, recognizer.model.spec.depth_range),
-                        recognition=newest,
-                        event=result.events[-1] if result.events else None,
-                        selection=recognizer.scene.last_clip,
-                    )
-                    video.write(picture, frame.stamp)
+                    shown = visible(frame.image, frame.pixels, recognizer.model.spec.depth_range)
+                    video.write(draw_views(shown, recognizer.views), frame.stamp)
         except KeyboardInterrupt:
             pass  # Ctrl-C is how a camera ends; open events end below
         finally:

@@ -144,6 +144,7 @@ class ActionEvent:
     person_id: str = ""
     region: Region | None = None  # px of the image: around the person; None: the whole scene
     distance: float = math.nan  # m, of the person from a depth camera; NaN: unknown
+    direction: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of a pointing arm, in the camera's frame; zero: unknown
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ PROFILE = "FASTDDS_DEFAULT_PROFILES_FILE"
 SETTINGS = {
     "model": (str, "model file (.safetensors)"),
     "image_transport": (str, "raw, compressed or compressedDepth"),
+    "view": (str, "auto, scene or person: whether people are told apart"),
     "use_sim_time": (bool, "true: take the time from /clock, for bags"),
     "autostart": (bool, "true: configure and activate the node at once"),
     "backend": (str, "backend that runs the model: auto, torch, cuda, openvino or tensorrt"),

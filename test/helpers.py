@@ -19,6 +19,7 @@ from fluxformer_core.flow.classical import DisFlow
 from fluxformer_core.io.video_writer import VideoRecorder
 from fluxformer_core.models.fluxformer.fluxformer import Fluxformer, FluxformerConfig
 from fluxformer_core.models.fluxformer.mvit import MViTConfig
+from fluxformer_core.people.person import Sighting
 from fluxformer_core.stream.buffer import RollingBuffer, Window
 from fluxformer_core.stream.clip import FrameSelection
 from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
@@ -72,6 +73,27 @@ def saved_bundle(folder: Path, **changes: Any) -> Path:
 def train(data: Path, out: Path, *more: object) -> int:
     """The exit code of `fluxformer train`, which keeps its cache beside the bundle."""
     return main(["train", *map(str, (data, "--out", out, "--cache", out.parent / "cache", "--workers", 0, *more))])
+
+
+class StandInFinder:
+    """Finds the people that a test puts into `people`, in each image, in place of the nets."""
+
+    each_image = True
+
+    def __init__(self, *people: Sighting) -> None:
+        self.people = list(people)
+
+    def find(self, *_image: object) -> list[Sighting]:
+        return list(self.people)
+
+    def search(self, *_image: object) -> list[Sighting]:
+        return []
+
+    def look(self, *_image: object) -> None:
+        return None
+
+    def reset(self) -> None:
+        pass
 
 
 def texture(height: int, width: int, *, seed: int = 0) -> np.ndarray:

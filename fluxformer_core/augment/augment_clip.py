@@ -12,6 +12,7 @@ from fluxformer_core.augment.backgrounds import ROOM, backgrounds, structure
 from fluxformer_core.augment.cameras import STRAIGHT, expose, exposure, flicker, grain, monochrome, soften, wander
 from fluxformer_core.augment.colourise import can_be_cut_out, colourise, contrast, silhouette
 from fluxformer_core.augment.config import AugmentConfig
+from fluxformer_core.augment.outline import disturb_outline, on_black, outlines
 
 Clip = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Frames (T, S, S, 3) in 0..1 and flow (T, S, S, 2) in frame heights per second."""
@@ -50,15 +51,18 @@ def augment_clip(
     tempo = rng.uniform(*config.tempo)
     frames, cut_out = clip.frames, clip.depth and can_be_cut_out(clip.frames[..., 0])
     colourised = cut_out and rng.random() < config.colourised
-    layered = cut_out and (colourised or rng.random() < config.with_background)
+    on_person = config.view == "person"
+    layered = cut_out and (colourised or (not on_person and rng.random() < config.with_background))
     if clip.depth and not colourised and rng.random() < config.contrast:
         low = rng.uniform(64, 190)
         frames = contrast(frames, low, rng.uniform(low + 20, 255))
     coloured = colourised or not clip.depth
     place = speed = np.zeros((count, 2))
-    if coloured and rng.random() < config.moving_camera:
+    if coloured and not on_person and rng.random() < config.moving_camera:
         place, speed = wander(clip.times, clip.step, config.pan, config.shake, rng)
     carried, drift = path or (np.zeros((count, 2)),) * 2
+    if on_person:
+        carried = np.zeros((count, 2))  # the square follows a person, who moves through the scene all the same
     views = [np.column_stack([linear, offset + shift]) for shift in side * (place + carried)]
     turn = tempo * linear
     flow = np.empty_like(clip.flow)
@@ -69,7 +73,7 @@ def augment_clip(
         for i, view in enumerate(views):
             people[i] = cv2.warpAffine(people[i], view, (side, side))
             opacity[i] = cv2.warpAffine(opacity[i], view, (side, side))
-        behind, seen = _background(side, place, config, rng)
+        behind, seen = _black(side) if on_person else _background(side, place, config, rng)
         if not colourised:  # a wall and objects before the wall, farther than the person
             monochrome(behind)
             behind = (behind * np.float32(rng.uniform(0.1, 0.5))).astype(np.uint8)
@@ -89,7 +93,13 @@ def augment_clip(
         if speed.any():
             grey = cv2.cvtColor(shown[0], cv2.COLOR_RGB2GRAY).astype(np.float32)
             flow += speed[:, None, None].astype(np.float32) * structure(grey / 255)[..., None]
-    return _expose(shown, clip.times, config, rng, coloured=coloured, recorded=not clip.depth), flow
+    if not on_person:
+        return _expose(shown, clip.times, config, rng, coloured=coloured, recorded=not clip.depth), flow
+    outline = outlines(shown)
+    disturb_outline(shown, flow, outline, config, rng)
+    exposed = _expose(shown, clip.times, config, rng, coloured=coloured, recorded=not clip.depth)
+    on_black(exposed, outline)
+    return exposed, flow
 
 
 def _mix_flow(
@@ -162,6 +172,11 @@ def _view(
         linear = np.diag([-1.0, 1.0]) @ linear
     centre = np.full(2, side / 2 - 0.5)
     return linear, centre - linear @ centre + rng.uniform(-config.shift, config.shift, 2) * side
+
+
+def _black(side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A background that is not there; see `_background`."""
+    return np.zeros((1, side, side, 3), np.uint8), np.zeros((1, side, side), np.uint8)
 
 
 def _background(

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from fluxformer_core.declared import check
+from fluxformer_core.types import ViewName
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Amount = Annotated[float, Field(ge=0)]
@@ -49,8 +50,12 @@ class AugmentConfig:
     moving_camera: Share = 0.3  # of colour clips from a camera that moves
     pan: Amount = 0.2  # frame heights per second, at most
     shake: Amount = 0.02  # frame heights, at most
+    lost: Share = 0.15  # of clips of people cut out, of whom a piece is missing for some frames
+    kept: Share = 0.15  # of clips of people cut out, beside whom a piece of the background is left for some frames
+    late: Share = 0.15  # of clips of people cut out, whose outline lags behind
     backgrounds: tuple[str, ...] = ()  # folders of pictures and videos that join the painted backgrounds
     other: Share = 0.1  # of clips that show no known action, if `other` is among the labels
+    view: ViewName = "scene"  # person: people are cut out on black, whatever `with_background` and `moving_camera` say
 
     def __post_init__(self) -> None:
         ranges = {name: getattr(self, name) for name in ("scale", "depth_relief", "tempo")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
@@ -101,8 +102,8 @@ class _Printer:
             with writing(self._json_name):
                 self._json = open(self._json_name, "w")  # noqa: SIM115  # `close` closes the file
         self._result = result
-        if update.recognition is not None:
-            self._write("recognition", update.recognition, state=update.recognition.state.name)
+        for recognition in update.recognitions:
+            self._write("recognition", recognition, state=recognition.state.name)
         for event in update.events:
             self._write("event", event, kind=event.kind.name)
             if not self._quiet:
@@ -130,7 +131,8 @@ class _Printer:
 
     def _write(self, type: str, content: Recognition | ActionEvent, **names: str) -> None:
         if self._json is not None:
-            self._json.write(json.dumps({"type": type, **asdict(content), **names}) + "\n")
+            distance = None if math.isnan(content.distance) else content.distance  # JSON has no NaN
+            self._json.write(json.dumps({"type": type, **asdict(content), "distance": distance, **names}) + "\n")
             self._json.flush()  # another program may read along
 
     def _print(self, event: ActionEvent, origin: int) -> None:
@@ -142,5 +144,6 @@ class _Printer:
         if event.end:
             times += f" .. {(event.end - origin) / SECOND:.1f} s"
         # tqdm removes its bar for the line and draws the bar again.
-        tqdm.write(f"{times:22}{event.kind.name.lower():10}{event.label:20}{100 * event.score:3.0f} %")
+        who = f"  person {event.person_id}" if event.person_id else ""
+        tqdm.write(f"{times:22}{event.kind.name.lower():10}{event.label:20}{100 * event.score:3.0f} %{who}")
         sys.stdout.flush()  # the line shall leave a pipe when the event happens

@@ -75,6 +75,10 @@ class ColourFinder:
         self.config = config or ColourFinderConfig()
         self._detector = PoseDetector(self.config.least_score, self.config.threads)
         self._landmarker = PoseLandmarker(self.config.threads)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin the turns of closer looks anew."""
         self._turn = 0  # number of the next closer look
         self._whole = False  # whether the last search looked at the whole image
 

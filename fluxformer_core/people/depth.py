@@ -126,7 +126,7 @@ class DepthFinder:
         if (nearer & walled).sum() > _UPSET * max(walled.sum(), _SPARSE * metres.size):
             self._background = DepthBackground(metres, stamp, self.config.learning_time)
             return []
-        found, loose = join_parts(pieces(nearer, metres, jump, focal), self.config.smallest)
+        found, loose = join_parts(pieces(nearer, metres, jump, focal), self._smallest)
         found += self._uncovered(loose, found, metres, jump, stamp)
         people = [person for whole in found for person in split_pair(whole) if self._plausible(person)]
         people.sort(key=lambda person: -int(person.pixels.sum()))
@@ -153,7 +153,7 @@ class DepthFinder:
             free &= ~person.pixels
         resting = pieces(free, metres, jump, limbs[0].focal)
         bodies = [whole for whole in resting if self._plausible(whole) and _is_body(whole)]
-        small = [piece for piece in resting if piece.area < self.config.smallest]
+        small = [piece for piece in resting if piece.area < self._smallest]
         people = []
         for limb in limbs:
             own = [body for body in bodies if abs(body.depth - limb.depth) < _REACH and body.touches(limb)]
@@ -166,10 +166,15 @@ class DepthFinder:
                 people.append(joined(person, limb))
         return people
 
+    @property
+    def _smallest(self) -> float:
+        """Square metres; in pictures, which have no scale, much less."""
+        return self.config.smallest / (_PICTURE_SLACK if self._picture else 1.0) ** 3
+
     def _plausible(self, found: Surface) -> bool:
-        config, slack = self.config, _PICTURE_SLACK if self._picture else 1.0
+        slack = _PICTURE_SLACK if self._picture else 1.0
         width, height = found.size
-        possible = config.smallest <= found.area <= config.largest * slack**2
+        possible = self._smallest <= found.area <= self.config.largest * slack**2
         return possible and width <= _WIDEST * slack and height <= _TALLEST * slack
 
 

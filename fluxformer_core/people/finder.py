@@ -16,6 +16,10 @@ class Finder(Protocol):
 
     each_image: bool  # whether `find` sees everybody in each image; then nobody needs a look of their own
 
+    def reset(self) -> None:
+        """Forget earlier images: the next image may have any stamp, and show another place."""
+        ...
+
     def find(self, image: NDArray[Any], pixels: Pixels, stamp: int, known: Sequence[Sighting] = ()) -> list[Sighting]:
         """Look at a whole image for people; the surest first.
 

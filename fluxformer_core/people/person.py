@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fluxformer_core.types import Region
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -77,6 +79,14 @@ class Sighting:
         if mask is not None:
             mask = Mask(mask.share, _moved(mask.box, camera, shift))
         return replace(self, box=_moved(self.box, camera, shift), mask=mask, joints=joints)
+
+
+def region_in(box: Box, shape: tuple[int, ...]) -> Region:
+    """The whole px of a box that lie inside an image of a shape (H, W, ...), at least one."""
+    height, width = shape[:2]
+    left, top, right, bottom = map(round, box)
+    left, top = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
+    return left, top, min(max(right, left + 1), width), min(max(bottom, top + 1), height)
 
 
 def mapped(camera: NDArray[np.float64], points: ArrayLike) -> NDArray[np.float64]:

@@ -77,11 +77,13 @@ class PeopleWatch:
         """Everybody in view now, the tallest first."""
         return self.tracker.people
 
-    def clear(self) -> None:
-        """Forget everybody and every image."""
+    def clear(self, *, same_place: bool = False) -> None:
+        """Forget everybody and every image; what the finder knows of the place, too, unless it is the same."""
         self.tracker.clear()
         self._past.clear()
         self._next_search = 0
+        if not same_place:
+            self.finder.reset()
 
     def observe(
         self, image: NDArray[np.generic], pixels: Pixels, stamp: int, given: Sequence[Sighting] | None = None
@@ -173,7 +175,8 @@ class PeopleWatch:
         self.searches += 1
         self._next_search = stamp + round(self.config.search_period * SECOND)
         found = self.finder.find(image, pixels, stamp, known)
-        if found or known:
+        # Readings of depth come and go at the rim of things, which looks like motion.
+        if found or known or self.finder.each_image:
             return found
         moving = self._moving(grey, image.shape, stamp)
         return [] if moving is None else self.finder.search(image, pixels, moving.box) or [moving]

@@ -81,9 +81,14 @@ class Page:
         self._array[top : top + rows, left : left + columns] = fitted
         return left / self._scale, top / self._scale, (left + columns) / self._scale, (top + rows) / self._scale
 
-    def line(self, points: Sequence[Point] | np.ndarray, colour: Colour, width: float = 1.0) -> None:
+    def line(
+        self, points: Sequence[Point] | np.ndarray, colour: Colour, width: float = 1.0, within: Box | None = None
+    ) -> None:
+        """Draw a line through points, or what of it lies within a box."""
         thickness = max(1, round(width * self._scale))
-        cv2.polylines(self._array, [self._fine(points)], False, colour, thickness, cv2.LINE_AA, _SHIFT)
+        left, top, right, bottom = (0, 0, None, None) if within is None else self._pixel_box(within)
+        moved = self._fine(points) - np.array([left, top], np.int32) * (1 << _SHIFT)
+        cv2.polylines(self._array[top:bottom, left:right], [moved], False, colour, thickness, cv2.LINE_AA, _SHIFT)
 
     def area(self, points: Sequence[Point] | np.ndarray, colour: Colour) -> None:
         cv2.fillPoly(self._array, [self._fine(points)], colour, cv2.LINE_AA, _SHIFT)

@@ -12,10 +12,9 @@ from PIL import Image
 from fluxformer_core.errors import writing
 from fluxformer_core.render.explanation import Explanation, draw_explanation
 from fluxformer_core.render.overlay import readable
-from fluxformer_core.types import SECOND, ActionEvent, EventKind, State, Update
+from fluxformer_core.types import SECOND, ActionEvent, EventKind, Recognition, State, Update
 
 if TYPE_CHECKING:
-    from fluxformer_core.stream.clip import FrameSelection
     from fluxformer_core.stream.recognizer import Recognizer
 
 
@@ -35,42 +34,47 @@ class ExplanationWriter:
         self._folder, self._keep = folder, keep
         self._files: deque[Path] = deque()
         self._origin: int | None = None
-        self._seen: FrameSelection | None = None
-        self._newest: Explanation | None = None  # of the current motion segment, if not written yet
+        self._newest: dict[str, Explanation] = {}  # of each person's current motion segment, if not written yet
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
 
     def update(self, update: Update, stamp: int, recognizer: Recognizer) -> None:
         """Write the pictures for a frame (stamp in ns); to be called after the recogniser's `push`."""
         self._origin = stamp if self._origin is None else self._origin
-        fresh = self._fresh(update, recognizer)
+        explanations = (self._explain(recognition, recognizer) for recognition in update.recognitions)
+        fresh = {made.recognition.person_id: made for made in explanations if made is not None}
         for event in update.events:
-            if event.kind is EventKind.ENDED or (fresh is None and event.kind is EventKind.RETRACTED):
-                self._finish(event)
-            elif fresh is not None:
-                self._write(fresh, event)
-        if fresh is not None:
-            named = any(event.kind is not EventKind.ENDED for event in update.events)
-            self._newest = None if named else fresh
-        elif update.recognition is not None and update.recognition.state in (State.IDLE, State.WARMING_UP):
-            self._finish(None)
+            explanation = fresh.get(event.person_id)
+            if event.kind is EventKind.ENDED or (explanation is None and event.kind is EventKind.RETRACTED):
+                self._finish(event.person_id, event)
+            elif explanation is not None:
+                self._write(explanation, event)
+        self._newest |= fresh
+        for event in update.events:
+            if event.kind is not EventKind.ENDED and event.person_id in fresh:
+                self._newest.pop(event.person_id, None)
+        at_rest = {r.person_id for r in update.recognitions if r.state in (State.IDLE, State.WARMING_UP)}
+        present = {view.person_id for view in recognizer.views}
+        for person in [person for person in self._newest if person in at_rest or person not in present]:
+            self._finish(person, None)
 
     def close(self, events: tuple[ActionEvent, ...]) -> None:
-        """Write the picture of the last clip; takes the result of the recogniser's `close`."""
-        self._finish(events[-1] if events else None)
+        """Write the pictures of the last clips; takes the result of the recogniser's `close`."""
+        last = {event.person_id: event for event in events}
+        for person in list(self._newest):
+            self._finish(person, last.get(person))
 
-    def _fresh(self, update: Update, recognizer: Recognizer) -> Explanation | None:
-        selection = recognizer.scene.last_clip
-        if update.recognition is None or selection is None or selection is self._seen:
+    def _explain(self, recognition: Recognition, recognizer: Recognizer) -> Explanation | None:
+        """What a recognition is based on; None if no clip was looked at."""
+        stream = recognizer.stream_of(recognition.person_id)
+        if recognition.state not in (State.UNKNOWN, State.ACTION) or stream is None or stream.last_clip is None:
             return None
-        self._seen = selection
-        window = recognizer.scene.window
-        return Explanation(update.recognition, selection, window.frames.copy(), window.change.copy())
+        window = stream.window
+        return Explanation(recognition, stream.last_clip, window.frames.copy(), window.change.copy())
 
-    def _finish(self, event: ActionEvent | None) -> None:
-        if self._newest is not None:
-            self._write(self._newest, event)
-        self._newest = None
+    def _finish(self, person: str, event: ActionEvent | None) -> None:
+        if person in self._newest:
+            self._write(self._newest.pop(person), event)
 
     def _write(self, explanation: Explanation, event: ActionEvent | None) -> None:
         assert self._origin is not None

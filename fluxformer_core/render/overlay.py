@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from fluxformer_core.flow.colours import flow_colours
 from fluxformer_core.images import depth_to_grey, to_rgb
+from fluxformer_core.people.person import JOINTS, Joints, Mask
 from fluxformer_core.render.canvas import Box, Colour, Page, curve_in, row_of_squares
 from fluxformer_core.types import SECOND, ActionEvent, EventKind, Pixels, Recognition, State
 
@@ -34,16 +36,32 @@ STATE_COLOURS: dict[State | None, Colour] = {
     State.IDLE: (96, 165, 250),
     State.UNKNOWN: (251, 191, 36),
     State.ACTION: (52, 211, 153),
+    State.NOBODY: QUIET,
 }
 _STATE_NAMES: dict[State | None, str] = {
     None: "waiting for images",
     State.WARMING_UP: "warming up",
     State.IDLE: "idle",
     State.UNKNOWN: "unknown",
+    State.NOBODY: "nobody in view",
 }
 
 FLOW_RADIUS = 1.0  # frame heights per second: speed of the full colour, which a fast arm reaches
 _FLOW_SIDE = 48  # px: flow is reduced to this size before it is coloured, because colouring takes most of the time
+_VISIBLE = 0.5  # visibility from which a joint is drawn
+_SOLID = 128  # of 255: share from which a pixel counts as the person's
+_LINKS = (
+    ("left_ear", "nose"), ("nose", "right_ear"), ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"),
+    *(
+        (f"{side}_{joint}", f"{side}_{following}")
+        for side in ("left", "right")
+        for joint, following in (
+            ("shoulder", "elbow"), ("elbow", "wrist"), ("wrist", "index"), ("shoulder", "hip"), ("hip", "knee"),
+            ("knee", "ankle"), ("ankle", "foot_index"),
+        )
+    ),
+)  # fmt: skip
+_LIMBS = np.array([[JOINTS.index(end) for end in link] for link in _LINKS])  # (n, 2) joints that a limb links
 _FULL_MOTION = 1.0  # frame heights per second at the top of the motion curve; faster motion rescales the curve
 
 
@@ -63,7 +81,7 @@ def draw_overlay(
         recognition: None before the first one.
         event: None before the first one.
         selection: the clip; None: its place stays empty.
-        people: the people whose squares are drawn; None: people are not told apart.
+        people: those whose square, outline, limbs and label are drawn; None: people are not told apart.
         height: pixels, even; the picture, (height, width, 3) uint8 RGB, is 16:9 for every shape of the camera's image.
     """
     page = Page(_PAGE, height, BACKGROUND)
@@ -71,7 +89,7 @@ def draw_overlay(
     camera = page.picture(frame, _CAMERA)
     page.frame(camera, colour, 3)
     _draw_people(page, people or (), camera, frame.shape[1])
-    _draw_state(page, recognition, colour, _STATE_NAMES[None] if people is None or people else "nobody in view")
+    _draw_state(page, recognition, colour, _STATE_NAMES[None if people is None or people else State.NOBODY])
     if event is not None:
         _draw_event(page, recognition, event)
     if recognition is not None:
@@ -82,6 +100,21 @@ def draw_overlay(
     else:
         _draw_nothing_yet(page, recognition)
     return page.pixels()
+
+
+def draw_views(frame: np.ndarray, views: Sequence[ViewState], *, height: int = 480) -> np.ndarray:
+    """Draw the camera's image and all views of a recogniser, and scores and clip of the first person who acts.
+
+    Args:
+        frame: as for `draw_overlay`.
+        views: those of the recogniser; empty: nobody is in view.
+        height: as for `draw_overlay`.
+    """
+    acting = [view for view in views if view.recognition is not None and view.recognition.state is State.ACTION]
+    told = next(iter([*acting, *views]), None)
+    people = None if told is not None and told.square is None else views
+    recognition, event, selection = (told.recognition, told.event, told.clip) if told else (None, None, None)
+    return draw_overlay(frame, recognition=recognition, event=event, selection=selection, people=people, height=height)
 
 
 def visible(image: np.ndarray, pixels: Pixels, depth_range: tuple[float, float]) -> np.ndarray:
@@ -115,13 +148,39 @@ def _name(recognition: Recognition | None) -> str:
 def _draw_people(page: Page, people: Sequence[ViewState], camera: Box, width: int) -> None:
     scale = (camera[2] - camera[0]) / width
     for person in people:
-        if person.box is None:
+        if person.square is None or person.sighting is None:
             continue
-        left, top, right, bottom = (camera[i % 2] + side * scale for i, side in enumerate(person.box))
         colour = STATE_COLOURS[person.recognition.state if person.recognition else None]
-        page.frame((left + 2, top + 2, right - 2, bottom - 2), colour, 2)
+        left, top, side = person.square
+        square = np.array([[left, top], [left, top + side], [left + side, top + side], [left + side, top]])
+        lines = [(square[[0, 1, 2, 3, 0]], colour)]
+        if person.sighting.mask is not None:
+            lines += [(outline, colour) for outline in _outlines(person.sighting.mask)]
+        if person.sighting.joints is not None:
+            lines += [(limb, INK) for limb in _limbs(person.sighting.joints)]
+        for points, shade in lines:
+            page.line(points * scale + camera[:2], shade, 1.5, camera)
         words = f"{person.person_id}: {_name(person.recognition)}"
-        page.text((left + 7, top + 18), words, 14, colour, room=right - left - 12)
+        wide = min(page.text_width(words, 14), camera[2] - camera[0] - 10)
+        x = min(max(person.sighting.box[0] * scale + camera[0], camera[0] + 5), camera[2] - wide - 5)
+        y = min(max(person.sighting.box[1] * scale + camera[1], camera[1] + 24), camera[3]) - 8
+        page.fill((x - 3, y - 13, x + wide + 3, y + 5), BACKGROUND)
+        page.text((x, y), words, 14, colour, room=wide)
+
+
+def _outlines(mask: Mask) -> list[NDArray[np.float64]]:
+    """The closed contours (n, 2) of a mask, px of the image."""
+    left, top, right, bottom = mask.box
+    rows, columns = mask.share.shape
+    contours, _ = cv2.findContours((mask.share >= _SOLID).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    closed = [np.concatenate([contour, contour[:1]])[:, 0] + 0.5 for contour in contours]
+    return [points * ((right - left) / columns, (bottom - top) / rows) + (left, top) for points in closed]
+
+
+def _limbs(joints: Joints) -> NDArray[np.float32]:
+    """The ends (n, 2, 2) of the limbs that are in view, px of the image."""
+    seen = (joints.visibility[_LIMBS] >= _VISIBLE).all(axis=1)
+    return np.asarray(joints.points[_LIMBS[seen]])
 
 
 def _draw_state(page: Page, recognition: Recognition | None, colour: Colour, nothing: str) -> None:

@@ -15,7 +15,7 @@ from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import PeopleError
 from fluxformer_core.images import check_image
 from fluxformer_core.people.finder import Finder, create_finder
-from fluxformer_core.people.person import Sighting
+from fluxformer_core.people.person import Sighting, region_in
 from fluxformer_core.people.square import Rectangle
 from fluxformer_core.people.tracker import Track
 from fluxformer_core.people.watch import PeopleWatch
@@ -72,6 +72,7 @@ class Recognizer:
         model: the model, shared by all streams.
         view: what the model looks at.
         people: who is followed; None in the scene view, and before the first frame.
+        obstacle: why the scene is watched although the person view was wanted; empty: it is not so.
         counters: what happened to frames, of all streams together.
         timings: milliseconds of the stages.
 
@@ -93,9 +94,10 @@ class Recognizer:
         self.model = model
         self.view: ViewName = model.spec.view if config.view == "auto" else config.view
         self.people: PeopleWatch | None = None
+        self.obstacle = ""
         self.counters = Counters()
         self.timings = StageTimings()
-        self._finder = finder
+        self._finder, self._depth = finder, False
         self._admission = Admission(model.spec, config.max_gap)
         self._rhythm = Rhythm(model.spec)
         self._format: tuple[tuple[int, ...], Pixels] | None = None
@@ -221,13 +223,15 @@ class Recognizer:
 
     def _open_view(self, pixels: Pixels) -> None:
         """Begin to follow people in images of a kind or, where people cannot be found, watch the whole scene."""
-        if self.view == "scene":
+        depth = pixels is Pixels.DEPTH
+        if self.view == "scene" or (self.people is not None and self._depth == depth):
             return
+        self._depth = depth
         try:
             finder = self._finder or create_finder(pixels)
         except PeopleError as error:
             log.warning("%s; the whole scene is watched instead", error)
-            self.view, self.people = "scene", None
+            self.view, self.people, self.obstacle = "scene", None, str(error)
             self._views = {SCENE: _View(self._new_stream())}
             return
         self.people = PeopleWatch(finder, self._config.people)
@@ -238,7 +242,7 @@ class Recognizer:
             # After a loss of frames, recognitions go on at the same stamps as before.
             self._rhythm.reset()
         if self.people is not None:
-            self.people.clear()
+            self.people.clear(same_place=cause is ResetCause.GAP)
             return self._leave(list(self._views))
         events: tuple[ActionEvent, ...] = ()
         for person, view in self._views.items():
@@ -328,11 +332,5 @@ class Recognizer:
         """Region and distance of a person, for messages; empty for the whole scene."""
         if track is None or self._format is None:
             return {}
-        (height, width), (left, top, right, bottom) = self._format[0][:2], track.sighting.box
-        region = (
-            min(max(round(left), 0), width - 1),
-            min(max(round(top), 0), height - 1),
-            min(max(round(right), 1), width),
-            min(max(round(bottom), 1), height),
-        )
+        region = region_in(track.sighting.box, self._format[0])
         return {"region": region, "distance": track.sighting.distance}

@@ -108,6 +108,7 @@ def train_bundle(
         spec = replace(metadata.spec, **{name: value for name, value in changes.items() if value})
     except TypeError as error:
         raise ConfigError(f"a clip cannot be changed so: {error}") from None
+    config = replace(config, augment=replace(config.augment, view=spec.view))
     rendered = {"actor": actor, "check_actor": check_actor, "seed": config.seed}
     stores, check = build_stores(
         sources, names, spec, Path(cache), flow=flow, actor_modes=actor_modes, workers=config.workers, **rendered
@@ -189,7 +190,7 @@ def _provenance(
 ) -> dict[str, Any]:
     """What the model was made of. Bundles are passed on, so that folders are named without their paths."""
     default, augment = asdict(AugmentConfig()), config.augment
-    changed = {k: v for k, v in vars(augment).items() if v != default[k] and k not in ("other", "backgrounds")}
+    changed = {k: v for k, v in vars(augment).items() if v != default[k] and k not in ("other", "backgrounds", "view")}
     return {
         "data": {name: sum(len(s) for s in stores if s.name == name) for name in {store.name: 0 for store in stores}},
         "depth": [source.name for source in sources if source.depth],

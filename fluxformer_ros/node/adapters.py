@@ -1,27 +1,28 @@
-"""Messages of other packages, where these are installed: detected people in, classifications and gestures out."""
+"""Messages of vision_msgs, where this package is installed: detected people in; people and classifications out."""
 
 from __future__ import annotations
 
 import importlib
 import math
-import re
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
-from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.people.square import Person
+from fluxformer_core.people.person import FoundBy, Sighting
+from fluxformer_core.people.tracker import Track
 from fluxformer_core.types import SECOND, EventKind, Recognition, State, Update
 from fluxformer_ros.node.messages import header_of, time_from_msg
+from fluxformer_ros.node.parameters import FinderName
+from fluxformer_ros.node.ros4hri import BodyTopics
 
-_MOST_BODIES = 16  # gesture topics that exist at once
+PERSON = "person"
+"""Class of the detections that are published."""
+
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-GESTURES = {"wave": "WAVING", "arm_cross": "ARMS_CROSSED"}
-"""Labels that have a name among the gestures of REP-155."""
 
 
 def installed(package: str) -> ModuleType | None:
@@ -32,11 +33,16 @@ def installed(package: str) -> ModuleType | None:
         return None
 
 
-def detection_type() -> Any:
-    """The class of messages on `detections`; raises a ConfigError if vision_msgs is not installed."""
-    if (vision := installed("vision_msgs")) is None:
-        raise ConfigError("people: vision_msgs is not installed: apt install ros-$ROS_DISTRO-vision-msgs")
-    return vision.Detection2DArray
+def needed(package: str, finder: str) -> ModuleType:
+    """The message module of a package that a `finder` needs.
+
+    Raises:
+        ConfigError: if the package is not installed.
+    """
+    if (module := installed(package)) is None:
+        name = package.replace("_", "-")
+        raise ConfigError(f"finder {finder}: {package} is not installed: apt install ros-$ROS_DISTRO-{name}")
+    return module
 
 
 class Detections:
@@ -46,27 +52,44 @@ class Detections:
     positions of the people, for one image only.
 
     Args:
+        node: owns the subscription.
+        vision: the module vision_msgs.msg.
         class_id: the detector's class of people; empty: every detection with an id is a person.
         expiry: s; the largest difference between the stamps of detections and of the image that they are used for.
+
+    Attributes:
+        received: messages.
+        outdated: messages whose stamp was too far from the image's stamp.
+        unusable: detections without an id, or without a box of finite numbers and some size.
     """
 
-    def __init__(self, class_id: str, expiry: float) -> None:
-        self.received = 0  # messages
-        self.outdated = 0  # messages whose stamp was too far from the image's stamp
-        self.unusable = 0  # detections without an id, or without a box of finite numbers and some size
-        self._class_id, self._expiry = class_id, expiry
+    finder: FinderName = "detections"
+
+    def __init__(self, node: LifecycleNode, vision: ModuleType, class_id: str, expiry: float) -> None:
+        self.received = self.outdated = self.unusable = 0
+        self._node, self._class_id, self._expiry = node, class_id, expiry
         self._newest: Any = None
+        self._subscription = node.create_subscription(
+            vision.Detection2DArray, "detections", self.put, qos_profile_sensor_data
+        )
+
+    def close(self) -> None:
+        """Destroy the subscription."""
+        self._node.destroy_subscription(self._subscription)
 
     def put(self, message: Any) -> None:
         """Keep this message in place of the message before."""
         self.received += 1
         self._newest = message
 
-    def people_at(self, stamp: int) -> list[Person] | None:
-        """The people at an image's stamp (ns); None if no detections have arrived since the last call."""
+    def people_at(self, stamp: int, _shape: tuple[int, ...]) -> list[Sighting] | None:
+        """The people at an image's stamp (ns); None: no detections since the last call.
+
+        There is nobody before the first detections.
+        """
         message, self._newest = self._newest, None
         if message is None:
-            return None
+            return None if self.received else []
         if abs(stamp - time_from_msg(message.header.stamp)) > self._expiry * SECOND:
             self.outdated += 1
             return None
@@ -77,43 +100,43 @@ class Detections:
     def _is_person(self, detection: Any) -> bool:
         return not self._class_id or any(result.hypothesis.class_id == self._class_id for result in detection.results)
 
-    def _person(self, detection: Any) -> Person | None:
+    def _person(self, detection: Any) -> Sighting | None:
         box = detection.bbox
         centre = getattr(box.center, "position", box.center)  # before Humble, the centre itself had x and y
         numbers = (centre.x, centre.y, box.size_x, box.size_y)
         if not detection.id or not all(math.isfinite(number) for number in numbers) or min(numbers[2:]) <= 0:
             return None
         x, y, width, height = numbers
-        return Person(detection.id, (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+        corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        return Sighting(corners, FoundBy.TOPIC, id=detection.id)
 
 
 class Adapters:
-    """Publishes recognitions as vision_msgs and events as hri_msgs.
+    """Publishes recognitions and people as vision_msgs, and events and people as hri_msgs.
 
     `~/classification` (vision_msgs/Classification) carries the scores of each recognition. Its classes are numbers;
-    `~/label_info` (vision_msgs/LabelInfo, transient local) maps the numbers to labels. An action that starts, or gets
-    another label, and has a name in REP-155 goes to `/humans/bodies/<person_id>/gesture` (hri_msgs/Gesture), if people
-    are told apart and the person's id is valid in a topic's name. Where a package is None nothing goes out for it.
+    `~/label_info` (vision_msgs/LabelInfo, transient local) maps the numbers to labels. `~/detections`
+    (vision_msgs/Detection2DArray) carries the people of each image. An action that starts, or gets another label, goes
+    to the topics of the body as a gesture. Where a package is None nothing goes out for it.
     """
 
-    def __init__(self, node: LifecycleNode, vision: ModuleType | None, hri: ModuleType | None) -> None:
-        self._node, self._vision, self._hri = node, vision, hri
+    def __init__(self, node: LifecycleNode, vision: ModuleType | None, bodies: BodyTopics | None) -> None:
+        self._vision, self._bodies = vision, bodies
         self._ids: dict[str, str] = {}
-        self._bodies: dict[str, Publisher[Any]] = {}
         if vision is not None:
             self._scores = node.create_lifecycle_publisher(vision.Classification, "~/classification", 10)
             self._labels = node.create_lifecycle_publisher(vision.LabelInfo, "~/label_info", _LATCHED)
+            self._people = node.create_lifecycle_publisher(vision.Detection2DArray, "~/detections", 10)
 
     @property
     def publishers(self) -> list[LifecyclePublisher[Any]]:
         """The publishers, for the node to destroy."""
-        return [] if self._vision is None else [self._scores, self._labels]
+        return [] if self._vision is None else [self._scores, self._labels, self._people]
 
     def close(self) -> None:
-        """Destroy the gesture topics."""
-        for publisher in self._bodies.values():
-            self._node.destroy_publisher(publisher)
-        self._bodies.clear()
+        """Destroy the topics of bodies."""
+        if self._bodies is not None:
+            self._bodies.close()
 
     def announce(self, labels: Sequence[str], threshold: float, stamp: int) -> None:
         """Publish the labels that are known from a stamp (ns) on, and the score from which an action is reported."""
@@ -129,10 +152,19 @@ class Adapters:
         if self._vision is not None:
             for recognition in update.recognitions:
                 self._classify(recognition, frame_id)
-        if self._hri is not None:
+        if self._bodies is not None:
             for event in update.events:
-                if event.kind in (EventKind.STARTED, EventKind.UPDATED) and event.person_id and event.label in GESTURES:
-                    self._gesture(event.person_id, event.label, event.stamp, frame_id)
+                if event.kind in (EventKind.STARTED, EventKind.UPDATED):
+                    self._bodies.gesture(event.person_id, event.label, event.stamp, frame_id)
+
+    def publish_people(self, people: Sequence[Track], shape: tuple[int, ...], stamp: int, frame_id: str) -> None:
+        """Publish everybody in an image of a shape (H, W, ...)."""
+        if self._bodies is not None:
+            self._bodies.publish(people, shape, stamp, frame_id)
+        if self._vision is not None:
+            header = header_of(stamp, frame_id)
+            detections = [self._detection(person, header) for person in people]
+            self._people.publish(self._vision.Detection2DArray(header=header, detections=detections))
 
     def _classify(self, recognition: Recognition, frame_id: str) -> None:
         assert self._vision is not None
@@ -143,15 +175,11 @@ class Adapters:
             message.results = [score(class_id=ids[entry.label], score=entry.score) for entry in known]
         self._scores.publish(message)
 
-    def _gesture(self, person: str, label: str, stamp: int, frame_id: str) -> None:
-        if not re.fullmatch("[A-Za-z0-9_]+", person) or "__" in person:
-            return
-        assert self._hri is not None
-        if person not in self._bodies:
-            if len(self._bodies) >= _MOST_BODIES:
-                self._node.destroy_publisher(self._bodies.pop(next(iter(self._bodies))))
-            topic = f"/humans/bodies/{person}/gesture"
-            self._bodies[person] = self._node.create_publisher(self._hri.Gesture, topic, 10)
-        message = self._hri.Gesture(header=header_of(stamp, frame_id))
-        message.gesture = getattr(self._hri.Gesture, GESTURES[label])
-        self._bodies[person].publish(message)
+    def _detection(self, person: Track, header: Any) -> Any:
+        vision, (left, top, right, bottom) = self._vision, person.sighting.box
+        assert vision is not None
+        centre = vision.Pose2D(position=vision.Point2D(x=(left + right) / 2, y=(top + bottom) / 2))
+        box = vision.BoundingBox2D(center=centre, size_x=right - left, size_y=bottom - top)
+        hypothesis = vision.ObjectHypothesis(class_id=PERSON, score=person.sighting.score)
+        results = [vision.ObjectHypothesisWithPose(hypothesis=hypothesis)]
+        return vision.Detection2D(header=header, id=person.id, bbox=box, results=results)

@@ -11,6 +11,7 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
+from fluxformer_ros.node.parameters import FinderName
 from fluxformer_ros.node.process import resource
 
 PERCENTILES = (50, 90, 99)
@@ -23,6 +24,16 @@ _MANY = 0.1  # share of the received images
 _APART = 5.0  # s between an image's stamp and the node's clock: a larger difference means different clocks
 _LATE = 500.0  # ms from an image's stamp to its recognition: a longer delay spoils a reaction within a second
 _TOO_SLOW = 0.8  # share of the rate that the model was trained at
+
+
+_NOBODY_SENDS: Mapping[FinderName, str] = {
+    "detections": "no detections arrive: start a person detector with a tracker, or remap `detections` to it",
+    "hri": "no regions of bodies arrive: start a ROS4HRI node that finds bodies, or set finder to own",
+}
+_UNUSABLE: Mapping[FinderName, str] = {
+    "detections": "detections have no id: run a tracker behind the detector, so that people are known again",
+    "hri": "the regions of bodies have no size: see what the ROS4HRI node publishes",
+}
 
 
 class Updater:
@@ -82,6 +93,8 @@ class Health:
     last_refusal: str = ""
     refused_in_a_row: int = 0  # how many of the newest images could not be used
     people: tuple[str, ...] | None = None  # ids of the people who are followed; None: people are not told apart
+    finder: FinderName = "own"  # what finds people
+    obstacle: str = ""  # why the whole scene is watched although people were to be told apart
     counts: Mapping[str, int] = field(default_factory=dict)  # since the start, by the key of the status
     rates: Mapping[str, float] = field(default_factory=dict)  # how fast each of these counts grows
     durations: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # by stage, at PERCENTILES
@@ -158,14 +171,16 @@ def _warnings(health: Health) -> list[str]:
     elif health.flowing_for > _SETTLED and health.input_age * input_rate < _STOPPING:
         found += _rate_warnings(health)
     found += _clock_warnings(health)
-    if health.people is not None and health.active_for > _SETTLED and not health.people:
+    if health.obstacle:
+        found.append(f"{health.obstacle}; until then the whole scene is watched")
+    if health.finder != "own" and health.active_for > _SETTLED and not health.people:
         messages = health.counts["detection messages"]
         if messages == 0:
-            found.append("no detections arrive: start a person detector with a tracker, or remap `detections` to it")
+            found.append(_NOBODY_SENDS[health.finder])
         elif messages == health.counts["detection messages outdated"]:
             found.append("the stamps of detections and images differ: the detector must copy the image's header")
         elif health.counts["detections unusable"]:
-            found.append("detections have no id: run a tracker behind the detector, so that people are known again")
+            found.append(_UNUSABLE[health.finder])
     if health.rates["images refused"] > 0:
         found.append(f"some images on {topic} cannot be used: {health.last_refusal}")
     return found

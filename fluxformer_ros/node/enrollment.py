@@ -130,8 +130,11 @@ class Enrollment:
         """Why this goal is refused at once; empty if teaching can begin."""
         if self._model is None or not self._active:
             return "the recogniser is not active; activate it first"
-        if self._model.recognizer.tracks is not None:
-            return "people are told apart, and which of them teaches is not known; set people to false to teach"
+        recognizer, person = self._model.recognizer, request.person_id
+        if person and recognizer.view == "scene":
+            return "people are not told apart; leave person_id empty, or set view to person"
+        if person and recognizer.stream_of(person) is None:
+            return f"person {person} is not in view; ~/people says who is"
         if self._session is not None:
             return f"{self._session.goal.request.label} is being taught; wait for its end, or cancel it"
         if request.examples > MOST_EXAMPLES:
@@ -142,13 +145,13 @@ class Enrollment:
             KnownActions(self._model.bundle)
         except ConfigError as error:
             return str(error)
-        return refuse_name(request.label, self._model.bundle.labels, self._model.recognizer.model.enrolled)
+        return refuse_name(request.label, self._model.bundle.labels, recognizer.model.enrolled)
 
     def _collect(self, session: _Session) -> None:
         """Collect examples until there are enough; runs on a thread of its own."""
         model = self._model
         assert model is not None
-        capturing = ExampleCapture()
+        capturing = ExampleCapture(session.goal.request.person_id)
         model.worker.observe(lambda recognizer: session.captures.put(capturing.update(recognizer)))
         try:
             self._watch(session, model.recognizer)

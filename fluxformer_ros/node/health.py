@@ -16,6 +16,7 @@ from fluxformer_ros.node.adapters import Detections
 from fluxformer_ros.node.diagnostics import PERCENTILES, Health, ImageTopic
 from fluxformer_ros.node.overlay_topic import OverlayTopic
 from fluxformer_ros.node.process import resident_memory
+from fluxformer_ros.node.ros4hri import TrackedBodies
 from fluxformer_ros.node.worker import Worker
 
 _BREAK = 2.0  # s: after a longer break in the images, `flowing_for` starts anew
@@ -66,11 +67,13 @@ class HealthMonitor:
         """The health of a node that is not active."""
         return Health(state, self.error, shown=self._usage())
 
-    def active(self, worker: Worker, image: ImageTopic, overlay: OverlayTopic, detections: Detections | None) -> Health:
+    def active(
+        self, worker: Worker, image: ImageTopic, overlay: OverlayTopic, outside: Detections | TrackedBodies | None
+    ) -> Health:
         """The health of an active node; call about once a second, because the rates need regular readings."""
         now = time.monotonic()
         recognizer, mailbox = worker.recognizer, worker.mailbox
-        counters, tracks, model = recognizer.counters, recognizer.tracks, recognizer.model
+        counters, watch, model = recognizer.counters, recognizer.people, recognizer.model
         counts = {
             "images received": mailbox.received,
             "images lost in transport": self.lost,
@@ -90,12 +93,18 @@ class HealthMonitor:
             **{f"refused: {cause}": count for cause, count in dict(worker.refused).items()},
             **{f"resets: {cause.value}": count for cause, count in counters.resets.items()},
         }
-        if tracks is not None and detections is not None:
+        if watch is not None:
             counts |= {
-                "people ignored": tracks.ignored,
-                "detection messages": detections.received,
-                "detection messages outdated": detections.outdated,
-                "detections unusable": detections.unusable,
+                "people lost": watch.tracker.lost,
+                "people ignored": watch.tracker.ignored,
+                "people searches": watch.searches,
+                "people looks": watch.looks,
+            }
+        if outside is not None:
+            counts |= {
+                "detection messages": outside.received,
+                "detection messages outdated": outside.outdated,
+                "detections unusable": outside.unusable,
             }
         measured = (worker.timings, recognizer.timings)
         recent = {stage: values for timings in measured for stage, values in timings.recent.items()}
@@ -114,7 +123,9 @@ class HealthMonitor:
             failure_age=now - failed_at,
             last_refusal=worker.last_refusal,
             refused_in_a_row=worker.refused_in_a_row,
-            people=None if tracks is None else tuple(tracks.squares),
+            people=None if watch is None else tuple(person.id for person in watch.people),
+            finder="own" if outside is None else outside.finder,
+            obstacle=recognizer.obstacle,
             rates={key: self._rates[key].read(now, count) for key, count in counts.items()},
             counts=counts,
             durations={stage: tuple(values.percentile(q) for q in PERCENTILES) for stage, values in recent.items()},
@@ -123,6 +134,7 @@ class HealthMonitor:
                 "model": f"{model.bundle.name} {model.bundle.digest}",
                 "backend": model.backend,
                 "device": model.device,
+                "view": recognizer.view,
                 **_cpu_seconds({stage: cpu for timings in measured for stage, cpu in timings.cpu.items()}),
                 **self._usage(),
             },

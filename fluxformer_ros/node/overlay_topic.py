@@ -13,11 +13,10 @@ from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
-from fluxformer_core.render.overlay import draw_overlay, visible
-from fluxformer_core.stream.clip import FrameSelection
+from fluxformer_core.render.overlay import draw_views, visible
 from fluxformer_core.stream.measurements import RecentValues
 from fluxformer_core.stream.recognizer import Recognizer, ViewState
-from fluxformer_core.types import SECOND, ActionEvent, Pixels, Recognition, State
+from fluxformer_core.types import SECOND, Pixels
 from fluxformer_ros.node.images import image_to_compressed, image_to_msg
 from fluxformer_ros.node.mailbox import Mailbox
 from fluxformer_ros.node.worker import CameraFrame
@@ -31,10 +30,7 @@ class _Scene:
     """What one picture shows."""
 
     frame: CameraFrame
-    recognition: Recognition | None
-    event: ActionEvent | None
-    selection: FrameSelection | None
-    people: Sequence[ViewState] | None
+    views: Sequence[ViewState]
 
 
 class OverlayTopic:
@@ -95,12 +91,7 @@ class OverlayTopic:
         if early < self._due - frame.stamp <= period:  # a stamp that jumped back is due
             return
         self._due = frame.stamp + period
-        views = self._recognizer.views
-        busy = [view for view in views if view.recognition and view.recognition.state is State.ACTION]
-        told = next(iter([*busy, *views]), None)
-        recognition, event, clip = (told.recognition, told.event, told.clip) if told else (None, None, None)
-        people = None if self._recognizer.tracks is None else views
-        self._mailbox.put(_Scene(frame, recognition, event, clip, people))
+        self._mailbox.put(_Scene(frame, self._recognizer.views))
 
     def _run(self) -> None:
         while (scene := self._mailbox.take()) is not None:
@@ -115,14 +106,8 @@ class OverlayTopic:
 
     def _draw(self, scene: _Scene) -> None:
         frame = scene.frame
-        picture = draw_overlay(
-            visible(frame.image, frame.pixels, self._recognizer.model.spec.depth_range),
-            recognition=scene.recognition,
-            event=scene.event,
-            selection=scene.selection,
-            people=scene.people,
-            height=self.height,
-        )
+        shown = visible(frame.image, frame.pixels, self._recognizer.model.spec.depth_range)
+        picture = draw_views(shown, scene.views, height=self.height)
         if self._raw.get_subscription_count():
             self._raw.publish(image_to_msg(picture, Pixels.RGB, frame.stamp, frame.frame_id))
         if self._jpeg.get_subscription_count():

@@ -19,12 +19,14 @@ from rclpy.node import Node
 
 from fluxformer_core.declared import Limits, check, limits
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.people.tracks import PeopleConfig
 from fluxformer_core.stream.config import RecognizerConfig, replaced
 
 Value: TypeAlias = bool | int | float | str
 Change: TypeAlias = Literal["live", "configure", "start"]
 """When a new value counts: at the next frame, at the next configure transition, or only at the start of the process."""
+
+FinderName: TypeAlias = Literal["own", "detections", "hri"]
+"""What finds people: this package, or another node that publishes vision_msgs or ROS4HRI topics."""
 
 _CHANGES: dict[Change, str] = {"live": "at once", "configure": "at configure", "start": "at start only"}
 
@@ -42,9 +44,8 @@ class NodeConfig:
     build_only: bool = False
     threads: Annotated[int, Field(ge=0, le=256)] = 0
     camera_timeout: Annotated[float, Field(ge=0.1, le=3600)] = 2.0  # s
-    people: bool = False
+    finder: FinderName = "own"
     person_class: str = ""
-    tracking: PeopleConfig = field(default_factory=PeopleConfig)
     overlay_rate: Annotated[float, Field(ge=0.1, le=60)] = 10.0  # Hz
     overlay_height: Annotated[int, Field(ge=120, le=2160)] = 480  # px
     recognizer: RecognizerConfig = field(default_factory=RecognizerConfig)
@@ -132,12 +133,23 @@ SETTINGS = (
     _AtStart("autostart", "configure and activate the node at its start"),
     _AtStart("threads", "threads of one forward pass; 0: half of the cores, at most 4"),
     Setting("camera_timeout", "time without an image after which the camera counts as gone and open events end", "s"),
-    _AtConfigure("people", "recognise each person that a detector reports on `detections` separately"),
-    _AtConfigure("person_class", "class of detections that are people; empty: all classes"),
-    _AtConfigure("tracking.most", "people followed at once", renamed="most_people"),
     _AtConfigure(
-        "tracking.expiry", "time without a detection after which a person counts as gone", "s", renamed="person_expiry"
+        "recognizer.view",
+        "scene: recognise what the whole image shows; person: what each person does; auto: as the model was trained",
     ),
+    _AtConfigure(
+        "finder",
+        "what finds people; own: this node; detections: the topic `detections`; hri: the bodies of a ROS4HRI node",
+    ),
+    _AtConfigure("person_class", "class of `detections` that are people; empty: all classes"),
+    _AtConfigure("recognizer.people.max_people", "people followed at once, the tallest in the image first"),
+    _AtConfigure(
+        "recognizer.people.expiry",
+        "time without a sight of a person after which the person counts as gone",
+        "s",
+        renamed="person_expiry",
+    ),
+    _AtConfigure("recognizer.people.search_period", "time between two searches of the whole image for people", "s"),
     Setting("overlay_rate", "pictures per second of the camera's time on ~/overlay, while somebody subscribes", "Hz"),
     Setting("overlay_height", "height of the pictures on ~/overlay, which are 16:9", "px"),
     _AtConfigure(

@@ -144,7 +144,7 @@ class RecognizerNode(LifecycleNode):
     def _diagnose(self, status: DiagnosticStatus) -> None:
         if self._input is not None and (pipeline := self._pipeline) is not None:
             image = self._input.state(self._config.camera_timeout)
-            health = self._health.active(pipeline.worker, image, pipeline.overlay, pipeline.detections)
+            health = self._health.active(pipeline.worker, image, pipeline.overlay, pipeline.outside)
         else:
             health = self._health.idle("unconfigured" if self._pipeline is None else "inactive")
         fill(status, health)

@@ -17,7 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from fluxformer_core.enrolled import EnrolledAction
 from fluxformer_core.errors import ImageError
-from fluxformer_core.people.square import Person
+from fluxformer_core.people.person import Sighting
 from fluxformer_core.stream.config import RecognizerConfig
 from fluxformer_core.stream.measurements import ResetCause, StageTimings
 from fluxformer_core.stream.recognizer import Recognizer
@@ -54,7 +54,7 @@ class Worker:
         logger: RcutilsLogger,
         queue_size: int,
         *,
-        people_at: Callable[[int], Sequence[Person] | None] | None = None,
+        people_at: Callable[[int, tuple[int, ...]], Sequence[Sighting] | None] | None = None,
         on_frame: Callable[[CameraFrame], None] | None = None,
     ) -> None:
         """Prepare; nothing runs before `start`.
@@ -64,7 +64,7 @@ class Worker:
             publish: called with what an image led to and the image's frame_id; from any thread.
             logger: for images that cannot be used and for failures.
             queue_size: images that may wait; the newest image replaces the oldest one.
-            people_at: who is where at a stamp (ns), or None if no detector has looked; for a recogniser of people.
+            people_at: who is where at the stamp (ns) of an image of a shape, or None if no detector has looked.
             on_frame: called after every push, on the worker's thread; it must not wait.
         """
         self.mailbox: Mailbox[Image | CompressedImage] = Mailbox(queue_size)  # where the subscription leaves messages
@@ -125,7 +125,7 @@ class Worker:
     def _run(self) -> None:
         try:
             # Torch's thread pool belongs to the calling thread, so warming up on another thread would be in vain.
-            self.recognizer.model.warm_up()
+            self.recognizer.warm_up()
         except Exception:
             self._fail()
         self._ready.set()
@@ -141,7 +141,7 @@ class Worker:
                 image, pixels = image_from_msg(message)
             with self._lock:
                 self._frame_id = message.header.frame_id
-                people = None if self._people_at is None else self._people_at(stamp)
+                people = None if self._people_at is None else self._people_at(stamp, image.shape)
                 update = self.recognizer.push(image, stamp, pixels, people)
                 with self.timings.measure("publish"):
                     self._publish(update, self._frame_id)

@@ -68,11 +68,14 @@ def write_overlay(source: str, run: Run, path: Path, model: Path | None = None) 
         for number, (frame, image) in enumerate(zip(run.frames, images, strict=False)):
             recognizer.push(image.image, frame.stamp, image.pixels)
             if number % _EVERY == 0:
+                recognition = newest(run.transcript.recognitions, frame.stamp)
+                stream = recognizer.stream_of(recognition.person_id if recognition else "")
                 picture = draw_overlay(
                     visible(image.image, image.pixels, bundle.spec.depth_range),
-                    recognition=newest(run.transcript.recognitions, frame.stamp),
+                    recognition=recognition,
                     event=newest(run.transcript.events, frame.stamp),
-                    selection=recognizer.scene.last_clip,
+                    selection=None if stream is None else stream.last_clip,
+                    people=recognizer.views,
                 )
                 video.write(picture, frame.stamp)
 

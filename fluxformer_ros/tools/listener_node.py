@@ -73,10 +73,11 @@ class ListenerNode(Node):
     def _line(self, event: ActionEvent, now: int) -> str:
         kind = "is now" if event.kind is EventKind.UPDATED else event.kind.name.lower()
         delay = (now - event.stamp) / 1e6
+        who = f"person {event.person_id}  " if event.person_id else ""
         span = f"from {self._seconds(event.start)}" + (f" to {self._seconds(event.end)}" if event.end else "")
         return (
             f"{self._seconds(event.stamp)} s  {kind:<9} {event.label:<18} score {event.score:.2f}  "
-            f"{span}  ({delay:.0f} ms after the image)"
+            f"{who}{span}  ({delay:.0f} ms after the image)"
         )
 
     def _seconds(self, stamp: int) -> str:

@@ -90,6 +90,7 @@ def test_recognize_writes_every_recognition_and_event_as_json(bundle, video, tmp
     assert {line["kind"] for line in events} <= {kind.name for kind in EventKind}
     assert (events[0]["kind"], events[-1]["kind"]) == ("STARTED", "ENDED")
     assert {line["instance"] for line in events} == {1}
+    assert {line["distance"] for line in recognitions + events} == {None}  # JSON has no NaN
 
 
 def test_recognize_prints_nothing_but_json_when_asked_to(bundle, video, capsys) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import actor_images, small_bundle, texture, window_of, write_frames
+from helpers import StandInFinder, actor_images, small_bundle, texture, window_of, write_frames
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.enrollment.examples import THINNINGS, Thinning, read_example, thin
 from fluxformer_core.enrollment.live_examples import MIN_MOTION, CaptureStatus, ExampleCapture
 from fluxformer_core.errors import SourceError
+from fluxformer_core.people.person import FoundBy, Sighting
 from fluxformer_core.stream.buffer import Window
 from fluxformer_core.stream.config import DecisionConfig, MotionConfig, RecognizerConfig
 from fluxformer_core.stream.recognizer import Recognizer
@@ -92,3 +94,52 @@ def test_motion_that_is_too_short_or_too_long_is_no_example_and_says_so(bundle: 
     (hint,) = [s.hint for s in statuses(Recognizer(bundle, calm), blink) if s.hint]
     assert "too short" in hint
     assert MIN_MOTION > 3 / 20
+
+
+LEFT, RIGHT = (Sighting((left, 8.0, left + 45.0, 90.0), FoundBy.POSE) for left in (25.0, 121.0))
+
+
+def watched(bundle: Bundle, *people: Sighting) -> tuple[Recognizer, StandInFinder]:
+    finder = StandInFinder(*people)
+    return Recognizer(bundle, RecognizerConfig(view="person"), finder=finder), finder
+
+
+def beside(left: list[np.ndarray], right: list[np.ndarray]) -> list[np.ndarray]:
+    return [np.hstack(pair) for pair in zip(left, right, strict=True)]
+
+
+def captured(recognizer: Recognizer, capture: ExampleCapture, images: list[np.ndarray], start: int) -> list[float]:
+    """The seconds at which examples end."""
+    ends = []
+    for i, image in enumerate(images, start):
+        recognizer.push(image, i * SECOND // 20)
+        if (example := capture.update(recognizer).example) is not None:
+            ends.append(example.stamps[-1] / SECOND)
+    return ends
+
+
+@pytest.mark.parametrize(("person", "end"), [("1", 2.0), ("2", 4.0), ("", 4.0)])
+def test_a_capture_keeps_to_one_person_by_default_the_nearest(bundle: Bundle, person: str, end: float) -> None:
+    near = replace(RIGHT, distance=1.5)
+    recognizer, _ = watched(bundle, replace(LEFT, distance=3.0), near)
+    first, second = actor_images((1.0, 2.0), still=4.0), actor_images((3.0, 4.0), still=2.0)
+    images = beside(first, second)
+    for i, image in enumerate(images[:10]):
+        recognizer.push(image, i * SECOND // 20)
+    ends = captured(recognizer, ExampleCapture(person), images[10:], 10)
+    assert ends == [pytest.approx(end + LEAD, abs=0.3)]
+
+
+def test_who_is_not_there_is_missed_once_and_may_come_back(bundle: Bundle) -> None:
+    recognizer, finder = watched(bundle)
+    capture, images = ExampleCapture(), actor_images((0.0, 0.8), (2.5, 3.5), still=2.0)
+    hints = []
+    for i, image in enumerate([images[-1]] * 10 + images + [images[-1]] * 40):
+        # A person walks in, performs, and leaves.
+        finder.people = [LEFT] if 10 <= i < 10 + len(images) else []
+        recognizer.push(np.hstack([image, image]), i * SECOND // 20)
+        status = capture.update(recognizer)
+        hints += [status.hint or "example"] if status.hint or status.example is not None else []
+    nobody, example, left = hints
+    assert ("nobody is in view" in nobody, example) == (True, "example")
+    assert "person 1 has left the view" in left

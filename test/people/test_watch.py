@@ -29,6 +29,9 @@ class Told:
 
     each_image = False
 
+    def reset(self) -> None:
+        pass
+
     def __init__(self) -> None:
         self.there: list[Sighting] = []
         self.finds = self.searches = 0
@@ -184,6 +187,18 @@ def test_an_image_smaller_than_any_net_harms_nothing(shape: tuple[int, int]) -> 
     watched = recognizer(Told())
     for index in range(5):
         watched.push(np.full((*shape, 3), 7 * index, np.uint8), SECOND + index * PERIOD)
+
+
+def test_readings_of_depth_that_come_and_go_are_nobody() -> None:
+    watched, rng = Recognizer(small_bundle(), RecognizerConfig(view="person")), np.random.default_rng(0)
+    room = np.full((HEIGHT, WIDTH), 4000, np.uint16)
+    room[150:, 100:220] = 2500
+    states = set()
+    for index in range(60):
+        image = room + rng.normal(0, 20, room.shape).astype(np.int16).astype(np.uint16)
+        image[147:153, 97:223][rng.random((6, 126)) < 0.5] = 0
+        states |= {r.state for r in watched.push(image, SECOND + index * PERIOD, Pixels.DEPTH).recognitions}
+    assert states == {State.NOBODY}
 
 
 def test_depth_images_are_followed_too() -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import EAGER, area, frame_selection, rgb, small_bundle, texture
+from helpers import EAGER, StandInFinder, area, frame_selection, rgb, small_bundle, texture
 from PIL import Image
 
 from fluxformer_core.errors import ConfigError
+from fluxformer_core.people.person import FoundBy, Sighting
 from fluxformer_core.render.explanation import Explanation, draw_explanation
 from fluxformer_core.render.explanation_writer import ExplanationWriter
 from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
@@ -114,6 +115,27 @@ def test_a_still_scene_has_no_picture(tmp_path: Path) -> None:
 def test_a_stream_that_breaks_off_has_the_picture_of_its_last_clip(acting, tmp_path: Path) -> None:
     _, files = explained(acting[10:50], replace(NEVER, recognition_rate=20.0), tmp_path)
     assert files == ["0001_1.95s_unknown.png"]
+
+
+def test_each_persons_actions_have_their_pictures(acting, tmp_path: Path) -> None:
+    finder = StandInFinder(*(Sighting((left, 10.0, left + 60.0, 120.0), FoundBy.POSE) for left in (30.0, 160.0)))
+    recognizer = Recognizer(small_bundle(), replace(EAGER, view="person"), finder=finder)
+    writer, still = ExplanationWriter(tmp_path), acting[0]
+    events = []
+    # One person acts, then the other; then the other acts again and leaves.
+    pairs = [(image, still) for image in acting] + [(still, image) for image in acting + acting[:45]]
+    for i, pair in enumerate(pairs):
+        update = recognizer.push(np.hstack(pair), i * SECOND // 20)
+        events += update.events
+        writer.update(update, i * SECOND // 20, recognizer)
+    finder.people.pop()
+    for i in range(len(pairs), len(pairs) + 30):
+        update = recognizer.push(np.hstack([still, still]), i * SECOND // 20)
+        events += update.events
+        writer.update(update, i * SECOND // 20, recognizer)
+    assert {event.person_id for event in events} == {"1", "2"}
+    expected = [f"{event.kind.name.lower()}_{event.label}_{event.instance}" for event in events]
+    assert [path.stem.split("s_", 1)[1] for path in sorted(tmp_path.iterdir())] == expected
 
 
 def test_the_oldest_pictures_are_removed(acting, tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from helpers import area, frame_selection
 from fluxformer_core.errors import ConfigError
 from fluxformer_core.io.sources import open_source
 from fluxformer_core.io.video_writer import VideoRecorder
+from fluxformer_core.people.person import JOINTS, FoundBy, Joints, Mask, Sighting
 from fluxformer_core.render.canvas import Page
-from fluxformer_core.render.overlay import draw_overlay, readable, visible
+from fluxformer_core.render.overlay import draw_overlay, draw_views, readable, visible
 from fluxformer_core.stream.clip import FrameSelection
 from fluxformer_core.stream.recognizer import ViewState
 from fluxformer_core.types import SECOND, ActionEvent, ActionScore, EventKind, Pixels, Recognition, State
@@ -50,7 +51,13 @@ def test_camera_of_any_shape_is_shown_whole_and_undistorted(shape: tuple[int, in
 
 @pytest.mark.parametrize(
     ("state", "colour"),
-    [(State.WARMING_UP, GREY), (State.IDLE, BLUE), (State.UNKNOWN, AMBER), (State.ACTION, GREEN)],
+    [
+        (State.WARMING_UP, GREY),
+        (State.IDLE, BLUE),
+        (State.UNKNOWN, AMBER),
+        (State.ACTION, GREEN),
+        (State.NOBODY, GREY),
+    ],
 )
 def test_the_colour_of_frame_and_headline_shows_the_state(state: State, colour: tuple[int, int, int]) -> None:
     recognition = dataclasses.replace(ACTION, state=state, scores=())
@@ -105,8 +112,8 @@ def test_motion_curve_rises_with_the_motion_and_is_flat_for_a_still_scene() -> N
 
 def test_people_who_are_followed_are_framed_in_their_states_colour() -> None:
     idle = dataclasses.replace(ACTION, state=State.IDLE, label="")
-    boxes = {"ann": ((0, 0, 120, 120), ACTION), "bob": ((160, 0, 220, 60), idle), "new": ((160, 120, 220, 180), None)}
-    people = [ViewState(name, *seen, None, None) for name, seen in boxes.items()]
+    squares = {"ann": ((0, 0, 120), ACTION), "bob": ((160, 0, 60), idle), "new": ((160, 120, 60), None)}
+    people = [seen_person(name, *seen) for name, seen in squares.items()]
     without, picture = (
         draw_overlay(CAMERA, recognition=None, event=None, people=some, height=960) for some in ((), people)
     )
@@ -114,6 +121,65 @@ def test_people_who_are_followed_are_framed_in_their_states_colour() -> None:
         assert area(picture, colour) > area(without, colour) + 300
     scene = draw_overlay(CAMERA, recognition=None, event=None, height=960)
     assert changed(scene, without, (820, 30, 1690, 200)) == (True, False)  # "nobody in view"
+
+
+def seen_person(
+    name: str,
+    square: tuple[int, int, int],
+    recognition: Recognition | None = ACTION,
+    mask: Mask | None = None,
+    joints: Joints | None = None,
+) -> ViewState:
+    left, top, side = square
+    sighting = Sighting((left, top, left + side, top + side), FoundBy.POSE, mask=mask, joints=joints)
+    return ViewState(name, square, sighting, recognition, None, None)
+
+
+def test_outline_and_visible_limbs_of_a_person_are_drawn() -> None:
+    def lit(person: ViewState, colour: tuple[int, int, int]) -> np.ndarray:
+        picture = draw_overlay(CAMERA, recognition=None, event=None, people=[person], height=960)[34:574, 34:754]
+        picture[:80] = 0  # the label
+        return (np.abs(picture.astype(int) - colour).max(axis=-1) <= 60).nonzero()
+
+    share = np.zeros((40, 40), np.uint8)
+    share[10:30, 10:30] = 255
+    outline = lit(seen_person("ann", (400, 0, 10), mask=Mask(share, (100.0, 50.0, 180.0, 130.0))), GREEN)
+    scale = 540 / 240
+    assert [side / scale for found in outline for side in (found.min(), found.max())] == pytest.approx(
+        [70, 110, 120, 160], abs=3
+    )
+    points, visibility = np.zeros((33, 2), np.float32), np.zeros(33, np.float32)
+    for name, place, sure in (("elbow", (100, 60), 0.9), ("wrist", (140, 60), 0.5), ("index", (140, 200), 0.4)):
+        points[JOINTS.index(f"left_{name}")], visibility[JOINTS.index(f"left_{name}")] = place, sure
+    rows, columns = lit(seen_person("ann", (400, 0, 10), joints=Joints(points, visibility, points)), (242, 244, 247))
+    assert [rows.min() / scale, rows.max() / scale] == pytest.approx([60, 60], abs=3), "the finger is not in view"
+    assert [columns.min() / scale, columns.max() / scale] == pytest.approx([100, 140], abs=3)
+
+
+@pytest.mark.parametrize("square", [(-50, -60, 200), (250, 150, 400), (-900, 0, 100), (0, -500, 2000)])
+def test_people_at_the_border_leave_the_rest_of_the_picture_alone(square: tuple[int, int, int]) -> None:
+    left, top, side = square
+    far = np.array([[left, top], [left + side, top + side]] * 17, np.float32)[:33]
+    box = (float(left), float(top), float(left + side), float(top + side))
+    mask = Mask(np.full((20, 20), 255, np.uint8), box)
+    person = seen_person("ann" * 90, square, mask=mask, joints=Joints(far, np.ones(33, np.float32), np.zeros((33, 3))))
+    new = seen_person("new", (-900, 0, 100), None)
+    without, picture = (
+        draw_overlay(CAMERA, recognition=None, event=None, people=some) for some in ([new], [new, person])
+    )
+    assert not changed(without, picture, (17, 17, 378, 288))[1]
+
+
+def test_views_are_drawn_with_what_is_said_of_the_person_who_acts() -> None:
+    idle = dataclasses.replace(ACTION, state=State.IDLE, label="")
+    ann = dataclasses.replace(seen_person("ann", (0, 0, 80), idle))
+    bob = dataclasses.replace(seen_person("bob", (160, 0, 60)), event=EVENT, clip=selection())
+    told = {"recognition": ACTION, "event": EVENT, "selection": selection()}
+    np.testing.assert_array_equal(draw_views(CAMERA, [ann, bob]), draw_overlay(CAMERA, **told, people=[ann, bob]))
+    scene = ViewState("", None, None, ACTION, EVENT, selection())
+    np.testing.assert_array_equal(draw_views(CAMERA, [scene]), draw_overlay(CAMERA, **told))
+    nobody = draw_overlay(CAMERA, recognition=None, event=None, people=[])
+    np.testing.assert_array_equal(draw_views(CAMERA, []), nobody)
 
 
 def changed(first: np.ndarray, second: np.ndarray, box: tuple[int, int, int, int]) -> tuple[bool, bool]:

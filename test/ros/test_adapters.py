@@ -4,47 +4,28 @@ from __future__ import annotations
 
 import math
 import sys
-from collections import defaultdict
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from adapter_bench import VISION, Topics
+from helpers import StandInFinder
 from rclpy.logging import get_logger
 from ros_bench import LABELS, wait_until
 
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.errors import ConfigError
-from fluxformer_core.people.tracks import PeopleConfig
+from fluxformer_core.people.person import FoundBy, Sighting
+from fluxformer_core.people.tracker import Track
+from fluxformer_core.stream.config import RecognizerConfig
 from fluxformer_core.stream.measurements import ResetCause
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.types import SECOND, ActionEvent, ActionScore, EventKind, Pixels, Recognition, State, Update
-from fluxformer_ros.node.adapters import Adapters, Detections, detection_type
+from fluxformer_core.types import SECOND, ActionScore, Pixels, Recognition, State, Update
+from fluxformer_ros.node.adapters import Adapters, Detections, needed
 from fluxformer_ros.node.images import image_to_msg
 from fluxformer_ros.node.messages import time_to_msg
 from fluxformer_ros.node.worker import Worker
-
-
-class Message(SimpleNamespace):
-    WAVING = 6
-
-
-VISION = SimpleNamespace(Classification=Message, LabelInfo=Message, VisionClass=Message, ObjectHypothesis=Message)
-HRI = SimpleNamespace(Gesture=Message)
-
-
-class Topics:
-    """A node that keeps what is published, by topic."""
-
-    def __init__(self) -> None:
-        self.heard: dict[str, list[Any]] = defaultdict(list)
-        self.destroyed: list[Any] = []
-        self.destroy_publisher = self.destroyed.append
-
-    def create_publisher(self, _kind: Any, topic: str, _qos: Any) -> Any:
-        return SimpleNamespace(publish=self.heard[topic].append)
-
-    create_lifecycle_publisher = create_publisher
 
 
 def detections(*people: Any, stamp: int = 10 * SECOND) -> Any:
@@ -57,39 +38,46 @@ def detection(id: str = "7", x: float = 50.0, height: float = 40.0, class_id: st
     return SimpleNamespace(id=id, bbox=box, results=[SimpleNamespace(hypothesis=SimpleNamespace(class_id=class_id))])
 
 
+SHAPE = (60, 90, 3)
+
+
+def subscribed(class_id: str = "") -> Detections:
+    return Detections(Topics(), VISION, class_id, 1.0)
+
+
 @pytest.mark.parametrize("nested", [True, False], ids=["since Humble", "before Humble"])
 def test_boxes_are_given_by_their_edges(nested: bool) -> None:
-    newest, one = Detections("", 1.0), detection()
+    newest, one = subscribed(), detection()
     if not nested:
         one.bbox.center = one.bbox.center.position
     newest.put(detections(one))
-    (person,) = newest.people_at(10 * SECOND)
+    (person,) = newest.people_at(10 * SECOND, SHAPE)
     assert (person.id, person.box) == ("7", (40.0, 10.0, 60.0, 50.0))
 
 
 def test_detections_are_used_once_and_only_near_their_time() -> None:
-    newest = Detections("", 1.0)
-    assert newest.people_at(10 * SECOND) is None
+    newest = subscribed()
+    assert newest.people_at(10 * SECOND, SHAPE) == [], "nobody before the first detections"
     newest.put(detections(detection()))
-    assert newest.people_at(10 * SECOND + SECOND // 2) is not None
-    assert newest.people_at(10 * SECOND + SECOND // 2) is None
+    assert newest.people_at(10 * SECOND + SECOND // 2, SHAPE) != []
+    assert newest.people_at(10 * SECOND + SECOND // 2, SHAPE) is None
     newest.put(detections(detection()))
-    assert newest.people_at(20 * SECOND) is None
+    assert newest.people_at(20 * SECOND, SHAPE) is None
     assert (newest.received, newest.outdated) == (2, 1)
 
 
 def test_detections_that_are_no_person_or_no_box_are_left_out() -> None:
-    newest = Detections("person", 1.0)
+    newest = subscribed("person")
     wrong = [{"class_id": "dog"}, {"id": ""}, {"x": math.nan}, {"height": 0.0}]
     newest.put(detections(*(detection(**one) for one in wrong), detection("9")))
-    assert [person.id for person in newest.people_at(10 * SECOND)] == ["9"]
+    assert [person.id for person in newest.people_at(10 * SECOND, SHAPE)] == ["9"]
     assert newest.unusable == 3
 
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "vision_msgs.msg", None)
     with pytest.raises(ConfigError, match=r"apt install ros-\$ROS_DISTRO-vision-msgs"):
-        detection_type()
+        needed("vision_msgs", "detections")
 
 
 SCORES = (ActionScore("clap", 0.7), ActionScore("wave", 0.2))
@@ -109,38 +97,35 @@ def test_recognitions_become_classifications_with_numbered_classes() -> None:
     assert [(result.class_id, result.score) for result in action.results] == [("1", 0.7), ("0", 0.2)]
     assert action.header.frame_id == "eye"
     assert not hasattr(unknown, "results")
-    assert len(adapters.publishers) == 2
+    assert len(adapters.publishers) == 3
 
 
-def started(label: str, person: str, kind: EventKind = EventKind.STARTED) -> Update:
-    return Update(events=(ActionEvent(SECOND, kind, label, 1, SECOND, person_id=person),))
-
-
-def test_gestures_go_to_the_body_that_makes_them() -> None:
-    topics = Topics()
-    adapters = Adapters(topics, None, HRI)
-    others = [started("wave", "b7", EventKind.ENDED), started("wave", "b8", EventKind.RETRACTED)]
-    others += [started("squat", "b7"), started("wave", ""), started("wave", "../x")]
-    for update in (started("wave", "b7"), *others):
-        adapters.publish(update, "eye")
-    ((topic, (message,)),) = topics.heard.items()
-    assert (topic, message.gesture) == ("/humans/bodies/b7/gesture", 6)
-    for number in range(40):
-        adapters.publish(started("wave", f"b{number}"), "eye")
-    adapters.close()
-    assert len(topics.destroyed) == len(topics.heard) == 40
+def test_people_become_detections() -> None:
+    topics, box = Topics(), (10.0, 20.0, 40.0, 80.0)
+    ann = Track("7", Sighting(box, FoundBy.POSE, 0.9), 0)
+    Adapters(topics, VISION, None).publish_people([ann], SHAPE, SECOND, "eye")
+    (message,) = topics.heard["~/detections"]
+    (seen,) = message.detections
+    assert (message.header.frame_id, seen.header, seen.id) == ("eye", message.header, "7")
+    assert (seen.results[0].hypothesis.class_id, seen.results[0].hypothesis.score) == ("person", 0.9)
+    back = subscribed("person")
+    back.put(message)
+    (person,) = back.people_at(SECOND, SHAPE)
+    assert (person.id, person.box) == ("7", box)
 
 
 def test_without_the_packages_nothing_is_published() -> None:
     topics = Topics()
     adapters = Adapters(topics, None, None)
     adapters.announce(LABELS, 0.5, SECOND)
-    adapters.publish(Update((ACTION,), started("wave", "b7").events), "eye")
+    adapters.publish(Update((ACTION,)), "eye")
+    adapters.publish_people([], SHAPE, SECOND, "eye")
     assert (dict(topics.heard), adapters.publishers) == ({}, [])
 
 
 def test_a_worker_recognises_every_detected_person(bundle: Bundle, request: pytest.FixtureRequest) -> None:
-    recognizer, updates, newest = Recognizer(bundle, people=PeopleConfig()), [], Detections("", 1.0)
+    recognizer = Recognizer(bundle, RecognizerConfig(view="person"), finder=StandInFinder())
+    updates, newest = [], subscribed()
     logger = get_logger("people_test")
     worker = Worker(recognizer, lambda update, _: updates.append(update), logger, 1, people_at=newest.people_at)
     request.addfinalizer(worker.stop)
@@ -154,4 +139,4 @@ def test_a_worker_recognises_every_detected_person(bundle: Bundle, request: pyte
     assert said == {"ann", "bob"}
     assert (worker.recognizer.counters.frames, worker.recognizer.counters.admitted) == (5, 5)
     worker.reset(ResetCause.REQUESTED)
-    assert worker.recognizer.tracks.squares == {}
+    assert worker.recognizer.views == ()

@@ -15,10 +15,12 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from fluxformer_core.stream.measurements import RecentValues
 from fluxformer_ros.node.diagnostics import Health, ImageTopic, Updater, diagnose, fill
 from fluxformer_ros.node.health import Rate
+from fluxformer_ros.node.parameters import FinderName
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 TOPIC = ImageTopic("/camera/image", publishers=1)
 COUNTS = {"images received": 1500, "images pushed": 1500}
+DETECTIONS = "detection messages", "detection messages outdated", "detections unusable"
 RATES = {
     "input_rate": ("images received", 30.0),
     "pushed_rate": ("images pushed", 30.0),
@@ -30,6 +32,11 @@ RATES = {
 }
 TIMES = {"active_for": 60.0, "flowing_for": 50.0, "input_age": 0.03}
 WELL = Health("active", image=TOPIC, trained_rate=15.0, counts=COUNTS, rates=dict(RATES.values()), **TIMES)
+
+
+def alone(finder: FinderName, *counts: int) -> Health:
+    """Nobody is followed; counts of what an outside finder sent."""
+    return ill(counts=dict(zip(DETECTIONS, counts, strict=True)), people=(), finder=finder)
 
 
 def ill(image: dict[str, object] | None = None, counts: dict[str, int] | None = None, **changes: Any) -> Health:
@@ -69,6 +76,14 @@ def ill(image: dict[str, object] | None = None, counts: dict[str, int] | None = 
         (ill({"sim_time": True, "clock_runs": False}), WARN, "nothing publishes /clock"),
         (ill(durations={"stamp to publish": (90.0, 700.0, 900.0)}), WARN, "comes 700 ms or more after its image"),
         (ill(durations={"stamp to publish": (90.0, 120.0, 900.0)}), OK, "recognising"),
+        (ill(people=()), OK, "recognising"),
+        (ill(obstacle="LiteRT cannot be loaded"), WARN, "LiteRT cannot be loaded; until then the whole scene is"),
+        (alone("detections", 0, 0, 0), WARN, "remap `detections`"),
+        (alone("detections", 9, 9, 0), WARN, "must copy the image's header"),
+        (alone("detections", 9, 0, 3), WARN, "run a tracker"),
+        (alone("detections", 9, 0, 0), OK, "recognising"),
+        (alone("hri", 0, 0, 0), WARN, "start a ROS4HRI node"),
+        (alone("hri", 9, 0, 9), WARN, "have no size"),
         (ill(input_age=9.0, last_failure="KeyError: 3", failure_age=2.0), ERROR, "KeyError: 3"),
     ],
 )

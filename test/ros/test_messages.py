@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, replace
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from fluxformer import msg
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fluxformer_core.people.person import JOINTS, FoundBy, Joints, Sighting
+from fluxformer_core.people.tracker import Track
 from fluxformer_core.types import SECOND, ActionEvent, ActionScore, EventKind, Recognition, State
 from fluxformer_ros.node.messages import (
     event_from_msg,
     event_to_msg,
+    people_to_msg,
     recognition_from_msg,
     recognition_to_msg,
     time_from_msg,
@@ -33,8 +38,14 @@ def test_a_stamp_comes_back_to_the_nanosecond(stamp: int) -> None:
 
 ENTRIES = st.lists(st.builds(ActionScore, NAMES, SCORES), max_size=3).map(tuple)
 COUNTS = st.integers(0, 2**32 - 1)
-RECOGNITIONS = (STAMPS, STAMPS, STAMPS, st.sampled_from(State), NAMES, SCORES, ENTRIES, SCORES, SCORES, COUNTS, NAMES)
-EVENTS = (STAMPS, st.sampled_from(EventKind), NAMES, COUNTS, STAMPS, STAMPS, SCORES, NAMES)
+CORNERS = st.tuples(*[st.integers(0, 4000)] * 4)
+REGIONS = st.none() | CORNERS.map(lambda c: (min(c[:2]), min(c[2:]), max(c[:2]) + 1, max(c[2:]) + 1))
+METRES = st.floats(0, 10, width=32)
+WHERE = (NAMES, REGIONS, METRES)
+SAID = (NAMES, SCORES, ENTRIES, SCORES, SCORES, COUNTS)
+RECOGNITIONS = (STAMPS, STAMPS, STAMPS, st.sampled_from(State), *SAID, *WHERE, NAMES)
+DIRECTIONS = st.tuples(*[st.floats(-1, 1)] * 3)
+EVENTS = (STAMPS, st.sampled_from(EventKind), NAMES, COUNTS, STAMPS, STAMPS, SCORES, *WHERE, DIRECTIONS)
 
 
 def test_every_field_of_the_library_is_tried() -> None:
@@ -58,4 +69,29 @@ def test_an_event_comes_back_as_it_was(event: ActionEvent) -> None:
 
 def test_scores_of_the_library_may_be_numpy_numbers() -> None:
     recognition = Recognition(1, 1, 1, State.ACTION, "wave", score=np.float32(0.5), frames_in_window=np.int64(7))
-    assert recognition_from_msg(recognition_to_msg(recognition, "")) == replace(recognition, score=0.5)
+    back = recognition_from_msg(recognition_to_msg(recognition, ""))
+    assert math.isnan(back.distance)
+    assert replace(back, distance=0.0) == replace(recognition, score=0.5, distance=0.0)
+
+
+def test_joints_have_the_places_that_the_message_names() -> None:
+    assert [getattr(msg.Joint, name.upper()) for name in JOINTS] == list(range(len(JOINTS)))
+    assert int(State.NOBODY) == msg.Recognition.NOBODY
+
+
+def test_people_are_told_with_region_distance_and_joints() -> None:
+    numbers = np.arange(33 * 6, dtype=np.float32).reshape(33, 6)
+    joints = Joints(numbers[:, :2], numbers[:, 2], numbers[:, 3:])
+    ann = Track("ann", Sighting((-5.0, 10.2, 60.0, 300.0), FoundBy.POSE, joints=joints), 0)
+    bob = Track("bob", Sighting((10.0, 10.0, 20.0, 20.0), FoundBy.DEPTH, distance=2.5), 0)
+    message = people_to_msg([ann, bob], (240, 320, 3), SECOND, "eye")
+    assert (message.header.stamp.sec, message.header.frame_id) == (1, "eye")
+    first, second = message.people
+    assert (first.id, first.found_by, second.id, second.found_by) == ("ann", "pose", "bob", "depth")
+    region = first.region
+    assert (region.x_offset, region.y_offset, region.width, region.height) == (0, 10, 60, 230)
+    assert (math.isnan(first.distance), second.distance) == (True, 2.5)
+    assert [(j.x, j.y, j.visibility, j.position.x, j.position.y, j.position.z) for j in first.joints] == [
+        tuple(row) for row in numbers.tolist()
+    ]
+    assert list(second.joints) == []

@@ -15,6 +15,7 @@ from ros_bench import wait_until
 from sensor_msgs.msg import CompressedImage, Image
 
 from fluxformer_core.bundle import Bundle
+from fluxformer_core.people.person import FoundBy, Sighting
 from fluxformer_core.stream.recognizer import Recognizer, ViewState
 from fluxformer_core.types import SECOND, Pixels, Recognition, State
 from fluxformer_ros.node.overlay_topic import OverlayTopic
@@ -73,20 +74,20 @@ def test_nothing_is_drawn_without_subscribers(bench: OverlayBench) -> None:
     assert not bench.raw.seen + bench.jpeg.seen
 
 
-IDLE = ViewState("ann", (0, 0, 20, 20), Recognition(SECOND, 0, SECOND, State.IDLE), None, None)
-ACTS = ViewState("bob", (0, 0, 20, 20), Recognition(SECOND, 0, SECOND, State.ACTION, "wave"), None, None)
+SCENE = ViewState("", None, None, Recognition(SECOND, 0, SECOND, State.IDLE), None, None)
+SEEN = Sighting((0.0, 0.0, 20.0, 20.0), FoundBy.POSE)
+IDLE = ViewState("ann", (0, 0, 20), SEEN, Recognition(SECOND, 0, SECOND, State.IDLE), None, None)
+ACTS = ViewState("bob", (0, 0, 20), SEEN, Recognition(SECOND, 0, SECOND, State.ACTION, "wave"), None, None)
 BLUE, GREEN = (96, 165, 250), (52, 211, 153)  # of idle and of an action
 
 
-@pytest.mark.parametrize(
-    ("views", "people", "colour"), [([IDLE], None, BLUE), ([IDLE, ACTS], object(), GREEN)], ids=["scene", "people"]
-)
+@pytest.mark.parametrize(("views", "colour"), [([SCENE], BLUE), ([IDLE, ACTS], GREEN)], ids=["scene", "people"])
 def test_a_picture_has_the_images_header_and_shows_the_state_or_the_one_who_acts(
-    bench: OverlayBench, views: list[ViewState], people: object, colour: tuple[int, int, int]
+    bench: OverlayBench, views: list[ViewState], colour: tuple[int, int, int]
 ) -> None:
     bench.raw.subscribers = 1
     model = bench.overlay._recognizer.model
-    bench.overlay._recognizer = SimpleNamespace(views=views, tracks=people, model=model)
+    bench.overlay._recognizer = SimpleNamespace(views=views, model=model)
     bench.show(SECOND)
     assert (bench.picture() == colour).all(axis=-1).sum() > 50
     (message,) = bench.raw.seen

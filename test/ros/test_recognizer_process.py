@@ -41,13 +41,17 @@ FAILING_STARTS = [
     ("recognition_rate:=fast", "recognition_rate"),
     ("keep_score:=0.9", "keep_score (0.9) must be at most start_score"),
     ("backend:=tensorrt", "backend tensorrt cannot be used in fp32: "),
-    *([("people:=true", "apt install ros-$ROS_DISTRO-vision-msgs")] if not find_spec("vision_msgs") else []),
+    *(
+        [("view:=person finder:=detections", "apt install ros-$ROS_DISTRO-vision-msgs")]
+        if not find_spec("vision_msgs")
+        else []
+    ),
 ]
 START_EACH = """
 import sys
 from fluxformer_ros.node.recognizer_node import main
 for value in sys.argv[1:]:
-    code = main(["recognizer", "--ros-args", "-p", value])
+    code = main(["recognizer", "--ros-args", *(word for setting in value.split() for word in ("-p", setting))])
     print(f"{value} ended with {code}", file=sys.stderr, flush=True)
 """
 

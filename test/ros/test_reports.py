@@ -101,8 +101,9 @@ def test_processor_time_is_given_for_each_image_and_adds_up() -> None:
 
 
 def test_a_transcript_is_read_as_it_was_written(tmp_path: Path) -> None:
-    recognition = Recognition(5, 1, 4, State.ACTION, "wave", 0.9, (ActionScore("wave", 0.9),), 0.1, 0.5, 16)
-    event, status = ended("wave", 1.0, 2.0), Status(1, "no image", {"state": "active"})
+    said = 5, 1, 4, State.ACTION, "wave", 0.9, (ActionScore("wave", 0.9),), 0.1, 0.5, 16
+    recognition = Recognition(*said, "ann", (1, 2, 30, 40), 2.5, "depth")
+    event, status = replace(ended("wave", 1.0, 2.0), distance=2.5), Status(1, "no image", {"state": "active"})
     writer = TranscriptWriter(tmp_path / "heard.jsonl")
     for arrival, item in enumerate((recognition, event, status)):
         writer.write(item, arrival)

@@ -29,6 +29,9 @@ class NoNets:
 
     each_image = False
 
+    def reset(self) -> None:
+        pass
+
     def find(self, *_image: object) -> list[Sighting]:
         return []
 
@@ -198,6 +201,20 @@ def test_an_action_taught_to_a_shared_model_is_known_to_every_recogniser() -> No
     one.enroll([EnrolledAction("thumbs_up", prototype, 0.0, 1, 1.0)])
     updates = [other.push(frames[index], SECOND + index * PERIOD) for index in range(30, 60)]
     assert {len(r.scores) for update in updates for r in update.recognitions if r.scores} == {len(bundle.labels) + 1}
+
+
+def test_depth_after_a_jump_back_in_time_is_followed_anew() -> None:
+    watched = Recognizer(small_bundle(), replace(EAGER, view="person"))
+    room = np.full((HEIGHT, WIDTH), 4000, np.uint16)
+    for start in (100 * SECOND, SECOND):
+        for index in range(30):
+            image = room.copy()
+            if index > 10:
+                image[20:90, 40 + 3 * index : 75 + 3 * index] = 2000
+            update = watched.push(image, start + index * PERIOD, Pixels.DEPTH)
+        assert [r.found_by for r in update.recognitions] in ([], ["depth"])
+        assert len(watched.views) == 1
+    assert watched.counters.resets[ResetCause.TIME_JUMP] == 1
 
 
 def test_where_nobody_is_the_state_is_nobody_and_the_model_rests() -> None:

@@ -95,8 +95,12 @@ class _Results:
     def add(self, topic: str, received: int, message: Any) -> None:
         name = topic.rpartition("/")[2]
         if name == "recognition":
-            self._recognitions.append(_recognition(message))
-            self._delays.append((received - self._recognitions[-1].stamp) / SECOND)
+            recognition = _recognition(message)
+            last = self._recognitions[-1] if self._recognitions else recognition
+            if recognition.stamp == last.stamp and recognition.person_id != last.person_id:
+                return  # of several people in one image, figures of frames are about the first, as in `Watcher`
+            self._recognitions.append(recognition)
+            self._delays.append((received - recognition.stamp) / SECOND)
         elif name == "events":
             event = self._event(message)
             self._events.append(event)

@@ -29,6 +29,7 @@ from fluxformer_core.stream.recognizer import Recognizer
 from fluxformer_core.types import OTHER, SECOND, ActionEvent
 
 _BEAT = 64  # frames between two progress reports
+_RECENT = 64  # motion segments among which those of all people now are
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class _Watch:
         self.frames = 0
 
     def follow(self, source: BagSource, beat: Callable[[int], object]) -> None:
-        self._recognizer.model.warm_up()
+        self._recognizer.warm_up()
         for frame in source:
             self.frames += 1
             if self.frames % _BEAT == 0:
@@ -103,9 +104,11 @@ class _Watch:
                 self._push.append(taken * 1e3)
             if said is not None:
                 self._builder.add(said)
-            segment = self._recognizer.scene.segment
-            if segment is not None and not (self._segments and self._segments[-1] is segment):
-                self._segments.append(segment)
+            for view in self._recognizer.views:
+                stream = self._recognizer.stream_of(view.person_id)
+                segment = None if stream is None else stream.segment
+                if segment is not None and all(segment is not known for known in self._segments[-_RECENT:]):
+                    self._segments.append(segment)
             self._newest = frame.stamp
         self._events += self._recognizer.close()
         self._end_track()
