@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -64,12 +63,16 @@ def depth_room(width: int, eye: float, rng: np.random.Generator) -> NDArray[np.f
 
 
 def colour_room(picture: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
-    """A picture of a room, RGB, as high as the camera's and repeated mirrored until it is `width` wide."""
-    height = SIZE[0]
-    across = max(SIZE[1], round(picture.shape[1] * height / picture.shape[0]))
-    room = np.asarray(cv2.resize(picture, (across, height), interpolation=cv2.INTER_LINEAR), np.uint8)
-    parts: list[NDArray[Any]] = [room if i % 2 == 0 else room[:, ::-1] for i in range(-(-width // across))]
-    return np.concatenate(parts, axis=1)[:, :width]
+    """The middle of a picture of a room, RGB, enlarged to (H, width, 3).
+
+    A picture that is continued by its mirror image would show limbs and bodies to the pose nets.
+    """
+    height, across = picture.shape[:2]
+    zoom = max(SIZE[0] / height, width / across)
+    size = max(width, round(across * zoom)), max(SIZE[0], round(height * zoom))
+    room = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    left, top = (size[0] - width) // 2, (size[1] - SIZE[0]) // 2
+    return room[top : top + SIZE[0], left : left + width]
 
 
 def empty_pictures(videos: Sequence[Path], media: str | None = None) -> list[NDArray[np.uint8]]:
