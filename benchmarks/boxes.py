@@ -60,6 +60,7 @@ class DrawnBox:
 class Answer:
     """What was found in the frame of a drawn box."""
 
+    time: float  # s
     posture: str
     person: float  # largest overlap of a person
     motion: float  # largest overlap of a square round motion
@@ -108,7 +109,7 @@ def _compared(drawn: DrawnBox, seen: Sequence[Sighting]) -> Answer:
     people = [overlap(s.box, drawn.box) for s in seen if s.found_by is not FoundBy.MOTION]
     motion = [overlap(s.box, drawn.box) for s in seen if s.found_by is FoundBy.MOTION]
     elsewhere = sum(share < NOBODY for share in people)
-    return Answer(drawn.posture, max(people, default=0.0), max(motion, default=0.0), elsewhere)
+    return Answer(drawn.time, drawn.posture, max(people, default=0.0), max(motion, default=0.0), elsewhere)
 
 
 def table(answers: Sequence[Answer]) -> str:
@@ -146,7 +147,8 @@ def main() -> None:
     for video, some in groupby(boxes, key=lambda box: box.video):
         found = list(look(options.folder / video, list(some)))
         answers += found
-        print(f"{video}: {sum(a.person >= THERE for a in found)} of {len(found)}", flush=True)
+        missed = ", ".join(f"{one.time:.1f} s {one.posture}" for one in found if one.person < THERE) or "nobody"
+        print(f"{video}: {len(found)} frames, missed {missed}", flush=True)
     print(f"\n{options.boxes}, {len(answers)} frames\n\n{table(answers)}")
 
 
