@@ -7,7 +7,7 @@ import sys
 from argparse import Action, Namespace, _ArgumentGroup
 from pathlib import Path
 
-from fluxformer_core.cli.shared_arguments import add_settings_argument, apply_settings
+from fluxformer_core.cli.shared_arguments import add_settings_argument, add_view_argument, apply_settings
 
 WORSE, INCOMPLETE = 1, 3
 """Exit codes: worse than the baseline; some bags have no figures."""
@@ -19,6 +19,7 @@ def add_options(group: _ArgumentGroup) -> list[Action]:
     return [
         add("--truth", metavar="FILE.csv", type=Path, nargs="+", help="bag,topic,start,end,label: what is performed"),
         add("--topic", nargs="+", default=[], help="image topics to read (default: those in the truth, or all)"),
+        add_view_argument(group),
         add_settings_argument(group),
         add("--baseline", metavar="FILE.json", type=Path, help="earlier figures: exit with 1 if new ones are worse"),
         add("--max-drop", type=float, default=1.0, metavar="N", help="allowed loss in points or percent (%(default)s)"),
@@ -47,7 +48,7 @@ def run(arguments: Namespace) -> int:
 
     baseline = read_baseline(arguments.baseline) if arguments.baseline else None  # evaluation takes long: refuse before
     model = arguments.model[0] if arguments.model else default_bundle_path()
-    config = RecognizerConfig(backend=arguments.backend, precision=arguments.precision)
+    config = RecognizerConfig(backend=arguments.backend, precision=arguments.precision, view=arguments.view)
     evaluation = evaluate_bags(
         arguments.data,
         arguments.truth,

@@ -11,7 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from fluxformer_core.cli.shared_arguments import add_backend_arguments, add_settings_argument, apply_settings
+from fluxformer_core.cli.shared_arguments import (
+    add_backend_arguments,
+    add_settings_argument,
+    add_view_argument,
+    apply_settings,
+)
 from fluxformer_core.errors import writing
 
 if TYPE_CHECKING:
@@ -42,6 +47,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--rate", type=float, metavar="HZ", help="frame rate of a folder (default: 30)")
     add("--json", metavar="FILE", help="write a line for each recognition and event; -: print the lines")
     add("--selection", metavar="NAME", default="", help=selection)
+    add_view_argument(parser)
     add_settings_argument(parser)
     add("--overlay", type=Path, metavar="FILE.mp4", help="write a video of the frames and what is recognised")
     add("--explain", type=Path, metavar="DIR", help="write a picture of what led to each start and end")
@@ -53,7 +59,8 @@ def run(arguments: Namespace) -> None:
     from fluxformer_core.recognition import recognize, refuse_to_overwrite
     from fluxformer_core.stream.config import RecognizerConfig
 
-    config = RecognizerConfig(selection=arguments.selection, backend=arguments.backend, precision=arguments.precision)
+    same = {name: getattr(arguments, name) for name in ("selection", "backend", "precision", "view")}
+    config = RecognizerConfig(**same)
     if arguments.json:
         refuse_to_overwrite(arguments.source, arguments.json)
     quiet = arguments.quiet or arguments.json == "-"  # standard output then holds nothing but JSON

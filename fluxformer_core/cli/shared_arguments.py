@@ -1,4 +1,4 @@
-"""Arguments of several commands: --backend, --precision, and --set, which changes the recogniser's settings."""
+"""Arguments of several commands: --backend, --precision, --view, and --set, which changes the recogniser's settings."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 BACKENDS = ("auto", "torch", "cuda", "openvino", "tensorrt")
 PRECISIONS = ("fp32", "fp16", "bf16")
+VIEWS = ("auto", "scene", "person")
 
 
 def add_backend_arguments(parser: ArgumentParser) -> None:
@@ -18,6 +19,12 @@ def add_backend_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("--backend", choices=BACKENDS, default="torch", help="library that runs the model (default: %(default)s)")
     add("--precision", choices=PRECISIONS, default="fp32", help="precision of the arithmetic (default: %(default)s)")
+
+
+def add_view_argument(parser: ArgumentParser | _ArgumentGroup) -> Action:
+    """Declare --view."""
+    text = "the model sees the scene, or each person cut out (default: as in the model's training)"
+    return parser.add_argument("--view", choices=VIEWS, default="auto", help=text)
 
 
 def add_settings_argument(parser: ArgumentParser | _ArgumentGroup) -> Action:

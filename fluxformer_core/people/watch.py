@@ -26,6 +26,9 @@ SMALL = 160
 MEMORY = 0.2
 """Seconds for which images are kept, so that motion can be measured against them."""
 
+SPAN = 0.1
+"""Seconds over which motion is looked for: in a longer time, edges move farther than their width."""
+
 MOVES = 0.25
 """Image heights per second: what is faster, and cannot be found as a person, is looked at all the same."""
 
@@ -100,16 +103,19 @@ class PeopleWatch:
         grey = _small(image, pixels)
         self._follow_camera(grey, image.shape)
         self.tracker.predict(stamp, self._past[-1].camera if self._past else np.eye(3))
-        looked = [self._look(image, pixels, track) for track in self.tracker.tracks]
+        looked = [self._look(image, pixels, stamp, grey, track) for track in self.tracker.tracks]
         self._outside |= given is not None
         if self._outside:
             here = None if given is None else [person for person in given if _within(person.box, image.shape)]
             self.tracker.take(looked, here, stamp)
-        else:
-            found: Sequence[Sighting] = ()
-            if self.finder.each_image or stamp >= self._next_search:
-                found = self._search(image, pixels, stamp, grey, [sight for sight in looked if sight is not None])
+        elif self.finder.each_image or stamp >= self._next_search:
+            known = [sighting for sighting in looked if sighting is not None and _is_person(sighting)]
+            found = self._search(image, pixels, stamp, grey, known)
+            if any(map(_is_person, found)):  # one of them may be what only moved so far
+                looked = [sighting if sighting is not None and _is_person(sighting) else None for sighting in looked]
             self.tracker.update(looked, found, stamp)
+        else:
+            self.tracker.update(looked, (), stamp)
         masks = {track.id: track.sighting.mask for track in self.tracker.tracks}
         self._past.append(_Look(stamp, image.copy(), grey, masks, np.eye(3)))
         while stamp - self._past[0].stamp > MEMORY * SECOND:
@@ -153,14 +159,18 @@ class PeopleWatch:
         """Where people are in the small grey image."""
         people = np.zeros(small[:2], np.uint8)
         scale = small[0] / shape[0]
-        for track in self.tracker.tracks:
+        for track in filter(lambda track: _is_person(track.sighting), self.tracker.tracks):
             left, top, right, bottom = (round(edge * scale) for edge in track.sighting.box)
             people[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = 1
         return people
 
-    def _look(self, image: NDArray[np.generic], pixels: Pixels, track: Track) -> Sighting | None:
-        if self.finder.each_image or track.sighting.found_by is FoundBy.MOTION:
+    def _look(
+        self, image: NDArray[np.generic], pixels: Pixels, stamp: int, grey: NDArray[np.uint8], track: Track
+    ) -> Sighting | None:
+        if self.finder.each_image:
             return None
+        if not _is_person(track.sighting):
+            return self._moving(grey, image.shape, stamp)
         self.looks += 1
         return self.finder.look(image, pixels, track.sighting)
 
@@ -185,19 +195,25 @@ class PeopleWatch:
         """What moves although nobody was found, as one sighting without an outline."""
         if not self._past:
             return None
-        first = self._past[0]
+        old = [look for look in self._past if stamp - look.stamp >= SPAN * SECOND]
+        first = old[-1] if old else self._past[0]
         scale = np.diag([grey.shape[1] / shape[1], grey.shape[0] / shape[0], 1.0])
         camera = scale @ first.camera @ np.linalg.inv(scale)
         height, width = grey.shape
         before = cv2.warpPerspective(first.grey, camera, (width, height), borderMode=cv2.BORDER_REPLICATE)
         seconds = (stamp - first.stamp) / SECOND
         moves = normal_speed(np.asarray(before, np.uint8), grey) > MOVES * height * seconds
+        moves &= self._covered(grey.shape, shape) == 0
         if moves.mean() < MOVING_SHARE:
             return None
         rows, columns = np.nonzero(moves)
         left, right = np.percentile(columns, (2, 98)) * shape[1] / width
         top, bottom = np.percentile(rows, (2, 98)) * shape[0] / height
         return Sighting((float(left), float(top), float(right) + 1, float(bottom) + 1), FoundBy.MOTION)
+
+
+def _is_person(sighting: Sighting) -> bool:
+    return sighting.found_by is not FoundBy.MOTION
 
 
 def _within(box: Box, shape: tuple[int, ...]) -> bool:

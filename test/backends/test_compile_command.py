@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -15,12 +16,12 @@ from fluxformer_core.backends.base import DTYPES, list_backends
 from fluxformer_core.backends.openvino import OpenVinoBackend
 from fluxformer_core.bundle import Bundle
 from fluxformer_core.cli import main
-from fluxformer_core.cli.shared_arguments import BACKENDS, PRECISIONS
+from fluxformer_core.cli.shared_arguments import BACKENDS, PRECISIONS, VIEWS
 from fluxformer_core.errors import BackendError, ConfigError
 from fluxformer_core.stream.config import DecisionConfig, RecognizerConfig
 from fluxformer_core.stream.load import open_model
 from fluxformer_core.stream.recognizer import Recognizer
-from fluxformer_core.types import SECOND, Update
+from fluxformer_core.types import SECOND, Update, ViewName
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +39,7 @@ def _openvino() -> None:
 def test_help_lists_the_backends_and_precisions_of_the_library():
     assert list(BACKENDS) == list_backends()
     assert list(PRECISIONS) == list(DTYPES)
+    assert ("auto", *get_args(ViewName)) == VIEWS
 
 
 @pytest.mark.usefixtures("_openvino")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,15 @@ def test_the_result_has_events_and_counts_and_recognitions_on_demand(video: Path
     full = recognize(str(video), bundle, config=EAGER, keep_recognitions=True)
     assert full.events == result.events
     assert len(full.recognitions) == full.counters.recognitions > 0
+
+
+def test_in_the_person_view_the_nets_find_the_actor(video: Path, bundle: Bundle) -> None:
+    config = replace(EAGER, view="person", recognition_rate=5.0)
+    result = recognize(video, bundle, config=config, keep_recognitions=True)
+    found = [recognition for recognition in result.recognitions if recognition.person_id]
+    assert len(found) > 0.8 * len(result.recognitions)
+    assert {(recognition.person_id, recognition.found_by) for recognition in found} == {("1", "pose")}
+    assert {event.person_id for event in result.events} == {"1"}
 
 
 def test_each_frame_is_reported_and_the_end_closes_open_events(video: Path, bundle: Bundle) -> None:

@@ -19,7 +19,9 @@ from fluxformer_core.types import EventKind, State
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERFACES = sorted(path for kind in ("action", "msg", "srv") for path in (ROOT / kind).iterdir())
-UNIT_OR_RANGE = re.compile(r"\d|stamp|constants above|true:|seconds|metres|hexadecimal|one of|empty|snake_case|e\.g\.")
+UNIT_OR_RANGE = re.compile(
+    r"\d|stamp|constants above|true:|seconds|metres|px|\bm\b|unit vector|hexadecimal|one of|empty|snake_case|e\.g\."
+)
 
 
 def definitions(message: Path) -> list[tuple[str, str, str]]:

@@ -95,17 +95,33 @@ def test_known_people_are_looked_at_in_every_image_and_searched_for_now_and_then
     assert [track.id for track in watch.people] == ["1"]
 
 
-def test_what_moves_and_cannot_be_found_is_looked_at_without_an_outline() -> None:
-    told = Told()
-    watched = recognizer(told, people=PeopleConfig(search_period=0.1))
-    said = []
-    for index in range(30):
-        ghost = body(60 + 5 * index)
-        update = watched.push(view(0, ghost), SECOND + index * PERIOD)
-        said += update.recognitions
+def test_what_moves_and_cannot_be_found_is_looked_at_without_an_outline_until_it_is_found() -> None:
+    told, said = Told(), []
+    watched = recognizer(told)
+    for index in range(50):
+        ghost = body(20 + 4 * index)
+        told.there = [ghost] if index >= 30 else []
+        said += watched.push(view(0, ghost), SECOND + index * PERIOD).recognitions
+        if index == 29:
+            left, _, side = watched.views[0].square
+            assert left < ghost.box[0] < ghost.box[2] < left + side
+            assert watched.stream_of().window.frames[-1].min(axis=2).all(), "nothing is cut out"
     assert told.searches > 0
-    assert "motion" in {recognition.found_by for recognition in said}
-    assert State.NOBODY in {recognition.state for recognition in said[:3]}
+    assert said[0].state is State.NOBODY
+    found = [recognition.found_by for recognition in said if recognition.person_id]
+    assert found == sorted(found) == ["motion"] * found.count("motion") + ["pose"] * found.count("pose")
+    assert min(found.count("motion"), found.count("pose")) > 3
+    assert {recognition.person_id for recognition in said} == {"", "1"}, "it is the same one"
+
+
+def test_what_moves_and_stops_is_forgotten() -> None:
+    watched = recognizer(Told())
+    for index in range(60):
+        update = watched.push(view(0, body(20 + 4 * min(index, 20))), SECOND + index * PERIOD)
+        if index == 20:
+            assert len(watched.views) == 1
+    assert watched.views == ()
+    assert {recognition.state for recognition in update.recognitions} <= {State.NOBODY}
 
 
 def test_in_an_empty_room_that_flickers_nobody_is_seen() -> None:
