@@ -80,17 +80,11 @@ class ColourFinder:
     def reset(self) -> None:
         """Begin the turns of closer looks anew."""
         self._turn = 0  # number of the next closer look
-        self._whole = False  # whether the last search looked at the whole image
 
     def find(self, image: NDArray[Any], pixels: Pixels, stamp: int, known: Sequence[Sighting] = ()) -> list[Sighting]:
         """Look at a whole image, and at some parts of it, for people who are not known; the surest first."""
         rgb = to_rgb(image, pixels)
-        # While people are watched, a search takes either look, so that no image takes much longer than the others.
-        self._whole = not (known and self.config.closer_looks and self._whole)
-        detections = self._detector(rgb, whole(*rgb.shape[:2])) if self._whole else []
-        if not (known and self._whole):
-            detections += self._closer(rgb)
-        return self._new_people(rgb, detections, known)
+        return self._new_people(rgb, self._detector(rgb, whole(*rgb.shape[:2])) + self._closer(rgb), known)
 
     def search(self, image: NDArray[Any], pixels: Pixels, box: Box) -> list[Sighting]:
         """Look closely at a part of an image: upright, and turned both ways if nobody is found; the surest first."""

@@ -186,13 +186,15 @@ class PeopleWatch:
         self._next_search = stamp + round(self.config.search_period * SECOND)
         found = self.finder.find(image, pixels, stamp, known)
         # Readings of depth come and go at the rim of things, which looks like motion.
-        if found or known or self.finder.each_image:
+        if found or self.finder.each_image:
             return found
         moving = self._moving(grey, image.shape, stamp)
-        return [] if moving is None else self.finder.search(image, pixels, moving.box) or [moving]
+        if moving is None:
+            return []
+        return self.finder.search(image, pixels, moving.box) or ([] if known else [moving])
 
     def _moving(self, grey: NDArray[np.uint8], shape: tuple[int, ...], stamp: int) -> Sighting | None:
-        """What moves although nobody was found, as one sighting without an outline."""
+        """What moves outside of known people, as one sighting without an outline."""
         if not self._past:
             return None
         old = [look for look in self._past if stamp - look.stamp >= SPAN * SECOND]
