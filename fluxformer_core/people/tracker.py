@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -14,6 +15,7 @@ from scipy.optimize import linear_sum_assignment
 
 from fluxformer_core.declared import check
 from fluxformer_core.people.person import Box, FoundBy, Sighting
+from fluxformer_core.people.pixels import cut_mask
 from fluxformer_core.people.smoothing import JointSmoother
 from fluxformer_core.people.square import Square
 from fluxformer_core.types import SECOND
@@ -24,9 +26,13 @@ BIRTH = 0.1
 SAME_PERSON = 0.5
 """Overlap (IoU) from which two sightings show the same person."""
 
+SAME_OUTLINE = 0.5
+"""Share of an outline that lies within somebody's from which both are the same person."""
+
 REACH = 0.7
 """Heights of the person: a sighting that is farther from where a person should be is somebody else."""
 
+_OUTLINE = 32  # px: side of the square in which outlines are compared
 _VELOCITY_MEMORY = 0.3  # s: time constant of the running mean of a person's velocity
 _COASTING = 0.5  # s: so long a person who is not seen is believed to walk on
 
@@ -116,7 +122,8 @@ class Tracker:
     @property
     def people(self) -> list[Track]:
         """Those who count as people, the tallest first, at most `max_people`."""
-        return [track for track in self.tracks if track.born][: self.config.max_people]
+        born = [track for track in self.tracks if track.born]
+        return sorted(born, key=lambda track: -_height(track.sighting.box))[: self.config.max_people]
 
     def predict(self, stamp: int, camera: NDArray[np.float64]) -> None:
         """Move everybody to where they should be in the image of a stamp (ns)."""
@@ -154,7 +161,7 @@ class Tracker:
         seen = [sighting for sighting in own if sighting is not None]
         # The order of the sightings must not matter.
         ordered = sorted(found, key=lambda sighting: (-_height(sighting.box), sighting.box))
-        new = [s for s in ordered if all(overlap(s.box, other.box) < SAME_PERSON for other in seen)]
+        new = [s for s in ordered if not any(_is_same(s, other) for other in seen)]
         unseen = [i for i, sighting in enumerate(own) if sighting is None]
         pairs = self._assign([self.tracks[i] for i in unseen], new)
         for i, j in pairs:
@@ -215,6 +222,18 @@ def overlap(first: Box, second: Box) -> float:
         return 0.0
     areas = sum((right - left) * (bottom - top) for left, top, right, bottom in (first, second))
     return width * height / (areas - width * height)
+
+
+def _is_same(found: Sighting, seen: Sighting) -> bool:
+    """Whether a sighting shows somebody who is seen already, or a part of them: an arm may look like a person."""
+    if overlap(found.box, seen.box) >= SAME_PERSON:
+        return True
+    if found.mask is None or seen.mask is None or overlap(found.box, seen.box) == 0:
+        return False
+    (left, top, right, bottom), side = found.box, math.ceil(_height(found.box))
+    square = round((left + right - side) / 2), round((top + bottom - side) / 2), side
+    own, other = (cut_mask(mask, square, _OUTLINE) > 127 for mask in (found.mask, seen.mask))
+    return bool((own & other).sum() > SAME_OUTLINE * max(own.sum(), 1))
 
 
 def _distance(track: Track, sighting: Sighting) -> float:

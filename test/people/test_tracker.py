@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fluxformer_core.people.person import FoundBy, Sighting
+from fluxformer_core.people.person import FoundBy, Mask, Sighting
 from fluxformer_core.people.tracker import BIRTH, PeopleConfig, Tracker
 from fluxformer_core.types import SECOND
 
@@ -91,6 +91,24 @@ def test_of_two_who_are_seen_at_one_place_the_one_who_should_be_there_stays() ->
     seen = {track.id: track.seen for track in tracker.tracks}
     assert seen[order[0]] == stamp
     assert seen[order[1]] < stamp
+
+
+def test_an_arm_that_looks_like_a_person_is_nobody_and_who_stands_behind_is_somebody() -> None:
+    def outlined(box: tuple[float, float, float, float], lit: slice) -> Sighting:
+        share = np.zeros((60, 60), np.uint8)
+        share[:, lit] = 255
+        return Sighting(box, FoundBy.POSE, mask=Mask(share, box))
+
+    person, arm = outlined((100, 100, 200, 400), slice(0, 60)), outlined((160, 100, 260, 250), slice(0, 20))
+    behind = outlined((160, 100, 260, 380), slice(20, 60))
+    for second, people in ((arm, 1), (behind, 2)):
+        tracker = Tracker(PeopleConfig())
+        for step in range(10):
+            stamp = SECOND + step * SECOND // 20
+            tracker.predict(stamp, STILL)
+            looked = [person if track.sighting.box == person.box else None for track in tracker.tracks]
+            tracker.update(looked, [person, second], stamp)
+        assert len(tracker.people) == people
 
 
 def test_a_turning_camera_takes_everybody_along() -> None:
