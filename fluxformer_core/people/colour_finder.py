@@ -41,7 +41,7 @@ class ColourFinderConfig:
     least_presence: Annotated[float, Field(ge=0, le=1)] = 0.5  # of a person in the square
     most: Annotated[int, Field(ge=1, le=64)] = 6  # detections looked at in one image, the surest
     closer_looks: Annotated[int, Field(ge=0, le=64)] = 1  # at parts of the image, in turn, in each `find`
-    threads: Annotated[int, Field(ge=1, le=64)] = 1  # CPU threads of one net
+    threads: Annotated[int, Field(ge=1, le=64)] = 2  # CPU threads of one net: half the delay for the same work
 
     def __post_init__(self) -> None:
         check(self)
