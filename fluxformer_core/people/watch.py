@@ -109,7 +109,9 @@ class PeopleWatch:
             here = None if given is None else [person for person in given if _within(person.box, image.shape)]
             self.tracker.take(looked, here, stamp)
         elif self.finder.each_image or stamp >= self._next_search:
-            known = [sighting for sighting in looked if sighting is not None and _is_person(sighting)]
+            # A finder that sees everybody in each image has to be told who was there before.
+            there = [track.sighting for track in self.tracker.tracks] if self.finder.each_image else looked
+            known = [sighting for sighting in there if sighting is not None and _is_person(sighting)]
             found = self._search(image, pixels, stamp, grey, known)
             if any(map(_is_person, found)):  # one of them may be what only moved so far
                 looked = [sighting if sighting is not None and _is_person(sighting) else None for sighting in looked]

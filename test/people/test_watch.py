@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers import small_bundle, texture
 
+from fluxformer_core.people.depth import DepthFinder
 from fluxformer_core.people.person import FoundBy, Joints, Mask, Sighting
 from fluxformer_core.people.tracker import PeopleConfig
 from fluxformer_core.people.watch import MEMORY, PeopleWatch
@@ -203,6 +204,16 @@ def test_an_image_smaller_than_any_net_harms_nothing(shape: tuple[int, int]) -> 
     watched = recognizer(Told())
     for index in range(5):
         watched.push(np.full((*shape, 3), 7 * index, np.uint8), SECOND + index * PERIOD)
+
+
+def test_who_is_known_to_a_depth_camera_may_stand_still_for_long() -> None:
+    watch, room = PeopleWatch(DepthFinder(), PeopleConfig()), np.full((HEIGHT, WIDTH), 4000, np.uint16)
+    for index in range(200):  # 40 s at 5 Hz, twice the time in which furniture becomes background
+        image = room.copy()
+        if index > 3:
+            cv2.ellipse(image, (60 + 10 * min(index, 10), 130), (25, 80), 0, 0, 360, 2000, -1)
+        watch.observe(image, Pixels.DEPTH, SECOND + index * SECOND // 5)
+    assert [(track.id, track.seen) for track in watch.people] == [("1", SECOND + 199 * SECOND // 5)]
 
 
 def test_readings_of_depth_that_come_and_go_are_nobody() -> None:
